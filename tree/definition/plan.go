@@ -1,0 +1,120 @@
+package definition
+
+import (
+	"time"
+
+	"grove/beans"
+	"grove/tree"
+	"grove/tree/definition/source"
+)
+
+// Plan is what a set of files comes to: everything that a manager must grow, with
+// all names resolved and all texts checked. It holds no open resource.
+type Plan struct {
+	Instances []*Instance // sorted by name
+}
+
+// Instance is one use of a definition.
+type Instance struct {
+	Name        string // unique in the plan: "shop-web1"
+	Application string // the definition's name: "nginx"
+	Title       string
+	Description string
+	File        string         // the file that asks for the instance
+	Definition  string         // the file that defines the application
+	Pos         source.Pos     // where the instance is asked for
+	At          tree.Path      // where it hangs
+	Nodes       []Node         // parents before children, in the order of the file; the first is At itself
+	Probes      []Probe        // in the order of the file
+	Loops       []*Loop        // nodes per row of a table that a probe discovers
+	Parameters  map[string]any // as given or by default; secrets are references
+}
+
+// Node is one node that the plan grows.
+type Node struct {
+	Path   tree.Path
+	Spec   *tree.Spec // shared between nodes that are alike
+	Source *Source    // nil for groups and for nodes that a program or a push by path feeds
+	Pos    source.Pos
+}
+
+// Source says where the readings of a node come from.
+type Source struct {
+	Mode tree.Mode
+	// Every is how often a node in timer mode asks; zero means with every run of
+	// its probe.
+	Every time.Duration
+	// Probe and Attribute name one attribute of one probe of the same instance.
+	// Column and Row are set for a node of a Loop: the cell to read.
+	Probe, Attribute string
+	Column, Row      string
+	// Value is set for a derived value instead; its variables are probe.attribute.
+	Value *Expression
+	// Change makes of rising counts what changed: per second, or between readings.
+	Change Change
+	// Scale multiplies a number last; 0 counts as 1.
+	Scale float64
+}
+
+// Change is what a node makes of successive readings.
+type Change uint8
+
+// The ways to treat successive readings.
+const (
+	NoChange Change = iota
+	Rate            // (new - old) per second; a count that fell yields no reading
+	Delta           // new - old
+)
+
+// Probe is one runtime bean that the plan starts.
+type Probe struct {
+	Name    string // unique in its instance: "status"
+	Kind    string // "http"
+	Options any    // as Kinds.NewOptions made it, decoded and checked
+	Every   time.Duration
+	Timeout time.Duration
+	Mode    tree.Mode // Request and Notification: no timer runs it
+	// Fingerprint is equal for two probes that would do the same: kind, options,
+	// every, timeout and mode.
+	Fingerprint string
+	Pos         source.Pos
+}
+
+// Loop grows a set of nodes for each row of a table that a probe yields.
+type Loop struct {
+	Probe, Table string // which attribute of TypeTable
+	Key          string // the column that tells rows apart
+	Parent       tree.Path
+	Pos          source.Pos
+	// Expand returns the nodes of one row, in the order of Instance.Nodes; an empty
+	// list when the loop's condition leaves the row out. It does not keep the row.
+	Expand func(row map[string]tree.Value) ([]Node, error)
+}
+
+// Kinds is what the definition language knows of the kinds of probes: the registry
+// of the runtime layer, seen from here.
+type Kinds interface {
+	// KindNames lists all kinds, sorted.
+	KindNames() []string
+	// NewOptions returns a pointer to a fresh struct of the kind's options, with
+	// `yaml` tags and the defaults filled in; ok is false for an unknown kind.
+	NewOptions(kind string) (options any, ok bool)
+	// Attributes checks the options and says what a probe with them yields. An
+	// error that is an *OptionError points at one option.
+	Attributes(kind string, options any) ([]beans.AttributeInfo, error)
+	// Pushes says whether the kind sends by itself (a receiver), so that a node
+	// fed by it may be in push mode.
+	Pushes(kind string) bool
+}
+
+// OptionError says which option of a probe is wrong.
+type OptionError struct {
+	Option string // its yaml key, "extract.regex" for a nested one
+	Err    error
+}
+
+// Error implements error.
+func (e *OptionError) Error() string { return e.Option + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *OptionError) Unwrap() error { return e.Err }
