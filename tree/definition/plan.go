@@ -12,6 +12,50 @@ import (
 // all names resolved and all texts checked. It holds no open resource.
 type Plan struct {
 	Instances []*Instance // sorted by name
+	// Definitions are those that the files define and those that instances use, sorted
+	// by application; without the ones that are in error.
+	Definitions []*Definition
+	// Broken says what is missing because of errors, in the order of the files.
+	Broken []Broken
+}
+
+// Broken is an instance that cannot be made, or a whole file that cannot be read.
+type Broken struct {
+	File string // the file that asks for the instance
+	Name string // of the instance; empty: everything that the file asked for
+	Err  source.Errors
+}
+
+// Keep returns the instances of an older plan that the new plan lacks only because
+// of an error: a manager goes on with them.
+func (p *Plan) Keep(old *Plan) []*Instance {
+	var kept []*Instance
+	if old == nil {
+		return nil
+	}
+	names := make(map[string]bool, len(p.Instances))
+	for _, i := range p.Instances {
+		names[i.Name] = true
+	}
+	for _, i := range old.Instances {
+		for _, b := range p.Broken {
+			if b.File == i.File && (b.Name == "" || b.Name == i.Name) && !names[i.Name] {
+				kept = append(kept, i)
+				break
+			}
+		}
+	}
+	return kept
+}
+
+// Instance returns the instance of a name.
+func (p *Plan) Instance(name string) (*Instance, bool) {
+	for _, i := range p.Instances {
+		if i.Name == name {
+			return i, true
+		}
+	}
+	return nil, false
 }
 
 // Instance is one use of a definition.

@@ -3,9 +3,7 @@ package source
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
-	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -29,7 +27,7 @@ func ReadYAML(file string, text []byte) ([]Document, Errors) {
 		return nil, Errors{Errorf(Pos{File: file}, "cannot read YAML: %w", err)}
 	}
 	var docs []Document
-	r := yamlReader{file: file, open: map[*yaml.Node]bool{}}
+	r := yamlReader{file: file, text: text, open: map[*yaml.Node]bool{}}
 	for !r.full {
 		var n yaml.Node
 		if err := loader.Load(&n); err == io.EOF {
@@ -147,10 +145,12 @@ func (yamlLimits) CheckAlias(int, int) error { return nil }
 // yamlReader turns nodes into values.
 type yamlReader struct {
 	file  string
+	text  []byte
 	errs  Errors
 	count int                 // of values so far
 	full  bool                // MaxValues was reached
 	open  map[*yaml.Node]bool // anchored nodes that are being read, to find circles
+	alias *yaml.Node          // the outermost alias that is being followed, or nil
 }
 
 func (r *yamlReader) pos(n *yaml.Node) Pos { return Pos{r.file, n.Line, n.Column} }
@@ -159,6 +159,9 @@ func (r *yamlReader) value(n *yaml.Node, depth int) Value {
 	pos := r.pos(n)
 	if r.count++; r.count > MaxValues && !r.full {
 		r.full = true
+		if r.alias != nil {
+			pos = r.pos(r.alias)
+		}
 		r.errs.Append(tooManyValues(pos))
 	}
 	if r.full {
@@ -178,6 +181,10 @@ func (r *yamlReader) value(n *yaml.Node, depth int) Value {
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
+		if r.alias == nil {
+			r.alias = n
+			defer func() { r.alias = nil }()
+		}
 		return r.value(n.Alias, depth)
 	case yaml.SequenceNode:
 		r.checkTag(n, "!!seq")
@@ -245,36 +252,4 @@ func (r *yamlReader) checkTag(n *yaml.Node, fit ...string) {
 		}
 	}
 	r.errs.Add(r.pos(n), "the tag %s is not supported here", n.Tag).WithHint("leave it out")
-}
-
-// syntax records what the parser complained about.
-func (r *yamlReader) syntax(err error) {
-	var list *yaml.LoadErrors
-	var one *yaml.LoadError
-	switch {
-	case errors.As(err, &one):
-		r.loadError(one)
-	case errors.As(err, &list):
-		for _, e := range list.Errors {
-			r.loadError(e)
-		}
-	default:
-		r.errs.Add(Pos{File: r.file}, "%w", err)
-	}
-}
-
-func (r *yamlReader) loadError(e *yaml.LoadError) {
-	pos := Pos{r.file, e.Mark.Line, e.Mark.Column}
-	if strings.Contains(e.Message, errDeep.Error()) {
-		r.errs.Append(tooDeep(pos))
-		return
-	}
-	msg := "YAML: " + e.Message
-	if e.ContextMsg != "" {
-		msg += ", " + e.ContextMsg
-		if e.ContextMark.Line > 0 && e.ContextMark.Line != e.Mark.Line {
-			msg += fmt.Sprintf(" that begins in line %d", e.ContextMark.Line)
-		}
-	}
-	r.errs.Add(pos, "%s", msg)
 }

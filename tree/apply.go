@@ -1,0 +1,372 @@
+package tree
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// lockFor is how many readings are applied before the lock is given up once, so
+// that a long batch does not hold up the readers.
+const lockFor = 8192
+
+// Apply gives numbers to nodes, in order, and returns how many were taken; Stats
+// counts the others. A reading that is not newer than what its node has is left
+// out. Batches of a few hundred make the most of it; nothing is allocated.
+func (t *Tree) Apply(batch []Reading) (applied int) {
+	for part := range slices.Chunk(batch, lockFor) {
+		now := t.opts.Now().UnixNano()
+		t.mu.Lock()
+		applied += t.applyLocked(part, now)
+		t.unlock()
+	}
+	return applied
+}
+
+func (t *Tree) applyLocked(batch []Reading, now int64) (applied int) {
+	cells, classes, blocks, pending := t.cells, t.classes, t.blocks, t.pending
+	for k := range batch {
+		r := &batch[k]
+		i := r.Node.index
+		if int(i) >= len(cells) || cells[i].gen != r.Node.gen || r.Node.gen == 0 {
+			t.stats.Unknown++
+			continue
+		}
+		c := &cells[i]
+		at := r.Time
+		if at == 0 {
+			at = now
+		}
+		if at <= c.time && (r.Time != 0 || at < c.time) {
+			t.stats.Older++
+			continue
+		}
+		v := r.Value
+		stay := &classes[c.class].stay[c.level&3]
+		if c.flags&flagSlow == 0 && v >= stay.low && v <= stay.high {
+			c.time = at
+			if v != c.value {
+				c.value, c.stamp, blocks[i>>6] = v, pending, pending
+			}
+			applied++
+			continue
+		}
+		if t.takeNumber(i, v, at, now) {
+			applied++
+		}
+	}
+	t.stats.Applied += uint64(applied)
+	t.dirty = t.dirty || applied > 0
+	return applied
+}
+
+// Report gives observations of any kind to nodes, in order, and returns how many
+// were taken; Stats counts the others.
+func (t *Tree) Report(reports ...Report) (applied int) {
+	now := t.opts.Now().UnixNano()
+	t.mu.Lock()
+	defer t.unlock()
+	for k := range reports {
+		r := &reports[k]
+		i := t.at(r.Node)
+		if i == none {
+			t.stats.Unknown++
+			continue
+		}
+		at, c := now, &t.cells[i]
+		if !r.Time.IsZero() {
+			at = r.Time.UnixNano()
+		}
+		if c.kind != Log && at <= c.time && (!r.Time.IsZero() || at < c.time) {
+			t.stats.Older++
+			continue
+		}
+		taken := false
+		n, isNumber := r.Value.Number()
+		s, isText := r.Value.Text()
+		switch {
+		case c.kind == Group:
+		case r.Reason != "":
+			t.fail(i, cut(r.Reason), now)
+			taken = true
+		case c.kind == Log:
+			taken = t.takeEvents(i, r.Events, at, now)
+		case isNumber:
+			taken = t.takeNumber(i, n, at, now)
+		case isText:
+			taken = t.takeText(i, cut(s), at, now)
+		}
+		if taken {
+			applied++
+			t.stats.Applied++
+			t.dirty = true
+		} else {
+			t.stats.Misfit++
+		}
+	}
+	return applied
+}
+
+// cut bounds a text that came from outside.
+func cut(s string) string {
+	if len(s) <= MaxTextBytes {
+		return s
+	}
+	return strings.ToValidUTF8(s[:MaxTextBytes-len("…")], "") + "…"
+}
+
+// takeNumber is the whole evaluation of a number.
+func (t *Tree) takeNumber(i uint32, v float64, at, now int64) bool {
+	c := &t.cells[i]
+	th := t.threshold(c)
+	switch {
+	case c.kind == TextKind:
+		return t.takeText(i, Number(v).String(), at, now)
+	case c.kind != Performance && c.kind != State:
+		t.stats.Misfit++
+		return false
+	case math.IsNaN(v):
+		c.time = at
+		t.fail(i, "the reading is not a number (NaN)", now)
+		return true
+	}
+	t.dropText(i)
+	c.value, c.time = v, at
+	c.flags |= flagNumber
+	t.mark(i)
+	if th.States != nil {
+		t.takeState(i, strconv.FormatFloat(v, 'g', -1, 64), now)
+		return true
+	}
+	c.level = th.levels(v, c.level)
+	t.settleFresh(i, now)
+	return true
+}
+
+// takeText is the whole evaluation of a text.
+func (t *Tree) takeText(i uint32, s string, at, now int64) bool {
+	c := &t.cells[i]
+	switch c.kind {
+	case Performance:
+		c.time = at
+		t.fail(i, strconv.Quote(clip(s))+" is not a number", now)
+	case State, TextKind:
+		if c.flags&flagText == 0 || t.texts[i] != s {
+			c.flags = c.flags&^flagNumber | flagText
+			t.texts[i] = s
+			t.mark(i)
+		}
+		c.time = at
+		if c.kind == TextKind {
+			c.level = 0
+			t.settleFresh(i, now)
+		} else {
+			t.takeState(i, s, now)
+		}
+	default:
+		t.stats.Misfit++
+		return false
+	}
+	return true
+}
+
+// takeState colours by the map of states.
+func (t *Tree) takeState(i uint32, s string, now int64) {
+	c := &t.cells[i]
+	states := t.threshold(c).States
+	status, ok := states[s]
+	if !ok {
+		status, ok = states["*"]
+	}
+	if !ok && states == nil {
+		status, ok = Green, true
+		if named, err := ParseStatus(s); err == nil {
+			status = named
+		}
+	}
+	switch {
+	case !ok:
+		t.whiten(i, strconv.Quote(clip(s))+" is not one of the known states", now)
+		return
+	case status == White:
+		t.whiten(i, "the state "+strconv.Quote(clip(s))+" stands for white", now)
+		return
+	}
+	c.level = levelsOf(status)
+	t.settleFresh(i, now)
+}
+
+// levelsOf is the state of the levels that stands for a status given outright.
+func levelsOf(s Status) uint8 {
+	switch s {
+	case Yellow:
+		return levelYellow
+	case Red:
+		return levelYellow | levelRed
+	}
+	return 0
+}
+
+// eventLog holds the newest events of a log attribute.
+type eventLog struct {
+	ring []Event
+	next int // where the next event goes once the ring is full
+}
+
+func (l *eventLog) add(e Event, keep int) {
+	if len(l.ring) < keep {
+		l.ring = append(l.ring, e)
+		return
+	}
+	l.ring[l.next] = e
+	l.next = (l.next + 1) % len(l.ring)
+}
+
+// ordered returns a copy, oldest first.
+func (l *eventLog) ordered() []Event {
+	return slices.Concat(l.ring[l.next:], l.ring[:l.next])
+}
+
+// takeEvents adds lines to a log attribute. The newest line that is not white gives
+// the status; where the threshold has ClearAfter, an event is a moment: it colours
+// at once and the colour ends that long after the last of its kind.
+func (t *Tree) takeEvents(i uint32, events []Event, at, now int64) bool {
+	c := &t.cells[i]
+	th := t.threshold(c)
+	c.time = max(c.time, at)
+	if len(events) == 0 {
+		if c.status == White {
+			c.level = 0
+			t.settleFresh(i, now)
+		}
+		return true
+	}
+	l := t.logs[i]
+	if l == nil {
+		l = &eventLog{}
+		t.logs[i] = l
+	}
+	keep := t.places[i].spec.Keep
+	if keep == 0 {
+		keep = DefaultKeep
+	}
+	for _, e := range events {
+		e.Text = cut(e.Text)
+		if e.Time.IsZero() {
+			e.Time = time.Unix(0, at)
+		}
+		l.add(e, keep)
+		if e.Status == White {
+			continue
+		}
+		if th.ClearAfter == 0 {
+			c.level = levelsOf(e.Status)
+			t.settleFresh(i, now)
+			continue
+		}
+		if h := t.holds[i]; h != nil && e.Status >= c.status {
+			h.clear = 0 // it goes on
+		}
+		c.level = levelsOf(e.Status)
+		t.settleFresh(i, now)
+		c.level = 0
+		t.settleFresh(i, now)
+	}
+	c.flags |= flagText
+	t.texts[i] = events[len(events)-1].Text
+	t.mark(i)
+	return true
+}
+
+// threshold returns the threshold of a cell, never nil.
+func (t *Tree) threshold(c *cell) *Threshold { return t.classes[c.class].source }
+
+// settleFresh settles the status after a reading, unless the reading itself is
+// older than the node allows.
+func (t *Tree) settleFresh(i uint32, now int64) {
+	c := &t.cells[i]
+	if limit := t.threshold(c).StaleAfter; limit > 0 && now-c.time > int64(limit) {
+		t.whiten(i, staleReason(limit), now)
+		return
+	}
+	t.settle(i, now)
+}
+
+func staleReason(limit time.Duration) string {
+	return "no reading for " + shortDuration(limit)
+}
+
+// shortDuration writes 90s as "1m30s" and 60s as "1m".
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}
+
+// whiten says that nothing is known of an attribute, and why.
+func (t *Tree) whiten(i uint32, reason string, now int64) {
+	c := &t.cells[i]
+	if c.status == White && t.reasons[i] == reason {
+		return
+	}
+	t.reasons[i] = reason
+	t.forgetHolds(i)
+	c.level = 0
+	c.flags |= flagSlow
+	t.mark(i)
+	t.setStatus(i, White, now)
+}
+
+// fail is whiten for a reason that another threshold would not mend.
+func (t *Tree) fail(i uint32, reason string, now int64) {
+	t.whiten(i, reason, now)
+	t.cells[i].flags |= flagFailed
+}
+
+// forgetHolds ends what runs towards another status.
+func (t *Tree) forgetHolds(i uint32) {
+	t.cells[i].flags &^= flagPending | flagFlap
+	delete(t.holds, i)
+	delete(t.flaps, i)
+}
+
+func (t *Tree) dropText(i uint32) {
+	if c := &t.cells[i]; c.flags&flagText != 0 {
+		c.flags &^= flagText
+		delete(t.texts, i)
+	}
+}
+
+// mark says that the next flush has something of the node to publish.
+func (t *Tree) mark(i uint32) {
+	t.cells[i].stamp = t.pending
+	t.blocks[i>>6] = t.pending
+	t.dirty = true
+}
+
+// unlock gives the lock up, and sees that what changed is flushed in time.
+func (t *Tree) unlock() {
+	dirty, full := t.dirty, len(t.changes) >= maxChanges
+	t.mu.Unlock()
+	if full && t.flushing.TryLock() { // unless it is the flush that called us
+		defer t.flushing.Unlock()
+		t.flush()
+		return
+	}
+	if dirty {
+		select {
+		case t.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// maxChanges bounds the changes of status that wait for a flush.
+const maxChanges = 4096

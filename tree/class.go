@@ -1,0 +1,119 @@
+package tree
+
+import "math"
+
+// class is a Threshold made ready for readings; nodes whose specs share a Threshold
+// share it.
+type class struct {
+	// stay tells, for each state of the levels, the readings that change nothing:
+	// those from low to high. It is empty where the shape is not one interval.
+	stay   [4]band
+	source *Threshold
+	users  int
+	calm   bool // no hold times and no flap detection
+}
+
+type band struct{ low, high float64 }
+
+var emptyBand = band{math.Inf(1), math.Inf(-1)}
+
+// compile makes a Threshold ready. Reading the levels on every reading would cost
+// four times the one comparison with a band that nearly every reading needs.
+func compile(th *Threshold) class {
+	c := class{source: th}
+	c.calm = th.Yellow.After == 0 && th.Red.After == 0 && th.ClearAfter == 0 && th.Flap.Changes == 0
+	for level := range c.stay {
+		c.stay[level] = emptyBand
+		if th.States == nil {
+			y := th.Yellow.stay(level&levelYellow != 0)
+			r := th.Red.stay(level&levelRed != 0)
+			c.stay[level] = band{max(y.low, r.low), min(y.high, r.high)}
+		}
+	}
+	return c
+}
+
+// stay returns readings for which the level stays entered, or stays not entered.
+func (l Level) stay(entered bool) band {
+	all := band{math.Inf(-1), math.Inf(1)}
+	switch {
+	case l.Form == Never && !entered:
+		return all
+	case l.Form == Above && !entered:
+		return band{math.Inf(-1), l.High}
+	case l.Form == Above:
+		return band{l.OffHigh, math.Inf(1)}
+	case l.Form == Below && !entered:
+		return band{l.Low, math.Inf(1)}
+	case l.Form == Below:
+		return band{math.Inf(-1), l.OffLow}
+	case l.Form == Outside && !entered:
+		return band{l.Low, l.High}
+	case l.Form == Inside && entered:
+		return band{l.OffLow, l.OffHigh}
+	}
+	return emptyBand // outside and entered, inside and not: two pieces; never and entered: must change
+}
+
+// beyond says whether v is beyond the level, given whether the reading before was.
+func (l Level) beyond(v float64, entered bool) bool {
+	low, high := l.Low, l.High
+	if entered {
+		low, high = l.OffLow, l.OffHigh
+	}
+	switch l.Form {
+	case Above:
+		return v > high || entered && v == high
+	case Below:
+		return v < low || entered && v == low
+	case Outside:
+		return v < low || v > high || entered && (v == low || v == high)
+	case Inside:
+		return v >= low && v <= high
+	}
+	return false
+}
+
+// levels returns the state of the levels after a number.
+func (th *Threshold) levels(v float64, before uint8) (after uint8) {
+	if th.Yellow.beyond(v, before&levelYellow != 0) {
+		after |= levelYellow
+	}
+	if th.Red.beyond(v, before&levelRed != 0) {
+		after |= levelRed
+	}
+	return after
+}
+
+// classFor returns the class of a Threshold, made or shared, and counts its user.
+func (t *Tree) classFor(th *Threshold) uint32 {
+	if th == nil {
+		return 0
+	}
+	i, ok := t.classOf[th]
+	if !ok {
+		if n := len(t.freeClass); n > 0 {
+			i, t.freeClass = t.freeClass[n-1], t.freeClass[:n-1]
+			t.classes[i] = compile(th)
+		} else {
+			i = uint32(len(t.classes))
+			t.classes = append(t.classes, compile(th))
+		}
+		t.classOf[th] = i
+	}
+	t.classes[i].users++
+	return i
+}
+
+// dropClass counts a user of a class less.
+func (t *Tree) dropClass(i uint32) {
+	c := &t.classes[i]
+	if i == 0 {
+		return
+	}
+	if c.users--; c.users == 0 {
+		delete(t.classOf, c.source)
+		*c = class{}
+		t.freeClass = append(t.freeClass, i)
+	}
+}

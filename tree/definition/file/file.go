@@ -1,0 +1,172 @@
+// Package file holds the shapes of definition files and instance files. The same
+// structs decode the files and make the JSON Schema that editors use, so the two
+// cannot drift apart.
+package file
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"grove/tree/definition/source"
+	"grove/tree/definition/variable"
+)
+
+// Version is the version of the language that "grove: 1" names.
+const Version = 1
+
+// Definition is a document that says what makes up the tree of one application; or,
+// without application and tree, one that others include.
+type Definition struct {
+	Grove       Text     `yaml:"grove" jsonschema:"description=Version of the language: 1"`
+	Application Text     `yaml:"application" jsonschema:"description=Name by which instances use the definition: letters\\, digits\\, - and _"`
+	Title       Text     `yaml:"title" jsonschema:"description=Name for people"`
+	Description Text     `yaml:"description" jsonschema:"description=What is watched\\, for people"`
+	At          Text     `yaml:"at" jsonschema:"description=Path in the tree. With it the file is its own instance"`
+	Parameters  Named    `yaml:"parameters" jsonschema:"description=What an instance may set"`
+	Include     Included `yaml:"include" jsonschema:"description=Files beside this one whose parameters\\, templates and probes are known here"`
+	Templates   Named    `yaml:"templates" jsonschema:"description=Pieces of tree that nodes use by name"`
+	Probes      Named    `yaml:"probes" jsonschema:"description=What asks the resources"`
+	Tree        Tree     `yaml:"tree" jsonschema:"description=The nodes: lower-case keywords are settings\\, every other key is a child"`
+	Tests       Tests    `yaml:"tests" jsonschema:"description=Roll-up tests: what is given and which statuses are expected"`
+}
+
+// Instance is a document that asks for one use of a definition.
+type Instance struct {
+	Grove Text `yaml:"grove" jsonschema:"description=Version of the language: 1"`
+	Use   Text `yaml:"use" jsonschema:"required,description=Application of the definition to use"`
+	At    Text `yaml:"at" jsonschema:"required,description=Path in the tree where the instance hangs"`
+	With  Any  `yaml:"with" jsonschema:"description=Values of the definition's parameters"`
+	Name  Text `yaml:"name" jsonschema:"description=Name of the instance. Default: the name of the file"`
+}
+
+// Probe is what every probe has; the options of its kind stand beside it.
+type Probe struct {
+	Kind    Text     `yaml:"kind" jsonschema:"required,description=Kind of the probe"`
+	Every   Duration `yaml:"every" jsonschema:"description=How often it runs. Default: 30s"`
+	Timeout Duration `yaml:"timeout" jsonschema:"description=When a run is given up\\, shorter than every. Default: 10s or four fifths of every"`
+	Mode    Mode     `yaml:"mode" jsonschema:"description=How its nodes get readings. Default: timer\\, or push for kinds that send by themselves"`
+}
+
+// Node is the settings of a node, which stand among the names of its children.
+type Node struct {
+	// Of attributes.
+	From   From       `yaml:"from" jsonschema:"description=Attribute of a probe that the node shows: probe.attribute\\, row.column in a loop over a table\\, probe.table[key].column"`
+	Value  Text       `yaml:"value" jsonschema:"description=Expression over probe.attribute\\, instead of from"`
+	Kind   NodeKind   `yaml:"kind" jsonschema:"description=Kind of the attribute. Default: by the type of what it shows"`
+	Unit   Text       `yaml:"unit" jsonschema:"description=Unit of the number: s\\, bytes\\, %\\, connections. Default: the probe's"`
+	Yellow Level      `yaml:"yellow" jsonschema:"description=Readings that make the node yellow"`
+	Red    Level      `yaml:"red" jsonschema:"description=Readings that make the node red"`
+	Back   BackRule   `yaml:"back" jsonschema:"description=How far readings must come back before a level is left (hysteresis): 10% of the border or an amount"`
+	Clear  Duration   `yaml:"clear" jsonschema:"description=How long readings must be better before the node gets better"`
+	White  White      `yaml:"white" jsonschema:"description=Silence after which the node is white. Default: three intervals and the timeout"`
+	States States     `yaml:"states" jsonschema:"description=Status by the text of the reading; * is every other text"`
+	Flap   Flap       `yaml:"flap" jsonschema:"description=When the node is called flapping"`
+	Metric MetricName `yaml:"metric" jsonschema:"description=Name of the metric in exports"`
+	Labels Labels     `yaml:"labels" jsonschema:"description=Labels of the metric"`
+	Mode   Mode       `yaml:"mode" jsonschema:"description=How the node gets its readings. Default: the probe's mode"`
+	Every  Duration   `yaml:"every" jsonschema:"description=How often the node asks\\, at least the interval of its probe"`
+	Change Change     `yaml:"change" jsonschema:"description=rate or delta: what a rising count changed\\, per second or between readings"`
+	Scale  Text       `yaml:"scale" jsonschema:"description=Factor for the number"`
+	Keep   Text       `yaml:"keep" jsonschema:"description=How many events a log keeps"`
+	// Of groups.
+	Rollup Rollup `yaml:"rollup" jsonschema:"description=How the status of the group follows from its children. Default: worst"`
+	// Of both.
+	Description Text  `yaml:"description" jsonschema:"description=What the node says\\, for people"`
+	As          Edge  `yaml:"as" jsonschema:"description=How the node counts in its parent. Default: as_is"`
+	Weight      Text  `yaml:"weight" jsonschema:"description=Weight in a weighted parent. Default: 1"`
+	Each        Each  `yaml:"each" jsonschema:"description=Loop: a node for each item of a list\\, of a range such as 1..24\\, of ${parameter}\\, or of the rows of probe.table"`
+	Where       Text  `yaml:"where" jsonschema:"description=Expression over parameters\\, item and row: the node exists only where it is true"`
+	Use         Text  `yaml:"use" jsonschema:"description=Template whose settings and children the node takes"`
+	With        Any   `yaml:"with" jsonschema:"description=Values of the template's parameters"`
+	Nodes       Nodes `yaml:"nodes" jsonschema:"description=Children whose names are keywords"`
+}
+
+// Test is one roll-up test.
+type Test struct {
+	Name     Text     `yaml:"name" jsonschema:"required,description=The promise that the test checks"`
+	With     Any      `yaml:"with" jsonschema:"description=Values of the definition's parameters"`
+	Given    Any      `yaml:"given" jsonschema:"description=Readings of nodes by path below the definition's top"`
+	Rows     Any      `yaml:"rows" jsonschema:"description=Rows of tables: probe.table with a list of maps"`
+	Readings Any      `yaml:"readings" jsonschema:"description=Readings of probes: probe.attribute with a value"`
+	After    Duration `yaml:"after" jsonschema:"description=Time that passes then"`
+	Expect   Any      `yaml:"expect" jsonschema:"description=Status\\, or status and value\\, of nodes by path; the empty path is the top"`
+	Steps    Steps    `yaml:"steps" jsonschema:"description=What happens after that\\, one after the other"`
+}
+
+// Step is one step of a test.
+type Step struct {
+	Given    Any      `yaml:"given" jsonschema:"description=Readings of nodes by path below the definition's top"`
+	Rows     Any      `yaml:"rows" jsonschema:"description=Rows of tables: probe.table with a list of maps"`
+	Readings Any      `yaml:"readings" jsonschema:"description=Readings of probes: probe.attribute with a value"`
+	After    Duration `yaml:"after" jsonschema:"description=Time that passes then"`
+	Expect   Any      `yaml:"expect" jsonschema:"description=Status\\, or status and value\\, of nodes by path"`
+}
+
+// Parameter is the declaration of a parameter.
+type Parameter = variable.Declaration
+
+// Keys lists the keys of one of the structs of this package, in their order.
+func Keys(of any) []string {
+	t := reflect.TypeOf(of)
+	keys := make([]string, 0, t.NumField())
+	for i := range t.NumField() {
+		key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// NodeKeys are the settings of a node.
+var NodeKeys = Keys(Node{})
+
+// structure are the settings that shape the tree; all others say what a node is.
+var structure = []string{"each", "where", "use", "with", "nodes"}
+
+// IsNodeKey says whether a key of a node is a setting.
+func IsNodeKey(key string) bool { return slices.Contains(NodeKeys, key) }
+
+// IsStructure says whether a setting shapes the tree: each, where, use, with, nodes.
+func IsStructure(key string) bool { return slices.Contains(structure, key) }
+
+// ForBoth says whether a setting is for groups and attributes alike.
+func ForBoth(key string) bool { return key == "description" || key == "as" || key == "weight" }
+
+// Raw is a value that is looked at later, with its position.
+type Raw struct{ source.Value }
+
+// UnmarshalSource implements source.Unmarshaler.
+func (r *Raw) UnmarshalSource(v *source.Value) error {
+	r.Value = *v
+	return nil
+}
+
+// Given says whether the file has the value.
+func (r *Raw) Given() bool { return r.Pos.Line > 0 && !r.Null }
+
+// The values of the structs, each with a form of its own in the schema.
+type (
+	Any        struct{ Raw } // anything
+	Text       struct{ Raw } // a scalar
+	Duration   struct{ Raw } // "30s"
+	Mode       struct{ Raw } // timer, push, request, notification
+	NodeKind   struct{ Raw } // performance, status, log, text
+	Level      struct{ Raw } // "> 500 for 30s"
+	BackRule   struct{ Raw } // "10%", 50, { yellow: …, red: … }
+	White      struct{ Raw } // "no reading for 60s"
+	States     struct{ Raw } // { running: green }
+	Flap       struct{ Raw } // "5 changes in 10m"
+	From       struct{ Raw } // "status.active"
+	MetricName struct{ Raw } // "nginx_connections_active"
+	Labels     struct{ Raw } // { port: "80" }
+	Change     struct{ Raw } // rate, delta
+	Rollup     struct{ Raw } // worst, { need: 2 }
+	Edge       struct{ Raw } // as_is, { fixed: yellow }
+	Each       struct{ Raw } // [a, b], "1..24", "disks.filesystems"
+	Nodes      struct{ Raw } // children
+	Tree       struct{ Raw } // a node
+	Named      struct{ Raw } // parameters, templates, probes
+	Included   struct{ Raw } // a list of file names
+	Tests      struct{ Raw } // a list of Test
+	Steps      struct{ Raw } // a list of Step
+)

@@ -1,0 +1,277 @@
+package tree
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Node returns a copy of what is known of the node at p.
+func (t *Tree) Node(p Path) (Node, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.node(t.find(p.text), p.String())
+}
+
+// NodeAt returns a copy of what is known of the node that r names.
+func (t *Tree) NodeAt(r Ref) (Node, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.node(t.at(r), fmt.Sprintf("node %d", r.index))
+}
+
+func (t *Tree) node(i uint32, name string) (n Node, err error) {
+	if i == none {
+		return Node{}, fmt.Errorf("%s: %w", name, ErrNoNode)
+	}
+	t.fill(&n, i, t.pathOf(i))
+	return n, nil
+}
+
+// Walk yields the node at root and those below it, parents first, down to so many
+// levels below root (negative: all), until yield returns false. The Node is used
+// again for the next. The tree stands still meanwhile, so yield must be quick and
+// must not call the tree.
+func (t *Tree) Walk(root Path, depth int, yield func(*Node) bool) error {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	i := t.find(root.text)
+	if i == none {
+		return fmt.Errorf("%s: %w", root, ErrNoNode)
+	}
+	t.walk(i, depth, yield)
+	return nil
+}
+
+// walk is preorder with the whole Node; it puts each path together from that of
+// the parent.
+func (t *Tree) walk(root uint32, depth int, yield func(*Node) bool) {
+	var n Node
+	text := make([]byte, 0, MaxPathBytes)
+	text = append(text, t.pathOf(root).text...)
+	ends := make([]int, 0, MaxDepth+1) // of the path of each level below root
+	top := int(t.places[root].depth)
+	t.preorder(root, depth, func(i uint32) bool {
+		level := int(t.places[i].depth) - top
+		if level > 0 {
+			text = append(append(text[:ends[level-1]], pathSeparator), t.places[i].name...)
+		}
+		ends = append(ends[:level], len(text))
+		t.fill(&n, i, Path{string(text)})
+		return yield(&n)
+	})
+}
+
+// fill copies everything that is known of the node at i.
+func (t *Tree) fill(n *Node, i uint32, path Path) {
+	t.fillCell(&n.Cell, i)
+	c, p := &t.cells[i], &t.places[i]
+	n.Ref, n.Parent = Ref{i, c.gen}, p.parent
+	if p.parent == none {
+		n.Parent = i
+	}
+	n.Depth, n.Path, n.Spec = int(p.depth), path, p.spec
+	n.Name, _ = unescape(p.name)
+	n.Created = time.Unix(int64(p.created), 0)
+	n.Children, n.Threshold, n.Tuned = 0, nil, false
+	if c.kind == Group {
+		n.Children = int(t.groups[p.group].kids)
+	} else {
+		n.Threshold = t.threshold(c)
+		_, n.Tuned = t.tuned[i]
+	}
+}
+
+// fillCell copies what changes with readings.
+func (t *Tree) fillCell(n *Cell, i uint32) {
+	c, p := &t.cells[i], &t.places[i]
+	*n = Cell{
+		Index: i, Kind: c.kind, Status: c.status, Last: p.known,
+		Flapping: c.flags&flagFlap != 0, Pending: c.flags&flagPending != 0,
+		Since: time.Unix(0, p.since),
+	}
+	if c.time != 0 {
+		n.Time = time.Unix(0, c.time)
+	}
+	if c.flags&flagNumber != 0 {
+		n.Value = Number(c.value)
+	} else if c.flags&flagText != 0 {
+		n.Value = Text(t.texts[i])
+	}
+	if c.status == White {
+		n.Reason = t.reasonOf(i)
+	}
+	if c.kind == Group {
+		n.Counts = t.groups[p.group].leaves
+	}
+}
+
+func (t *Tree) valueOf(i uint32) Value {
+	switch c := &t.cells[i]; {
+	case c.flags&flagNumber != 0:
+		return Number(c.value)
+	case c.flags&flagText != 0:
+		return Text(t.texts[i])
+	}
+	return Value{}
+}
+
+// reasonOf says why a node is white; it is empty for any other.
+func (t *Tree) reasonOf(i uint32) string {
+	c := &t.cells[i]
+	switch {
+	case c.status != White:
+		return ""
+	case c.kind == Group && t.places[i].first == none:
+		return "nothing is in this group"
+	case c.kind == Group:
+		return "nothing below has a status"
+	}
+	if reason, ok := t.reasons[i]; ok {
+		return reason
+	}
+	return "no reading yet"
+}
+
+// Events returns the events that a log attribute holds, oldest first.
+func (t *Tree) Events(p Path) ([]Event, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	i := t.find(p.text)
+	if i == none {
+		return nil, fmt.Errorf("%s: %w", p, ErrNoNode)
+	}
+	if l := t.logs[i]; l != nil {
+		return l.ordered(), nil
+	}
+	return nil, nil
+}
+
+// maxCauses bounds what Cause returns.
+const maxCauses = 16
+
+// Cause returns the attributes that give the node at p its yellow or red, worst
+// first in the order of the tree, 16 at most: for a group, the attributes below
+// whose status reaches it through the roll-up. It is empty for a green or white
+// node.
+func (t *Tree) Cause(p Path) (causes []Path, err error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	i := t.find(p.text)
+	if i == none {
+		return nil, fmt.Errorf("%s: %w", p, ErrNoNode)
+	}
+	if t.cells[i].status > Green {
+		t.causes(i, &causes)
+	}
+	return causes, nil
+}
+
+func (t *Tree) causes(i uint32, found *[]Path) {
+	if t.cells[i].kind != Group {
+		*found = append(*found, t.pathOf(i))
+		return
+	}
+	for _, want := range [...]Status{Red, Yellow} {
+		for j := t.places[i].first; j != none; j = t.places[j].next {
+			if len(*found) == maxCauses {
+				return
+			}
+			if t.contribution(j).status == want {
+				t.causes(j, found)
+			}
+		}
+		if want <= t.cells[i].status && len(*found) > 0 {
+			return
+		}
+	}
+}
+
+// Look says that somebody looks at the subtree at p: its nodes in Request mode are
+// asked for, through Options.Asked.
+func (t *Tree) Look(p Path) {
+	t.mu.RLock()
+	var asked []Ref
+	if top := t.find(p.text); top != none && len(t.requests) > 0 && t.opts.Asked != nil {
+		for i := range t.requests {
+			for j := i; j != none; j = t.places[j].parent {
+				if j == top {
+					asked = append(asked, Ref{i, t.cells[i].gen})
+					break
+				}
+			}
+		}
+	}
+	t.mu.RUnlock()
+	if len(asked) > 0 {
+		slices.SortFunc(asked, func(a, b Ref) int { return int(a.index) - int(b.index) })
+		t.opts.Asked(asked)
+	}
+}
+
+// SetThreshold tunes the attribute at p: th is in force until Reset, or until the
+// definition gives the node another threshold than it had. The present reading is
+// held against it at once.
+func (t *Tree) SetThreshold(p Path, th *Threshold) error {
+	if err := th.Check(); err != nil {
+		return err
+	}
+	tuned := *th
+	now := t.opts.Now().UnixNano()
+	t.mu.Lock()
+	defer t.unlock()
+	i := t.find(p.text)
+	if i == none {
+		return fmt.Errorf("%s: %w", p, ErrNoNode)
+	}
+	if t.cells[i].kind == Group {
+		return fmt.Errorf("%s: %w: a group has none", p, ErrThreshold)
+	}
+	t.tuned[i] = &tuned
+	t.wear(i, &tuned)
+	t.reconsider(i, now)
+	t.place(i)
+	return nil
+}
+
+// Reset lets every attribute at and below p forget its value, status, events and
+// tuned threshold, as if it had just been made.
+func (t *Tree) Reset(p Path) error {
+	now := t.opts.Now().UnixNano()
+	t.mu.Lock()
+	defer t.unlock()
+	i := t.find(p.text)
+	if i == none {
+		return fmt.Errorf("%s: %w", p, ErrNoNode)
+	}
+	t.preorder(i, -1, func(j uint32) bool {
+		if t.cells[j].kind != Group {
+			t.reset(j, now)
+		}
+		return true
+	})
+	return nil
+}
+
+func (t *Tree) reset(i uint32, now int64) {
+	c, p := &t.cells[i], &t.places[i]
+	if _, ok := t.tuned[i]; ok {
+		delete(t.tuned, i)
+		t.dropClass(c.class)
+		t.dress(i, p.spec)
+		t.place(i)
+	}
+	t.dropText(i)
+	delete(t.logs, i)
+	t.forgetHolds(i)
+	c.value, c.time, c.level = 0, 0, 0
+	c.flags = c.flags&^(flagNumber|flagFailed) | flagSlow
+	t.mark(i)
+	t.setStatus(i, White, now)
+	delete(t.reasons, i)
+	if p.known != White { // forget what it contributed while white, too
+		known := p.known
+		p.known = White
+		t.rollUp(i, White, known, now)
+	}
+}

@@ -1,0 +1,366 @@
+package tree
+
+import (
+	"container/heap"
+	"time"
+)
+
+// hold is what is remembered of a node whose threshold has hold times: since when
+// readings are beyond yellow, beyond red, and better than the status. All are Unix
+// nanoseconds of the tree's clock; 0 is not.
+type hold struct {
+	yellow, red, clear int64
+	due                int64 // earliest entry in the heap; 0: none
+}
+
+// flap is what is remembered of a node whose threshold detects flapping.
+type flap struct {
+	times []int64 // of the latest changes, a ring of Flap.Changes
+	next  int
+	calm  Status // what the status would be without the detection
+	worst Status // of those since the node began to flap
+}
+
+func (f *flap) add(now int64, most int) {
+	if len(f.times) < most {
+		f.times = append(f.times, now)
+		return
+	}
+	f.times[f.next] = now
+	f.next = (f.next + 1) % most
+}
+
+// within counts the changes since a time.
+func (f *flap) within(since int64) (n int) {
+	for _, at := range f.times {
+		if at > since {
+			n++
+		}
+	}
+	return n
+}
+
+func statusOf(level uint8) Status {
+	switch {
+	case level&levelRed != 0:
+		return Red
+	case level&levelYellow != 0:
+		return Yellow
+	}
+	return Green
+}
+
+// settle gives an attribute the status that its levels and the passing of time
+// come to.
+func (t *Tree) settle(i uint32, now int64) {
+	c := &t.cells[i]
+	cl := &t.classes[c.class]
+	target := statusOf(c.level)
+	c.flags &^= flagSlow | flagPending | flagFailed
+	if !cl.calm {
+		th := cl.source
+		target = t.held(i, th, target, now)
+		if th.Flap.Changes > 0 {
+			target = t.flapping(i, th.Flap, target, now)
+		}
+	}
+	if c.kind != Performance || c.flags&flagPending != 0 {
+		c.flags |= flagSlow
+	}
+	if c.status == White {
+		delete(t.reasons, i)
+	}
+	if target != c.status {
+		t.mark(i)
+		t.setStatus(i, target, now)
+	}
+}
+
+// held applies the hold times: it returns the status that the node may have by
+// now, and sees that it is looked at again when the next hold ends.
+func (t *Tree) held(i uint32, th *Threshold, raw Status, now int64) Status {
+	c := &t.cells[i]
+	h := t.holds[i]
+	if h == nil {
+		if raw == Green && c.status <= Green {
+			return raw // the usual case costs no memory
+		}
+		h = &hold{}
+		t.holds[i] = h
+	}
+	current := c.status
+	if f := t.flaps[i]; f != nil && c.flags&flagFlap != 0 {
+		current = f.calm
+	}
+	var next int64
+	run := func(since *int64, running bool, after time.Duration) (over bool) {
+		if !running {
+			*since = 0
+			return false
+		}
+		if *since == 0 {
+			*since = now
+		}
+		end := *since + int64(after)
+		if end <= now {
+			return true
+		}
+		if next == 0 || end < next {
+			next = end
+		}
+		return false
+	}
+	isRed := c.level&levelRed != 0
+	isYellow := c.level&levelYellow != 0 || isRed && th.Yellow.Form != Never
+	// A level that the status has reached needs no second hold.
+	target := Green
+	if run(&h.yellow, isYellow && current < Yellow, th.Yellow.After) || isYellow && current >= Yellow {
+		target = Yellow
+	}
+	if run(&h.red, isRed && current < Red, th.Red.After) || isRed && current >= Red {
+		target = Red
+	}
+	if clearing := current != White && target < current; clearing || h.clear != 0 {
+		if !run(&h.clear, clearing, th.ClearAfter) && clearing {
+			target = current
+		} else {
+			h.clear = 0
+		}
+	}
+	switch {
+	case next != 0:
+		c.flags |= flagPending
+		t.mark(i)
+		if h.due == 0 || next < h.due {
+			h.due = next
+			heap.Push(&t.due, dueEntry{next, Ref{i, c.gen}})
+		}
+	case *h == (hold{}):
+		delete(t.holds, i)
+	}
+	return target
+}
+
+// flapping applies the flap detection to the status that the holds came to.
+func (t *Tree) flapping(i uint32, rule Flap, target Status, now int64) Status {
+	c := &t.cells[i]
+	f := t.flaps[i]
+	if f == nil {
+		if c.status == White || target == c.status {
+			return target
+		}
+		f = &flap{calm: c.status}
+		t.flaps[i] = f
+	}
+	if target != f.calm {
+		f.add(now, rule.Changes)
+		f.calm = target
+	}
+	n := f.within(now - int64(rule.Window))
+	switch {
+	case c.flags&flagFlap == 0 && n >= rule.Changes:
+		c.flags |= flagFlap
+		f.worst = max(target, c.status)
+		t.mark(i)
+	case c.flags&flagFlap != 0 && n < (rule.Changes+1)/2:
+		c.flags &^= flagFlap
+		t.mark(i)
+	}
+	if c.flags&flagFlap == 0 {
+		if n == 0 {
+			delete(t.flaps, i)
+		}
+		return target
+	}
+	f.worst = max(f.worst, target)
+	return f.worst
+}
+
+// dueHeap orders the ends of holds by time.
+type dueHeap []dueEntry
+
+type dueEntry struct {
+	at   int64
+	node Ref
+}
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(a, b int) bool { return h[a].at < h[b].at }
+func (h dueHeap) Swap(a, b int)      { h[a], h[b] = h[b], h[a] }
+func (h *dueHeap) Push(x any)        { *h = append(*h, x.(dueEntry)) }
+func (h *dueHeap) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+// setStatus changes the status of a node and rolls it up.
+func (t *Tree) setStatus(i uint32, to Status, now int64) {
+	c := &t.cells[i]
+	if c.status == to {
+		return
+	}
+	from, known := c.status, t.places[i].known
+	t.takeStatus(i, to, now)
+	if c.kind != Group {
+		for j := t.places[i].parent; j != none; j = t.places[j].parent {
+			g := &t.groups[t.places[j].group]
+			g.leaves[from]--
+			g.leaves[to]++
+			t.mark(j)
+		}
+	}
+	t.rollUp(i, from, known, now)
+}
+
+// takeStatus changes the status of one node alone.
+func (t *Tree) takeStatus(i uint32, to Status, now int64) {
+	c, p := &t.cells[i], &t.places[i]
+	from := c.status
+	c.status = to
+	if to != White {
+		p.known = to
+	}
+	p.since = now
+	t.stats.Changes++
+	t.mark(i)
+	if t.opts.Statuses != nil {
+		t.changes = append(t.changes, StatusChange{
+			Ref: Ref{i, c.gen}, Path: t.pathOf(i), Kind: c.kind, From: from, To: to,
+			Time: time.Unix(0, now), Value: t.valueOf(i), Reason: t.reasonOf(i),
+		})
+	}
+}
+
+// rollUp carries a change of what node i contributes towards the root, as far as
+// it changes anything. Only the counts of each parent are looked at.
+func (t *Tree) rollUp(i uint32, from, known Status, now int64) {
+	for i != 0 {
+		p := &t.places[i]
+		parent := p.parent
+		g := &t.groups[t.places[parent].group]
+		before := contributionOf(p.spec, g.rule, from, known)
+		after := contributionOf(p.spec, g.rule, t.cells[i].status, p.known)
+		if before == after {
+			return
+		}
+		g.add(before, -1)
+		g.add(after, +1)
+		result := g.result()
+		if result == t.cells[parent].status {
+			return
+		}
+		from, known = t.cells[parent].status, t.places[parent].known
+		t.takeStatus(parent, result, now)
+		i = parent
+	}
+}
+
+// contribution is what one child brings into the roll-up of its group.
+type contribution struct {
+	status Status // White: nothing
+	live   bool   // the child has something to say now
+	weight uint16
+}
+
+// contributionOf applies the edge and the group's policy for white children.
+func contributionOf(s *Spec, r *Rollup, status, known Status) contribution {
+	c := contribution{weight: max(s.Edge.Weight, 1)}
+	if s.Kind == TextKind || s.Edge.Map == Ignore {
+		return c
+	}
+	if status == White {
+		switch r.White {
+		case KeepWhite:
+			status = known
+		case IgnoreWhite:
+		default:
+			status, c.live = Green+Status(r.White-GreenWhite), true
+		}
+	} else {
+		c.live = true
+	}
+	if status != White {
+		c.status = s.Edge.apply(status)
+	}
+	return c
+}
+
+func (g *group) add(c contribution, n int32) {
+	g.counts[c.status] += n
+	if c.live {
+		g.live += n
+	}
+	weight := int64(n) * int64(c.weight)
+	switch c.status {
+	case White:
+		return
+	case Yellow:
+		g.yellow += weight
+	case Red:
+		g.red += weight
+	}
+	g.weight += weight
+}
+
+// result is the status that the counts come to.
+func (g *group) result() Status {
+	green, yellow, red := float64(g.counts[Green]), float64(g.counts[Yellow]), float64(g.counts[Red])
+	all := green + yellow + red
+	if g.live == 0 || all == 0 {
+		return White
+	}
+	r := g.rule
+	var s Status
+	switch r.Rule {
+	case Best:
+		switch {
+		case green > 0:
+			s = Green
+		case yellow > 0:
+			s = Yellow
+		default:
+			s = Red
+		}
+	case AtLeast:
+		s = atLeast(r, yellow+red, red)
+	case Need:
+		switch {
+		case green >= r.Green:
+			s = Green
+		case green+yellow >= r.Green:
+			s = Yellow
+		default:
+			s = Red
+		}
+	case Percent:
+		s = atLeast(r, 100*(yellow+red)/all, 100*red/all)
+	case Weighted:
+		bad := 100 * (float64(g.red) + float64(g.yellow)/2) / float64(g.weight)
+		s = atLeast(r, bad, bad)
+	default:
+		switch {
+		case red > 0:
+			s = Red
+		case yellow > 0:
+			s = Yellow
+		default:
+			s = Green
+		}
+	}
+	if r.Cap != White {
+		s = min(s, r.Cap)
+	}
+	return s
+}
+
+// atLeast holds two amounts of badness against the parameters of a rule.
+func atLeast(r *Rollup, bad, red float64) Status {
+	switch {
+	case r.Red > 0 && red >= r.Red:
+		return Red
+	case r.Yellow > 0 && bad >= r.Yellow:
+		return Yellow
+	}
+	return Green
+}
