@@ -12,9 +12,9 @@ type Notification struct {
 	Data     Value     // user data; nil when there is none
 }
 
-// Listener receives notifications. It is called from the goroutine that emits,
-// one call at a time per subscription and in the order of emission; it must
-// return soon and must not call back into the emitting bean.
+// Listener receives notifications. It is called from a goroutine that emits, one
+// call at a time per subscription and in the order of emission. It must return
+// soon, and must not wait for anything that the emitting bean does.
 type Listener func(n Notification)
 
 // Filter lets a notification through when it returns true; a nil Filter lets
