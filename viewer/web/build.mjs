@@ -1,0 +1,46 @@
+// Builds the page into dist: one script and one style sheet with hashed names, the
+// icons, and an index.html that names them. Go embeds dist into the binary.
+import { build } from 'esbuild';
+import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const dist = join(here, 'dist');
+
+await mkdir(dist, { recursive: true });
+for (const name of await readdir(dist)) {
+  if (name !== '.gitkeep') await rm(join(dist, name), { recursive: true });
+}
+
+const result = await build({
+  absWorkingDir: here,
+  entryPoints: { page: 'src/main.tsx', style: 'src/style.css' },
+  outdir: 'dist',
+  entryNames: '[name]-[hash]',
+  bundle: true,
+  format: 'esm',
+  target: ['chrome123', 'firefox120', 'safari17.5'],
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  minify: true,
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'warning',
+});
+
+const files = Object.keys(result.metafile.outputs).map((path) => basename(path));
+const script = files.find((name) => name.endsWith('.js'));
+const style = files.find((name) => name.endsWith('.css'));
+const page = (await readFile(join(here, 'static/index.html'), 'utf8'))
+  .replace('%STYLE%', style)
+  .replace('%SCRIPT%', script);
+await cp(join(here, 'static'), dist, { recursive: true });
+await writeFile(join(dist, 'index.html'), page);
+
+for (const name of [script, style]) {
+  const bytes = await readFile(join(dist, name));
+  const zipped = gzipSync(bytes, { level: 9 }).length;
+  console.log(`${name}  ${(bytes.length / 1024).toFixed(1)} KiB, ${(zipped / 1024).toFixed(1)} KiB gzip`);
+}

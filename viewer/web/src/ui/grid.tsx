@@ -1,0 +1,290 @@
+// The tree as a WAI-ARIA treegrid over a window of rows.
+//
+// The keyboard is on a row or on one of its cells (roving tabindex): arrows up and
+// down move between rows, right opens and then enters the cells, left leaves them,
+// closes, and then goes to the parent. The row that the keyboard is on stays in the
+// document when it is scrolled out, so that the browser's focus is never lost.
+
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { age, show } from '../format';
+import type { Store } from '../store';
+import { none } from '../tree';
+import { Green, White, statusWords } from '../wire';
+import { Counts, Icon, Mark } from './marks';
+
+const around = 6; // rows drawn before and after the window
+const cells = 4;
+const flashMs = 1800;
+const tickMs = 900;
+
+export const narrow = matchMedia('(max-width: 760px)');
+const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
+
+export function Grid({ store }: { store: Store }) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const { rows } = store;
+  const range = store.range();
+  const scrollTop = store.scrollTo ?? store.scrollTop;
+
+  useLayoutEffect(() => {
+    const element = scroller.current!;
+    const measure = () => {
+      store.viewport = element.clientHeight;
+      store.rowHeight = parseFloat(getComputedStyle(element).getPropertyValue('--row')) || 30;
+      store.changed();
+    };
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    measure();
+    return () => observer.disconnect();
+  }, [store]);
+
+  useLayoutEffect(() => {
+    const element = scroller.current!;
+    if (store.scrollTo !== undefined) {
+      element.scrollTop = store.scrollTo;
+      store.scrollTop = element.scrollTop;
+      store.scrollTo = undefined;
+    }
+    if (!store.grabFocus) return;
+    store.grabFocus = false;
+    const row = element.querySelector<HTMLElement>(`[data-node="${store.focus}"]`);
+    const target = store.cell < 0 ? row : (row?.children[store.cell] as HTMLElement | undefined);
+    target?.focus({ preventScroll: true });
+  });
+
+  // The size of the rows changes with the size of the window.
+  useEffect(() => {
+    const changed = () => {
+      store.rowHeight = parseFloat(getComputedStyle(scroller.current!).getPropertyValue('--row')) || 30;
+      store.changed();
+    };
+    narrow.addEventListener('change', changed);
+    return () => narrow.removeEventListener('change', changed);
+  }, [store]);
+
+  const tabStop = rows.rowOf(store.focus) !== none ? store.focus : rows.length > 0 ? rows.node[0]! : none;
+  const drawn: number[] = [];
+  const [from, to] = range.window(scrollTop, around);
+  for (let r = from; r < to; r++) drawn.push(r);
+  const stopRow = rows.rowOf(tabStop);
+  if (stopRow !== none && stopRow < from) drawn.unshift(stopRow);
+  else if (stopRow >= to) drawn.push(stopRow);
+
+  return (
+    <div
+      class="treegrid"
+      role="treegrid"
+      aria-label="Monitor tree"
+      aria-rowcount={rows.length + 1}
+      aria-colcount={cells}
+      onKeyDown={(event) => onKey(event, store, tabStop)}
+    >
+      <div class="head" role="rowgroup">
+        <div class="row" role="row" aria-rowindex={1}>
+          <span role="columnheader">Node</span>
+          <span role="columnheader">Status</span>
+          <span role="columnheader">Value</span>
+          <span role="columnheader" class="for">
+            For
+          </span>
+        </div>
+      </div>
+      <div
+        class="scroller"
+        role="rowgroup"
+        ref={scroller}
+        onScroll={(event) => {
+          store.scrollTop = event.currentTarget.scrollTop;
+          store.changed();
+        }}
+        onPointerMove={(event) => {
+          if (event.pointerType === 'mouse') store.pointAt(nodeOf(event.target));
+        }}
+        onPointerLeave={() => store.pointAt(none)}
+        onClick={(event) => onClick(event, store)}
+        onDblClick={(event) => {
+          const node = nodeOf(event.target);
+          if (node !== none && !narrow.matches && !acts(event.target)) store.toggle(node);
+        }}
+      >
+        <div class="sizer" role="none" style={{ height: `${range.height}px` }}>
+          {drawn.map((r) => (
+            <Row key={rows.node[r]} store={store} row={r} top={range.offset(r, scrollTop)} stop={rows.node[r] === tabStop} />
+          ))}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function Row({ store, row, top, stop }: { store: Store; row: number; top: number; stop: boolean }) {
+  const { tree, rows } = store;
+  const n = rows.node[row]!;
+  const status = tree.statusOf(n);
+  const word = statusWords[status];
+  const opens = rows.canOpen(n);
+  const open = opens && rows.isOpen(n);
+  const level = rows.level[row]!;
+  const now = performance.now();
+  const since = tree.since[n]!;
+  const flash = now - tree.flashed[n]! < flashMs && tree.flashed[n]! > 0 && !reducedMotion.matches;
+  const tabbed = (cell: number) => (stop && store.cell === cell ? 0 : -1);
+  return (
+    <div
+      class={`row ${word}${tree.isGroup(n) ? ' group' : ''}${rows.filtering && !rows.matches.isHit(n) ? ' way' : ''}`}
+      role="row"
+      data-node={n}
+      style={{ transform: `translateY(${top}px)` }}
+      tabIndex={tabbed(-1)}
+      aria-rowindex={row + 2}
+      aria-level={level}
+      aria-posinset={rows.position[row]}
+      aria-setsize={rows.siblings[tree.parent[n]!]}
+      aria-expanded={opens ? open : undefined}
+      aria-selected={n === store.selected}
+    >
+      <span class="name" role="rowheader" tabIndex={tabbed(0)} style={{ '--level': level - 1 }}>
+        <span class={`twisty${open ? ' open' : ''}${opens ? '' : ' leaf'}`} data-act="toggle" aria-hidden="true">
+          {opens ? <Icon name="chevron" /> : null}
+        </span>
+        <Mark status={status} />
+        <span class="text">{tree.names[n]}</span>
+      </span>
+      <span class="status" role="gridcell" tabIndex={tabbed(1)}>
+        {word}
+        {tree.flapping(n) ? <span class="note">flapping</span> : null}
+        {tree.pending(n) ? (
+          <span class="note" title="A hold time is running: the status may change soon">
+            holding
+          </span>
+        ) : null}
+      </span>
+      <span class="value" role="gridcell" tabIndex={tabbed(2)}>
+        <Value store={store} node={n} now={now} />
+      </span>
+      <span class="for" role="gridcell" tabIndex={tabbed(3)}>
+        {since > 0 ? age(store.now() - since) : ''}
+        <span class="more" data-act="details" aria-hidden="true">
+          <Icon name="info" />
+        </span>
+      </span>
+      {flash ? <i key={tree.flashed[n]} class="flash" aria-hidden="true" /> : null}
+    </div>
+  );
+}
+
+function Value({ store, node, now }: { store: Store; node: number; now: number }) {
+  const { tree } = store;
+  if (tree.isGroup(node)) return <Counts of={(s) => tree.count(node, s)} />;
+  const reason = tree.reason(node);
+  if (reason && tree.statusOf(node) === White) {
+    return (
+      <span class="reason" title={reason}>
+        {reason}
+      </span>
+    );
+  }
+  const value = tree.value(node);
+  if (value === undefined) return <span class="reason">no value</span>;
+  if (typeof value === 'string') {
+    return (
+      <span class="words" title={value}>
+        {value}
+      </span>
+    );
+  }
+  const shown = show(value, tree.units[node]);
+  const tick = now - tree.ticked[node]! < tickMs && tree.ticked[node]! > 0 && tree.statusOf(node) >= Green && !reducedMotion.matches;
+  return (
+    <>
+      <span class="number">
+        {shown.number}
+        {tick ? <i key={tree.ticked[node]} class="tick" aria-hidden="true" /> : null}
+      </span>
+      <span class="unit">{shown.unit}</span>
+    </>
+  );
+}
+
+function nodeOf(target: EventTarget | null): number {
+  const row = target instanceof Element ? target.closest<HTMLElement>('[data-node]') : null;
+  return row ? Number(row.dataset.node) : none;
+}
+
+function acts(target: EventTarget | null): string | undefined {
+  return target instanceof Element ? target.closest<HTMLElement>('[data-act]')?.dataset.act : undefined;
+}
+
+function onClick(event: MouseEvent, store: Store): void {
+  const node = nodeOf(event.target);
+  if (node === none) return;
+  const act = acts(event.target);
+  const opens = store.rows.canOpen(node);
+  store.focusOn(node);
+  if (act === 'toggle' && opens) store.toggle(node);
+  else if (narrow.matches && opens && act !== 'details') store.toggle(node); // a thumb opens branches; details have their own spot
+  else store.select(node);
+}
+
+function onKey(event: KeyboardEvent, store: Store, at: number): void {
+  if (event.altKey || event.metaKey || at === none) return;
+  const { rows, tree } = store;
+  const row = rows.rowOf(at);
+  const move = (to: number) => {
+    const node = rows.node[Math.max(0, Math.min(rows.length - 1, to))]!;
+    store.focusOn(node, store.cell);
+    if (store.selected !== none && !narrow.matches) store.select(node); // open details follow
+  };
+  const page = Math.max(1, Math.floor(store.viewport / store.rowHeight) - 1);
+  switch (event.key) {
+    case 'ArrowDown':
+      move(row + 1);
+      break;
+    case 'ArrowUp':
+      move(row - 1);
+      break;
+    case 'PageDown':
+      move(row + page);
+      break;
+    case 'PageUp':
+      move(row - page);
+      break;
+    case 'Home':
+      if (store.cell >= 0 && !event.ctrlKey) store.focusOn(at, 0);
+      else move(0);
+      break;
+    case 'End':
+      if (store.cell >= 0 && !event.ctrlKey) store.focusOn(at, cells - 1);
+      else move(rows.length - 1);
+      break;
+    case 'ArrowRight':
+      if (store.cell < 0 && rows.canOpen(at) && !rows.isOpen(at)) store.toggle(at, true);
+      else store.focusOn(at, Math.min(cells - 1, store.cell + 1));
+      break;
+    case 'ArrowLeft':
+      if (store.cell >= 0) store.focusOn(at, store.cell - 1);
+      else if (rows.isOpen(at)) store.toggle(at, false);
+      else if (tree.parent[at] !== tree.root) store.focusOn(tree.parent[at]!);
+      break;
+    case 'Enter':
+      if (store.cell === 0 && rows.canOpen(at)) store.toggle(at);
+      else store.select(at);
+      break;
+    case ' ':
+      store.toggle(at);
+      break;
+    case '*':
+      store.openSiblings(at);
+      break;
+    case 'Escape':
+      if (store.cell >= 0) store.focusOn(at);
+      else if (store.selectedPath !== undefined) store.closeDetails();
+      else return;
+      break;
+    default:
+      return;
+  }
+  event.preventDefault();
+  event.stopPropagation();
+}
