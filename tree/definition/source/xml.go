@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -76,10 +77,14 @@ func ReadXML(file string, text []byte) ([]Document, Errors) {
 	if bad != nil {
 		return nil, Errors{bad}
 	}
+	// Every element begins with <, so that too many are refused before any is made.
+	if bytes.Count(text, []byte("<"))-bytes.Count(text, []byte("</")) > MaxValues {
+		return nil, Errors{tooManyValues(Pos{File: file})}
+	}
 	r := xmlReader{file: file, text: text, line: 1, column: 1}
 	r.dec = xml.NewDecoder(bytes.NewReader(text))
 	r.dec.CharsetReader = func(label string, _ io.Reader) (io.Reader, error) {
-		return nil, errors.New("the encoding is " + label + ", want UTF-8")
+		return nil, errEncoding{label}
 	}
 	docs := r.documents()
 	if len(r.errs) > 0 {
@@ -88,6 +93,11 @@ func ReadXML(file string, text []byte) ([]Document, Errors) {
 	}
 	return docs, nil
 }
+
+// errEncoding is an encoding that a file declares and that is not UTF-8.
+type errEncoding struct{ label string }
+
+func (e errEncoding) Error() string { return "the encoding is " + cut(e.label) + ", want UTF-8" }
 
 // errStop ends reading after an error that leaves nothing to go on with; it has
 // been recorded already.
@@ -100,9 +110,16 @@ type xmlReader struct {
 	dec   *xml.Decoder
 	errs  Errors
 	count int // of values so far
+	open  []openElement
 
 	// A cursor over text: offset stands in line and column. It only moves on.
 	offset, line, column int
+}
+
+// openElement is an element that was begun and not closed yet.
+type openElement struct {
+	name string
+	line int
 }
 
 // at returns the position of an offset that is not before any asked for earlier.
@@ -130,28 +147,43 @@ func (r *xmlReader) token() (xml.Token, int, error) {
 	}
 	pos := r.at(int(r.dec.InputOffset()))
 	var syntax *xml.SyntaxError
-	if errors.As(err, &syntax) {
-		msg := syntax.Msg
-		if msg == "unexpected EOF" {
-			msg = "the file ends before its last element is closed"
+	var encoding errEncoding
+	switch {
+	case errors.As(err, &syntax):
+		bad := &Error{Pos: pos, Msg: "not XML: " + syntax.Msg, Err: err}
+		switch {
+		case syntax.Msg == "unexpected EOF" && len(r.open) > 0:
+			last := r.open[len(r.open)-1]
+			bad.Msg = fmt.Sprintf("the file ends before <%s> of line %d is closed", last.name, last.line)
+		case syntax.Msg == "unexpected EOF":
+			bad.Msg = "the file ends in the middle of an element"
+		case strings.HasPrefix(syntax.Msg, "invalid character entity"):
+			bad.Hint = "write &amp; for &"
+		case strings.HasPrefix(syntax.Msg, "expected element name after <"):
+			bad.Hint = "write &lt; for <"
 		}
-		r.errs.Append(&Error{Pos: pos, Msg: "not XML: " + msg, Err: err})
-	} else {
+		r.errs.Append(bad)
+	case errors.As(err, &encoding):
+		r.errs.Append(&Error{Pos: pos, Msg: encoding.Error(), Err: err})
+	default:
 		r.errs.Append(&Error{Pos: pos, Msg: "not XML: " + strings.TrimPrefix(err.Error(), "xml: "), Err: err})
 	}
 	return nil, start, errStop
 }
 
-// misplaced complains about tokens that may stand nowhere.
-func (r *xmlReader) misplaced(tok xml.Token, start int) {
+// misplaced complains about tokens that may stand nowhere. It returns errStop after
+// a document type, since what follows may use what that declares.
+func (r *xmlReader) misplaced(tok xml.Token, start int) error {
 	switch tok := tok.(type) {
 	case xml.Directive:
 		r.errs.Add(r.at(start), "document types and other <!…> directives are not allowed")
+		return errStop
 	case xml.ProcInst:
 		if tok.Target != "xml" || start != 0 {
 			r.errs.Add(r.at(start), "processing instructions are not allowed, except <?xml …?> at the very beginning")
 		}
 	}
+	return nil
 }
 
 // documents reads the whole file: one root and nothing beside it but comments.
@@ -185,7 +217,9 @@ func (r *xmlReader) documents() []Document {
 				r.errs.Add(r.at(r.textStart(start)), "text outside of the root element")
 			}
 		default:
-			r.misplaced(tok, start)
+			if r.misplaced(tok, start) != nil {
+				return nil
+			}
 		}
 	}
 }
@@ -259,8 +293,10 @@ func (r *xmlReader) element(tok xml.StartElement, start int, pos Pos, e element)
 	if e.entries.entry == "" {
 		e.entries = collections[e.name]
 	}
+	r.open = append(r.open, openElement{e.name, pos.Line})
+	defer func() { r.open = r.open[:len(r.open)-1] }()
 	var c content
-	if err := r.attributes(tok, start, e, &c); err != nil {
+	if err := r.attributes(tok, start, pos, e, &c); err != nil {
 		return null, err
 	}
 	for {
@@ -284,7 +320,9 @@ func (r *xmlReader) element(tok xml.StartElement, start int, pos Pos, e element)
 			}
 			c.text = append(c.text, tok...)
 		default:
-			r.misplaced(tok, start)
+			if err := r.misplaced(tok, start); err != nil {
+				return null, err
+			}
 		}
 	}
 }
@@ -314,11 +352,16 @@ func (r *xmlReader) child(tok xml.StartElement, start int, e element, c *content
 }
 
 // attributes reads the attributes of an element into fields.
-func (r *xmlReader) attributes(tok xml.StartElement, start int, e element, c *content) error {
+func (r *xmlReader) attributes(tok xml.StartElement, start int, pos Pos, e element, c *content) error {
+	if r.count += len(tok.Attr); r.count > MaxValues {
+		r.errs.Append(tooManyValues(pos))
+		return errStop
+	}
+	c.fields = make([]Field, 0, len(tok.Attr))
 	places := attributePlaces(r.text[start:r.dec.InputOffset()])
 	named := false
 	for i, a := range tok.Attr {
-		keyPos, valuePos := r.at(start), r.at(start)
+		keyPos, valuePos := pos, pos
 		if i < len(places) {
 			keyPos, valuePos = r.at(start+places[i].key), r.at(start+places[i].value)
 		}
@@ -339,10 +382,6 @@ func (r *xmlReader) attributes(tok xml.StartElement, start int, e element, c *co
 			e.key.Key, e.key.Pos = a.Value, valuePos
 			continue
 		}
-		if r.count++; r.count > MaxValues {
-			r.errs.Append(tooManyValues(keyPos))
-			return errStop
-		}
 		key := a.Name.Local
 		if e.root && key == "version" {
 			key = "grove"
@@ -352,7 +391,7 @@ func (r *xmlReader) attributes(tok xml.StartElement, start int, e element, c *co
 	}
 	c.attrs = len(c.fields)
 	if e.named && !named {
-		r.errs.Add(r.at(start), "<%s> needs a name", e.name).WithHint(`<%s name="…">`, e.name)
+		r.errs.Add(pos, "<%s> needs a name", e.name).WithHint(`<%s name="…">`, e.name)
 	}
 	return nil
 }
