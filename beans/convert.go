@@ -165,7 +165,11 @@ func Convert(value Value, to Type) (Value, error) {
 	case TypeList:
 		return elements[Value](value, v, to, TypeAny)
 	case TypeMap:
-		return toMap(value, v)
+		m, err := toMap(value, v)
+		if err != nil {
+			return nil, err // and not a nil map inside the interface
+		}
+		return m, nil
 	case TypeTable:
 		list, ok := slice(v)
 		if !ok {
