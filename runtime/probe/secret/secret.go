@@ -1,0 +1,170 @@
+// Package secret reads the secrets that a definition names but does not hold:
+// "file:/etc/grove/token" stands for what that file holds, "env:SHOP_TOKEN" for that
+// environment variable of the manager. A secret is read where it is used and not
+// kept, so that changing it needs no restart.
+package secret
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+const (
+	// MaxSize bounds a secret, and each file that a Policy opens, in bytes.
+	MaxSize = 1 << 20
+	// ownPrefix begins the variables by which grove itself is configured.
+	ownPrefix = "GROVE_"
+)
+
+// ErrDenied is what a Policy's refusals wrap.
+var ErrDenied = errors.New("not allowed to definitions")
+
+// Ref refers to a secret: "file:/absolute/path" or "env:NAME". The empty Ref refers to
+// none. A Ref is no secret itself and may be shown, once Check has found no mistake.
+type Ref string
+
+// Looks says whether a text is meant to be a Ref.
+func Looks(s string) bool {
+	return strings.HasPrefix(s, "file:") || strings.HasPrefix(s, "env:")
+}
+
+// Check says whether r is well formed. Its error does not repeat r, which may be the
+// secret itself, written there by mistake.
+func (r Ref) Check() error {
+	file, isFile := strings.CutPrefix(string(r), "file:")
+	name, isEnv := strings.CutPrefix(string(r), "env:")
+	switch {
+	case r == "":
+		return nil
+	case isFile && (!filepath.IsAbs(file) || filepath.Clean(file) != file || strings.ContainsRune(file, 0)):
+		return errors.New("after file: there must be an absolute path without detours")
+	case isEnv && !isVariable(name):
+		return errors.New("after env: there must be the name of an environment variable")
+	case !isFile && !isEnv:
+		return errors.New("a secret is given by reference: file:/path or env:NAME")
+	}
+	return nil
+}
+
+func isVariable(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '_' || c >= '0' && c <= '9' && i > 0) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// Policy is what definitions may read. It never changes once it was made. A nil
+// Policy is the default: every file that the manager may read, and every variable
+// but those that begin with "GROVE_".
+type Policy struct {
+	dirs []string
+	env  []string
+}
+
+// NewPolicy allows the files in the given directories and the variables of the given
+// names. An empty list of directories allows every file, and an empty list of names
+// every variable but those that begin with "GROVE_".
+func NewPolicy(dirs, variables []string) (*Policy, error) {
+	for _, d := range dirs {
+		if !filepath.IsAbs(d) {
+			return nil, fmt.Errorf("directory of secrets %q: is not an absolute path", d)
+		}
+	}
+	for _, v := range variables {
+		if !isVariable(v) {
+			return nil, fmt.Errorf("variable %q: is not the name of an environment variable", v)
+		}
+	}
+	return &Policy{dirs: slices.Clone(dirs), env: slices.Clone(variables)}, nil
+}
+
+// Read returns the secret that r refers to, without the line break at its end. The
+// error does not hold the secret.
+func (p *Policy) Read(r Ref) (string, error) {
+	if err := r.Check(); err != nil || r == "" {
+		return "", err
+	}
+	if name, ok := strings.CutPrefix(string(r), "env:"); ok {
+		return p.variable(name)
+	}
+	file := strings.TrimPrefix(string(r), "file:")
+	b, err := p.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	s := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	if s == "" {
+		return "", fmt.Errorf("%s is empty", file)
+	}
+	return s, nil
+}
+
+func (p *Policy) variable(name string) (string, error) {
+	allowed := !strings.HasPrefix(name, ownPrefix)
+	if p != nil && len(p.env) > 0 {
+		allowed = slices.Contains(p.env, name)
+	}
+	if !allowed {
+		return "", fmt.Errorf("environment variable %s: %w", name, ErrDenied)
+	}
+	s := os.Getenv(name)
+	if s == "" {
+		return "", fmt.Errorf("environment variable %s is not set, or empty", name)
+	}
+	return s, nil
+}
+
+// ReadFile returns what a file holds that a definition names. Links are followed only
+// within the directory that is allowed.
+func (p *Policy) ReadFile(file string) ([]byte, error) {
+	f, err := p.open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", file)
+	case info.Size() > MaxSize:
+		return nil, fmt.Errorf("%s has %d bytes, more than %d", file, info.Size(), MaxSize)
+	}
+	return io.ReadAll(io.LimitReader(f, MaxSize))
+}
+
+func (p *Policy) open(file string) (*os.File, error) {
+	// Without O_NONBLOCK a named pipe would hold the caller for ever.
+	const flags = os.O_RDONLY | syscall.O_NONBLOCK
+	if p == nil || len(p.dirs) == 0 {
+		return os.OpenFile(file, flags, 0)
+	}
+	for _, dir := range p.dirs {
+		relative, err := filepath.Rel(dir, file)
+		if err != nil || !filepath.IsLocal(relative) {
+			continue
+		}
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			return nil, err
+		}
+		defer root.Close()
+		f, err := root.OpenFile(relative, flags, 0)
+		if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+			return f, err
+		}
+		return nil, fmt.Errorf("%s: %w: %w", file, ErrDenied, err)
+	}
+	return nil, fmt.Errorf("%s: %w", file, ErrDenied)
+}
