@@ -77,11 +77,8 @@ func (d *decoder) value(v *Value, out reflect.Value, what string, top bool) {
 		if !out.IsNil() {
 			fresh.Elem().Set(out.Elem())
 		}
-		before := len(d.errs)
 		d.value(v, fresh.Elem(), what, top)
-		if len(d.errs) == before || !out.IsNil() {
-			out.Set(fresh)
-		}
+		out.Set(fresh)
 		return
 	}
 	if out.CanAddr() {
@@ -210,8 +207,12 @@ func (d *decoder) slice(v *Value, out reflect.Value, what string) {
 }
 
 func (d *decoder) array(v *Value, out reflect.Value, what string) {
-	if v.Kind != List || len(v.Items) != out.Len() {
+	if v.Kind != List {
 		d.errs.Append(v.wrong(fmt.Sprintf("a list of %d", out.Len())))
+		return
+	}
+	if len(v.Items) != out.Len() {
+		d.errs.Add(v.Pos, "want a list of %d, not of %d", out.Len(), len(v.Items))
 		return
 	}
 	for i := range v.Items {
@@ -280,6 +281,9 @@ func (d *decoder) structure(v *Value, out reflect.Value, what string, top bool) 
 		rest = append(rest, *f)
 	}
 	if fields.rest != nil {
+		if len(rest) == 0 {
+			return
+		}
 		d.mapping(&Value{Kind: Map, Pos: v.Pos, Fields: rest}, fieldByIndex(out, fields.rest), what)
 		return
 	}
@@ -345,7 +349,13 @@ func structFields(t reflect.Type) *structInfo {
 	return s
 }
 
+// maxInline bounds structs that are inline in each other, should one hold itself.
+const maxInline = 16
+
 func (s *structInfo) add(t reflect.Type, prefix []int) {
+	if len(prefix) > maxInline {
+		return
+	}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		tag := f.Tag.Get("yaml")

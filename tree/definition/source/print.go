@@ -13,6 +13,9 @@ import (
 // what surrounds the error.
 const maxLine = 100
 
+// maxPrinted is how many errors Print shows.
+const maxPrinted = 100
+
 // The colours of Print: ANSI escape sequences that every terminal knows.
 const (
 	colorBold  = "\x1b[1m"
@@ -26,11 +29,16 @@ const (
 // text of a file, nil when it is not at hand; text may be nil itself. With color
 // ANSI escape sequences set the parts off.
 //
-// Nothing of a file reaches the terminal unescaped: control characters and those
-// that change the direction of writing are shown as their code.
+// After maxPrinted errors only the number of the others is told. Nothing of a file
+// reaches the terminal unescaped: control characters and those that change the
+// direction of writing are shown as their code.
 func Print(w io.Writer, errs Errors, text func(file string) []byte, color bool) error {
 	p := printer{color: color, texts: map[string][]byte{}}
-	for _, e := range errs {
+	for i, e := range errs {
+		if i == maxPrinted {
+			fmt.Fprintf(&p.out, "and %d more errors\n", len(errs)-maxPrinted)
+			break
+		}
 		p.error(e, text)
 	}
 	_, err := w.Write(p.out.Bytes())
@@ -67,26 +75,34 @@ func (p *printer) error(e *Error, text func(string) []byte) {
 
 // excerpt writes the line and the caret below it.
 func (p *printer) excerpt(e *Error, line string) {
-	cells := make([]cell, 0, len(line))
-	for _, c := range line {
-		cells = append(cells, newCell(c))
-	}
-	from := max(e.Pos.Column, 1) - 1
-	if from > len(cells) {
-		from = len(cells)
-	}
+	count := utf8.RuneCountInString(line)
+	from := min(max(e.Pos.Column, 1)-1, count)
 	to := from + 1
 	switch {
 	case e.End.Line == e.Pos.Line && e.End.Column > e.Pos.Column:
-		to = min(e.End.Column-1, len(cells))
+		to = e.End.Column - 1
 	case e.End.Line > e.Pos.Line:
-		to = len(cells)
+		to = len(line)
 	}
+	// Only what may be shown is looked at: a line may be as long as a file.
+	var cells []cell
+	skipped, seen := 0, 0
+	for _, c := range line {
+		switch {
+		case seen < from-maxLine:
+			skipped++
+		case seen <= from+maxLine:
+			cells = append(cells, newCell(c))
+		}
+		seen++
+	}
+	from = min(from-skipped, len(cells))
+	to = max(min(to-skipped, len(cells)), from)
 	first, last := window(cells, from, to)
+
 	fmt.Fprintf(&p.out, "%5d | ", e.Pos.Line)
-	var caret strings.Builder
 	before, marked := 0, 0
-	if first > 0 {
+	if skipped+first > 0 {
 		p.out.WriteString("… ")
 		before = 2
 	}
@@ -99,15 +115,14 @@ func (p *printer) excerpt(e *Error, line string) {
 			marked += cells[i].width
 		}
 	}
-	if last < len(cells) {
+	if skipped+last < count {
 		p.out.WriteString(" …")
 	}
 	p.out.WriteByte('\n')
 	if e.Pos.Column == 0 {
 		return
 	}
-	caret.WriteString(strings.Repeat(" ", before))
-	p.out.WriteString("      | " + caret.String())
+	p.out.WriteString("      | " + strings.Repeat(" ", before))
 	p.paint(colorError, strings.Repeat("^", max(marked, 1)))
 	p.out.WriteByte('\n')
 }
