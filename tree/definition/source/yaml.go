@@ -231,7 +231,7 @@ func (r *yamlReader) scalar(n *yaml.Node) Value {
 	r.checkTag(n, "!!str", "!!int", "!!float", "!!bool", "!!null")
 	v := Value{Kind: Scalar, Pos: r.pos(n), Text: n.Value}
 	v.Quoted = !plain(n)
-	v.Null = !v.Quoted && n.Tag == "!!null"
+	v.Null = !v.Quoted && (n.Tag == "!!null" || v.Text == "")
 	return v
 }
 
