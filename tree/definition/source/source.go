@@ -16,11 +16,13 @@ import (
 	"strings"
 )
 
-// The bounds of a file. An error about one of them names it.
+// The bounds of a file. An error about one of them names it. A value takes up to a
+// kilobyte while it is read, so that MaxValues bounds the memory of a hostile file to
+// some 250 MB; a definition of 50,000 attributes that are all written out stays below.
 const (
-	MaxFileBytes = 8 << 20   // length of a file in bytes
-	MaxDepth     = 64        // lists and maps within each other
-	MaxValues    = 1_000_000 // values of a file, aliases counted as often as they are used
+	MaxFileBytes = 8 << 20 // length of a file in bytes
+	MaxDepth     = 64      // lists and maps within each other
+	MaxValues    = 250_000 // values of a file, aliases counted as often as they are used
 )
 
 // Pos is a place in a file. Line and Column count from 1, Column in characters;
