@@ -14,7 +14,7 @@ export interface FeedSink {
   node(record: NodeRecord): void;
   removed(index: number): void;
   number(index: number, status: Status, value: number, time: number): void;
-  state(index: number, state: State, time: number): void;
+  state(index: number, state: State, since: number): void;
   applied(head: DeltaHead): void;
   refused(code: string, message: string): void; // the server will not give this subtree
   setLink(link: Link): void;
@@ -44,7 +44,7 @@ export class Feed {
   private socket: WebSocket | undefined;
   private id = 0;
   private seq = -1; // last applied; -1: nothing yet
-  private epoch: string | undefined; // of the tree that seq counts
+  private run = ''; // the life of the server in which seq was received
   private timer: ReturnType<typeof setTimeout> | undefined;
   private quiet: ReturnType<typeof setTimeout> | undefined;
   private closed = false;
@@ -97,6 +97,7 @@ export class Feed {
     }
     socket.binaryType = 'arraybuffer';
     this.socket = socket;
+    this.id = 0; // pages that look at the same under the same number share what the server sends
     const current = () => this.socket === socket;
     socket.onopen = () => {
       if (current()) this.listenForSilence();
@@ -144,7 +145,7 @@ export class Feed {
   }
 
   private control(text: string): void {
-    let message: { type?: unknown; server?: unknown; epoch?: unknown; id?: unknown; code?: unknown; message?: unknown };
+    let message: { type?: unknown; server?: unknown; run?: unknown; id?: unknown; code?: unknown; message?: unknown };
     try {
       message = JSON.parse(text) as typeof message;
     } catch {
@@ -152,20 +153,20 @@ export class Feed {
       return;
     }
     if (message.type === 'welcome') {
-      // Sequence numbers of another life of the server mean nothing here: only the
-      // same epoch may be resumed.
-      const epoch = typeof message.epoch === 'string' ? message.epoch : undefined;
-      const resume = epoch !== undefined && epoch === this.epoch && this.seq >= 0;
-      this.epoch = epoch;
+      // Sequence numbers of another life of the server mean nothing in this one.
+      const run = typeof message.run === 'string' ? message.run : '';
+      const resume = run !== '' && run === this.run && this.seq >= 0;
+      this.run = run;
       this.current = { ...this.current, server: typeof message.server === 'string' ? message.server : '' };
       this.subscribe(resume);
-    } else if (message.type === 'error' && (message.id === this.id || message.id === undefined)) {
+    } else if (message.type === 'error' && message.id === this.id && this.seq < 0) {
       this.sink.refused(String(message.code ?? ''), String(message.message ?? 'the server gave no reason'));
     }
   }
 
   private subscribe(resume: boolean): void {
-    const since = resume ? { since: this.seq } : {};
+    if (!resume) this.seq = -1;
+    const since = resume ? { since: this.seq, run: this.run } : {};
     this.send({ type: 'subscribe', id: ++this.id, path: this.options.path, ...since });
     if (resume) this.live(); // nothing may have changed, then no frame comes
   }
@@ -206,7 +207,7 @@ export class Feed {
         removed: (index) => sink.removed(index),
         node: (record) => sink.node(record),
         number: (index, status, value) => sink.number(index, status, value, delta!.time),
-        state: (index, state) => sink.state(index, state, delta!.time),
+        state: (index, state, since) => sink.state(index, state, since),
       });
     } catch (error) {
       // What of the frame was applied is replaced by a snapshot of the next

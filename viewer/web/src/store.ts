@@ -142,8 +142,8 @@ export class Store implements FeedSink {
     this.tree.setNumber(index, status, value, time, performance.now());
   }
 
-  state(index: number, state: State, time: number): void {
-    this.tree.setState(index, state, time, performance.now());
+  state(index: number, state: State, since: number): void {
+    this.tree.setState(index, state, since, performance.now());
   }
 
   applied(head: DeltaHead): void {

@@ -149,9 +149,12 @@ export class Tree {
     this.kind[index] = r.kind;
     this.names[index] = r.name;
     this.units[index] = r.unit;
-    if (known) this.put(index, r.state, r.since, now);
-    else this.fill(index, r.state);
-    this.since[index] = r.since;
+    if (known) {
+      this.put(index, r.state, r.since, now);
+    } else {
+      this.fill(index, r.state);
+      this.since[index] = r.since;
+    }
     this.structure++;
   }
 
@@ -182,17 +185,18 @@ export class Tree {
   }
 
   /** setState replaces everything that changes with readings. */
-  setState(index: number, state: State, time: number, now: number): void {
-    if (this.has(index)) this.put(index, state, time, now);
+  setState(index: number, state: State, since: number, now: number): void {
+    if (this.has(index)) this.put(index, state, since, now);
   }
 
-  private put(index: number, state: State, time: number, now: number): void {
+  private put(index: number, state: State, since: number, now: number): void {
     const before = this.value(index);
     const from = this.statusOf(index);
     this.fill(index, state);
     if (!Object.is(before, this.value(index))) this.tick(index, now);
     this.status[index] = from;
-    this.colour(index, state.status, time, now);
+    this.colour(index, state.status, since, now);
+    this.since[index] = since;
   }
 
   private fill(index: number, s: State): void {

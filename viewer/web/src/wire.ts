@@ -59,7 +59,7 @@ export interface Sink {
   removed(index: number): void;
   node(record: NodeRecord): void;
   number(index: number, status: Status, value: number): void;
-  state(index: number, state: State): void;
+  state(index: number, state: State, since: number): void; // since as in NodeRecord
 }
 
 /** FrameError says what is wrong with a frame and where. */
@@ -237,8 +237,10 @@ export function readFrame(buffer: ArrayBuffer, sink: Sink): void {
       const v = r.uvarint();
       index += Math.floor(v / 8);
       if (index >= maxIndex) r.fail(`node index ${index} beyond ${maxIndex}`);
-      if ((v & 4) !== 0) sink.state(index, r.state());
-      else sink.number(index, (v & 3) as Status, r.float());
+      if ((v & 4) !== 0) {
+        const since = r.uvarint();
+        sink.state(index, r.state(), since);
+      } else sink.number(index, (v & 3) as Status, r.float());
     }
   } else {
     r.fail(`unknown type 0x${type.toString(16)}`);

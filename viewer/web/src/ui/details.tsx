@@ -47,7 +47,7 @@ export function Details({ store }: { store: Store }) {
                 <button class="link" onClick={() => store.show(joinNames(parts.slice(0, i + 1)))}>
                   {part}
                 </button>
-                <span aria-hidden="true"> / </span>
+                {i < parts.length - 2 ? <span aria-hidden="true"> / </span> : null}
               </span>
             ))}
           </nav>
@@ -169,10 +169,15 @@ function Problems({ store, n, cause }: { store: Store; n: number; cause: string 
   const { tree } = store;
   const total = tree.count(n, Red) + tree.count(n, Yellow) + tree.count(n, White);
   const here = tree.path(n);
-  const list = store.problems(n, mostProblems).map((p) => tree.path(p));
-  if (list.length === 0 || (list.length === 1 && list[0] === cause)) return null;
+  const list = store
+    .problems(n, mostProblems + 1)
+    .map((p) => tree.path(p))
+    .filter((path) => path !== cause)
+    .slice(0, mostProblems);
+  if (list.length === 0) return null;
+  const rest = total - list.length - (cause === undefined ? 0 : 1);
   return (
-    <Section title="Not green">
+    <Section title={cause === undefined ? 'Not green' : 'Also not green'}>
       <ul class="list">
         {list.map((path) => (
           <li key={path}>
@@ -180,9 +185,7 @@ function Problems({ store, n, cause }: { store: Store; n: number; cause: string 
           </li>
         ))}
       </ul>
-      {total > list.length ? (
-        <p class="hint">and {plural(total - list.length, 'more node')}</p>
-      ) : null}
+      {rest > 0 ? <p class="hint">and {plural(rest, 'more node')}</p> : null}
     </Section>
   );
 }
@@ -253,8 +256,8 @@ function Facts({ node, store, kind, path }: { node: NodeDetail; store: Store; ki
     return Number.isNaN(ms) ? undefined : `${moment(ms, store.now())}, ${age(store.now() - ms)} ago`;
   };
   const labels = Object.entries(node.labels ?? {}).map(([k, v]) => `${k}="${v}"`);
-  const facts: [string, string | undefined][] = [
-    ['Path', path],
+  const facts: [string, ComponentChildren][] = [
+    ['Path', path.split('/').map((part, i) => (i === 0 ? part : [<wbr />, '/' + part]))],
     ['Kind', node.kind ?? kind],
     ['Exact value', typeof node.value === 'number' ? exact(node.value, node.unit ?? '') : undefined],
     ['Last reading', at(node.time)],

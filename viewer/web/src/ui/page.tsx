@@ -41,7 +41,7 @@ export function Page({ store, feed }: { store: Store; feed: Feed }) {
   }, [red, yellow, overall, live, known]);
 
   return (
-    <div class={`page${store.selectedPath !== undefined ? ' with-details' : ''}`}>
+    <div class={`page${store.selectedPath !== undefined ? ' with-details' : ''}${live || !store.loaded ? '' : ' stale'}`}>
       <header class="top">
         <h1>
           <Logo />
@@ -53,7 +53,7 @@ export function Page({ store, feed }: { store: Store; feed: Feed }) {
       </header>
       <Tools store={store} search={search} />
       <Notices store={store} feed={feed} />
-      <main class={live || !store.loaded ? '' : 'stale'}>
+      <main>
         <Grid store={store} />
         <Nothing store={store} feed={feed} />
       </main>

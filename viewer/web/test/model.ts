@@ -1,0 +1,10 @@
+// What the unit tests look at, bundled for node by run.mjs.
+export * from '../src/wire';
+export * from '../src/tree';
+export * from '../src/rows';
+export * from '../src/filter';
+export * from '../src/scroll';
+export * from '../src/format';
+export * from '../src/address';
+export * from '../src/path';
+export * from '../src/announce';

@@ -1,0 +1,27 @@
+// Runs every test of the page: npm test [-- NAME...]. It builds the page and the
+// bundle that the unit tests import, then starts node's test runner.
+
+import { build } from 'esbuild';
+import { spawnSync } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, '..');
+
+await build({
+  absWorkingDir: root,
+  entryPoints: ['test/model.ts'],
+  outfile: 'node_modules/.cache/grove/model.mjs',
+  bundle: true,
+  format: 'esm',
+  target: 'node20',
+  logLevel: 'warning',
+});
+await import('../build.mjs');
+
+const wanted = process.argv.slice(2);
+const files = (await readdir(here)).filter((f) => f.endsWith('.test.mjs') && (wanted.length === 0 || wanted.some((w) => f.includes(w))));
+const run = spawnSync(process.execPath, ['--test', '--test-concurrency=1', ...files.map((f) => join(here, f))], { stdio: 'inherit' });
+process.exit(run.status ?? 1);
