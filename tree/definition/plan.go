@@ -72,6 +72,9 @@ type Instance struct {
 	Probes      []Probe        // in the order of the file
 	Loops       []*Loop        // nodes per row of a table that a probe discovers
 	Parameters  map[string]any // as given or by default; secrets are references
+
+	definition *Definition
+	infos      map[string]*probeInfo
 }
 
 // Node is one node that the plan grows.

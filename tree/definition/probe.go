@@ -260,7 +260,7 @@ func asSource(v variable.Value, pos source.Pos) source.Value {
 		for i := range a {
 			items[i] = asSource(a[i], pos)
 		}
-		return source.ListOf(pos, items...)
+		return source.Value{Kind: source.List, Pos: pos, Items: items}
 	case map[string]variable.Value:
 		out := source.Value{Kind: source.Map, Pos: pos}
 		for _, k := range sortedKeys(a) {

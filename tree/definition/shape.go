@@ -19,6 +19,7 @@ type shape struct {
 	settings []source.Field // what the node is, without what shapes the tree
 	texts    []fillable     // the settings' scalars that take in variables
 	attr     bool           // it has a setting of an attribute
+	typo     bool           // a setting is spelled wrong, so others may be missed
 	each     *source.Value
 	eachText variable.Text
 	where    *source.Value
@@ -128,6 +129,8 @@ func (c *compiler) body(s *shape, v *source.Value) {
 			if child := c.child(f); child != nil {
 				s.children = append(s.children, child)
 			}
+		default:
+			s.typo = true
 		}
 	}
 	if use != nil {
@@ -260,6 +263,7 @@ func (c *compiler) use(s *shape, use, with *source.Value) {
 		s.set(f)
 	}
 	s.children = append(slices.Clone(base.children), s.children...)
+	s.typo = s.typo || base.typo
 	s.frames = append(slices.Clone(base.frames), frame{t, with, use.Pos})
 }
 

@@ -170,3 +170,9 @@ type (
 	Tests      struct{ Raw } // a list of Test
 	Steps      struct{ Raw } // a list of Step
 )
+
+// The forms of metric and label names in the Prometheus text format.
+const (
+	MetricPattern = `^[a-zA-Z_:][a-zA-Z0-9_:]*$`
+	LabelPattern  = `^[a-zA-Z_][a-zA-Z0-9_]*$`
+)

@@ -34,6 +34,7 @@ type Parameter struct {
 	min, max *float64 // of numbers, of durations in seconds, of how many items a list has
 	choices  []string
 	pattern  *regexp.Regexp
+	bad      bool // its declaration is in error
 }
 
 // Declaration is a parameter as a file declares it.
@@ -53,6 +54,12 @@ var Reserved = []string{"item", "row", "true", "false", "nil", "in", "not", "and
 
 // Parse reads the declaration of one parameter.
 func Parse(f *source.Field) (*Parameter, source.Errors) {
+	p, errs := parse(f)
+	p.bad = len(errs) > 0
+	return p, errs
+}
+
+func parse(f *source.Field) (*Parameter, source.Errors) {
 	var errs source.Errors
 	p := &Parameter{Name: f.Key, Pos: f.Pos, Type: "string"}
 	if !ValidName(f.Key) {
@@ -278,6 +285,9 @@ func checkForm(kind, text string) string {
 
 // Sample returns a value that stands for one that is not known.
 func (p *Parameter) Sample() Value {
+	if p.bad {
+		return Value{Text: "1", Sample: true}
+	}
 	v := Value{Sample: true, Secret: p.Type == "secret"}
 	text := "sample"
 	switch p.Type {
@@ -348,6 +358,8 @@ func Bind(params []*Parameter, with *source.Value, outer *Scope, pos source.Pos,
 			given, _ = with.Field(p.Name)
 		}
 		switch {
+		case p.bad:
+			scope = scope.With(p.Name, p.Sample())
 		case given != nil && !given.Null:
 			v, err := p.Check(given)
 			if err != nil {

@@ -1,0 +1,672 @@
+package definition
+
+import (
+	"regexp"
+	"strings"
+	"time"
+
+	"grove/beans"
+	"grove/tree"
+	"grove/tree/definition/expression"
+	"grove/tree/definition/file"
+	"grove/tree/definition/rule"
+	"grove/tree/definition/source"
+	"grove/tree/definition/variable"
+)
+
+// builtKey tells apart what was built of the settings of a shape: by the texts that
+// its variables came to.
+type builtKey struct {
+	shape *shape
+	row   *rowInfo
+	texts string
+}
+
+// built is what the settings of a node came to. Nodes that are alike share it.
+type built struct {
+	spec    *tree.Spec
+	reading *reading // nil: nothing feeds the node
+	program *expression.Program
+	derived *Expression // the value of a node that no variable changes
+	bad     bool
+}
+
+// build makes the spec and the source of a node, or takes those of a node that is
+// alike.
+func (x *expansion) build(s *shape, p place) (*built, bool) {
+	key := builtKey{shape: s, row: p.row}
+	sample := p.sample && len(s.texts) == 0 // then nothing here depends on the sample
+	var filled []string
+	var vague map[int]bool // settings that hold a sample
+	if len(s.texts) > 0 {
+		filled = make([]string, len(s.texts))
+		for i := range s.texts {
+			text, isSample, err := s.texts[i].text.Fill(p.scope, false)
+			if err != nil {
+				x.errs.Append(fillError(s.texts[i].pos, err))
+				return nil, false
+			}
+			if isSample {
+				if vague == nil {
+					vague = map[int]bool{}
+				}
+				vague[s.texts[i].top] = true
+			}
+			filled[i] = text
+		}
+		key.texts = strings.Join(filled, "\x00")
+	}
+	if sample {
+		vague = nil
+	}
+	if b, ok := x.built[key]; ok {
+		return b, !b.bad
+	}
+	before := len(x.errs)
+	b := x.fresh(s, p, filled, vague)
+	b.bad = len(x.errs) > before
+	x.built[key] = b
+	return b, !b.bad
+}
+
+// fresh builds what no node before had.
+func (x *expansion) fresh(s *shape, p place, filled []string, vague map[int]bool) *built {
+	settings := source.Value{Kind: source.Map, Pos: s.pos}
+	next := 0
+	fed := false
+	for i, f := range s.settings {
+		if len(filled) > 0 {
+			f.Value = f.Value.Clone()
+			refill(&f.Value, filled, &next)
+		}
+		if vague[i] {
+			fed = fed || f.Key == "from" || f.Key == "value" || f.Key == "kind"
+			continue
+		}
+		settings.Fields = append(settings.Fields, f)
+	}
+	var n file.Node
+	what := "the node"
+	x.errs.Append(settings.Decode(&n, source.DecodeOptions{What: what})...)
+	b := &built{spec: &tree.Spec{Owner: x.owner}}
+	x.common(s, &n, b)
+	if !s.attr {
+		x.group(&n, b)
+		return b
+	}
+	x.attribute(s, p, &n, b, fed)
+	return b
+}
+
+// refill puts the texts into a copy of a setting, in the order in which texts found
+// them.
+func refill(v *source.Value, filled []string, next *int) {
+	switch v.Kind {
+	case source.Scalar:
+		if strings.Contains(v.Text, "${") {
+			v.Text = filled[*next]
+			*next++
+		}
+	case source.List:
+		for i := range v.Items {
+			refill(&v.Items[i], filled, next)
+		}
+	default:
+		for i := range v.Fields {
+			refill(&v.Fields[i].Value, filled, next)
+		}
+	}
+}
+
+func (x *expansion) common(s *shape, n *file.Node, b *built) {
+	if n.Description.Given() {
+		text, bad := n.Description.Str()
+		x.errs.Append(bad)
+		b.spec.Description = text
+	}
+	if n.As.Given() {
+		e, bad := rule.ParseEdge(&n.As.Value)
+		x.errs.Append(bad)
+		b.spec.Edge = e
+	}
+	if n.Weight.Given() {
+		w, bad := rule.ParseWeight(&n.Weight.Value)
+		x.errs.Append(bad)
+		b.spec.Edge.Weight = w
+	}
+}
+
+func (x *expansion) group(n *file.Node, b *built) {
+	if n.Rollup.Given() {
+		r, errs := rule.ParseRollup(&n.Rollup.Value)
+		x.errs.Append(errs...)
+		b.spec.Rollup = r
+	}
+}
+
+// attribute builds a node that has a value.
+func (x *expansion) attribute(s *shape, p place, n *file.Node, b *built, vague bool) {
+	first := s.settings[0].Pos
+	for i := range s.settings {
+		if f := &s.settings[i]; !file.ForBoth(f.Key) && f.Key != "rollup" {
+			first = f.Pos
+			if len(s.children) > 0 {
+				x.errs.Add(f.Pos, "%s is for attributes, but the node has children, so it is a group", f.Key)
+				return
+			}
+			break
+		}
+	}
+	if n.Rollup.Given() {
+		x.errs.Add(n.Rollup.Pos, "rollup is for groups, but the node is an attribute")
+	}
+	fed := n.From.Given() || n.Value.Given()
+	switch {
+	case n.From.Given() && n.Value.Given():
+		x.errs.Add(n.Value.Pos, "a node has from or value, not both")
+		return
+	case n.From.Given():
+		r, bad := x.reference(&n.From.Value, p)
+		if bad != nil {
+			x.errs.Append(bad)
+			return
+		}
+		b.reading = r
+	case n.Value.Given():
+		if !x.derive(s, p, n, b) {
+			return
+		}
+	case s.typo:
+		return
+	case !n.Kind.Given() && !vague:
+		x.errs.Add(first, "nothing feeds the node").WithHint("give it from or value; or kind, when a program sends its readings")
+		return
+	}
+	before := len(x.errs)
+	x.kind(n, b)
+	x.mode(n, b, fed || vague)
+	x.number(n, b)
+	x.threshold(n, b)
+	x.exported(n, b)
+	x.keep(n, b)
+	if b.reading != nil {
+		b.spec.Source = b.label()
+	}
+	if len(x.errs) == before {
+		if err := b.spec.Check(); err != nil {
+			x.errs.Add(first, "%w", err)
+		}
+	}
+}
+
+// label names the source of a node for people. Nodes of different rows share it.
+func (b *built) label() string {
+	s := b.reading.source
+	switch {
+	case b.program != nil:
+		return b.program.String()
+	case b.reading.row:
+		return s.Probe + "." + s.Attribute + "." + s.Column
+	}
+	return s.String()
+}
+
+// derive compiles the value of a node.
+func (x *expansion) derive(s *shape, p place, n *file.Node, b *built) bool {
+	text, bad := n.Value.Str()
+	if bad != nil {
+		x.errs.Append(bad)
+		return false
+	}
+	program, err := expression.Compile(text, x.resolver(p, true))
+	if err != nil {
+		plain := variable.Text{}
+		for i := range s.texts {
+			if s.texts[i].pos == n.Value.Pos {
+				plain = s.texts[i].text
+			}
+		}
+		x.errs.Append(expressionError(&n.Value.Value, &plain, err))
+		return false
+	}
+	b.program = program
+	r := &reading{source: Source{}}
+	refs := 0
+	for _, name := range program.Names() {
+		if probe, ok := x.probeOf(name, p); ok {
+			refs++
+			if name.Base == "row" {
+				r.row = true
+			}
+			r.probes = append(r.probes, probe)
+		}
+	}
+	if refs == 0 {
+		x.errs.Add(n.Value.Pos, "the value reads no probe, so it would never change").WithHint("name an attribute, as in status.active")
+		return false
+	}
+	r.info = &beans.AttributeInfo{Type: map[expression.Type]beans.Type{
+		expression.Number: beans.TypeFloat, expression.Text: beans.TypeString, expression.Bool: beans.TypeBool, expression.Any: beans.TypeAny,
+	}[program.Result()]}
+	b.reading = r
+	if refs == len(program.Names()) {
+		b.derived = x.bind(program, p)
+		r.source.Value = b.derived
+	}
+	return true
+}
+
+// probeOf returns the probe whose reading a variable of an expression is.
+func (x *expansion) probeOf(n expression.Name, p place) (*probeInfo, bool) {
+	if n.Base == "row" && p.row != nil {
+		return x.probes[p.row.probe], true
+	}
+	if n.Member == "" {
+		return nil, false
+	}
+	if v, ok := p.scope.Get(n.Base); ok {
+		if _, hasParts := v.Any.(map[string]variable.Value); hasParts {
+			return nil, false
+		}
+	}
+	probe, ok := x.probes[n.Base]
+	return probe, ok
+}
+
+// bind connects the variables of a program with readings and with the values of
+// parameters and items.
+func (x *expansion) bind(program *expression.Program, p place) *Expression {
+	e := &Expression{program: program, slots: make([]slot, len(program.Names()))}
+	for i, n := range program.Names() {
+		switch _, isRef := x.probeOf(n, p); {
+		case !isRef:
+			e.slots[i] = slot{-1, scopeValue(p.scope, n)}
+			continue
+		case n.Base == "row":
+			table := ""
+			if p.row.table != nil {
+				table = p.row.table.Name
+			}
+			e.refs = append(e.refs, Ref{Probe: p.row.probe, Attribute: table, Column: n.Member})
+		default:
+			e.refs = append(e.refs, Ref{Probe: n.Base, Attribute: n.Member})
+		}
+		e.slots[i] = slot{ref: len(e.refs) - 1}
+	}
+	return e
+}
+
+// sourceAt returns the source of a node at a place: shared unless the row or a
+// variable makes a difference.
+func (b *built) sourceAt(x *expansion, p place) *Source {
+	if b.reading == nil {
+		return nil
+	}
+	shared := &b.reading.source
+	if b.program != nil && b.derived == nil {
+		s := *shared
+		s.Value = x.bind(b.program, p)
+		s.Row = p.rowKey
+		return &s
+	}
+	if b.reading.row && shared.Row != p.rowKey {
+		s := *shared
+		s.Row = p.rowKey
+		return &s
+	}
+	return shared
+}
+
+func (x *expansion) kind(n *file.Node, b *built) {
+	if n.Kind.Given() {
+		text, bad := n.Kind.Str()
+		if bad != nil {
+			x.errs.Append(bad)
+			return
+		}
+		k, err := tree.ParseKind(text)
+		if err != nil || k == tree.Group {
+			x.errs.Add(n.Kind.Pos, "unknown kind %q of a node", text).WithHint("performance, status, log or text")
+			return
+		}
+		b.spec.Kind = k
+		if k == tree.Performance && b.isText() {
+			x.errs.Add(n.Kind.Pos, "%s is a text, but a node of kind performance shows numbers", b.label())
+		}
+		return
+	}
+	b.spec.Kind = tree.Performance
+	if b.reading == nil || b.reading.info == nil {
+		if n.States.Given() {
+			b.spec.Kind = tree.State
+		}
+		return
+	}
+	switch b.reading.info.Type {
+	case beans.TypeBool, beans.TypeString, beans.TypeName:
+		b.spec.Kind = tree.State
+	case beans.TypeTime:
+		b.spec.Kind = tree.TextKind
+	case beans.TypeStrings, beans.TypeList:
+		b.spec.Kind = tree.Log
+	case beans.TypeAny:
+		if n.States.Given() {
+			b.spec.Kind = tree.State
+		}
+	}
+}
+
+func (b *built) isText() bool {
+	return b.reading != nil && b.reading.info != nil && expressionType(b.reading.info.Type) == expression.Text
+}
+
+func (b *built) isTruth() bool {
+	return b.reading != nil && b.reading.info != nil && b.reading.info.Type == beans.TypeBool
+}
+
+// mode decides how the node gets its readings and when it is stale.
+func (x *expansion) mode(n *file.Node, b *built, fed bool) {
+	mode := tree.Push
+	var every, timeout time.Duration
+	known := b.reading != nil
+	if known {
+		mode = b.reading.probes[0].Mode
+		for _, probe := range b.reading.probes {
+			if probe.Mode != mode {
+				mode = tree.Timer
+			}
+			every, timeout = max(every, probe.Every), max(timeout, probe.Timeout)
+		}
+	}
+	if n.Mode.Given() {
+		m, bad := parseMode(&n.Mode.Value)
+		x.errs.Append(bad)
+		if bad == nil {
+			mode = m
+			x.checkMode(n, b, m, fed)
+		}
+	}
+	b.spec.Mode = mode
+	if n.Every.Given() {
+		d, bad := n.Every.Duration()
+		switch {
+		case bad != nil:
+			x.errs.Append(bad)
+		case !known:
+			x.errs.Add(n.Every.Pos, "every is for nodes that a probe feeds")
+		case mode != tree.Timer:
+			x.errs.Add(n.Every.Pos, "every is for nodes in mode timer, not %s", mode)
+		case d < every:
+			x.errs.Add(n.Every.Pos, "every %s is shorter than the interval %s of probe %q", short(d), short(every), b.reading.probes[0].Name)
+		case d > MaxEvery:
+			x.errs.Add(n.Every.Pos, "every is at most %s, not %s", short(MaxEvery), short(d))
+		default:
+			every = d
+			b.reading.source.Every = d
+		}
+	}
+	if known {
+		b.reading.source.Mode = mode
+	}
+	var stale time.Duration
+	if known && mode == tree.Timer {
+		stale = staleIntervals*every + timeout
+	}
+	if n.White.Given() {
+		d, bad := rule.ParseWhite(&n.White.Value)
+		x.errs.Append(bad)
+		stale = d
+		if bad == nil && d > 0 && known && mode == tree.Timer && d <= every {
+			x.errs.Add(n.White.Pos, "white after %s: the node gets a reading every %s, so it would turn white in between", short(d), short(every))
+		}
+	}
+	if stale > 0 {
+		b.threshold().StaleAfter = stale
+	}
+}
+
+func (x *expansion) checkMode(n *file.Node, b *built, m tree.Mode, fed bool) {
+	if b.reading == nil {
+		if !fed && m != tree.Push {
+			x.errs.Add(n.Mode.Pos, "mode %s needs a probe; nodes without from or value are in mode push", m)
+		}
+		return
+	}
+	for _, probe := range b.reading.probes {
+		if m == tree.Push && !probe.pushes && !probe.unknown {
+			x.errs.Add(n.Mode.Pos, "mode push: probe %q (%s) sends nothing by itself", probe.Name, probe.Kind)
+			return
+		}
+	}
+}
+
+func (b *built) threshold() *tree.Threshold {
+	if b.spec.Threshold == nil {
+		b.spec.Threshold = &tree.Threshold{}
+	}
+	return b.spec.Threshold
+}
+
+// number reads unit, change and scale.
+func (x *expansion) number(n *file.Node, b *built) {
+	if n.Change.Given() {
+		text, bad := n.Change.Str()
+		x.errs.Append(bad)
+		c := NoChange
+		switch text {
+		case "rate":
+			c = Rate
+		case "delta":
+			c = Delta
+		default:
+			if bad == nil {
+				x.errs.Add(n.Change.Pos, "unknown change %q: rate or delta", text).WithHint("%s", source.DidYouMean(text, []string{"rate", "delta"}))
+			}
+		}
+		switch {
+		case b.reading == nil:
+			x.errs.Add(n.Change.Pos, "change is for nodes with from or value")
+		case b.isText() || b.spec.Kind != tree.Performance:
+			x.errs.Add(n.Change.Pos, "change is for numbers, but the node is of kind %s", b.spec.Kind)
+		default:
+			b.reading.source.Change = c
+		}
+	}
+	if n.Scale.Given() {
+		f, bad := n.Scale.Float()
+		switch {
+		case bad != nil:
+			x.errs.Append(bad)
+		case f == 0:
+			x.errs.Add(n.Scale.Pos, "a scale of 0 makes every reading 0")
+		case b.reading == nil:
+			x.errs.Add(n.Scale.Pos, "scale is for nodes with from or value")
+		case b.isText() || b.spec.Kind != tree.Performance:
+			x.errs.Add(n.Scale.Pos, "scale is for numbers, but the node is of kind %s", b.spec.Kind)
+		default:
+			b.reading.source.Scale = f
+		}
+	}
+	switch {
+	case n.Unit.Given():
+		text, bad := n.Unit.Str()
+		x.errs.Append(bad)
+		if len(text) > maxUnitBytes {
+			x.errs.Add(n.Unit.Pos, "unit is longer than %d bytes", maxUnitBytes)
+		}
+		if b.spec.Kind != tree.Performance {
+			x.errs.Add(n.Unit.Pos, "unit is for numbers, but the node is of kind %s", b.spec.Kind)
+		}
+		b.spec.Unit = text
+	case b.reading != nil && b.reading.info != nil && b.spec.Kind == tree.Performance && !n.Scale.Given():
+		b.spec.Unit = b.reading.info.Unit
+		if b.spec.Unit == "" && b.reading.info.Type == beans.TypeDuration {
+			b.spec.Unit = "s"
+		}
+		if b.spec.Unit != "" && b.reading.source.Change == Rate {
+			b.spec.Unit += "/s"
+		}
+	}
+}
+
+const maxUnitBytes = 32
+
+// threshold reads everything that colours the node.
+func (x *expansion) threshold(n *file.Node, b *built) {
+	colours := []*file.Raw{&n.Yellow.Raw, &n.Red.Raw, &n.Back.Raw, &n.Clear.Raw, &n.States.Raw, &n.Flap.Raw}
+	if b.spec.Kind == tree.TextKind || b.spec.Kind == tree.Log {
+		for i, key := range []string{"yellow", "red", "back", "clear", "states", "flap"} {
+			if c := colours[i]; c.Given() {
+				x.errs.Add(c.Pos, "%s has no meaning for a node of kind %s", key, b.spec.Kind)
+			}
+		}
+		return
+	}
+	for _, l := range []struct {
+		key  string
+		v    *file.Level
+		into func(*tree.Threshold) *tree.Level
+	}{
+		{"yellow", &n.Yellow, func(t *tree.Threshold) *tree.Level { return &t.Yellow }},
+		{"red", &n.Red, func(t *tree.Threshold) *tree.Level { return &t.Red }},
+	} {
+		if !l.v.Given() {
+			continue
+		}
+		if b.isText() || b.spec.Kind == tree.State {
+			x.errs.Add(l.v.Pos, "%s is a level for numbers, but the node is of kind %s", l.key, b.spec.Kind).WithHint("use states")
+			continue
+		}
+		level, bad := rule.ParseLevel(&l.v.Value)
+		if bad != nil {
+			x.errs.Append(bad)
+			continue
+		}
+		*l.into(b.threshold()) = level
+	}
+	x.back(n, b)
+	if n.Clear.Given() {
+		d, bad := n.Clear.Duration()
+		x.errs.Append(bad)
+		if bad == nil && d < 0 {
+			x.errs.Add(n.Clear.Pos, "clear: negative duration")
+		}
+		b.threshold().ClearAfter = d
+	}
+	if n.Flap.Given() {
+		f, bad := rule.ParseFlap(&n.Flap.Value)
+		x.errs.Append(bad)
+		b.threshold().Flap = f
+	}
+	switch {
+	case n.States.Given():
+		states, errs := rule.ParseStates(&n.States.Value, b.isTruth())
+		x.errs.Append(errs...)
+		b.threshold().States = states
+	case b.isTruth() && b.spec.Kind == tree.State:
+		b.threshold().States = map[string]tree.Status{"1": tree.Green, "0": tree.Red}
+	}
+}
+
+// back applies the hysteresis to the levels.
+func (x *expansion) back(n *file.Node, b *built) {
+	if !n.Back.Given() {
+		return
+	}
+	if !n.Yellow.Given() && !n.Red.Given() {
+		x.errs.Add(n.Back.Pos, "back has no level to come back from").WithHint("give yellow or red")
+		return
+	}
+	t := b.threshold()
+	if n.Back.Kind != source.Map {
+		by, bad := rule.ParseBack(&n.Back.Value)
+		x.errs.Append(bad)
+		by.Apply(&t.Yellow)
+		by.Apply(&t.Red)
+		return
+	}
+	for i := range n.Back.Fields {
+		f := &n.Back.Fields[i]
+		level := &t.Yellow
+		switch f.Key {
+		case "yellow":
+		case "red":
+			level = &t.Red
+		default:
+			x.errs.Add(f.Pos, "unknown key %q in back", f.Key).WithHint("%s", source.DidYouMean(f.Key, []string{"yellow", "red"}))
+			continue
+		}
+		by, bad := rule.ParseBack(&f.Value)
+		x.errs.Append(bad)
+		by.Apply(level)
+	}
+}
+
+// The forms of metric and label names are those of the Prometheus text format; the
+// names stay ASCII, so that every reader of it knows them.
+var (
+	metricForm = regexp.MustCompile(file.MetricPattern)
+	labelForm  = regexp.MustCompile(file.LabelPattern)
+)
+
+// Bounds of labels.
+const (
+	maxLabels     = 32
+	maxLabelBytes = 1024
+)
+
+func (x *expansion) exported(n *file.Node, b *built) {
+	if n.Metric.Given() {
+		text, bad := n.Metric.Str()
+		switch {
+		case bad != nil:
+			x.errs.Append(bad)
+		case !metricForm.MatchString(text) || len(text) > 200:
+			x.errs.Add(n.Metric.Pos, "metric %q: ASCII letters, digits, underscores and colons, not beginning with a digit, at most 200", text)
+		case b.spec.Kind != tree.Performance && b.spec.Kind != tree.State:
+			x.errs.Add(n.Metric.Pos, "a node of kind %s has no metric", b.spec.Kind)
+		}
+		b.spec.Metric = text
+	}
+	if !n.Labels.Given() {
+		return
+	}
+	if n.Labels.Kind != source.Map {
+		x.errs.Add(n.Labels.Pos, "labels is a map of names to texts, not %s", n.Labels.Describe())
+		return
+	}
+	if len(n.Labels.Fields) > maxLabels {
+		x.errs.Add(n.Labels.Pos, "more than %d labels", maxLabels)
+		return
+	}
+	b.spec.Labels = make(map[string]string, len(n.Labels.Fields))
+	for i := range n.Labels.Fields {
+		f := &n.Labels.Fields[i]
+		text, bad := f.Value.Str()
+		x.errs.Append(bad)
+		switch {
+		case !labelForm.MatchString(f.Key) || strings.HasPrefix(f.Key, "__") || len(f.Key) > 64:
+			x.errs.Add(f.Pos, "label %q: ASCII letters, digits and underscores, beginning with neither a digit nor two underscores, at most 64", f.Key)
+		case len(text) > maxLabelBytes:
+			x.errs.Add(f.Value.Pos, "label %q is longer than %d bytes", f.Key, maxLabelBytes)
+		}
+		b.spec.Labels[f.Key] = text
+	}
+}
+
+func (x *expansion) keep(n *file.Node, b *built) {
+	if !n.Keep.Given() {
+		return
+	}
+	k, bad := n.Keep.Int()
+	switch {
+	case bad != nil:
+		x.errs.Append(bad)
+	case b.spec.Kind != tree.Log:
+		x.errs.Add(n.Keep.Pos, "keep is for logs, but the node is of kind %s", b.spec.Kind)
+	case k < 1 || k > tree.MaxKeep:
+		x.errs.Add(n.Keep.Pos, "a log keeps 1 to %d events, not %d", tree.MaxKeep, k)
+	default:
+		b.spec.Keep = int(k)
+	}
+}

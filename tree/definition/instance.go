@@ -1,0 +1,152 @@
+package definition
+
+import (
+	"slices"
+	"strings"
+
+	"grove/tree"
+	"grove/tree/definition/file"
+	"grove/tree/definition/source"
+	"grove/tree/definition/variable"
+)
+
+// Instance makes one use of the definition. With holds the values of parameters; nil
+// stands for an empty map. Pos is where the instance is asked for. The errors are
+// about the values: the definition itself was found to be right when it was loaded.
+func (d *Definition) Instance(name string, at tree.Path, with *source.Value, pos source.Pos) (*Instance, source.Errors) {
+	return d.instance(name, at, with, pos, false)
+}
+
+func (d *Definition) instance(name string, at tree.Path, with *source.Value, pos source.Pos, samples bool) (*Instance, source.Errors) {
+	scope := d.facts.With("instance", variable.Value{Text: name, Any: name})
+	if with != nil {
+		filled, _, errs := fillValue(with, scope, false)
+		if len(errs) > 0 {
+			return nil, errs
+		}
+		with = &filled
+	}
+	scope, errs := variable.Bind(d.Parameters, with, scope, pos, "definition "+quoted(d.Application), samples)
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	x := newExpansion(d, name, scope, false)
+	x.makeProbes()
+	x.top(at)
+	if len(x.errs) > 0 {
+		return nil, x.errs.Sorted()
+	}
+	i := &Instance{
+		Name: name, Application: d.Application, Title: d.Title, Description: d.Description,
+		File: pos.File, Definition: d.File, Pos: pos, At: at,
+		Nodes: x.nodes, Loops: x.loops, Parameters: make(map[string]any, len(d.Parameters)),
+		definition: d, infos: x.probes,
+	}
+	for _, p := range x.probeList {
+		i.Probes = append(i.Probes, p.Probe)
+	}
+	for _, p := range d.Parameters {
+		v, _ := scope.Get(p.Name)
+		i.Parameters[p.Name] = v.Plain()
+	}
+	return i, nil
+}
+
+// check looks at everything that the definition writes, also at what the present
+// values leave out: every loop once, every condition true.
+func (d *Definition) check() source.Errors {
+	scope := d.facts.With("instance", variable.Value{Text: "instance", Any: "instance", Sample: true})
+	scope, errs := variable.Bind(d.Parameters, nil, scope, d.Pos, "definition "+quoted(d.Application), true)
+	x := newExpansion(d, d.Application, scope, true)
+	x.errs = errs
+	x.makeProbes()
+	x.top(TestTop)
+	return x.errs.Sorted()
+}
+
+// info returns what is known of a probe of the instance.
+func (i *Instance) info(name string, pos source.Pos) (*probeInfo, *source.Error) {
+	if p, ok := i.infos[name]; ok {
+		return p, nil
+	}
+	known := sortedKeys(i.infos)
+	e := source.Errorf(pos, "there is no probe %q", name)
+	if e.Hint = source.DidYouMean(name, known); e.Hint == "" && len(known) > 0 {
+		e.Hint = "probes: " + strings.Join(known, ", ")
+	}
+	return nil, e
+}
+
+// request is an instance that a file asks for.
+type request struct {
+	name        string
+	application string
+	at          source.Value
+	with        *source.Value
+	pos         source.Pos
+	usePos      source.Pos
+	definition  *Definition // set when the definition is its own instance
+	named       bool        // the file gives the name
+}
+
+// readRequest reads an instance document; fallback names it when it does not do so
+// itself.
+func readRequest(d document, fallback string) (request, source.Errors) {
+	var errs source.Errors
+	var f file.Instance
+	errs.Append(d.value.Decode(&f, source.DecodeOptions{What: "an instance"})...)
+	if f.Grove.Given() {
+		checkVersion(&f.Grove, d.value.Pos, &errs)
+	}
+	r := request{name: fallback, pos: d.value.Pos, at: f.At.Value}
+	if text, bad := f.Use.Str(); bad != nil {
+		errs.Add(d.value.Pos, "use names the application of a definition, not %s", f.Use.Describe())
+	} else {
+		r.application, r.usePos = text, f.Use.Pos
+	}
+	if f.Name.Given() {
+		text, bad := f.Name.Str()
+		errs.Append(bad)
+		r.name, r.named = text, true
+		if bad == nil && !applicationForm.MatchString(text) {
+			errs.Add(f.Name.Pos, "instance name %q: letters, digits, dots, - and _, at most 64", text)
+		}
+	} else if !applicationForm.MatchString(fallback) {
+		errs.Add(d.value.Pos, "the name of the file, %q, is no instance name: letters, digits, dots, - and _, at most 64", fallback).WithHint("give it one: name: …")
+	}
+	if !f.At.Given() {
+		errs.Add(d.value.Pos, "the instance has no place in the tree").WithHint("at: /a/path")
+	}
+	if f.With.Given() {
+		r.with = &f.With.Value
+	}
+	return r, errs
+}
+
+// place reads where an instance hangs.
+func (r *request) place(facts *variable.Scope) (tree.Path, *source.Error) {
+	filled, _, errs := fillValue(&r.at, facts.With("instance", variable.Value{Text: r.name, Any: r.name}), false)
+	if len(errs) > 0 {
+		return tree.Root, errs[0]
+	}
+	text, bad := filled.Str()
+	if bad != nil {
+		return tree.Root, bad
+	}
+	p, err := tree.ParsePath(text)
+	if err != nil {
+		return tree.Root, source.Errorf(r.at.Pos, "%w", err)
+	}
+	if !strings.HasPrefix(text, "/") {
+		return tree.Root, source.Errorf(r.at.Pos, "at %q: a path begins with /", text)
+	}
+	if p.IsRoot() {
+		return tree.Root, source.Errorf(r.at.Pos, "an instance cannot hang at the root itself").WithHint("at: /%s", r.application)
+	}
+	return p, nil
+}
+
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return list
+}

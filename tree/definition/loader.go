@@ -1,0 +1,500 @@
+// Package definition turns definition files into a plan: which nodes make up the
+// tree of each application, which probes feed them, and how they are coloured.
+//
+// # Way of a file
+//
+// Package source reads a file into values that know where they stand. A definition
+// is compiled once into shapes (its templates filled in, its texts taken apart) and
+// checked by growing every part of it once, with samples for what only an instance
+// knows. An instance then grows the shapes with its parameters. Nodes that are alike
+// share their Spec and Source, so that a loop over 100,000 nodes costs little more
+// than their names.
+//
+// # Errors
+//
+// Everything that is wrong is reported at once, with file, line and column, sorted.
+// One bad file does not spoil the others: the plan holds everything that is right,
+// and Plan.Broken says what is missing, so that a manager can go on with the old
+// instances (Plan.Keep). LANGUAGE.md beside this file describes the language.
+package definition
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"grove/tree"
+	"grove/tree/definition/source"
+	"grove/tree/definition/variable"
+)
+
+// Loader loads definition files. Its fields are set before the first call and not
+// changed. It is safe for concurrent use.
+type Loader struct {
+	// Kinds is what is known of the kinds of probes.
+	Kinds Kinds
+	// Catalogue holds the definitions that come with the program; a definition of
+	// the same application in the files goes before. Nil: there are none.
+	Catalogue fs.FS
+	// Facts are names that every definition knows, such as ${hostname}.
+	Facts map[string]string
+	// Ask lists instances that the program itself asks for.
+	Ask []Ask
+
+	once      sync.Once
+	catalogue map[string]*entry
+	listErrs  source.Errors
+}
+
+// Ask is an instance that the program asks for.
+type Ask struct {
+	Name        string
+	Application string
+	At          string // a path, which may take in facts: "/${hostname}"
+	With        map[string]string
+}
+
+// entry is a definition of the catalogue or of the files, read when it is needed.
+type entry struct {
+	doc   document
+	input input
+	once  sync.Once
+	def   *Definition
+	errs  source.Errors
+}
+
+// Dir loads the drop-in directory: every *.yaml, *.yml and *.xml in it and in its
+// directories, one level deep. A directory that is not there is empty.
+func (l *Loader) Dir(dir string) (*Plan, source.Errors) {
+	r, err := os.OpenRoot(dir)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return l.load(nil, nil)
+		}
+		return l.load(nil, source.Errors{source.Errorf(source.Pos{File: dir}, "%w", bare(err))})
+	}
+	defer r.Close()
+	rt := &root{fsys: dirFS{r}, prefix: dir}
+	inputs, errs := rt.list()
+	return l.load(inputs, errs)
+}
+
+// FS loads a directory that is not on disk, as Dir does; prefix goes before the names
+// of its files in messages.
+func (l *Loader) FS(fsys fs.FS, prefix string) (*Plan, source.Errors) {
+	rt := &root{fsys: fsys, prefix: prefix}
+	inputs, errs := rt.list()
+	return l.load(inputs, errs)
+}
+
+// Files loads the files that are named; a directory stands for the files in it. What
+// a file includes lies in its directory.
+func (l *Loader) Files(names ...string) (*Plan, source.Errors) {
+	var inputs []input
+	var errs source.Errors
+	roots := map[string]*root{}
+	defer func() {
+		for _, r := range roots {
+			r.fsys.(dirFS).Root.Close()
+		}
+	}()
+	open := func(dir string) (*root, bool) {
+		if r, ok := roots[dir]; ok {
+			return r, true
+		}
+		r, err := os.OpenRoot(dir)
+		if err != nil {
+			errs.Add(source.Pos{File: dir}, "%w", bare(err))
+			return nil, false
+		}
+		roots[dir] = &root{fsys: dirFS{r}, prefix: dir}
+		return roots[dir], true
+	}
+	for _, name := range names {
+		info, err := os.Stat(name)
+		switch {
+		case err != nil:
+			errs.Add(source.Pos{File: name}, "%w", bare(err))
+		case info.IsDir():
+			if r, ok := open(filepath.Clean(name)); ok {
+				list, bad := r.list()
+				inputs = append(inputs, list...)
+				errs.Append(bad...)
+			}
+		default:
+			if r, ok := open(filepath.Dir(name)); ok {
+				inputs = append(inputs, input{r, filepath.Base(name)})
+			}
+		}
+	}
+	return l.load(inputs, errs)
+}
+
+// dirFS reads a directory without following links out of it.
+type dirFS struct{ *os.Root }
+
+// Open implements fs.FS.
+func (d dirFS) Open(name string) (fs.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	return d.Root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|openFlags, 0)
+}
+
+// Lstat implements fs.ReadLinkFS.
+func (d dirFS) Lstat(name string) (fs.FileInfo, error) { return d.Root.Lstat(filepath.FromSlash(name)) }
+
+// ReadLink implements fs.ReadLinkFS.
+func (d dirFS) ReadLink(name string) (string, error) {
+	return d.Root.Readlink(filepath.FromSlash(name))
+}
+
+// facts makes the outermost scope.
+func (l *Loader) facts() *variable.Scope {
+	var s *variable.Scope
+	for _, name := range sortedKeys(l.Facts) {
+		s = s.With(name, variable.Value{Text: l.Facts[name], Any: l.Facts[name]})
+	}
+	return s
+}
+
+// define reads and checks the definition of an entry, once.
+func (l *Loader) define(e *entry, budget *int64) (*Definition, source.Errors) {
+	e.once.Do(func() {
+		def, errs := readDefinition(e.doc, l.Kinds, l.facts(), func(name string) ([]source.Document, source.Errors) {
+			return input{e.input.root, name}.read(budget)
+		})
+		for i, f := range def.Files {
+			def.Files[i] = e.input.root.display(f)
+		}
+		def.File, def.BuiltIn = e.input.display(), e.input.root.builtIn
+		if def.tree != nil && def.shapes <= maxShapes {
+			errs.Append(def.check()...)
+		}
+		if len(errs) == 0 {
+			errs = def.checkTests()
+		}
+		e.def, e.errs = def, errs.Sorted()
+	})
+	return e.def, e.errs
+}
+
+// builtIn returns the catalogue by application.
+func (l *Loader) builtIn() (map[string]*entry, source.Errors) {
+	l.once.Do(func() {
+		l.catalogue = map[string]*entry{}
+		if l.Catalogue == nil {
+			return
+		}
+		rt := &root{fsys: l.Catalogue, prefix: "builtin:", builtIn: true}
+		inputs, errs := rt.list()
+		budget := int64(MaxBytes)
+		for _, in := range inputs {
+			docs, bad := in.read(&budget)
+			errs.Append(bad...)
+			for i := range docs {
+				d, bad := classify(in.name, docs[i].Value)
+				errs.Append(bad...)
+				if app, ok := d.value.Field("application"); ok && len(bad) == 0 && app.Kind == source.Scalar {
+					if _, taken := l.catalogue[app.Text]; taken {
+						errs.Add(app.Pos, "application %q is defined already", app.Text)
+						continue
+					}
+					l.catalogue[app.Text] = &entry{doc: d, input: in}
+				}
+			}
+		}
+		l.listErrs = errs
+	})
+	return l.catalogue, l.listErrs
+}
+
+// loading is one run of the loader.
+type loading struct {
+	*Loader
+	plan     *Plan
+	errs     source.Errors
+	budget   int64
+	entries  map[string]*entry
+	order    []*entry
+	badApps  map[string]bool
+	requests []request
+	names    map[string]source.Pos
+	paths    map[tree.Path]source.Pos
+	metrics  map[string]metricUse
+	probes   int
+}
+
+type metricUse struct {
+	unit string
+	kind tree.Kind
+	pos  source.Pos
+}
+
+func (l *Loader) load(inputs []input, errs source.Errors) (*Plan, source.Errors) {
+	r := &loading{
+		Loader: l, plan: &Plan{}, budget: MaxBytes,
+		entries: map[string]*entry{}, badApps: map[string]bool{},
+		names: map[string]source.Pos{}, paths: map[tree.Path]source.Pos{}, metrics: map[string]metricUse{},
+	}
+	for _, e := range errs {
+		r.broken(e.Pos.File, "", source.Errors{e})
+	}
+	r.errs.Append(errs...)
+	for _, in := range inputs {
+		r.file(in)
+	}
+	r.ask()
+	for _, e := range r.order {
+		r.definition(e)
+	}
+	for i := range r.requests {
+		r.instance(&r.requests[i])
+	}
+	slices.SortFunc(r.plan.Instances, func(a, b *Instance) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(r.plan.Definitions, func(a, b *Definition) int { return strings.Compare(a.Application, b.Application) })
+	slices.SortStableFunc(r.plan.Broken, func(a, b Broken) int { return strings.Compare(a.File, b.File) })
+	return r.plan, r.errs.Sorted()
+}
+
+func (r *loading) broken(file, name string, errs source.Errors) {
+	r.plan.Broken = append(r.plan.Broken, Broken{File: file, Name: name, Err: errs})
+}
+
+// file reads a file and notes what it defines and asks for.
+func (r *loading) file(in input) {
+	docs, errs := in.read(&r.budget)
+	if len(errs) > 0 {
+		r.errs.Append(errs...)
+		r.broken(in.display(), "", errs)
+		return
+	}
+	for i := range docs {
+		d, errs := classify(in.name, docs[i].Value)
+		switch {
+		case len(errs) > 0:
+			r.errs.Append(errs...)
+			r.broken(in.display(), "", errs)
+		case d.instance:
+			fallback := strings.TrimSuffix(path.Base(in.name), path.Ext(in.name))
+			q, errs := readRequest(d, fallback)
+			if len(errs) > 0 {
+				r.errs.Append(errs...)
+				r.broken(in.display(), q.name, errs)
+				continue
+			}
+			r.requests = append(r.requests, q)
+		case d.fragment:
+			r.fragment(d, in)
+		default:
+			r.entry(d, in)
+		}
+	}
+}
+
+// fragment looks at the keys of a file that others include; the rest is looked at
+// where it is included.
+func (r *loading) fragment(d document, in input) {
+	for i := range d.value.Fields {
+		switch f := &d.value.Fields[i]; f.Key {
+		case "grove", "parameters", "templates", "probes", "include", "title", "description":
+		default:
+			e := r.errs.Add(f.Pos, "unknown key %q in a file that others include", f.Key)
+			e.Hint = source.DidYouMean(f.Key, []string{"grove", "parameters", "templates", "probes", "include", "application", "tree", "use"})
+			r.broken(in.display(), "", source.Errors{e})
+		}
+	}
+}
+
+func (r *loading) entry(d document, in input) {
+	e := &entry{doc: d, input: in}
+	r.order = append(r.order, e)
+	app, ok := d.value.Field("application")
+	if !ok || app.Kind != source.Scalar || app.Null {
+		return
+	}
+	if first, taken := r.entries[app.Text]; taken {
+		err := source.Errorf(app.Pos, "application %q is defined already, in %s", app.Text, first.input.display())
+		r.errs.Append(err)
+		r.broken(in.display(), "", source.Errors{err})
+		r.order = r.order[:len(r.order)-1]
+		return
+	}
+	r.entries[app.Text] = e
+}
+
+// ask adds the instances that the program asks for.
+func (r *loading) ask() {
+	for _, a := range r.Ask {
+		q := request{name: a.Name, application: a.Application, at: source.Value{Text: a.At}}
+		if len(a.With) > 0 {
+			with := source.Value{Kind: source.Map}
+			for _, k := range sortedKeys(a.With) {
+				with.Fields = append(with.Fields, source.Field{Key: k, Value: source.Value{Text: a.With[k], Quoted: true}})
+			}
+			q.with = &with
+		}
+		r.requests = append(r.requests, q)
+	}
+}
+
+// definition reads a definition of the files, and notes that it is its own instance.
+func (r *loading) definition(e *entry) {
+	def, errs := r.define(e, &r.budget)
+	if len(errs) > 0 {
+		r.errs.Append(errs...)
+		r.broken(e.input.display(), "", errs)
+		r.badApps[def.Application] = true
+		return
+	}
+	r.plan.Definitions = append(r.plan.Definitions, def)
+	if !def.at.Null {
+		r.requests = append(r.requests, request{
+			name: def.Application, application: def.Application, at: def.at, pos: def.Pos, usePos: def.at.Pos, definition: def,
+		})
+	}
+}
+
+// instance makes an instance that was asked for.
+func (r *loading) instance(q *request) {
+	var errs source.Errors
+	instance := r.make(q, &errs)
+	if instance != nil && len(errs) == 0 {
+		r.settle(instance, &errs)
+	}
+	if len(errs) == 0 && instance != nil {
+		r.plan.Instances = append(r.plan.Instances, instance)
+		return
+	}
+	r.errs.Append(errs...)
+	r.broken(q.pos.File, q.name, errs)
+}
+
+func (r *loading) make(q *request, errs *source.Errors) *Instance {
+	if first, taken := r.names[q.name]; taken {
+		e := errs.Add(q.pos, "there is an instance %q already, at %s", q.name, first)
+		if !q.named {
+			e.WithHint("give it another name: name: …")
+		}
+		return nil
+	}
+	r.names[q.name] = q.pos
+	def := q.definition
+	if def == nil {
+		def = r.find(q, errs)
+	}
+	if def == nil {
+		return nil
+	}
+	at, bad := q.place(r.facts())
+	if bad != nil {
+		errs.Append(bad)
+		return nil
+	}
+	instance, more := def.Instance(q.name, at, q.with, q.pos)
+	for _, e := range more {
+		if e.Pos.File != q.pos.File {
+			e.Msg += " (in instance " + quoted(q.name) + ")"
+		}
+		errs.Append(e)
+	}
+	return instance
+}
+
+// find looks for a definition in the files, then in the catalogue.
+func (r *loading) find(q *request, errs *source.Errors) *Definition {
+	if r.badApps[q.application] {
+		r.broken(q.pos.File, q.name, source.Errors{source.Errorf(q.usePos, "definition %q is in error", q.application)})
+		return nil
+	}
+	if e, ok := r.entries[q.application]; ok {
+		return e.def
+	}
+	catalogue, bad := r.builtIn()
+	if e, ok := catalogue[q.application]; ok {
+		budget := int64(MaxBytes)
+		def, bad := r.define(e, &budget)
+		if len(bad) > 0 {
+			errs.Append(bad...)
+			return nil
+		}
+		if !slices.Contains(r.plan.Definitions, def) {
+			r.plan.Definitions = append(r.plan.Definitions, def)
+		}
+		return def
+	}
+	known := append(sortedKeys(r.entries), sortedKeys(catalogue)...)
+	slices.Sort(known)
+	e := errs.Add(q.usePos, "there is no definition of %q", q.application)
+	if e.Hint = source.DidYouMean(q.application, known); e.Hint == "" && len(known) > 0 && len(known) <= 20 {
+		e.Hint = "there are " + strings.Join(known, ", ")
+	}
+	errs.Append(bad...)
+	return nil
+}
+
+// settle finds what an instance and the others before it both want.
+func (r *loading) settle(i *Instance, errs *source.Errors) {
+	switch {
+	case len(r.plan.Instances) >= MaxInstances:
+		errs.Add(i.Pos, "more than %d instances", MaxInstances)
+		return
+	case len(r.paths)+len(i.Nodes) > MaxNodes:
+		errs.Add(i.Pos, "all definitions together make more than %d nodes", MaxNodes)
+		return
+	case r.probes+len(i.Probes) > MaxProbes:
+		errs.Add(i.Pos, "all definitions together make more than %d probes", MaxProbes)
+		return
+	}
+	for n := range i.Nodes {
+		node := &i.Nodes[n]
+		if first, taken := r.paths[node.Path]; taken {
+			pos := node.Pos
+			if n == 0 {
+				pos = i.Pos
+			}
+			if errs.Add(pos, "node %s is there already, made at %s", node.Path, first); len(*errs) >= MaxErrors {
+				break
+			}
+			continue
+		}
+		r.metric(node, errs)
+	}
+	if len(*errs) > 0 {
+		return
+	}
+	for n := range i.Nodes {
+		node := &i.Nodes[n]
+		if first, twice := r.paths[node.Path]; twice {
+			errs.Add(node.Pos, "node %s is there already, made at %s", node.Path, first)
+			for _, m := range i.Nodes[:n] {
+				delete(r.paths, m.Path)
+			}
+			return
+		}
+		r.paths[node.Path] = node.Pos
+	}
+	r.probes += len(i.Probes)
+}
+
+// metric says when a metric has another unit or kind than before: one name is one
+// kind of quantity.
+func (r *loading) metric(n *Node, errs *source.Errors) {
+	if n.Spec.Metric == "" {
+		return
+	}
+	use, ok := r.metrics[n.Spec.Metric]
+	switch {
+	case !ok:
+		r.metrics[n.Spec.Metric] = metricUse{n.Spec.Unit, n.Spec.Kind, n.Pos}
+	case use.kind != n.Spec.Kind:
+		errs.Add(n.Pos, "metric %s is of kind %s here and of kind %s at %s", n.Spec.Metric, n.Spec.Kind, use.kind, use.pos)
+	case use.unit != n.Spec.Unit:
+		errs.Add(n.Pos, "metric %s has the unit %q here and %q at %s", n.Spec.Metric, n.Spec.Unit, use.unit, use.pos)
+	}
+}

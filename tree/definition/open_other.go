@@ -1,0 +1,5 @@
+//go:build !unix
+
+package definition
+
+const openFlags = 0
