@@ -1,0 +1,243 @@
+package live
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"grove/tree"
+)
+
+// The subprotocols. A client that asks for none gets JSON.
+const (
+	ProtocolBinary = "grove.live.v1.binary"
+	ProtocolJSON   = "grove.live.v1.json"
+)
+
+// Bounds of the feed.
+const (
+	Window             = 4    // batches of a subscription that may be unacknowledged
+	MaxMessageBytes    = 4096 // of one message of a client, decompressed
+	MaxBadMessages     = 16   // a client that sends more is sent away
+	DefaultConnections = 10_000
+	DefaultPerSocket   = 16
+)
+
+// Options are the surroundings of a Server.
+type Options struct {
+	Tree    *tree.Tree
+	Version string // "1.2.3", told to clients
+	// Origins lists further origins that may connect, "https://grove.example". The
+	// origin of the page itself, which is the host that was asked, always may, and so
+	// may a program that sends neither an origin nor a cookie.
+	Origins []string
+	// MaxConnections bounds the sockets, MaxSubscriptions what one may look at; zero
+	// stands for DefaultConnections and DefaultPerSocket.
+	MaxConnections, MaxSubscriptions int
+	// Refuse answers a request that is not served with a websocket; nil answers with
+	// plain text.
+	Refuse func(w http.ResponseWriter, r *http.Request, status int, detail string)
+	// Log receives what operators want to know; nil discards it.
+	Log *slog.Logger
+	// Registerer receives the feed's own metrics; nil leaves them out.
+	Registerer prometheus.Registerer
+
+	// WriteTimeout is how long a client may take to accept one message, PingEvery
+	// how often it is asked whether it is there, PongTimeout how long it may stay
+	// silent. Zero stands for 30 s, 20 s and 60 s.
+	WriteTimeout, PingEvery, PongTimeout time.Duration
+}
+
+// Server is an [http.Handler] that serves the feed.
+type Server struct {
+	opts     Options
+	run      string // names this Server to clients that resume
+	upgrader websocket.Upgrader
+	metrics  *metrics
+	cancel   func() // ends the call of flushed
+	flushes  flushTimes
+
+	mu     sync.Mutex // guards the fields below
+	conns  map[*conn]struct{}
+	views  map[tree.Path]*view
+	closed bool
+	done   sync.WaitGroup // one for each socket; Add only while not closed
+}
+
+// New returns a Server that follows the tree; Close it.
+func New(o Options) *Server {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&o.WriteTimeout, 30*time.Second)
+	def(&o.PingEvery, 20*time.Second)
+	def(&o.PongTimeout, 60*time.Second)
+	if o.MaxConnections <= 0 {
+		o.MaxConnections = DefaultConnections
+	}
+	if o.MaxSubscriptions <= 0 {
+		o.MaxSubscriptions = DefaultPerSocket
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Refuse == nil {
+		o.Refuse = func(w http.ResponseWriter, _ *http.Request, status int, detail string) { http.Error(w, detail, status) }
+	}
+	s := &Server{
+		opts:  o,
+		run:   rand.Text(),
+		conns: map[*conn]struct{}{},
+		views: map[tree.Path]*view{},
+	}
+	s.upgrader = websocket.Upgrader{
+		HandshakeTimeout:  10 * time.Second,
+		ReadBufferSize:    1024,
+		WriteBufferSize:   4096,
+		WriteBufferPool:   &sync.Pool{},
+		Subprotocols:      []string{ProtocolBinary, ProtocolJSON},
+		EnableCompression: true,
+		CheckOrigin:       func(*http.Request) bool { return true }, // checked before
+		Error: func(w http.ResponseWriter, r *http.Request, status int, reason error) {
+			s.metrics.refused.Inc()
+			o.Refuse(w, r, status, reason.Error())
+		},
+	}
+	s.metrics = newMetrics(s, o.Registerer)
+	s.cancel = o.Tree.OnFlush(s.flushed)
+	return s
+}
+
+// Pace is the shortest time that the tree should leave between two flushes, for
+// [tree.Options]: a message costs about 17 us of processor, and the feed should
+// not take more than a fifth of one.
+func (s *Server) Pace() time.Duration {
+	s.mu.Lock()
+	n := len(s.conns)
+	s.mu.Unlock()
+	return min(max(time.Duration(n)*17*5*time.Microsecond, 4*time.Millisecond), time.Second)
+}
+
+// Connections counts the open sockets.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// flushed is called by the tree after each flush that published something.
+func (s *Server) flushed(seq uint64) {
+	s.flushes.note(seq, time.Now())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.wakeUp()
+	}
+}
+
+// ServeHTTP serves one socket and returns when it is closed.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	refuse := func(status int, detail string) {
+		s.metrics.refused.Inc()
+		s.opts.Refuse(w, r, status, detail)
+	}
+	if !websocket.IsWebSocketUpgrade(r) {
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "websocket")
+		refuse(http.StatusUpgradeRequired, "this address is a websocket: connect with the subprotocol "+ProtocolJSON+" or "+ProtocolBinary)
+		return
+	}
+	if detail := s.checkOrigin(r); detail != "" {
+		refuse(http.StatusForbidden, detail)
+		return
+	}
+	if !s.enter() {
+		refuse(http.StatusServiceUnavailable, "the feed is closed")
+		return
+	}
+	defer s.done.Done()
+	if n := s.Connections(); n >= s.opts.MaxConnections {
+		w.Header().Set("Retry-After", "10")
+		refuse(http.StatusServiceUnavailable, "the feed serves no more than its bound of connections at once")
+		return
+	}
+	ws, err := s.upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return // Upgrader.Error has answered.
+	}
+	c := newConn(s, ws)
+	if !s.join(c) {
+		_ = ws.Close()
+		return
+	}
+	defer s.leave(c)
+	c.serve()
+}
+
+// enter counts a request among those that Close waits for.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.done.Add(1)
+	return true
+}
+
+func (s *Server) join(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	return true
+}
+
+func (s *Server) leave(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+}
+
+// Close sends every client away, waits until the sockets are closed, and frees the
+// views. When the context ends before that, it cuts the sockets and still waits.
+// It may be called more than once.
+func (s *Server) Close(ctx context.Context) error {
+	s.cancel()
+	s.mu.Lock()
+	s.closed = true
+	conns := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.end(websocket.CloseGoingAway, "the server stops")
+	}
+	gone := make(chan struct{})
+	go func() {
+		s.done.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, c := range conns {
+		_ = c.ws.Close()
+	}
+	<-gone
+	return errors.Join(errors.New("live feed: cut sockets that did not close in time"), ctx.Err())
+}
