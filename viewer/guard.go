@@ -1,0 +1,108 @@
+package viewer
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"strings"
+)
+
+// securityHeaders go with every answer (CSP level 3; Fetch; HTML, COOP).
+var securityHeaders = [][2]string{
+	{"Content-Security-Policy", "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"},
+	{"X-Content-Type-Options", "nosniff"},
+	{"Referrer-Policy", "same-origin"},
+	{"Cross-Origin-Opener-Policy", "same-origin"},
+	{"Cross-Origin-Resource-Policy", "same-origin"},
+	{"X-Frame-Options", "DENY"},
+}
+
+// guard stands before every route: headers, a panic's answer, the host that was
+// asked for, and requests that another site's page makes.
+func (s *Server) guard(next http.Handler) http.Handler {
+	cross := http.NewCrossOriginProtection()
+	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		WriteProblem(w, r, http.StatusForbidden, "a page of another site may not do this here")
+	}))
+	next = cross.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, h := range securityHeaders {
+			w.Header().Set(h[0], h[1])
+		}
+		t := &tracked{ResponseWriter: w}
+		defer func() {
+			switch cause := recover(); cause {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(cause)
+			default:
+				s.log.Error("a request panicked", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+				if t.begun {
+					panic(http.ErrAbortHandler) // Cuts the connection: the answer is not whole.
+				}
+				WriteProblem(w, r, http.StatusInternalServerError, internalDetail)
+			}
+		}()
+		if !s.knowsHost(r) {
+			WriteProblem(t, r, http.StatusMisdirectedRequest,
+				"this server is not known by that host name; ask for it as localhost, or add the name to its configured hosts")
+			return
+		}
+		next.ServeHTTP(t, r)
+	})
+}
+
+// knowsHost keeps out pages that made a name of theirs point at this machine (DNS
+// rebinding): to the browser they are of the same origin as the server, but they
+// still ask for it by their name.
+func (s *Server) knowsHost(r *http.Request) bool {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
+	if isLoopbackName(host) || slices.ContainsFunc(s.opts.Hosts, func(h string) bool { return strings.EqualFold(h, host) }) {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if local == nil {
+		return false
+	}
+	here, err := netip.ParseAddrPort(local.String())
+	return err == nil && here.Addr().Unmap().WithZone("") == ip.Unmap().WithZone("")
+}
+
+// tracked knows whether an answer has begun.
+type tracked struct {
+	http.ResponseWriter
+	begun bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (t *tracked) WriteHeader(status int) {
+	t.begun = true
+	t.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (t *tracked) Write(b []byte) (int, error) {
+	t.begun = true
+	return t.ResponseWriter.Write(b)
+}
+
+// Unwrap serves http.ResponseController.
+func (t *tracked) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+// Hijack implements http.Hijacker, which websockets ask for by name.
+func (t *tracked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	t.begun = true
+	return http.NewResponseController(t.ResponseWriter).Hijack()
+}

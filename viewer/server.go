@@ -1,0 +1,164 @@
+package viewer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"grove/tree"
+)
+
+// Bounds of the server.
+const (
+	MaxHeaderBytes       = 32 << 10
+	DefaultPerAddress    = 1024  // connections from one address
+	DefaultConnections   = 20000 // connections altogether
+	readHeaderTimeout    = 5 * time.Second
+	readTimeout          = 30 * time.Second // of a request with its body
+	writeTimeout         = 2 * time.Minute  // of an answer; websockets have their own
+	idleTimeout          = 2 * time.Minute
+	defaultListenAddress = "127.0.0.1:7440"
+)
+
+// Feed is the live feed: a handler whose connections outlive the HTTP server's own
+// shutdown, so that it is closed by itself.
+type Feed interface {
+	http.Handler
+	// Close sends everybody away and waits until they are gone, or for ctx.
+	Close(ctx context.Context) error
+}
+
+// Options are the surroundings of a Server.
+type Options struct {
+	// Listen is the address, "127.0.0.1:7440" when empty; port 0 picks a free one.
+	Listen  string
+	Version string // of grove, "1.2.3"
+	Tree    *tree.Tree
+	// Definitions tells of the instances; nil serves none.
+	Definitions Definitions
+	// Hosts lists names by which browsers may ask for the server besides loopback's
+	// and the address that they reach it at: "grove.example", without port.
+	Hosts []string
+	// Ready says why the server is not ready yet; nil is always ready.
+	Ready func() error
+	// Operations add operations of other rooms to the REST interface.
+	Operations []func(huma.API)
+	// Metrics serves GET /metrics, Live serves GET /api/v1/live; nil leaves it out.
+	Metrics http.Handler
+	Live    Feed
+	// Page holds the files of the page, index.html among them; nil serves none.
+	Page fs.FS
+	// PerAddress and Connections bound the open connections from one address and
+	// altogether; zero stands for DefaultPerAddress and DefaultConnections.
+	PerAddress, Connections int
+	// Log receives what operators want to know; nil discards it.
+	Log *slog.Logger
+}
+
+// Server is the HTTP server. New, then Start, then Stop.
+type Server struct {
+	opts     Options
+	log      *slog.Logger
+	listener net.Listener
+	http     *http.Server
+	routes   []string // patterns, sorted
+
+	stopping sync.Once
+	served   chan struct{} // closed when Serve returned
+	started  bool          // written by Start, before Stop
+	serveErr error         // read after served
+	stopErr  error
+}
+
+// New checks the options and binds the listener.
+func New(o Options) (*Server, error) {
+	if o.Tree == nil {
+		return nil, errors.New("viewer: no tree")
+	}
+	if o.Listen == "" {
+		o.Listen = defaultListenAddress
+	}
+	if o.PerAddress <= 0 {
+		o.PerAddress = DefaultPerAddress
+	}
+	if o.Connections <= 0 {
+		o.Connections = DefaultConnections
+	}
+	s := &Server{opts: o, log: o.Log, served: make(chan struct{})}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	handler, err := s.handler()
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("viewer: %w", err)
+	}
+	s.listener = limitListener(l, o.PerAddress, o.Connections, s.log)
+	s.http = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    MaxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Routes lists the patterns that are served, sorted.
+func (s *Server) Routes() []string { return s.routes }
+
+// Start serves until Stop. It is called once.
+func (s *Server) Start() {
+	s.started = true
+	go func() {
+		defer close(s.served)
+		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			s.serveErr = err
+			s.log.Error("the HTTP server ended", "error", err)
+		}
+	}()
+}
+
+// Stop refuses new requests, closes the live feed, and waits for the requests under
+// way, at most until ctx ends; then it cuts them. It may be called more than once,
+// and without Start.
+func (s *Server) Stop(ctx context.Context) error {
+	s.stopping.Do(func() {
+		var feed error
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			if s.opts.Live != nil {
+				feed = s.opts.Live.Close(ctx)
+			}
+		}()
+		err := s.http.Shutdown(ctx)
+		if err != nil {
+			err = errors.Join(fmt.Errorf("viewer: requests were cut: %w", err), s.http.Close())
+		}
+		<-closed
+		if s.started {
+			<-s.served
+		} else {
+			_ = s.listener.Close()
+		}
+		s.stopErr = errors.Join(feed, err, s.serveErr)
+	})
+	return s.stopErr
+}
