@@ -1,0 +1,119 @@
+package prometheus
+
+import (
+	"strings"
+
+	dto "github.com/prometheus/client_model/go"
+)
+
+// The families that every tree has.
+const (
+	nameValue     = "grove_node_value"
+	nameStatus    = "grove_node_status"
+	nameTime      = "grove_node_reading_timestamp_seconds"
+	nameGroup     = "grove_group_nodes"
+	nameConflicts = "grove_export_conflicts"
+)
+
+// family is a set of samples under one name.
+type family struct {
+	name    string // in the text format; a counter's ends in _total
+	counter bool
+	unit    string // as the definition says
+	help    string
+	rows    []int32 // rising positions in table.rows
+}
+
+// claims are the names that families have taken. OpenMetrics (1.0.0, "MetricFamily
+// Name") forbids two families that share a name or whose samples could.
+type claims map[string]struct{}
+
+// claim takes names if none of them is taken.
+func (c claims) claim(names []string) bool {
+	for _, n := range names {
+		if _, ok := c[n]; ok {
+			return false
+		}
+	}
+	for _, n := range names {
+		c[n] = struct{}{}
+	}
+	return true
+}
+
+func (f *family) claims() []string {
+	if f.counter {
+		return counterClaims(f.name)
+	}
+	return []string{f.name}
+}
+
+func counterClaims(name string) []string {
+	short := strings.TrimSuffix(name, "_total")
+	return []string{short, short + "_total", short + "_created"}
+}
+
+func ownClaims(f *dto.MetricFamily) []string {
+	name := f.GetName()
+	switch f.GetType() {
+	case dto.MetricType_COUNTER:
+		return counterClaims(name)
+	case dto.MetricType_SUMMARY:
+		return []string{name, name + "_sum", name + "_count", name + "_created"}
+	case dto.MetricType_HISTOGRAM, dto.MetricType_GAUGE_HISTOGRAM:
+		return []string{name, name + "_bucket", name + "_sum", name + "_count", name + "_created", name + "_gsum", name + "_gcount"}
+	}
+	return []string{name}
+}
+
+// unitNames gives OpenMetrics' words for the units that definitions use.
+var unitNames = map[string]string{
+	"s": "seconds", "ms": "milliseconds", "bytes": "bytes", "B": "bytes", "%": "percent", "ratio": "ratio", "°C": "celsius",
+	"V": "volts", "A": "amperes", "J": "joules", "g": "grams", "m": "meters",
+}
+
+// openUnit is the unit to declare in OpenMetrics, which must be how the name of the
+// family ends; it is empty otherwise.
+func (f *family) openUnit(name string) string {
+	unit := unitNames[f.unit]
+	if unit == "" {
+		unit = f.unit
+	}
+	if unit != "" && validName(unit) && strings.HasSuffix(name, "_"+unit) {
+		return unit
+	}
+	return ""
+}
+
+// validName holds for the names that every Prometheus takes. Colons are for
+// recording rules.
+func validName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c >= '0' && c <= '9' && i > 0) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 256
+}
+
+// reservedSuffixes belong to the samples of other types (OpenMetrics 1.0.0,
+// "Suffixes"); a gauge with one of them could be taken for such a sample.
+var reservedSuffixes = []string{"_bucket", "_count", "_sum", "_created", "_info", "_gcount", "_gsum"}
+
+// refuseName says why a definition's metric name cannot be used; it is empty when
+// it can.
+func refuseName(name string) string {
+	if !validName(name) {
+		return "is not a metric name: letters, digits and underscores"
+	}
+	for _, s := range reservedSuffixes {
+		if strings.HasSuffix(name, s) {
+			return "ends in " + s + ", which is reserved for other types of metrics"
+		}
+	}
+	if strings.TrimSuffix(name, "_total") == "" {
+		return "has nothing before _total"
+	}
+	return ""
+}
