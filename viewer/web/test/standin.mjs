@@ -128,21 +128,12 @@ export class StandIn {
       Object.assign(n, c);
       n.full = full;
     }
-    const groups = this.tree.nodes.filter((n) => n.kind === 0 && n.path);
-    const was = new Map(groups.map((g) => [g, `${g.status} ${g.counts}`]));
-    const colour = new Map(groups.map((g) => [g, g.status]));
-    if ([...before].some(([n, s]) => n.status !== s)) this.tree.roll();
-    const touched = groups.filter((g) => was.get(g) !== `${g.status} ${g.counts}`);
-    for (const g of touched) {
-      g.full = true;
-      if (colour.get(g) !== g.status) g.since = now;
-    }
-    this.publish({ changes: [...before.keys(), ...touched].map((n) => ({ ...n })) });
+    this.publish({ changes: [...before.keys()] }, [...before].some(([n, status]) => n.status !== status));
   }
 
   place(parentPath, name, state) {
     const n = this.tree.add(this.tree.byPath.get(parentPath), name, { since: Date.now(), ...state }, Date.now());
-    this.publish({ placed: [{ ...n }] });
+    this.publish({ placed: [n] }, true);
   }
 
   remove(path) {
@@ -157,10 +148,22 @@ export class StandIn {
       x.children.forEach(visit);
     };
     visit(n);
-    this.publish({ removed: gone });
+    this.publish({ removed: gone }, true);
   }
 
-  publish(body) {
+  /** publish sends a delta, with the groups that change by it when the statuses are rolled up anew. */
+  publish({ removed = [], placed = [], changes = [] }, roll) {
+    const groups = roll ? this.tree.preorder().filter((n) => n.kind === 0 && !placed.includes(n)) : [];
+    const was = new Map(groups.map((g) => [g, [g.status, `${g.status} ${g.counts}`]]));
+    if (roll) this.tree.roll();
+    for (const g of groups) {
+      if (was.get(g)[1] === `${g.status} ${g.counts}`) continue;
+      if (was.get(g)[0] !== g.status) g.since = Date.now();
+      g.full = true;
+      changes.push(g);
+    }
+    const copy = (list) => list.map((n) => ({ ...n }));
+    const body = { removed, placed: copy(placed), changes: copy(changes) };
     const from = this.seq;
     const entry = { from, seq: ++this.seq, frame: (id) => delta({ id, from, seq: entry.seq, time: Date.now(), ...body }) };
     this.past.push(entry);
