@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"grove/beans"
 	"grove/tree"
 	"grove/tree/definition/file"
 	"grove/tree/definition/source"
@@ -149,4 +150,24 @@ func (r *request) place(facts *variable.Scope) (tree.Path, *source.Error) {
 func sorted(list []string) []string {
 	slices.Sort(list)
 	return list
+}
+
+// TableKey is the column that tells the rows of a table apart; empty for what is no
+// table of the instance.
+func (i *Instance) TableKey(probe, table string) string {
+	if p, ok := i.infos[probe]; ok {
+		if a, ok := p.attribute(table); ok {
+			return a.Key
+		}
+	}
+	return ""
+}
+
+// Attributes describes what a probe of the instance yields; the caller does not
+// change it.
+func (i *Instance) Attributes(probe string) []beans.AttributeInfo {
+	if p, ok := i.infos[probe]; ok {
+		return p.attributes
+	}
+	return nil
 }
