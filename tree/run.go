@@ -23,7 +23,12 @@ func (t *Tree) Run(ctx context.Context) error {
 	defer sweep.Stop()
 	flush := time.NewTimer(t.opts.FlushEvery)
 	defer flush.Stop()
-	var last time.Time
+	var last time.Time // when a flush published something
+	publish := func() {
+		if before := t.Seq(); t.Flush() != before {
+			last = time.Now()
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -35,12 +40,10 @@ func (t *Tree) Run(ctx context.Context) error {
 				flush.Reset(wait)
 				continue
 			}
-			t.Flush()
-			last = time.Now()
+			publish()
 		case <-flush.C:
 			t.endHolds(t.opts.Now().UnixNano())
-			t.Flush()
-			last = time.Now()
+			publish()
 			flush.Reset(t.opts.FlushEvery)
 		case <-sweep.C:
 			t.sweep(t.opts.Now().UnixNano())
