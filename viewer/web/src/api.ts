@@ -25,11 +25,32 @@ export interface NodeDetail {
   pending?: boolean;
   counts?: Partial<Record<StatusWord, number>>;
   children?: number;
-  thresholds?: Record<string, unknown>;
-  rollup?: string;
+  thresholds?: Thresholds;
+  rollup?: Rollup;
+  edge?: { as: string; fixed?: string; weight?: number };
   events?: { time?: string; status?: StatusWord; text?: string }[];
-  cause?: string[];
+  cause?: string[]; // attributes that give a group its yellow or red, the worst first
   created?: string;
+}
+
+export interface Thresholds {
+  yellow?: string; // "> 500 for 30s"
+  red?: string;
+  back?: { yellow?: number[]; red?: number[] }; // where a level is left
+  states?: Record<string, string>; // status by text, * for any other
+  clear?: string; // durations as Go writes them: "1m0s"
+  white?: string;
+  flap?: { changes: number; window: string };
+  tuned?: boolean;
+}
+
+export interface Rollup {
+  rule: string;
+  yellow?: number;
+  red?: number;
+  green?: number;
+  cap?: string;
+  white?: string;
 }
 
 export interface DefinitionError {
@@ -85,26 +106,19 @@ export async function fetchNode(path: string, signal: AbortSignal): Promise<Node
   return record(await get(nodeUrl(path), signal)) as unknown as NodeDetail;
 }
 
-/** fetchDefinitionErrors lists every error of every definition, in the order of the server. */
+/** fetchDefinitionErrors lists every error of every definition and instance once, in the order of the server. */
 export async function fetchDefinitionErrors(): Promise<DefinitionError[]> {
-  const body = await get('api/v1/definitions');
-  const list = Array.isArray(body) ? body : record(body).definitions;
-  const found: DefinitionError[] = [];
-  const add = (file: string, errors: unknown) => {
-    for (const e of Array.isArray(errors) ? errors : []) {
-      const said = typeof e === 'string' ? { message: e } : record(e);
-      found.push({
-        file: String(said.file ?? file),
-        line: typeof said.line === 'number' && said.line > 0 ? said.line : undefined,
-        column: typeof said.column === 'number' && said.column > 0 ? said.column : undefined,
-        message: String(said.message ?? said.text ?? 'no message'),
-      });
+  const body = record(await get('api/v1/definitions'));
+  const found = new Map<string, DefinitionError>();
+  const list = (v: unknown) => (Array.isArray(v) ? v.map(record) : []);
+  const add = (file: unknown, errors: unknown) => {
+    for (const said of list(errors)) {
+      const place = (v: unknown) => (typeof v === 'number' && v > 0 ? v : undefined);
+      const error = { file: String(said.file ?? file ?? ''), line: place(said.line), column: place(said.column), message: String(said.message ?? 'no message') };
+      found.set(JSON.stringify(error), error);
     }
   };
-  for (const d of Array.isArray(list) ? list : []) {
-    const definition = record(d);
-    add(String(definition.file ?? definition.name ?? ''), definition.errors);
-  }
-  add('', record(body).errors);
-  return found;
+  add('', body.errors);
+  for (const part of [...list(body.applications), ...list(body.instances)]) add(part.file, part.errors);
+  return [...found.values()];
 }

@@ -204,7 +204,7 @@ on(village, 'nodes that come above do not move what the pointer is on', async (s
 on(village, 'details say everything, follow the live value, and lead on', async (server, open) => {
   const page = await open('#open=/shop/web2/nginx/Connections&node=/shop/web2/nginx/Connections/Active');
   const panel = page.getByRole('complementary', { name: 'Details of Active' });
-  for (const text of ['Connections that are open', '> 1000', 'grove:type=Probe,kind=http,name="web2/status"', 'web2.yaml: nginx', 'nginx_connections_active{host="web2"}', 'by the timer', 'performance']) {
+  for (const text of ['Connections that are open', '> 1000 for 30s', ', back at 900', '1m without a reading', '5 changes in 10m', 'grove:type=Probe,kind=http,name="web2/status"', 'web2.yaml: nginx', 'nginx_connections_active{host="web2"}', 'by the timer', 'performance']) {
     await panel.getByText(text).waitFor();
   }
   const asked = () => server.requests.filter((r) => r === '/api/v1/nodes/shop/web2/nginx/Connections/Active').length;
@@ -216,7 +216,7 @@ on(village, 'details say everything, follow the live value, and lead on', async 
   await panel.getByRole('button', { name: 'web2', exact: true }).click();
   const group = page.getByRole('complementary', { name: 'Details of web2' });
   await group.getByRole('heading', { name: 'Why it is red' }).waitFor();
-  await group.getByRole('button', { name: 'CPU / Busy' }).click();
+  await group.getByRole('button', { name: 'CPU / Busy' }).click(); // the first of the causes
   await page.getByRole('complementary', { name: 'Details of Busy' }).waitFor();
   await row(page, 'Busy').waitFor();
   assert.equal(await row(page, 'Busy').getAttribute('aria-selected'), 'true');
@@ -290,7 +290,8 @@ on(() => ({}), 'an empty tree says what to do', async (server, open) => {
 });
 
 on(village, 'errors of definitions are listed with their places', async (server, open) => {
-  server.definitions = { definitions: [{ file: 'web2.yaml', errors: [{ line: 14, column: 7, message: 'unknown key "yelow"' }] }, { file: 'ok.yaml' }] };
+  const errors = [{ file: 'web2.yaml', line: 14, column: 7, message: 'unknown key "yelow"' }];
+  server.definitions = { instances: [{ name: 'web2', state: 'kept', errors }, { name: 'ok' }], applications: [{ name: 'nginx', file: 'web2.yaml', errors }] };
   const page = await open();
   await page.getByText('1 error in the definitions.').click();
   await page.getByText('web2.yaml:14:7').waitFor();

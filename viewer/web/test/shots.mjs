@@ -37,7 +37,7 @@ await shot('phone-light', node.split('&')[0], { colorScheme: 'light', ...phone }
 await shot('phone-dark-details', node, { colorScheme: 'dark', ...phone });
 if (server) {
   server.definitions = {
-    definitions: [{ name: 'web2', file: 'definitions/web2.yaml', errors: [{ line: 14, column: 7, message: 'unknown key "yelow": did you mean "yellow"?' }] }],
+    instances: [{ name: 'web2', file: 'definitions/web2.yaml', errors: [{ line: 14, column: 7, message: 'unknown key "yelow": did you mean "yellow"?' }] }],
   };
   await shot('away', '', { colorScheme: 'light' }, async (page) => {
     server.away = true;

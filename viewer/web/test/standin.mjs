@@ -86,7 +86,7 @@ export class StandInTree {
 export class StandIn {
   seq = 1;
   run = randomUUID();
-  definitions = { definitions: [] };
+  definitions = { instances: [], applications: [] };
   details = new Map(); // by path, what REST says besides
   messages = []; // of the page
   refused = []; // what the page should not have sent
@@ -242,14 +242,11 @@ export class StandIn {
     };
   }
 
+  /** cause names the attributes that give a group its yellow or red. */
   cause(n) {
     if (n.status < 2) return undefined;
-    const way = [];
-    for (let x = n; x.kind === 0; ) {
-      x = x.children.find((c) => c.status === n.status);
-      way.push(x.path);
-    }
-    return way;
+    if (n.kind !== 0) return [n.path];
+    return n.children.filter((c) => c.status === n.status).flatMap((c) => this.cause(c)).slice(0, 16);
   }
 
   async file(path, res) {
@@ -425,13 +422,14 @@ export function city(areas = 50, hosts = 180, attributes = 10) {
 export function tell(s) {
   s.details.set('/shop/web2/nginx/Connections/Active', {
     description: 'Connections that are open, those that wait for a request included.',
-    thresholds: { yellow: '> 500', red: '> 1000', back: '10%' },
+    thresholds: { yellow: '> 500', red: '> 1000 for 30s', back: { yellow: [450], red: [900] }, clear: '30s', white: '1m0s', flap: { changes: 5, window: '10m0s' } },
     source: 'grove:type=Probe,kind=http,name="web2/status"',
     owner: 'web2.yaml: nginx',
     metric: 'nginx_connections_active',
     labels: { host: 'web2' },
     mode: 'timer',
   });
+  s.details.set('/shop', { rollup: { rule: 'at_least', yellow: 1, red: 2, white: 'ignore' }, description: 'The web shop: two web servers and their database.' });
   s.details.set('/shop/database/Log', {
     events: [
       { time: new Date(Date.now() - 6_000_000).toISOString(), status: 'yellow', text: 'checkpoints are occurring too frequently (24 seconds apart)' },

@@ -2,13 +2,13 @@
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { type NodeDetail, nodeUrl } from '../api';
+import { type NodeDetail, type Rollup, nodeUrl } from '../api';
 import { type Detail, DetailReader } from '../detail';
 import { age, duration, exact, moment, plural, show } from '../format';
 import { joinNames, names } from '../path';
 import type { Store } from '../store';
 import { none } from '../tree';
-import { Group, Red, type Status, White, Yellow, kindWords, statusWords } from '../wire';
+import { Group, Red, type Status, type StatusWord, White, Yellow, kindWords, statusWords } from '../wire';
 import { Counts, Icon, Mark } from './marks';
 
 const mostProblems = 8;
@@ -60,7 +60,7 @@ export function Details({ store }: { store: Store }) {
           </p>
         ) : null}
         {here ? <Cause store={store} n={n} node={node} /> : null}
-        {here && tree.isGroup(n) ? <Problems store={store} n={n} cause={node?.cause?.at(-1)} /> : null}
+        {here && tree.isGroup(n) ? <Problems store={store} n={n} causes={causesOf(store, n, node)} /> : null}
         <Thresholds node={node} />
         <Events node={node} store={store} />
         {node ? <Facts node={node} store={store} kind={here ? kindWords[tree.kind[n]!] : undefined} path={path} /> : null}
@@ -153,76 +153,127 @@ function NodeLink({ store, path, from }: { store: Store; path: string; from: str
   );
 }
 
-/** Cause names the attribute that gives a group its status. */
-function Cause({ store, n, node }: { store: Store; n: number; node: NodeDetail | undefined }) {
+/** causesOf returns the attributes below a group that give it its yellow or red. */
+function causesOf(store: Store, n: number, node: NodeDetail | undefined): string[] {
   const status = store.tree.statusOf(n);
-  const leaf = node?.cause?.at(-1);
-  if (!node || !leaf || !store.tree.isGroup(n) || leaf === node.path || (status !== Yellow && status !== Red)) return null;
+  if (!store.tree.isGroup(n) || (status !== Yellow && status !== Red)) return [];
+  return (node?.cause ?? []).filter((path) => path !== node?.path).slice(0, mostProblems);
+}
+
+function Cause({ store, n, node }: { store: Store; n: number; node: NodeDetail | undefined }) {
+  const causes = causesOf(store, n, node);
+  if (causes.length === 0) return null;
   return (
-    <Section title={`Why it is ${statusWords[status]}`}>
-      <NodeLink store={store} path={leaf} from={store.tree.path(n)} />
+    <Section title={`Why it is ${statusWords[store.tree.statusOf(n)]}`}>
+      <NodeLinks store={store} paths={causes} from={store.tree.path(n)} />
     </Section>
   );
 }
 
-function Problems({ store, n, cause }: { store: Store; n: number; cause: string | undefined }) {
+/** Problems lists what else is not green below a group. */
+function Problems({ store, n, causes }: { store: Store; n: number; causes: string[] }) {
   const { tree } = store;
-  const total = tree.count(n, Red) + tree.count(n, Yellow) + tree.count(n, White);
-  const here = tree.path(n);
-  const list = store
-    .problems(n, mostProblems + 1)
+  const paths = store
+    .problems(n, mostProblems + causes.length)
     .map((p) => tree.path(p))
-    .filter((path) => path !== cause)
+    .filter((path) => !causes.includes(path))
     .slice(0, mostProblems);
-  if (list.length === 0) return null;
-  const rest = total - list.length - (cause === undefined ? 0 : 1);
+  if (paths.length === 0) return null;
+  const rest = tree.count(n, Red) + tree.count(n, Yellow) + tree.count(n, White) - paths.length - causes.length;
   return (
-    <Section title={cause === undefined ? 'Not green' : 'Also not green'}>
-      <ul class="list">
-        {list.map((path) => (
-          <li key={path}>
-            <NodeLink store={store} path={path} from={here} />
-          </li>
-        ))}
-      </ul>
+    <Section title={causes.length === 0 ? 'Not green' : 'Also not green'}>
+      <NodeLinks store={store} paths={paths} from={tree.path(n)} />
       {rest > 0 ? <p class="hint">and {plural(rest, 'more node')}</p> : null}
     </Section>
   );
 }
 
-/** thresholdText writes a level whether it comes as text or as an object. */
-function thresholdText(v: unknown): string {
-  if (v === null || v === undefined || v === '') return '';
-  if (Array.isArray(v)) return v.map(thresholdText).join(', ');
-  if (typeof v === 'object') {
-    return Object.entries(v)
-      .map(([k, w]) => `${k}: ${thresholdText(w)}`)
-      .join(', ');
-  }
-  return String(v);
+function NodeLinks({ store, paths, from }: { store: Store; paths: string[]; from: string }) {
+  return (
+    <ul class="list">
+      {paths.map((path) => (
+        <li key={path}>
+          <NodeLink store={store} path={path} from={from} />
+        </li>
+      ))}
+    </ul>
+  );
 }
 
 function Thresholds({ node }: { node: NodeDetail | undefined }) {
-  const list = Object.entries(node?.thresholds ?? {})
-    .map(([key, v]) => [key, thresholdText(v)] as const)
-    .filter(([, text]) => text !== '');
-  if (list.length === 0) return null;
+  const t = node?.thresholds;
+  if (!t) return null;
+  const level = (status: Status) => {
+    const word = statusWords[status] as 'yellow' | 'red';
+    const back = t.back?.[word];
+    if (!t[word]) return null;
+    return (
+      <>
+        <dt>
+          <Mark status={status} size={12} />
+          {word}
+        </dt>
+        <dd>
+          {t[word]}
+          {back?.length ? <span class="hint">, back at {back.join(' or ')}</span> : null}
+        </dd>
+      </>
+    );
+  };
   return (
-    <Section title="Thresholds">
+    <Section title={t.tuned ? 'Thresholds, changed while running' : 'Thresholds'}>
       <dl>
-        {list.map(([key, text]) => {
-          const status = statusWords.indexOf(key as (typeof statusWords)[number]);
-          return [
-            <dt key={key}>
-              {status >= 0 ? <Mark status={status as Status} size={12} /> : null}
-              {key.replaceAll('_', ' ')}
-            </dt>,
-            <dd key={key + '='}>{text}</dd>,
-          ];
+        {level(Yellow)}
+        {level(Red)}
+        {Object.entries(t.states ?? {}).map(([text, word]) => {
+          const status = Math.max(0, statusWords.indexOf(word as StatusWord)) as Status;
+          return (
+            <Fact key={text} name={text === '*' ? 'anything else' : text}>
+              <span class="count">
+                <Mark status={status} size={12} />
+                {word}
+              </span>
+            </Fact>
+          );
         })}
+        {t.clear ? <Fact name="clears after">{short(t.clear)}</Fact> : null}
+        {t.white ? <Fact name="white after">{short(t.white)} without a reading</Fact> : null}
+        {t.flap ? (
+          <Fact name="flapping at">
+            {t.flap.changes} changes in {short(t.flap.window)}
+          </Fact>
+        ) : null}
       </dl>
     </Section>
   );
+}
+
+function Fact({ name, children }: { name: string; children: ComponentChildren }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  );
+}
+
+/** short writes a duration of Go's without empty parts: "1m0s" is "1m". */
+function short(duration: string): string {
+  return duration.replace(/([hm])0s$/, '$1').replace(/h0m$/, 'h');
+}
+
+function rollupText(r: Rollup | undefined): string | undefined {
+  if (!r) return undefined;
+  const at = [r.yellow && `yellow at ${r.yellow}`, r.red && `red at ${r.red}`, r.green && `green at ${r.green}`].filter(Boolean).join(', ');
+  const rule = r.rule.replaceAll('_', ' ') + (at ? `: ${at}` : '');
+  const white = r.white && r.white !== 'keep' ? `, white children ${r.white === 'ignore' ? 'are left out' : `count as ${r.white}`}` : '';
+  return rule + (r.cap ? `, no worse than ${r.cap}` : '') + white;
+}
+
+function edgeText(e: NodeDetail['edge']): string | undefined {
+  if (!e || (e.as === 'as_is' && !e.weight)) return undefined;
+  const as = e.as === 'fixed' ? `always ${e.fixed}` : e.as === 'as_is' ? '' : e.as.replaceAll('_', ' ');
+  return [as, e.weight ? `weight ${e.weight}` : ''].filter(Boolean).join(', ');
 }
 
 function Events({ node, store }: { node: NodeDetail | undefined; store: Store }) {
@@ -263,7 +314,8 @@ function Facts({ node, store, kind, path }: { node: NodeDetail; store: Store; ki
     ['Last reading', at(node.time)],
     ['How it is asked', modes[node.mode ?? ''] ?? node.mode],
     ['Source bean', node.source],
-    ['Roll-up', node.rollup],
+    ['Roll-up', rollupText(node.rollup)],
+    ['In its parent', edgeText(node.edge)],
     ['Children', node.children ? String(node.children) : undefined],
     ['Grown by', node.owner],
     ['Metric', node.metric ? node.metric + (labels.length ? `{${labels.join(', ')}}` : '') : labels.join(', ')],
@@ -272,8 +324,12 @@ function Facts({ node, store, kind, path }: { node: NodeDetail; store: Store; ki
   return (
     <Section title="About">
       <dl>
-        {facts.map(([key, text]) =>
-          text ? [<dt key={key}>{key}</dt>, <dd key={key + '='}>{text}</dd>] : null,
+        {facts.map(([name, text]) =>
+          text ? (
+            <Fact key={name} name={name}>
+              {text}
+            </Fact>
+          ) : null,
         )}
       </dl>
     </Section>
