@@ -1,0 +1,79 @@
+// Package builtin is the registry of all kinds of probes that come with grove, and
+// what the definition language sees of them.
+package builtin
+
+import (
+	"errors"
+	"fmt"
+
+	"grove/beans"
+	"grove/runtime/probe"
+	"grove/runtime/probe/command"
+	"grove/runtime/probe/dial"
+	"grove/runtime/probe/gostats"
+	"grove/runtime/probe/host"
+	"grove/runtime/probe/http"
+	"grove/runtime/probe/process"
+	"grove/runtime/probe/secret"
+	"grove/runtime/probe/snmp"
+	"grove/runtime/probe/tcp"
+	"grove/tree/definition"
+)
+
+// Options say what probes may do. The zero value is each policy's default.
+type Options struct {
+	Dial     *dial.Policy    // the addresses that may be connected to
+	Commands *command.Policy // the programs that may be run
+	Secrets  *secret.Policy  // the files and variables that secrets may be in
+}
+
+// Registry returns a new registry of all kinds.
+func Registry(o Options) *probe.Registry {
+	return probe.NewRegistry(
+		command.Kind(o.Commands),
+		gostats.Kind(),
+		host.Kind(),
+		http.Kind(o.Dial, http.Secrets(o.Secrets)),
+		process.Kind(),
+		snmp.Kind(o.Dial, snmp.Secrets(o.Secrets)),
+		tcp.Kind(o.Dial),
+	)
+}
+
+// Kinds shows a registry to the definition language.
+type Kinds struct{ Registry *probe.Registry }
+
+var _ definition.Kinds = Kinds{}
+
+// KindNames implements definition.Kinds.
+func (k Kinds) KindNames() []string { return k.Registry.Names() }
+
+// NewOptions implements definition.Kinds.
+func (k Kinds) NewOptions(kind string) (options any, ok bool) {
+	known, ok := k.Registry.Kind(kind)
+	if !ok {
+		return nil, false
+	}
+	return known.NewOptions(), true
+}
+
+// Attributes implements definition.Kinds: it makes a probe, asks it, and closes it.
+func (k Kinds) Attributes(kind string, options any) ([]beans.AttributeInfo, error) {
+	known, ok := k.Registry.Kind(kind)
+	if !ok {
+		return nil, fmt.Errorf("%w %q", probe.ErrUnknownKind, kind)
+	}
+	p, err := known.New(options)
+	var bad *probe.OptionError
+	switch {
+	case errors.As(err, &bad):
+		return nil, &definition.OptionError{Option: bad.Option, Err: bad.Err}
+	case err != nil:
+		return nil, err
+	}
+	attributes := p.Attributes()
+	return attributes, p.Close()
+}
+
+// Pushes implements definition.Kinds: a probe is asked, and sends nothing by itself.
+func (Kinds) Pushes(string) bool { return false }
