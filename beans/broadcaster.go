@@ -25,7 +25,8 @@ type Broadcaster struct {
 	mu            sync.Mutex // guards all below
 	sequence      int64      // of the notification emitted last
 	subscriptions []*subscription
-	pending       []Notification
+	pending       []Notification // pending[head:] wait
+	head          int
 	delivering    bool
 	dropped       uint64
 }
@@ -78,13 +79,17 @@ func (b *Broadcaster) enqueue(n Notification) {
 	if len(b.subscriptions) == 0 {
 		return
 	}
-	if len(b.pending) >= maxPending {
+	if len(b.pending)-b.head >= maxPending {
 		b.dropped++
 		return
 	}
 	n.Sequence = b.sequence
 	if n.Time.IsZero() {
 		n.Time = time.Now()
+	}
+	if b.head > 0 && len(b.pending) == cap(b.pending) {
+		b.pending = b.pending[:copy(b.pending, b.pending[b.head:])]
+		b.head = 0
 	}
 	b.pending = append(b.pending, n)
 }
@@ -102,13 +107,17 @@ func (b *Broadcaster) deliver() {
 		b.delivering = false
 		b.mu.Unlock()
 	}()
-	for len(b.pending) > 0 {
-		n := b.pending[0]
-		b.pending[0] = Notification{}
-		b.pending = b.pending[1:]
+	for b.head < len(b.pending) {
+		n := b.pending[b.head]
+		b.pending[b.head] = Notification{}
+		if b.head++; b.head == len(b.pending) {
+			b.pending, b.head = b.pending[:0], 0
+		}
 		b.callLocked(n)
 	}
-	b.pending = nil
+	if cap(b.pending) > 64 {
+		b.pending = nil // a flood is over; the common case is one
+	}
 }
 
 // callLocked calls the listeners without the lock and takes it again, also when

@@ -121,3 +121,38 @@ func TestConvertErrors(t *testing.T) {
 		})
 	}
 }
+
+func FuzzConvert(f *testing.F) {
+	types := []beans.Type{beans.TypeBool, beans.TypeInt, beans.TypeFloat, beans.TypeString, beans.TypeTime, beans.TypeDuration, beans.TypeName}
+	for i, seed := range []string{"yes", "-7", "1e3", "text", "2026-11-21T12:00:00Z", "1m30s", "d:a=1"} {
+		f.Add(seed, uint8(i))
+	}
+	f.Fuzz(func(t *testing.T, text string, which uint8) {
+		to := types[int(which)%len(types)]
+		v, err := beans.Convert(text, to)
+		if err != nil {
+			if v != nil || !errors.Is(err, beans.ErrInvalidValue) {
+				t.Fatalf("%q to %s: %v besides %v", text, to, v, err)
+			}
+			return
+		}
+		// What came out has a text from which it can be had again.
+		s, err := beans.Convert(v, beans.TypeString)
+		if err != nil {
+			if _, ok := v.(time.Time); ok {
+				return // a year beyond 9999 in another zone
+			}
+			t.Fatalf("%q to %s: %v has no text: %v", text, to, v, err)
+		}
+		again, err := beans.Convert(s, to)
+		if err != nil {
+			t.Fatalf("%q to %s: its text %q: %v", text, to, s, err)
+		}
+		if a, ok := v.(float64); ok && math.IsNaN(a) {
+			return
+		}
+		if diff := cmp.Diff(v, again); diff != "" {
+			t.Fatalf("%q to %s: its text %q reads otherwise:\n%s", text, to, s, diff)
+		}
+	})
+}

@@ -48,9 +48,9 @@ func (sp space) covered(pattern Name) bool {
 
 // Mount makes the beans of a directory visible as if each were registered. The
 // directory owns every name of the domain (empty: the default domain) whose
-// property type has the given value, unquoted: Mount fails with [ErrExists] if
-// another directory or a registered bean has such a name, and Register refuses
-// them afterwards. Mounting announces nothing; the owner of the directory calls
+// property type has the given value, as it stands in names: Mount fails with
+// [ErrExists] if another directory or a registered bean has such a name, and
+// Register refuses them afterwards. Mounting announces nothing; the owner of the directory calls
 // [Server.Announce] as it sees fit. The function that Mount returns takes the
 // directory away; it may be called more than once.
 func (s *Server) Mount(domain, kind string, d Directory) (unmount func(), err error) {

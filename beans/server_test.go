@@ -594,6 +594,7 @@ func BenchmarkAttribute(b *testing.B) {
 	}
 	n := beans.MustName("d:type=Fan,n=500")
 	b.ReportAllocs()
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if _, err := s.Attribute(ctx, n, "Speed"); err != nil {
