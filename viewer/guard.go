@@ -52,6 +52,9 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				"this server is not known by that host name; ask for it as localhost, or add the name to its configured hosts")
 			return
 		}
+		if r.Body != nil && r.Body != http.NoBody {
+			r.Body = http.MaxBytesReader(t, r.Body, MaxBodyBytes)
+		}
 		next.ServeHTTP(t, r)
 	})
 }

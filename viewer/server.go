@@ -19,8 +19,9 @@ import (
 // Bounds of the server.
 const (
 	MaxHeaderBytes       = 32 << 10
-	DefaultPerAddress    = 1024  // connections from one address
-	DefaultConnections   = 20000 // connections altogether
+	MaxBodyBytes         = 64 << 20 // of any request; operations have smaller bounds
+	DefaultPerAddress    = 1024     // connections from one address
+	DefaultConnections   = 20000    // connections altogether
 	readHeaderTimeout    = 5 * time.Second
 	readTimeout          = 30 * time.Second // of a request with its body
 	writeTimeout         = 2 * time.Minute  // of an answer; websockets have their own

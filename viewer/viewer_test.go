@@ -21,6 +21,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.uber.org/goleak"
 
+	"grove/beans"
 	"grove/tree"
 )
 
@@ -106,6 +107,8 @@ func newServer(t *testing.T, change ...func(*Options)) *Server {
 		Operations: []func(huma.API){func(api huma.API) {
 			huma.Register(api, huma.Operation{OperationID: "break", Method: http.MethodPost, Path: "/api/v1/break"},
 				func(context.Context, *struct{}) (*struct{}, error) { return nil, errors.New("secret cause") })
+			huma.Register(api, huma.Operation{OperationID: "mistake", Method: http.MethodPut, Path: "/api/v1/break"},
+				func(context.Context, *struct{}) (*struct{}, error) { return nil, Problem(errors.New("secret cause")) })
 			huma.Register(api, huma.Operation{OperationID: "panic", Method: http.MethodGet, Path: "/api/v1/panic"},
 				func(context.Context, *struct{}) (*struct{}, error) { panic("secret panic") })
 		}},
@@ -129,7 +132,7 @@ func TestTheRoutesAreThese(t *testing.T) {
 	want := []string{
 		"GET /api/v1/definitions", "GET /api/v1/nodes/{path...}", "GET /api/v1/openapi.json", "GET /api/v1/openapi.yaml",
 		"GET /api/v1/panic", "GET /api/v1/tree", "GET /app-7QKX3Y2B.js", "GET /healthz", "GET /mark.png", "GET /metrics",
-		"GET /readyz", "GET /{$}", "POST /api/v1/break",
+		"GET /readyz", "GET /{$}", "POST /api/v1/break", "PUT /api/v1/break",
 	}
 	if d := cmp.Diff(want, newServer(t).Routes()); d != "" {
 		t.Errorf("-want +got\n%s", d)
@@ -172,6 +175,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		{"GET", "/api/v1/definitions", "/api/v1/definitions", 200},
 		{"GET", "/api/v1/definitions?x=1", "/api/v1/definitions", 422},
 		{"POST", "/api/v1/break", "/api/v1/break", 500},
+		{"PUT", "/api/v1/break", "/api/v1/break", 500},
 		{"GET", "/api/v1/panic", "/api/v1/panic", 500},
 	} {
 		w := ask(s, c.method, c.target)
@@ -319,6 +323,7 @@ func TestErrorsHaveOneShape(t *testing.T) {
 		{"bad query", "GET", "/api/v1/tree?depth=99", nil, `{"title":"Unprocessable Entity","status":422,"detail":"validation failed","errors":[{"message":"expected number \u003c= 32","location":"query.depth","value":99}]}`, 422},
 		{"not ready", "GET", "/readyz", nil, `{"title":"Service Unavailable","status":503,"detail":"not ready: history is replayed"}`, 503},
 		{"an error that nobody knows", "POST", "/api/v1/break", nil, `{"title":"Internal Server Error","status":500,"detail":"the server made a mistake; its log says more"}`, 500},
+		{"a mistake that says so", "PUT", "/api/v1/break", nil, `{"title":"Internal Server Error","status":500,"detail":"the server made a mistake; its log says more"}`, 500},
 		{"a panic", "GET", "/api/v1/panic", nil, `{"title":"Internal Server Error","status":500,"detail":"the server made a mistake; its log says more"}`, 500},
 		{"another host", "GET", "/api/v1/tree", []string{"Host", "evil.example"}, `{"title":"Misdirected Request","status":421,"detail":"this server is not known by that host name; ask for it as localhost, or add the name to its configured hosts"}`, 421},
 		{"another site", "POST", "/api/v1/break", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, `{"title":"Forbidden","status":403,"detail":"a page of another site may not do this here"}`, 403},
@@ -341,6 +346,40 @@ func TestErrorsHaveOneShape(t *testing.T) {
 	}
 	if allow := ask(s, "DELETE", "/api/v1/tree").Header().Get("Allow"); allow != "GET, HEAD" {
 		t.Errorf("Allow: %q", allow)
+	}
+}
+
+func TestProblemKnowsTheErrorsOfTheTreeAndTheBeans(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		err    error
+		status int
+		detail string
+	}{
+		{"no node", fmt.Errorf("/x: %w", tree.ErrNoNode), 404, "/x: no such node"},
+		{"path", fmt.Errorf("%w: odd", tree.ErrPath), 400, "malformed path: odd"},
+		{"threshold", tree.ErrThreshold, 422, "invalid threshold"},
+		{"bean", &beans.NameError{Op: "get", Name: "a:b=c", Err: beans.ErrNotFound}, 404, "get a:b=c: no such bean"},
+		{"read-only", beans.ErrReadOnly, 409, "read-only attribute"},
+		{"value", beans.ErrInvalidValue, 422, "invalid value"},
+		{"body", &http.MaxBytesError{Limit: 5}, 413, "http: request body too large"},
+		{"time", context.DeadlineExceeded, 503, "context deadline exceeded"},
+		{"an answer already", huma.Error410Gone("gone"), 410, "gone"},
+		{"unknown", errors.New("secret"), 500, internalDetail},
+	} {
+		var answer huma.StatusError
+		if !errors.As(Problem(c.err), &answer) || answer.GetStatus() != c.status {
+			t.Errorf("%s: %v, want %d", c.name, answer, c.status)
+			continue
+		}
+		text, err := json.Marshal(answer)
+		var model huma.ErrorModel
+		if err != nil || json.Unmarshal(text, &model) != nil || model.Detail != c.detail || strings.Contains(string(text), "secret") {
+			t.Errorf("%s: %s, want %q", c.name, text, c.detail)
+		}
+	}
+	if Problem(nil) != nil {
+		t.Error("no error is a problem")
 	}
 }
 
