@@ -43,8 +43,9 @@ type Exporter struct {
 	bufs  sync.Pool // *bytes.Buffer
 	zips  sync.Pool // *gzip.Writer
 
-	mu    sync.Mutex // guards the fields below
-	table *table
+	mu      sync.Mutex // guards the fields below
+	table   *table
+	perNode [2]int // bytes a node in the last answer, text and OpenMetrics
 }
 
 // New returns an Exporter; Close it.
@@ -182,8 +183,15 @@ func (e *Exporter) writeTree(buf *bytes.Buffer, f Format, path tree.Path, own []
 	if err != nil {
 		return nil, err
 	}
+	// What was written last time is a good guess of the size.
+	perNode := &e.perNode[0]
+	if f == OpenMetrics {
+		perNode = &e.perNode[1]
+	}
+	buf.Grow(int(to-from)*max(*perNode, 256) + 4096)
 	w := writer{buf: buf.AvailableBuffer(), table: e.table, format: f, from: from, to: to}
 	w.all()
+	*perNode = len(w.buf)/int(to-from) + 1
 	buf.Write(w.buf)
 	taken := make(claims, len(e.table.taken))
 	for name := range e.table.taken {

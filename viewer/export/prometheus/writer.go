@@ -18,8 +18,6 @@ type writer struct {
 }
 
 func (w *writer) all() {
-	// Lines of the last scrape were about so long.
-	w.buf = slices.Grow(w.buf, int(w.to-w.from)*256)
 	for _, f := range w.table.families {
 		w.values(f)
 	}
