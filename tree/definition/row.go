@@ -49,3 +49,11 @@ func (g *rowGrower) expand(row map[string]tree.Value) ([]Node, error) {
 	}
 	return x.nodes, nil
 }
+
+// Equal says whether two loops of instances at two places grow the same of the same
+// rows.
+func (l *Loop) Equal(o *Loop, at, otherAt tree.Path) bool {
+	a, _ := at.Below(l.Parent)
+	b, _ := otherAt.Below(o.Parent)
+	return l.Probe == o.Probe && l.Table == o.Table && l.Key == o.Key && a == b && l.made == o.made
+}

@@ -1,0 +1,130 @@
+// Package monitor shows every node of a tree as a bean: the monitor bean, which can
+// be read, tuned and invoked in the bean server. A tree of a million nodes costs
+// nothing here: the bean of a node is made when somebody asks for it.
+package monitor
+
+import (
+	"context"
+	"sync"
+
+	"grove/beans"
+	"grove/tree"
+)
+
+// The names of monitor beans are "grove:type=Node,path=…", the path quoted.
+const (
+	Domain = "grove"
+	Type   = "Node"
+)
+
+// TypeStatusChanged is the type of the notification that a monitor bean emits when
+// its node takes another status. Its data is a map of "from", "to", "value",
+// "reason" and "path", all texts but the value.
+const TypeStatusChanged = "grove.status.changed"
+
+// Directory is the beans.Directory of the nodes of one tree.
+type Directory struct {
+	tree    *tree.Tree
+	refresh func(context.Context, tree.Ref) error
+
+	mu        sync.Mutex
+	listening map[tree.Ref]*beans.Broadcaster // of nodes that somebody subscribed to
+}
+
+// NewDirectory returns the directory of t. The operation refresh of a bean calls
+// refresh, which asks the runtime bean behind the node; nil only says that somebody
+// looks.
+func NewDirectory(t *tree.Tree, refresh func(context.Context, tree.Ref) error) *Directory {
+	return &Directory{tree: t, refresh: refresh, listening: map[tree.Ref]*beans.Broadcaster{}}
+}
+
+// Name returns the name of the monitor bean at p.
+func Name(p tree.Path) (beans.Name, error) {
+	return beans.NewName(Domain, "type", Type, "path", beans.Quote(p.String()))
+}
+
+// Bean implements beans.Directory.
+func (d *Directory) Bean(name beans.Name) (beans.Bean, bool) {
+	text, ok := name.Text("path")
+	if !ok || len(name.Properties()) != 2 {
+		return nil, false
+	}
+	p, err := tree.ParsePath(text)
+	if err != nil || p.String() != text {
+		return nil, false
+	}
+	ref, ok := d.tree.Lookup(p)
+	if !ok {
+		return nil, false
+	}
+	return &bean{d: d, ref: ref}, true
+}
+
+// Names implements beans.Directory. The tree stands still while the matching names
+// are collected, not while they are yielded.
+func (d *Directory) Names(pattern beans.Name, yield func(beans.Name) bool) {
+	var names []beans.Name
+	_ = d.tree.Walk(tree.Root, -1, func(n *tree.Node) bool {
+		if name, err := Name(n.Path); err == nil && (pattern.IsZero() || pattern.Matches(name)) {
+			names = append(names, name)
+		}
+		return true
+	})
+	for _, n := range names {
+		if !yield(n) {
+			return
+		}
+	}
+}
+
+// Count implements beans.Directory.
+func (d *Directory) Count() int { return d.tree.Len() }
+
+// Publish emits the notifications of the beans that somebody listens to. It is
+// meant for tree.Options.Statuses.
+func (d *Directory) Publish(changes []tree.StatusChange) {
+	d.mu.Lock()
+	none := len(d.listening) == 0
+	d.mu.Unlock()
+	if none {
+		return
+	}
+	for i := range changes {
+		c := &changes[i]
+		d.mu.Lock()
+		b := d.listening[c.Ref]
+		if b != nil && !b.Listened() {
+			delete(d.listening, c.Ref)
+			b = nil
+		}
+		d.mu.Unlock()
+		if b == nil {
+			continue
+		}
+		b.Emit(beans.Notification{
+			Type: TypeStatusChanged, Time: c.Time,
+			Message: c.Path.String() + " went from " + c.From.String() + " to " + c.To.String(),
+			Data: map[string]beans.Value{
+				"path": c.Path.String(), "from": c.From.String(), "to": c.To.String(),
+				"value": c.Value.Any(), "reason": c.Reason,
+			},
+		})
+	}
+}
+
+// broadcaster returns the broadcaster of a node, made at the first subscription.
+func (d *Directory) broadcaster(r tree.Ref) *beans.Broadcaster {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	b := d.listening[r]
+	if b == nil {
+		for other, b := range d.listening { // those whose listeners left, or whose node did
+			if !b.Listened() {
+				delete(d.listening, other)
+			}
+		}
+		b = &beans.Broadcaster{}
+		d.listening[r] = b
+	}
+	return b
+}
