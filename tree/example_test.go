@@ -45,17 +45,17 @@ func Example() {
 		return
 	}
 	_ = t.Walk(tree.Root, -1, func(n *tree.Node) bool {
-		fmt.Printf("%-32s %s %s\n", n.Path, n.Status, n.Value)
+		fmt.Printf("%-32s %-6s %v\n", n.Path, n.Status, n.Value.Any())
 		return true
 	})
 	causes, _ := t.Cause(tree.Root)
 	fmt.Println("because of", causes)
 	// Output:
-	// /                                yellow
-	// /shop                            yellow
-	// /shop/front                      yellow
-	// /shop/front/Connections          yellow
+	// /                                yellow <nil>
+	// /shop                            yellow <nil>
+	// /shop/front                      yellow <nil>
+	// /shop/front/Connections          yellow <nil>
 	// /shop/front/Connections/Active   yellow 612
-	// /shop/front/State                green running
+	// /shop/front/State                green  running
 	// because of [/shop/front/Connections/Active]
 }

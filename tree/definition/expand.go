@@ -248,7 +248,7 @@ func (x *expansion) table(s *shape, p place, row *rowInfo) {
 	}
 	x.loops = append(x.loops, &Loop{
 		Probe: row.probe, Table: row.table.Name, Key: row.key, Parent: p.parent, Pos: s.pos,
-		Expand: x.rowExpander(s, p, row),
+		Expand: x.rowExpander(s, p, row), made: x.makeup(s, p),
 	})
 }
 

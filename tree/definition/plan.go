@@ -136,6 +136,8 @@ type Loop struct {
 	// Expand returns the nodes of one row, in the order of Instance.Nodes; an empty
 	// list when the loop's condition leaves the row out. It does not keep the row.
 	Expand func(row map[string]tree.Value) ([]Node, error)
+
+	made string // equal for loops that grow the same
 }
 
 // Kinds is what the definition language knows of the kinds of probes: the registry

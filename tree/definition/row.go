@@ -1,10 +1,14 @@
 package definition
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"io"
 	"sync"
 
 	"grove/tree"
 	"grove/tree/definition/expression"
+	"grove/tree/definition/source"
 	"grove/tree/definition/variable"
 )
 
@@ -56,4 +60,70 @@ func (l *Loop) Equal(o *Loop, at, otherAt tree.Path) bool {
 	a, _ := at.Below(l.Parent)
 	b, _ := otherAt.Below(o.Parent)
 	return l.Probe == o.Probe && l.Table == o.Table && l.Key == o.Key && a == b && l.made == o.made
+}
+
+// makeup is equal for loops that grow the same: what is written below them, with the
+// values of all that it can name and what is known of the probes.
+func (x *expansion) makeup(s *shape, p place) string {
+	h := sha256.New()
+	s.write(h)
+	seen := map[string]bool{}
+	for _, name := range p.scope.Names() {
+		if v, ok := p.scope.Get(name); ok && !seen[name] {
+			seen[name] = true
+			fmt.Fprintf(h, "%s=%#v\x00", name, v.Plain())
+		}
+	}
+	for _, probe := range x.probeList {
+		fmt.Fprintf(h, "%s %s %d %d %d %+v\x00", probe.Name, probe.Kind, probe.Every, probe.Timeout, probe.Mode, probe.attributes)
+	}
+	return string(h.Sum(nil))
+}
+
+// write writes all that a shape is, without where it stands.
+func (s *shape) write(w io.Writer) {
+	fmt.Fprintf(w, "node %q where %q each %q {", s.name.String(), s.whereTxt.String(), s.eachText.String())
+	if s.each != nil {
+		writeValue(w, s.each)
+	}
+	for i := range s.settings {
+		fmt.Fprintf(w, "%q:", s.settings[i].Key)
+		writeValue(w, &s.settings[i].Value)
+	}
+	for _, f := range s.frames {
+		fmt.Fprintf(w, "use %q", f.template.name)
+		if f.with != nil {
+			writeValue(w, f.with)
+		}
+		for _, p := range f.template.params {
+			fmt.Fprintf(w, "%q %q", p.Name, p.Type)
+			if p.Default != nil {
+				fmt.Fprintf(w, "%#v", p.Default.Plain())
+			}
+		}
+	}
+	for _, c := range s.children {
+		c.write(w)
+	}
+	fmt.Fprint(w, "}")
+}
+
+func writeValue(w io.Writer, v *source.Value) {
+	switch v.Kind {
+	case source.Scalar:
+		fmt.Fprintf(w, "%q", v.Text)
+	case source.List:
+		fmt.Fprint(w, "[")
+		for i := range v.Items {
+			writeValue(w, &v.Items[i])
+		}
+		fmt.Fprint(w, "]")
+	default:
+		fmt.Fprint(w, "{")
+		for i := range v.Fields {
+			fmt.Fprintf(w, "%q:", v.Fields[i].Key)
+			writeValue(w, &v.Fields[i].Value)
+		}
+		fmt.Fprint(w, "}")
+	}
 }

@@ -135,3 +135,6 @@ func (t *Text) Fill(s *Scope, secrets bool) (text string, sample bool, err error
 	}
 	return string(out), sample, nil
 }
+
+// String returns the text as it is written.
+func (t *Text) String() string { return t.plain }
