@@ -157,11 +157,11 @@ func write(t *testing.T, file string, content []byte) {
 
 func (n *nginx) files(t *testing.T) {
 	t.Helper()
-	write(t, filepath.Join(n.dir, "files/huge.txt"), bytes.Repeat([]byte("0123456789abcde\n"), 8<<20/16))
+	write(t, filepath.Join(n.dir, "files/huge.txt"), bytes.Repeat([]byte("0123456789abcde\n"), 2<<20/16))
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
 	zeros := make([]byte, 1<<20)
-	for range 64 {
+	for range 8 {
 		z.Write(zeros)
 	}
 	z.Close()
