@@ -84,10 +84,10 @@ export function Grid({ store }: { store: Store }) {
         <div class="row" role="row" aria-rowindex={1}>
           <span role="columnheader">Node</span>
           <span role="columnheader">Status</span>
-          <span role="columnheader">Value</span>
           <span role="columnheader" class="for">
             For
           </span>
+          <span role="columnheader">Value</span>
         </div>
       </div>
       <div
@@ -160,14 +160,14 @@ function Row({ store, row, top, stop }: { store: Store; row: number; top: number
           </span>
         ) : null}
       </span>
-      <span class="value" role="gridcell" tabIndex={tabbed(2)}>
+      <span class="for" role="gridcell" tabIndex={tabbed(2)}>
+        {since > 0 ? age(store.now() - since) : ''}
+      </span>
+      <span class="value" role="gridcell" tabIndex={tabbed(3)}>
         <Value store={store} node={n} now={now} />
       </span>
-      <span class="for" role="gridcell" tabIndex={tabbed(3)}>
-        {since > 0 ? age(store.now() - since) : ''}
-        <span class="more" data-act="details" aria-hidden="true">
-          <Icon name="info" />
-        </span>
+      <span class="more" role="none" data-act="details" aria-hidden="true">
+        <Icon name="info" />
       </span>
       {flash ? <i key={tree.flashed[n]} class="flash" aria-hidden="true" /> : null}
     </div>
