@@ -221,7 +221,7 @@ func TestNetworkRates(t *testing.T) {
 	for name, files := range map[string][3]string{
 		"eth0": {"up", "0x1003", "1000"},
 		"tun0": {"unknown", "0x10d1", "-1"},
-		"eth1": {"down", "0x1003", "-1"},
+		"eth1": {"down", "0x1002", "-1"},
 	} {
 		m.file(m.sys, "class/net/"+name+"/operstate", files[0]+"\n")
 		m.file(m.sys, "class/net/"+name+"/flags", files[1]+"\n")
@@ -230,15 +230,15 @@ func TestNetworkRates(t *testing.T) {
 	p := m.probe(Options{})
 	m.file(m.proc, "net/dev", header+line("tun0", 0, 0)+line("eth0", 1000, 2000)+line("eth1", 0, 0)+line("lo", 5, 5)+line("veth12", 5, 5))
 	r, err := m.read(p, "networks", 0)
-	want(t, r, err, "networks: name=eth0 up=1 speed=1e+09\nnetworks: name=eth1 up=0\nnetworks: name=tun0 up=1\n")
+	want(t, r, err, "networks: name=eth0 enabled=1 up=1 speed=1e+09\nnetworks: name=eth1 enabled=0 up=0\nnetworks: name=tun0 enabled=1 up=1\n")
 	m.file(m.proc, "net/dev", header+line("eth0", 251000, 2000))
 	r, err = m.read(p, "networks", time.Second)
-	want(t, r, err, "networks: name=eth0 rx=250000 tx=0 rx_packets=2500 tx_packets=0 rx_errors=0 tx_errors=0 rx_drops=0 tx_drops=0 up=1 speed=1e+09 used_percent=0.2\n")
+	want(t, r, err, "networks: name=eth0 rx=250000 tx=0 rx_packets=2500 tx_packets=0 rx_errors=0 tx_errors=0 rx_drops=0 tx_drops=0 enabled=1 up=1 speed=1e+09 used_percent=0.2\n")
 
 	t.Log("a count that fell means that the others of the interface began again, too")
 	m.file(m.proc, "net/dev", header+line("eth0", 100, 3000))
 	r, err = m.read(p, "networks", 2*time.Second)
-	want(t, r, err, "networks: name=eth0 up=1 speed=1e+09\n")
+	want(t, r, err, "networks: name=eth0 enabled=1 up=1 speed=1e+09\n")
 }
 
 func TestFilesystemsThatAreListed(t *testing.T) {

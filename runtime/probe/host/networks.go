@@ -32,6 +32,7 @@ var networkTable = table("networks", "One row a network interface.",
 	number("tx_errors", "packets/s", "Packets that could not be sent."),
 	number("rx_drops", "packets/s", "Packets that were received and dropped."),
 	number("tx_drops", "packets/s", "Packets that were dropped before they were sent."),
+	truth("enabled", "Whether the administrator has switched the interface on."),
 	truth("up", "Whether the interface works."),
 	number("speed", "bit/s", "Speed of the link; not known of virtual interfaces."),
 	number("used_percent", "%", "The larger of rx and tx, of the speed."),
@@ -56,7 +57,7 @@ func readNetworks(ctx context.Context, p *hostProbe, now time.Time, into *probe.
 		row = append(row, p.networks.rates(c.Name, c.BytesRecv, c.BytesSent, c.PacketsRecv, c.PacketsSent,
 			c.Errin, c.Errout, c.Dropin, c.Dropout)...)
 		speed := p.linkSpeed(c.Name)
-		t.Rows = append(t.Rows, append(row, p.linkUp(c.Name), speed, linkUse(row[1], row[2], speed)))
+		t.Rows = append(t.Rows, append(row, p.linkEnabled(c.Name), p.linkUp(c.Name), speed, linkUse(row[1], row[2], speed)))
 	}
 	into.Tables = append(into.Tables, t)
 	return nil
@@ -71,11 +72,19 @@ func (p *hostProbe) linkUp(name string) tree.Value {
 	case "up":
 		return tree.Bool(true)
 	case "unknown":
-		const iffUp = 1 // IFF_UP of netdevice(7)
-		flags, err := strconv.ParseUint(p.netFile(name, "flags"), 0, 32)
-		return tree.Bool(err == nil && flags&iffUp != 0)
+		return p.linkEnabled(name)
 	}
 	return tree.Bool(false)
+}
+
+// linkEnabled returns the administrator's flag, IFF_UP of netdevice(7).
+func (p *hostProbe) linkEnabled(name string) tree.Value {
+	const iffUp = 1
+	flags, err := strconv.ParseUint(p.netFile(name, "flags"), 0, 32)
+	if err != nil {
+		return tree.Value{}
+	}
+	return tree.Bool(flags&iffUp != 0)
 }
 
 // linkSpeed returns the speed in bit/s; sysfs has it in Mbit/s, and -1 or an error
