@@ -167,6 +167,18 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
+		m := mirrorOf(t)
+		m.Seq = got.From
+		if m.Apply(got) == nil { // It must not end in a circle.
+			n := 0
+			m.Walk(func(w *Mirrored, _ int) bool {
+				n++
+				return n <= m.Len() && len(m.Names(w.Index)) <= m.Len()
+			})
+			if n > m.Len() {
+				t.Fatalf("%d nodes are walked, there are %d", n, m.Len())
+			}
+		}
 		again, err := Decode(e.Append(nil, got))
 		if err != nil {
 			t.Fatalf("what was read cannot be written: %v", err)
