@@ -1,0 +1,446 @@
+// Package push is the receiver for readings that programs send by HTTP: POST
+// /api/v1/readings with one reading or an array of them.
+//
+// A reading is either for a node, by its path, or for a probe of kind "push", by
+// instance, probe and attribute. A request is read as a whole before any of it counts,
+// so that a malformed one changes nothing; then every reading stands for itself: good
+// ones are applied, and the answer says which were refused and why. The readings of
+// one request are applied in order.
+package push
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/agnivade/levenshtein"
+
+	"grove/runtime/receive"
+	"grove/tree"
+)
+
+// Tree is what a receiver needs of the tree.
+type Tree interface {
+	LookupText(path []byte) (tree.Ref, bool)
+	Lookup(p tree.Path) (tree.Ref, bool)
+	Apply(batch []tree.Reading) (applied int)
+	Report(reports ...tree.Report) (applied int)
+	NodeAt(r tree.Ref) (tree.Node, error)
+	Walk(root tree.Path, depth int, yield func(*tree.Node) bool) error
+}
+
+// Bounds and defaults of a receiver.
+const (
+	batchSize    = 256
+	DefaultRate  = 50_000  // readings a second and source
+	DefaultBurst = 100_000 // readings at once of a source that was silent before
+	// maxListed bounds the refused readings that an answer lists.
+	maxListed = 100
+	// maxNearest bounds the readings of a request for which a near name is looked for.
+	maxNearest = 8
+)
+
+// Options of a Receiver.
+type Options struct {
+	Tree      Tree
+	Mailboxes *receive.Mailboxes // nil: readings are taken by path only
+	Now       func() time.Time   // nil: time.Now
+	// Rate is how many readings a second each source may send, Burst how many at
+	// once; zero stands for the defaults. A Burst below MaxReadings counts as that.
+	Rate  float64
+	Burst int
+}
+
+// Receiver takes readings. It may be used from many goroutines.
+type Receiver struct {
+	opts     Options
+	limit    *limiter
+	account  receive.Account
+	requests atomic.Uint64
+	bad      atomic.Uint64
+	buffers  sync.Pool // *work
+}
+
+// work is what one request needs, used again by the next.
+type work struct {
+	entries []entry
+	batch   []tree.Reading
+	index   []int                 // of the batch's readings in the request
+	timed   map[tree.Ref]struct{} // nodes of the batch's readings that have a time
+}
+
+// New makes a receiver.
+func New(o Options) (*Receiver, error) {
+	if o.Tree == nil {
+		return nil, errors.New("push: no tree")
+	}
+	if o.Rate < 0 || o.Burst < 0 {
+		return nil, fmt.Errorf("push: rate %v and burst %d must not be negative", o.Rate, o.Burst)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Mailboxes == nil {
+		o.Mailboxes = new(receive.Mailboxes)
+	}
+	o.Rate = cmp.Or(o.Rate, DefaultRate)
+	o.Burst = max(cmp.Or(o.Burst, DefaultBurst), MaxReadings)
+	r := &Receiver{opts: o, limit: newLimiter(o.Rate, o.Burst)}
+	r.buffers.New = func() any { return &work{timed: map[tree.Ref]struct{}{}} }
+	return r, nil
+}
+
+// Stats counts what a receiver did. Every reading of a request that could be read is
+// counted: Received = Applied + the sum of Refused.
+type Stats struct {
+	Requests    uint64 // all
+	BadRequests uint64 // malformed, and so not read
+	receive.Counts
+}
+
+// Stats reads the counts.
+func (r *Receiver) Stats() Stats {
+	return Stats{Requests: r.requests.Load(), BadRequests: r.bad.Load(), Counts: r.account.Counts()}
+}
+
+// Refusal says why one reading was not taken.
+type Refusal struct {
+	Index  int    `json:"index" doc:"Which reading of the request, from 0."`
+	Path   string `json:"path,omitempty" doc:"Its path, or instance, probe and attribute, as far as it has them."`
+	Reason string `json:"reason" enum:"malformed,rate_limited,no_node,wrong_time,misfit,older" doc:"Why, for programs."`
+	Error  string `json:"error" doc:"Why, for people."`
+}
+
+// Outcome says what became of a request.
+type Outcome struct {
+	Accepted     int       `json:"accepted" doc:"How many readings were applied."`
+	RefusedCount int       `json:"refused_count" doc:"How many were not."`
+	Refused      []Refusal `json:"refused" doc:"Which and why; the first 100."`
+}
+
+// RateError is returned for a source that sends too fast.
+type RateError struct {
+	Readings int
+	Rate     float64
+	Wait     time.Duration // after that the same request would be taken
+}
+
+// Error implements error.
+func (e *RateError) Error() string {
+	return fmt.Sprintf("%d readings refused: this source sends more than %v a second; send them again after %v", e.Readings, e.Rate, e.Wait.Round(time.Millisecond))
+}
+
+// Take applies the readings of one body. The error is a *SyntaxError or a *RateError,
+// and then nothing was applied. The body may be used again afterwards.
+func (r *Receiver) Take(source string, body []byte) (Outcome, error) {
+	r.requests.Add(1)
+	w := r.buffers.Get().(*work)
+	defer r.release(w)
+	var err error
+	if w.entries, err = decode(body, w.entries[:0]); err != nil {
+		r.bad.Add(1)
+		return Outcome{}, err
+	}
+	now := r.opts.Now()
+	if wait, ok := r.limit.take(source, len(w.entries), now); !ok {
+		r.account.Refused(receive.RateLimited, len(w.entries))
+		return Outcome{}, &RateError{len(w.entries), r.opts.Rate, wait}
+	}
+	t := taking{Receiver: r, work: w, now: now}
+	for i := range w.entries {
+		t.one(i)
+	}
+	t.flush()
+	slices.SortStableFunc(t.out.Refused, func(a, b Refusal) int { return cmp.Compare(a.Index, b.Index) })
+	if t.out.Refused == nil {
+		t.out.Refused = []Refusal{}
+	}
+	return t.out, nil
+}
+
+// release gives a request's memory back without what it points to.
+func (r *Receiver) release(w *work) {
+	clear(w.entries)
+	r.buffers.Put(w)
+}
+
+// taking is one request on its way into the tree.
+type taking struct {
+	*Receiver
+	*work
+	now     time.Time
+	out     Outcome
+	nearest int // names that were looked for
+}
+
+func (t *taking) refuse(i int, reason receive.Reason, format string, args ...any) {
+	t.account.Refused(reason, 1)
+	t.out.RefusedCount++
+	if len(t.out.Refused) < maxListed {
+		t.out.Refused = append(t.out.Refused, Refusal{Index: i, Path: t.entries[i].name(), Reason: reason.String(), Error: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (t *taking) accept(n int) {
+	t.account.Applied(n)
+	t.out.Accepted += n
+}
+
+// name names a reading for people.
+func (e *entry) name() string {
+	if e.seen&keyPath != 0 {
+		return clip(e.path)
+	}
+	parts := []string{clip(e.instance), clip(e.probe), clip(e.attribute)}
+	return strings.Trim(strings.Join(parts, " "), " ")
+}
+
+func (t *taking) one(i int) {
+	e := &t.entries[i]
+	switch {
+	case e.timeFault:
+		t.refuse(i, receive.WrongTime, "%s", e.fault)
+		return
+	case e.fault != "":
+		t.refuse(i, receive.Malformed, "%s", e.fault)
+		return
+	case e.time > t.now.Add(MaxFuture).UnixNano():
+		t.refuse(i, receive.WrongTime, "time %s is more than %v ahead of the clock here, %s",
+			time.Unix(0, e.time).UTC().Format(time.RFC3339), MaxFuture, t.now.UTC().Format(time.RFC3339))
+		return
+	case e.seen&keyPath == 0:
+		t.mail(i)
+		return
+	}
+	ref, ok := t.opts.Tree.LookupText(e.path)
+	if !ok {
+		// Only now: the text may be a path that is not written canonically.
+		p, err := tree.ParsePath(string(e.path))
+		if err != nil {
+			t.refuse(i, receive.Malformed, "%v", err)
+			return
+		}
+		if ref, ok = t.opts.Tree.Lookup(p); !ok {
+			t.refuse(i, receive.NoNode, "%s", t.unknown(p))
+			return
+		}
+	}
+	if len(e.unit) > 0 {
+		n, err := t.opts.Tree.NodeAt(ref)
+		if err == nil && n.Spec != nil && n.Spec.Unit != string(e.unit) {
+			t.refuse(i, receive.Misfit, "the node is in %q, not in %q", n.Spec.Unit, clip(e.unit))
+			return
+		}
+	}
+	if e.form == numberValue || e.form == boolValue {
+		if e.time != 0 {
+			if _, there := t.timed[ref]; there {
+				t.flush()
+			}
+			t.timed[ref] = struct{}{}
+		}
+		t.batch = append(t.batch, tree.Reading{Node: ref, Value: e.number, Time: e.time})
+		if t.index = append(t.index, i); len(t.batch) == batchSize {
+			t.flush()
+		}
+		return
+	}
+	t.flush() // readings of one node stay in order
+	t.report(i, ref)
+}
+
+// flush applies the numbers that wait.
+func (t *taking) flush() {
+	if len(t.batch) == 0 {
+		return
+	}
+	applied := t.opts.Tree.Apply(t.batch)
+	t.accept(applied)
+	if missing := len(t.batch) - applied; missing > 0 {
+		t.explain(missing)
+	}
+	t.batch, t.index = t.batch[:0], t.index[:0]
+	clear(t.timed)
+}
+
+type refusal struct {
+	reason receive.Reason
+	text   string // empty: not refused
+}
+
+// explain finds out which readings of a batch the tree did not take: it says only
+// how many. What the nodes are now tells which, since no two timed readings of a batch
+// are for one node; only what others do to the same nodes meanwhile may put the
+// blame on another reading. The number is always right.
+func (t *taking) explain(missing int) {
+	now := t.opts.Now().UnixNano()
+	refusals := make([]refusal, len(t.batch))
+	refuse := func(k int, reason receive.Reason, text string) {
+		if missing > 0 && refusals[k].text == "" {
+			refusals[k] = refusal{reason, text}
+			missing--
+		}
+	}
+	same := make([]bool, len(t.batch)) // the node holds just that: taken, or there before
+	for k, reading := range t.batch {
+		n, err := t.opts.Tree.NodeAt(reading.Node)
+		at, held := cmp.Or(reading.Time, now), n.Time.UnixNano()
+		switch {
+		case err != nil:
+			refuse(k, receive.NoNode, "the node was removed meanwhile")
+		case n.Kind == tree.Group || n.Kind == tree.Log:
+			refuse(k, receive.Misfit, misfit(n.Kind))
+		case n.Time.IsZero():
+		case held > at, held == reading.Time && n.Value != tree.Number(reading.Value) && n.Kind != tree.TextKind:
+			refuse(k, receive.Older, older)
+		default:
+			same[k] = held == at
+		}
+	}
+	for _, likely := range []bool{true, false} {
+		for k := range t.batch {
+			if same[k] == likely {
+				refuse(k, receive.Older, older)
+			}
+		}
+	}
+	for k, r := range refusals {
+		if r.text != "" {
+			t.refuse(t.index[k], r.reason, "%s", r.text)
+		}
+	}
+}
+
+const older = "the node has a reading of that time or a newer one"
+
+func misfit(k tree.Kind) string {
+	switch k {
+	case tree.Group:
+		return "the node is a group, which takes no readings"
+	case tree.Log:
+		return "the node is a log, which takes events and texts"
+	case tree.Performance:
+		return "the node takes numbers"
+	}
+	return fmt.Sprintf("the node is of kind %v, which does not take that", k)
+}
+
+// report gives a text or an event to a node.
+func (t *taking) report(i int, ref tree.Ref) {
+	e := &t.entries[i]
+	n, err := t.opts.Tree.NodeAt(ref)
+	if err != nil {
+		t.refuse(i, receive.NoNode, "the node was removed meanwhile")
+		return
+	}
+	r := tree.Report{Node: ref}
+	if e.time != 0 {
+		r.Time = time.Unix(0, e.time)
+	}
+	switch {
+	case e.event && n.Kind != tree.Log:
+		t.refuse(i, receive.Misfit, "the node is of kind %v: only a log takes events", n.Kind)
+		return
+	case n.Kind == tree.Log:
+		r.Events = []tree.Event{t.asEvent(e)}
+	case n.Kind == tree.Group, n.Kind == tree.Performance:
+		t.refuse(i, receive.Misfit, "%s", misfit(n.Kind))
+		return
+	default:
+		r.Value = tree.Text(string(e.text))
+	}
+	if t.opts.Tree.Report(r) == 1 {
+		t.accept(1)
+		return
+	}
+	t.refuse(i, receive.Older, "%s", older)
+}
+
+// asEvent makes an event of a reading for a log; a plain text is information.
+func (t *taking) asEvent(e *entry) tree.Event {
+	ev := tree.Event{Time: t.now, Status: e.eventStatus, Text: string(e.eventText)}
+	if !e.event {
+		ev.Status, ev.Text = tree.Green, string(e.text)
+	}
+	if e.time != 0 {
+		ev.Time = time.Unix(0, e.time)
+	}
+	return ev
+}
+
+// mail gives a reading to a mailbox.
+func (t *taking) mail(i int) {
+	e := &t.entries[i]
+	box, err := t.opts.Mailboxes.Find(string(e.instance), string(e.probe))
+	if err != nil {
+		t.refuse(i, receive.NoNode, "%v", err)
+		return
+	}
+	item := receive.Item{Attribute: string(e.attribute), Unit: string(e.unit), Time: t.now}
+	if e.time != 0 {
+		item.Time = time.Unix(0, e.time)
+	}
+	switch {
+	case e.event:
+		ev := t.asEvent(e)
+		item.Event = &ev
+	case e.form == textValue:
+		item.Value = tree.Text(string(e.text))
+	default:
+		item.Value = tree.Number(e.number)
+	}
+	t.flush()
+	switch err := box.Put(item); {
+	case err == nil:
+		t.accept(1)
+	case errors.Is(err, receive.ErrNoMailbox):
+		t.refuse(i, receive.NoNode, "%v", err)
+	case errors.Is(err, receive.ErrOlder):
+		t.refuse(i, receive.Older, "%v", err)
+	default:
+		t.refuse(i, receive.Misfit, "%v", err)
+	}
+}
+
+// unknown says as much as can be said about a path that leads to no node.
+func (t *taking) unknown(p tree.Path) string {
+	if t.nearest >= maxNearest {
+		return "no such node"
+	}
+	t.nearest++
+	child, parent := p, p.Parent()
+	for !child.IsRoot() {
+		if _, ok := t.opts.Tree.Lookup(parent); ok {
+			break
+		}
+		child, parent = parent, parent.Parent()
+	}
+	if child.IsRoot() {
+		return "the root takes no readings"
+	}
+	text := fmt.Sprintf("no such node: %s has no %q", parent, child.Name())
+	if near := t.near(parent, child.Name()); near != "" {
+		text += fmt.Sprintf("; did you mean %q?", near)
+	}
+	return text
+}
+
+// near returns the child whose name is the least different, empty when none is near.
+func (t *taking) near(parent tree.Path, name string) string {
+	const maxLooked = 1000
+	best, distance, looked := "", len(name)/3+2, 0
+	_ = t.opts.Tree.Walk(parent, 1, func(n *tree.Node) bool {
+		if looked++; n.Path != parent {
+			if d := levenshtein.ComputeDistance(n.Name, name); d < distance {
+				best, distance = n.Name, d
+			}
+		}
+		return looked < maxLooked
+	})
+	return best
+}
