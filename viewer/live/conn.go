@@ -135,7 +135,10 @@ func (c *conn) read() {
 		err = c.apply(data, &budget)
 		var wrong *requestError
 		if errors.As(err, &wrong) {
-			if bad++; bad > MaxBadMessages {
+			if wrong.code == codeBadFrame || wrong.code == codeTooFast {
+				bad++ // The other errors happen to clients that do nothing wrong.
+			}
+			if bad > MaxBadMessages {
 				c.end(websocket.ClosePolicyViolation, "too many bad messages")
 				return
 			}
@@ -353,17 +356,14 @@ func (c *conn) step(s *subscription) bool {
 	if b.message == nil {
 		return true
 	}
-	c.ws.EnableWriteCompression(b.size >= smallFrame)
-	if c.deadline() != nil || c.ws.WritePreparedMessage(b.message) != nil {
-		return false
-	}
 	kind := "delta"
 	if b.snapshot {
 		kind = "snapshot"
 	}
 	c.server.metrics.frames.WithLabelValues(kind).Inc()
 	c.server.metrics.bytes.Add(float64(b.size))
-	return true
+	c.ws.EnableWriteCompression(b.size >= smallFrame)
+	return c.deadline() == nil && c.ws.WritePreparedMessage(b.message) == nil
 }
 
 // bucket bounds a rate: tokens come back at subscribeRate a second.

@@ -219,6 +219,14 @@ func TestStructuralChangesArrive(t *testing.T) {
 	c.frame()
 	same(t, c.show(), map[string]string{"shop": "green", "shop/web1": "white", "shop/web1/burden": "white", "shop/web2": "green", "shop/web2/load": "green 7"})
 
+	// What comes from outside of the view brings everything below it.
+	if err := r.tree.Change(tree.Move(tree.MustPath("/host"), tree.MustPath("/shop/host")), tree.Move(tree.MustPath("/shop/web2/load"), tree.MustPath("/load"))); err != nil {
+		t.Fatal(err)
+	}
+	r.tree.Flush()
+	c.frame()
+	same(t, c.show(), map[string]string{"shop": "white", "shop/web1": "white", "shop/web1/burden": "white", "shop/host": "white", "shop/host/cpu": "white"})
+
 	if err := r.tree.Change(tree.Remove(tree.MustPath("/shop"))); err != nil {
 		t.Fatal(err)
 	}
@@ -274,10 +282,13 @@ func TestSlowReaderGetsOneMergedDelta(t *testing.T) {
 	for i := range 50 {
 		r.set("/host/cpu", float64(100+i))
 	}
-	// An answer to a message shows that the writer has been there.
-	c.send(`{"type":"unsubscribe","id":9}`)
-	if got := string(c.read()); !strings.Contains(got, "no_such_subscription") {
-		t.Fatalf("more than the window was sent: %q", got)
+	// The writer answers before it looks at the subscriptions, so the second answer
+	// shows that it has looked.
+	for range 2 {
+		c.send(`{"type":"unsubscribe","id":9}`)
+		if got := string(c.read()); !strings.Contains(got, "no_such_subscription") {
+			t.Fatalf("more than the window was sent: %q", got)
+		}
 	}
 	c.ack(1)
 	if f := c.frame(); f.Type != frame.TypeDelta || f.Seq != r.tree.Seq() {
