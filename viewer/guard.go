@@ -13,13 +13,15 @@ import (
 
 // securityHeaders go with every answer (CSP level 3; Fetch; HTML, COOP).
 var securityHeaders = [][2]string{
-	{"Content-Security-Policy", "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"},
 	{"X-Content-Type-Options", "nosniff"},
 	{"Referrer-Policy", "same-origin"},
 	{"Cross-Origin-Opener-Policy", "same-origin"},
 	{"Cross-Origin-Resource-Policy", "same-origin"},
 	{"X-Frame-Options", "DENY"},
 }
+
+// defaultPolicy is the Content-Security-Policy unless the page brings its own.
+const defaultPolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 // guard stands before every route: headers, a panic's answer, the host that was
 // asked for, and requests that another site's page makes.
@@ -33,6 +35,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		for _, h := range securityHeaders {
 			w.Header().Set(h[0], h[1])
 		}
+		w.Header().Set("Content-Security-Policy", s.opts.ContentSecurityPolicy)
 		t := &tracked{ResponseWriter: w}
 		defer func() {
 			switch cause := recover(); cause {

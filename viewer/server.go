@@ -57,6 +57,9 @@ type Options struct {
 	Live    Feed
 	// Page holds the files of the page, index.html among them; nil serves none.
 	Page fs.FS
+	// ContentSecurityPolicy is sent with every answer; when it is empty, one that lets
+	// a page load everything from here and nothing from elsewhere, and no inline code.
+	ContentSecurityPolicy string
 	// PerAddress and Connections bound the open connections from one address and
 	// altogether; zero stands for DefaultPerAddress and DefaultConnections.
 	PerAddress, Connections int
@@ -86,6 +89,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Listen == "" {
 		o.Listen = defaultListenAddress
+	}
+	if o.ContentSecurityPolicy == "" {
+		o.ContentSecurityPolicy = defaultPolicy
 	}
 	if o.PerAddress <= 0 {
 		o.PerAddress = DefaultPerAddress

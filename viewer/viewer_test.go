@@ -338,6 +338,9 @@ func TestErrorsHaveOneShape(t *testing.T) {
 		if ct := w.Header().Get("Content-Type"); ct != problemType {
 			t.Errorf("%s: content type %q", c.name, ct)
 		}
+		if csp := w.Header().Get("Content-Security-Policy"); csp != defaultPolicy {
+			t.Errorf("%s: policy %q", c.name, csp)
+		}
 		for _, h := range securityHeaders {
 			if w.Header().Get(h[0]) != h[1] {
 				t.Errorf("%s: header %s is %q", c.name, h[0], w.Header().Get(h[0]))
