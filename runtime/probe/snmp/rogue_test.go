@@ -238,10 +238,9 @@ func TestLargeValuesAreHalvedUntilTheyFit(t *testing.T) {
 		o.Values["v"+strconv.Itoa(i)] = "1.3.6.1.4.1.99999.1." + strconv.Itoa(i+1)
 	}
 	r := run(t, start(t, o))
-	close(sizes)
 	var got []int
-	for n := range sizes {
-		got = append(got, n)
+	for len(sizes) > 0 {
+		got = append(got, <-sizes)
 	}
 	if diff := cmp.Diff([]int{50, 25, 12, 12, 12, 12, 12}, got); diff != "" || text(r, "error") != "" || len(r.Values) != 63 {
 		t.Errorf("%d values, error %q, sizes of packets (-want +got):\n%s", len(r.Values), text(r, "error"), diff)
