@@ -99,18 +99,3 @@ func TestRescanFindsWhatNobodyTells(t *testing.T) {
 	write(t, filepath.Join(dir, "a.yaml"), "a")
 	wait(t, calls, "the call after a file in it")
 }
-
-// TestBackupsAreNoChange keeps editors from causing reloads.
-func TestBackupsAreNoChange(t *testing.T) {
-	dir := t.TempDir()
-	calls := start(t, watch.Watcher{Dir: dir, Quiet: time.Millisecond, Rescan: time.Hour})
-	write(t, filepath.Join(dir, ".a.yaml.swp"), "a")
-	write(t, filepath.Join(dir, "a.yaml~"), "a")
-	write(t, filepath.Join(dir, "notes.txt"), "a")
-	write(t, filepath.Join(dir, "b.yaml"), "a") // the events come in order
-	wait(t, calls, "the call after b.yaml")
-	select {
-	case <-calls: // the truncation and the write of b.yaml may be apart
-	default:
-	}
-}
