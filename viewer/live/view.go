@@ -26,6 +26,8 @@ type view struct {
 	ready   []batch // frames up to the newest sequence number that was asked for
 	looked  time.Time
 	cells   []tree.Cell // kept to save allocations
+	size    int         // nodes of the last snapshot
+	bytes   int         // of its encoding
 }
 
 // lookEvery is how often the nodes in request mode below a view are asked while
@@ -153,7 +155,11 @@ func (v *view) build(w want) (batch, error) {
 }
 
 func (v *view) snapshot(w want) (batch, error) {
-	f := &frame.Frame{Type: frame.TypeSnapshot, ID: w.id, Time: time.Now()}
+	// The tree stands still during the snapshot: room is made before.
+	if v.size == 0 && v.path.IsRoot() {
+		v.size = v.server.opts.Tree.Len()
+	}
+	f := &frame.Frame{Type: frame.TypeSnapshot, ID: w.id, Time: time.Now(), Nodes: make([]frame.Node, 0, v.size+v.size/8)}
 	seq, err := v.tree.Snapshot(func(n *tree.Node) bool {
 		f.Nodes = append(f.Nodes, frame.NodeOf(n, len(f.Nodes) == 0))
 		return true
@@ -161,7 +167,7 @@ func (v *view) snapshot(w want) (batch, error) {
 	if err != nil {
 		return batch{}, err
 	}
-	f.Seq = seq
+	f.Seq, v.size = seq, len(f.Nodes)
 	return v.encode(w, f)
 }
 
@@ -170,7 +176,13 @@ func (v *view) encode(w want, f *frame.Frame) (batch, error) {
 	var err error
 	kind := websocket.BinaryMessage
 	if w.binary {
-		data = v.encoder.Append(nil, f)
+		if f.Type == frame.TypeSnapshot {
+			data = make([]byte, 0, v.bytes+v.bytes/8)
+		}
+		data = v.encoder.Append(data, f)
+		if f.Type == frame.TypeSnapshot {
+			v.bytes = len(data)
+		}
 	} else {
 		kind = websocket.TextMessage
 		if data, err = json.Marshal(f); err != nil {
