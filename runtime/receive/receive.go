@@ -29,7 +29,8 @@ type Attacher interface {
 	// then on deliver is called with what arrives, as soon as it arrives and from the
 	// goroutine of the receiver: for nodes in push mode. It must not block, and does
 	// not keep the result's slices. It may be nil when no node is in push mode. After
-	// detach returned, deliver is not called any more.
+	// detach returned, deliver is not called any more: both wait for a call that is
+	// under way, so that the caller of Attach and detach holds no lock that deliver takes.
 	Attach(instance, name string, deliver func(probe.Result)) (detach func(), err error)
 }
 
