@@ -125,13 +125,13 @@ func Compile(text string, resolve func(Name) (Type, error)) (*Program, error) {
 	result := Any
 	if t := program.Node().Type(); t != nil {
 		switch k := t.Kind().String(); {
+		case k == "interface":
 		case strings.HasPrefix(k, "int"), strings.HasPrefix(k, "uint"), strings.HasPrefix(k, "float"):
 			result = Number
 		case k == "string":
 			result = Text
 		case k == "bool":
 			result = Bool
-		case k == "interface":
 		default:
 			return nil, &Error{Offset: -1, Msg: "expression yields neither a number nor a text nor a truth value"}
 		}
