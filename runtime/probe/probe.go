@@ -95,6 +95,9 @@ type Kind struct {
 	// Limit is how many runs of the kind may be under way at once; 0 means
 	// schedule's default.
 	Limit int
+	// Pushes says that a probe of the kind sends by itself, so that nodes may be in
+	// push mode: it implements runtime/receive's Attacher.
+	Pushes bool
 }
 
 // OptionError says which option is wrong.

@@ -17,6 +17,8 @@ import (
 	"grove/runtime/probe/secret"
 	"grove/runtime/probe/snmp"
 	"grove/runtime/probe/tcp"
+	"grove/runtime/receive"
+	"grove/runtime/receive/push"
 	"grove/tree/definition"
 )
 
@@ -25,16 +27,23 @@ type Options struct {
 	Dial     *dial.Policy    // the addresses that may be connected to
 	Commands *command.Policy // the programs that may be run
 	Secrets  *secret.Policy  // the files and variables that secrets may be in
+	// Mailboxes is where what programs push finds its probes; nil stands for some
+	// that nobody pushes to.
+	Mailboxes *receive.Mailboxes
 }
 
 // Registry returns a new registry of all kinds.
 func Registry(o Options) *probe.Registry {
+	if o.Mailboxes == nil {
+		o.Mailboxes = new(receive.Mailboxes)
+	}
 	return probe.NewRegistry(
 		command.Kind(o.Commands),
 		gostats.Kind(),
 		host.Kind(),
 		http.Kind(o.Dial, http.Secrets(o.Secrets)),
 		process.Kind(),
+		push.Kind(o.Mailboxes),
 		snmp.Kind(o.Dial, snmp.Secrets(o.Secrets)),
 		tcp.Kind(o.Dial),
 	)
@@ -75,5 +84,8 @@ func (k Kinds) Attributes(kind string, options any) ([]beans.AttributeInfo, erro
 	return attributes, p.Close()
 }
 
-// Pushes implements definition.Kinds: a probe is asked, and sends nothing by itself.
-func (Kinds) Pushes(string) bool { return false }
+// Pushes implements definition.Kinds.
+func (k Kinds) Pushes(kind string) bool {
+	known, ok := k.Registry.Kind(kind)
+	return ok && known.Pushes
+}

@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestRegistryListsAllKinds(t *testing.T) {
-	want := []string{"command", "go", "host", "http", "process", "snmp", "tcp"}
+	want := []string{"command", "go", "host", "http", "process", "push", "snmp", "tcp"}
 	if diff := cmp.Diff(want, builtin.Registry(builtin.Options{}).Names()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -41,9 +41,6 @@ func TestEveryExampleLoads(t *testing.T) {
 	registry := builtin.Registry(builtin.Options{})
 	for _, name := range registry.Names() {
 		t.Run(name, func(t *testing.T) {
-			if name == "snmp" {
-				t.Skip("the example of snmp writes device.ports.status where the language wants row.status")
-			}
 			kind, _ := registry.Kind(name)
 			var head struct {
 				Application string `yaml:"application"`
@@ -93,6 +90,9 @@ func TestKinds(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if kinds.Pushes("tcp") {
-		t.Error("a probe pushes")
+		t.Error("a probe that is asked pushes")
+	}
+	if !(builtin.Kinds{Registry: builtin.Registry(builtin.Options{})}).Pushes("push") {
+		t.Error("what programs push to does not push")
 	}
 }

@@ -43,6 +43,7 @@ func Kind(boxes *receive.Mailboxes) probe.Kind {
 	return probe.Kind{
 		Name: KindName, Title: "Readings that programs push", Doc: doc, Example: example,
 		NewOptions: func() any { return new(ProbeOptions) },
+		Pushes:     true,
 		New: func(options any) (probe.Probe, error) {
 			o, ok := options.(*ProbeOptions)
 			if !ok {
