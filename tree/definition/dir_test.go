@@ -152,6 +152,12 @@ func TestFilesGoBeforeTheCatalogue(t *testing.T) {
 	if i, _ := plan.Instance("host"); i.At != tree.MustPath("/alpha") {
 		t.Errorf("host hangs at %s", i.At)
 	}
+	l.Ask[0].With = map[string]string{"port": "80"}
+	_, errs = l.FS(fstest.MapFS{}, "")
+	if got, want := printed(errs), "default tree: definition \"linux-host\" has no parameter \"port\" (it has none at all)\n"; got != want {
+		t.Errorf("got %s", got)
+	}
+	l.Ask = nil
 	plan, errs = l.FS(fstest.MapFS{
 		"a.yaml": {Data: []byte("use: app\nat: /a\n")},
 		"b.yaml": {Data: []byte("grove: 1\napplication: app\ntitle: mine\ntree: { A: { kind: status } }\n")},

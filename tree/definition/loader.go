@@ -51,7 +51,10 @@ type Loader struct {
 	listErrs  source.Errors
 }
 
-// Ask is an instance that the program asks for.
+// askedFile stands for a file where an instance is asked for by the program.
+const askedFile = "default tree"
+
+// Ask is an instance that the program asks for. Name must be set.
 type Ask struct {
 	Name        string
 	Application string
@@ -331,11 +334,12 @@ func (r *loading) entry(d document, in input) {
 // ask adds the instances that the program asks for.
 func (r *loading) ask() {
 	for _, a := range r.Ask {
-		q := request{name: a.Name, application: a.Application, at: source.Value{Text: a.At}}
+		pos := source.Pos{File: askedFile}
+		q := request{name: a.Name, application: a.Application, at: source.Text(pos, a.At), pos: pos, usePos: pos, named: true}
 		if len(a.With) > 0 {
-			with := source.Value{Kind: source.Map}
+			with := source.Value{Kind: source.Map, Pos: pos}
 			for _, k := range sortedKeys(a.With) {
-				with.Fields = append(with.Fields, source.Field{Key: k, Value: source.Value{Text: a.With[k], Quoted: true}})
+				with.Fields = append(with.Fields, source.Field{Key: k, Pos: pos, Value: source.Text(pos, a.With[k])})
 			}
 			q.with = &with
 		}

@@ -14,7 +14,9 @@ import (
 
 	"grove/tree"
 	"grove/tree/definition"
+	"grove/tree/definition/diff"
 	"grove/tree/definition/kindstest"
+	"grove/tree/definition/rolluptest"
 	"grove/tree/definition/source"
 )
 
@@ -148,6 +150,27 @@ func TestGoodFiles(t *testing.T) {
 			}
 			golden(t, f+".plan", render(plan))
 		})
+	}
+}
+
+// TestXMLIsTheSameModel compares a definition in both forms.
+func TestXMLIsTheSameModel(t *testing.T) {
+	a, errs := loader().Files("testdata/good/shop.yaml")
+	b, more := loader().Files("testdata/good/shop.xml")
+	if len(errs)+len(more) > 0 {
+		t.Fatal(printed(errs), printed(more))
+	}
+	if d := diff.Compare(a, b); !d.Empty() {
+		var out strings.Builder
+		_ = d.Print(&out)
+		t.Error(out.String())
+	}
+	for _, d := range b.Definitions {
+		for _, r := range rolluptest.All(d) {
+			for _, f := range r.Failures {
+				t.Error(f)
+			}
+		}
 	}
 }
 

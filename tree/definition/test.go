@@ -58,7 +58,9 @@ type StepExpect struct {
 	Absent bool      // there must be no such node
 	Status *tree.Status
 	Value  *tree.Value
-	Pos    source.Pos // of what is expected
+	// Because is a part of the reason why the node is white; empty: any.
+	Because string
+	Pos     source.Pos // of what is expected
 }
 
 // tests reads the tests of a definition.
@@ -269,8 +271,15 @@ func (r *reader) expect(f *source.Field) (StepExpect, bool) {
 				return e, false
 			}
 			e.Value = &v
+		case "because":
+			text, bad := part.Value.Str()
+			if bad != nil {
+				r.errs.Append(bad)
+				return e, false
+			}
+			e.Because = text
 		default:
-			r.errs.Add(part.Pos, "unknown key %q in what is expected", part.Key).WithHint("status or value")
+			r.errs.Add(part.Pos, "unknown key %q in what is expected", part.Key).WithHint("status, value or because")
 			return e, false
 		}
 	}

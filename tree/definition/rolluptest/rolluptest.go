@@ -340,6 +340,9 @@ func (b *bench) expect(e definition.StepExpect) {
 	if e.Status != nil && n.Status != *e.Status {
 		b.fail(e.Pos, "%s is %s, expected %s%s", name(e.Path), n.Status, *e.Status, b.why(n))
 	}
+	if !strings.Contains(n.Reason, e.Because) {
+		b.fail(e.Pos, "%s is %s because of %q, expected %q", name(e.Path), n.Status, n.Reason, e.Because)
+	}
 	if e.Value != nil && !same(n.Value, *e.Value) {
 		b.fail(e.Pos, "%s has the value %s, expected %s", name(e.Path), show(n.Value), show(*e.Value))
 	}
