@@ -300,6 +300,7 @@ func loosen(s *jsonschema.Schema, top bool) {
 	if s.AdditionalProperties != nil && s.AdditionalProperties != jsonschema.FalseSchema {
 		loosen(s.AdditionalProperties, false)
 	}
+	s.Format = "" // "uri" and the like do not know "${url}"
 	if top || s.AnyOf != nil {
 		return
 	}
