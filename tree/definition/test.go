@@ -20,13 +20,14 @@ type Test struct {
 	Steps []Step        // at least one
 }
 
-// Step is one step of a test: rows, then readings, then given, then the time that
-// passes, then what is expected.
+// Step is one step of a test: rows, then readings, then given, then time in which all
+// readings so far keep coming, then time in silence, then what is expected.
 type Step struct {
 	Pos      source.Pos
 	Rows     []StepRows
 	Readings []StepReading
 	Given    []StepGiven
+	For      time.Duration
 	After    time.Duration
 	Expect   []StepExpect
 }
@@ -98,7 +99,7 @@ func (r *reader) tests(v *file.Tests) []Test {
 		if f.With.Given() {
 			t.With = &f.With.Value
 		}
-		first := file.Step{Given: f.Given, Rows: f.Rows, Readings: f.Readings, After: f.After, Expect: f.Expect}
+		first := file.Step{Given: f.Given, Rows: f.Rows, Readings: f.Readings, For: f.For, After: f.After, Expect: f.Expect}
 		t.Steps = append(t.Steps, r.step(&first, item.Pos))
 		if f.Steps.Given() {
 			t.Steps = append(t.Steps, r.steps(&f.Steps)...)
@@ -138,14 +139,7 @@ func (r *reader) steps(v *file.Steps) []Step {
 
 func (r *reader) step(f *file.Step, pos source.Pos) Step {
 	s := Step{Pos: pos}
-	if f.After.Given() {
-		d, bad := f.After.Duration()
-		r.errs.Append(bad)
-		if bad == nil && (d < 0 || d > 365*24*time.Hour) {
-			r.errs.Add(f.After.Pos, "after is 0 to 365 days")
-		}
-		s.After = d
-	}
+	s.For, s.After = r.passing("for", &f.For), r.passing("after", &f.After)
 	for i := range r.fields(&f.Rows.Value, "rows") {
 		if rows, ok := r.stepRows(&f.Rows.Fields[i]); ok {
 			s.Rows = append(s.Rows, rows)
@@ -176,6 +170,19 @@ func (r *reader) step(f *file.Step, pos source.Pos) Step {
 		}
 	}
 	return s
+}
+
+// passing reads how much time passes in a step.
+func (r *reader) passing(key string, v *file.Duration) time.Duration {
+	if !v.Given() {
+		return 0
+	}
+	d, bad := v.Duration()
+	r.errs.Append(bad)
+	if bad == nil && (d < 0 || d > 365*24*time.Hour) {
+		r.errs.Add(v.Pos, "%s is 0 to 365 days", key)
+	}
+	return d
 }
 
 func (r *reader) path(f *source.Field) (tree.Path, bool) {

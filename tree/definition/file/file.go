@@ -89,7 +89,8 @@ type Test struct {
 	Given    Any      `yaml:"given" jsonschema:"description=Readings of nodes by path below the definition's top"`
 	Rows     Any      `yaml:"rows" jsonschema:"description=Rows of tables: probe.table with a list of maps"`
 	Readings Any      `yaml:"readings" jsonschema:"description=Readings of probes: probe.attribute with a value"`
-	After    Duration `yaml:"after" jsonschema:"description=Time that passes then"`
+	For      Duration `yaml:"for" jsonschema:"description=Time for which all readings so far keep coming"`
+	After    Duration `yaml:"after" jsonschema:"description=Time that passes in silence then"`
 	Expect   Any      `yaml:"expect" jsonschema:"description=Status\\, or status and value\\, of nodes by path; the empty path is the top"`
 	Steps    Steps    `yaml:"steps" jsonschema:"description=What happens after that\\, one after the other"`
 }
@@ -99,7 +100,8 @@ type Step struct {
 	Given    Any      `yaml:"given" jsonschema:"description=Readings of nodes by path below the definition's top"`
 	Rows     Any      `yaml:"rows" jsonschema:"description=Rows of tables: probe.table with a list of maps"`
 	Readings Any      `yaml:"readings" jsonschema:"description=Readings of probes: probe.attribute with a value"`
-	After    Duration `yaml:"after" jsonschema:"description=Time that passes then"`
+	For      Duration `yaml:"for" jsonschema:"description=Time for which all readings so far keep coming"`
+	After    Duration `yaml:"after" jsonschema:"description=Time that passes in silence then"`
 	Expect   Any      `yaml:"expect" jsonschema:"description=Status\\, or status and value\\, of nodes by path"`
 }
 

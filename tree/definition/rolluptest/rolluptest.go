@@ -78,6 +78,7 @@ type bench struct {
 	readings map[definition.Ref]tree.Value
 	tables   map[definition.Ref]map[string]map[string]tree.Value // rows by key
 	loops    [][]definition.Node                                 // what each loop has grown
+	given    map[tree.Path]definition.StepGiven                  // the last of each path
 }
 
 // grown is a node that readings of probes feed.
@@ -94,6 +95,7 @@ func (b *bench) fail(pos source.Pos, format string, args ...any) {
 func (b *bench) grow() bool {
 	b.readings = map[definition.Ref]tree.Value{}
 	b.tables = map[definition.Ref]map[string]map[string]tree.Value{}
+	b.given = map[tree.Path]definition.StepGiven{}
 	b.loops = make([][]definition.Node, len(b.instance.Loops))
 	return b.add(b.instance.Nodes, b.result.Pos)
 }
@@ -128,15 +130,59 @@ func (b *bench) step(s *definition.Step) {
 	}
 	for _, g := range s.Given {
 		b.give(g)
+		b.given[g.Path] = g
 	}
-	if s.After > 0 {
-		b.now = b.now.Add(s.After)
-	}
+	b.keepComing(s.For)
+	b.now = b.now.Add(s.After)
 	b.tree.Advance(b.now)
 	b.tree.Flush()
 	for _, e := range s.Expect {
 		b.expect(e)
 	}
+}
+
+// maxRepeats bounds how often a step repeats the readings; a longer time makes the
+// interval longer.
+const maxRepeats = 10_000
+
+// keepComing lets time pass in which everything that was read so far is read again,
+// at the interval of the fastest probe.
+func (b *bench) keepComing(d time.Duration) {
+	every := 10 * time.Second
+	for i, p := range b.instance.Probes {
+		if i == 0 || p.Every < every {
+			every = p.Every
+		}
+	}
+	every = max(every, d/maxRepeats)
+	fresh := make(map[definition.Ref]bool, len(b.readings)+len(b.tables))
+	for end := b.now.Add(d); b.now.Before(end); {
+		b.now = b.now.Add(min(every, end.Sub(b.now)))
+		b.tree.Advance(b.now)
+		for ref := range b.readings {
+			fresh[ref] = true
+		}
+		for ref := range b.tables {
+			fresh[ref] = true
+		}
+		b.feed(fresh)
+		for _, g := range b.given {
+			b.again(g)
+		}
+	}
+}
+
+// again repeats a reading that was given, if its node is still there and no log.
+func (b *bench) again(g definition.StepGiven) {
+	full, err := b.instance.At.Join(g.Path)
+	if err != nil {
+		return
+	}
+	n, err := b.tree.Node(full)
+	if err != nil || n.Kind == tree.Log || g.Value.IsNone() {
+		return
+	}
+	b.report(definition.Node{Path: n.Path, Spec: n.Spec}, g.Value, "")
 }
 
 // rows replaces the rows of a table: nodes come, change and go.

@@ -52,17 +52,19 @@ func run(t *testing.T, tests string) []string {
 
 func TestPass(t *testing.T) {
 	tests := map[string]string{
-		"given":         `{ name: t, given: { Speed: 20 }, expect: { Speed: red, "": red, Hits: white } }`,
-		"hold":          `{ name: t, given: { Speed: 2 }, expect: { Speed: green }, steps: [ { after: 30s, expect: { Speed: yellow } } ] }`,
-		"stale":         `{ name: t, given: { Speed: 20, Log: started }, after: 61s, expect: { Speed: white, "": red } }`,
-		"hysteresis":    `{ name: t, given: { Speed: 20 }, steps: [ { given: { Speed: 7 }, expect: { Speed: red } }, { given: { Speed: 4 }, after: 30s, expect: { Speed: yellow } } ] }`,
-		"parameter":     `{ name: t, with: { limit: 30 }, given: { Speed: 20 }, expect: { Speed: green } }`,
-		"reading":       `{ name: t, readings: { web.duration: 11, web.up: false, web.status: 200 }, expect: { Speed: red, Up: red, Load: { value: 12, status: green } } }`,
-		"rate":          `{ name: t, readings: { web.hits: 5 }, after: 10s, expect: { Hits: white }, steps: [ { readings: { web.hits: 25 }, expect: { Hits: { value: 120 } } } ] }`,
-		"rows":          `{ name: t, rows: { disks.filesystems: [ { mount: /, type: ext4, used: 95, size: 100 }, { mount: /run, type: tmpfs } ] }, expect: { Disks/~1/Used: { status: red, value: 95 }, Disks/~1run: absent }, steps: [ { rows: { disks.filesystems: [] }, expect: { Disks/~1: absent, Disks: white } } ] }`,
-		"no value":      `{ name: t, given: { Up: true }, steps: [ { given: { Up: ~ }, expect: { Up: white } } ] }`,
-		"log":           `{ name: t, given: { Log: "red: disk failed" }, expect: { Log: red } }`,
-		"division by 0": `{ name: t, rows: { disks.filesystems: [ { mount: /, type: ext4, used: 95, size: 0 } ] }, expect: { Disks/~1/Used: white } }`,
+		"given":              `{ name: t, given: { Speed: 20 }, expect: { Speed: red, "": red, Hits: white } }`,
+		"hold":               `{ name: t, given: { Speed: 2 }, expect: { Speed: green }, steps: [ { after: 30s, expect: { Speed: yellow } } ] }`,
+		"keep coming":        `{ name: t, readings: { web.duration: 2 }, for: 5m, expect: { Speed: { status: yellow, value: 2 } }, steps: [ { after: 61s, expect: { Speed: white } } ] }`,
+		"given keeps coming": `{ name: t, given: { Speed: 2 }, for: 5m, expect: { Speed: yellow } }`,
+		"stale":              `{ name: t, given: { Speed: 20, Log: started }, after: 61s, expect: { Speed: white, "": red } }`,
+		"hysteresis":         `{ name: t, given: { Speed: 20 }, steps: [ { given: { Speed: 7 }, expect: { Speed: red } }, { given: { Speed: 4 }, after: 30s, expect: { Speed: yellow } } ] }`,
+		"parameter":          `{ name: t, with: { limit: 30 }, given: { Speed: 20 }, expect: { Speed: green } }`,
+		"reading":            `{ name: t, readings: { web.duration: 11, web.up: false, web.status: 200 }, expect: { Speed: red, Up: red, Load: { value: 12, status: green } } }`,
+		"rate":               `{ name: t, readings: { web.hits: 5 }, after: 10s, expect: { Hits: white }, steps: [ { readings: { web.hits: 25 }, expect: { Hits: { value: 120 } } } ] }`,
+		"rows":               `{ name: t, rows: { disks.filesystems: [ { mount: /, type: ext4, used: 95, size: 100 }, { mount: /run, type: tmpfs } ] }, expect: { Disks/~1/Used: { status: red, value: 95 }, Disks/~1run: absent }, steps: [ { rows: { disks.filesystems: [] }, expect: { Disks/~1: absent, Disks: white } } ] }`,
+		"no value":           `{ name: t, given: { Up: true }, steps: [ { given: { Up: ~ }, expect: { Up: white } } ] }`,
+		"log":                `{ name: t, given: { Log: "red: disk failed" }, expect: { Log: red } }`,
+		"division by 0":      `{ name: t, rows: { disks.filesystems: [ { mount: /, type: ext4, used: 95, size: 0 } ] }, expect: { Disks/~1/Used: white } }`,
 	}
 	for name, text := range tests {
 		t.Run(name, func(t *testing.T) {
