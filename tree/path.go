@@ -84,11 +84,14 @@ func (p Path) Join(q Path) (Path, error) {
 }
 
 // CheckName says whether a text may be the name of a node: 1 to MaxNameBytes
-// bytes of UTF-8 without control characters and without space at its ends.
+// bytes of UTF-8 without control characters and without space at its ends, not "."
+// and not "..".
 func CheckName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("empty name")
+	case name == "." || name == "..":
+		return fmt.Errorf("name %q would be lost in an address", name)
 	case len(name) > MaxNameBytes:
 		return fmt.Errorf("name %q is longer than %d bytes", clip(name), MaxNameBytes)
 	case !utf8.ValidString(name):

@@ -2,6 +2,7 @@ package tree
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 )
@@ -83,4 +84,26 @@ func (v Value) MarshalJSON() ([]byte, error) {
 		return []byte(`"-Infinity"`), nil
 	}
 	return strconv.AppendFloat(nil, v.number, 'g', -1, 64), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes, but for a text that reads "NaN",
+// "Infinity" or "-Infinity", which stays a text.
+func (v *Value) UnmarshalJSON(text []byte) error {
+	var any any
+	if err := json.Unmarshal(text, &any); err != nil {
+		return err
+	}
+	switch any := any.(type) {
+	case nil:
+		*v = Value{}
+	case float64:
+		*v = Number(any)
+	case string:
+		*v = Text(any)
+	case bool:
+		*v = Bool(any)
+	default:
+		return fmt.Errorf("a value is a number, a text or null, not %.40s", text)
+	}
+	return nil
 }

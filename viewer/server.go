@@ -130,6 +130,10 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 // Routes lists the patterns that are served, sorted.
 func (s *Server) Routes() []string { return s.routes }
 
+// Ended is closed when the server does not serve any more, because of Stop or because
+// it could not go on.
+func (s *Server) Ended() <-chan struct{} { return s.served }
+
 // Start serves until Stop. It is called once.
 func (s *Server) Start() {
 	s.started = true

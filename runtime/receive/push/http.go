@@ -23,13 +23,13 @@ type Reading struct {
 	Probe     string `json:"probe,omitempty" doc:"the name of the probe," example:"metrics"`
 	Attribute string `json:"attribute,omitempty" doc:"and its attribute." example:"active"`
 	Value     any    `json:"value,omitempty" doc:"A number, a text, true or false."`
-	Event     *Event `json:"event,omitempty" doc:"In place of a value: a line of a log."`
+	Event     *PushedEvent `json:"event,omitempty" doc:"In place of a value: a line of a log."`
 	Time      any    `json:"time,omitempty" doc:"When it was observed: RFC 3339 text, or seconds or milliseconds since 1970; now when absent. Not more than 5 minutes in the future."`
 	Unit      string `json:"unit,omitempty" doc:"When there is one it must be the node's." example:"connections"`
 }
 
-// Event is the shape of an event.
-type Event struct {
+// PushedEvent is the shape of an event.
+type PushedEvent struct {
 	Text   string `json:"text" maxLength:"4096" doc:"What happened."`
 	Status string `json:"status,omitempty" enum:"green,yellow,red" doc:"How bad it is; green, which is information, when absent."`
 }

@@ -1,0 +1,254 @@
+// Package app puts a manager together: it is the one package that knows every layer,
+// builds them in the order of their dependence, and takes them down in reverse.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	client "github.com/prometheus/client_golang/prometheus"
+
+	"grove/beans"
+	"grove/beans/timer"
+	"grove/notify"
+	"grove/runtime/bind"
+	"grove/runtime/probe/builtin"
+	"grove/runtime/receive"
+	"grove/runtime/receive/push"
+	"grove/runtime/schedule"
+	"grove/tree"
+	"grove/tree/definition"
+	"grove/tree/definition/watch"
+	"grove/tree/monitor"
+	"grove/viewer"
+	"grove/viewer/export/prometheus"
+	"grove/viewer/live"
+	"grove/viewer/web"
+)
+
+// App is one manager. New binds and builds, Start runs, Stop ends.
+type App struct {
+	config Config
+	log    *slog.Logger
+
+	Tree  *tree.Tree
+	Beans *beans.Server
+	Bus   *notify.Bus
+
+	statuses *statusLog
+	watch    *watch.Watcher
+	loader   *definition.Loader
+	binder   *bind.Binder
+	schedule *schedule.Schedule
+	timer    *timer.Timer
+	viewer   *viewer.Server
+	web      string // address of the page, for people
+
+	reloading sync.Mutex // one Reload at a time
+	loaded    atomic.Pointer[loaded]
+
+	cleanups []cleanup
+	stopping sync.Once
+	stopErr  error
+}
+
+// cleanup undoes one step of New or Start.
+type cleanup struct {
+	name string
+	do   func(ctx context.Context) error
+}
+
+// New builds a manager. The listener is bound when it returns, so that Addr is true;
+// nothing is served yet. After an error nothing is left.
+func New(c Config) (a *App, err error) {
+	policies, err := c.check()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	a = &App{config: c, log: c.Log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Stop(context.Background()))
+		}
+	}()
+
+	data, err := openData(c.Data)
+	if err != nil {
+		return nil, err
+	}
+	a.onStop("data directory", func(context.Context) error { return data.Close() })
+	if err := os.MkdirAll(c.Definitions, 0o700); err != nil {
+		return nil, fmt.Errorf("definitions: %w", err)
+	}
+
+	// The bottom: beans, the tree on them, and who is told of changes of status.
+	a.Beans, err = beans.NewServer(beans.ServerOptions{DefaultDomain: monitor.Domain, ImplementationVersion: c.Version})
+	if err != nil {
+		return nil, err
+	}
+	a.Bus = notify.NewBus()
+	a.onStop("bus", a.Bus.Close)
+	if _, err = a.Beans.Subscribe(beans.DelegateName, a.Bus.Publish, nil); err != nil {
+		return nil, err
+	}
+	a.statuses = &statusLog{log: a.log, source: a.Bus.Source(beans.MustName(monitor.Domain + ":type=Tree"))}
+	var feed *live.Server // made below, since it follows the tree
+	a.Tree = tree.New(tree.Options{
+		Statuses: a.statuses.take,
+		Asked:    func(refs []tree.Ref) { a.binder.Asked(refs) },
+		Pace:     func() time.Duration { return feed.Pace() },
+	})
+	directory := monitor.NewDirectory(a.Tree, func(_ context.Context, r tree.Ref) error { a.binder.Asked([]tree.Ref{r}); return nil })
+	a.statuses.directory = directory
+	if _, err = a.Beans.Mount(monitor.Domain, monitor.Type, directory); err != nil {
+		return nil, err
+	}
+	a.timer = timer.New()
+	if _, err = a.Beans.Register(a.timer, beans.MustName(monitor.Domain+":type=Timer")); err != nil {
+		return nil, err
+	}
+
+	// The runtime beans.
+	mailboxes := new(receive.Mailboxes)
+	registry := builtin.Registry(builtin.Options{Dial: policies.dial, Commands: policies.commands, Secrets: policies.secrets, Mailboxes: mailboxes})
+	limits := map[string]int{}
+	for _, name := range registry.Names() {
+		if kind, _ := registry.Kind(name); kind.Limit > 0 {
+			limits[name] = kind.Limit
+		}
+	}
+	a.schedule = schedule.New(schedule.Options{Kinds: limits, Log: a.log})
+	a.binder, err = bind.New(bind.Options{Tree: a.Tree, Registry: registry, Schedule: a.schedule, Beans: a.Beans, Logger: a.log})
+	if err != nil {
+		return nil, err
+	}
+	a.onStop("probes", a.binder.Stop)
+	receiver, err := push.New(push.Options{Tree: a.Tree, Mailboxes: mailboxes})
+	if err != nil {
+		return nil, err
+	}
+	a.loader = newLoader(registry)
+	a.loaded.Store(&loaded{plan: &definition.Plan{}})
+	a.watch = &watch.Watcher{Dir: c.Definitions, Changed: a.Reload}
+
+	// The viewers.
+	metrics := prometheus.NewRegistry(c.Version, c.Revision)
+	feed = live.New(live.Options{Tree: a.Tree, Version: c.Version, Refuse: viewer.WriteProblem, Log: a.log, Registerer: metrics})
+	a.onStop("live feed", feed.Close)
+	metrics.MustRegister(&ownMetrics{tree: a.Tree, schedule: a.schedule, receiver: receiver, bus: a.Bus, binder: a.binder})
+	exporter, err := prometheus.New(prometheus.Options{
+		Tree: a.Tree, Gatherers: []client.Gatherer{metrics}, Refuse: viewer.WriteProblem, Log: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.onStop("exporter", func(context.Context) error { exporter.Close(); return nil })
+	page, built := web.Assets()
+	if !built {
+		a.log.Warn("the page was not built into this program: run make build")
+	}
+	a.viewer, err = viewer.New(viewer.Options{
+		Listen: c.Listen, Version: c.Version, Tree: a.Tree, Definitions: a, Hosts: c.Hosts, Ready: a.ready,
+		Operations: []func(huma.API){receiver.Register, a.registerPlan},
+		Metrics:    exporter, Live: feed, Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.onStop("web server", a.viewer.Stop)
+	a.loader.Ask = ownInstances(&c, a.viewer.Addr())
+	return a, a.showAccess()
+}
+
+// Addr is where the manager listens.
+func (a *App) Addr() net.Addr { return a.viewer.Addr() }
+
+// Definitions directory, as configured or by default.
+func (a *App) DropIn() string { return a.config.Definitions }
+
+// Ended is closed when the manager cannot go on serving; Stop then says why.
+func (a *App) Ended() <-chan struct{} { return a.viewer.Ended() }
+
+// Start runs the manager. It returns at once; readiness shows at /readyz.
+func (a *App) Start() {
+	a.run("tree", a.Tree.Run)
+	a.run("schedule", a.schedule.Run)
+	a.run("timer", a.timer.Run)
+	a.run("watch of definitions", a.watch.Run)
+	a.viewer.Start()
+}
+
+// run runs a part of the manager until Stop, which ends it before everything that
+// New built, and waits for it.
+func (a *App) run(name string, part func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- part(ctx) }()
+	a.onStop(name, func(stop context.Context) error {
+		cancel()
+		select {
+		case err := <-ended:
+			if errors.Is(err, context.Canceled) {
+				return nil
+			}
+			return err
+		case <-stop.Done():
+			return stop.Err()
+		}
+	})
+}
+
+func (a *App) onStop(name string, do func(context.Context) error) {
+	a.cleanups = append(a.cleanups, cleanup{name, do})
+}
+
+// Stop ends the manager, last built first, within ctx. Every part is stopped whatever
+// others say; their errors are joined. It may be called more than once.
+func (a *App) Stop(ctx context.Context) error {
+	a.stopping.Do(func() {
+		var errs []error
+		for i := len(a.cleanups) - 1; i >= 0; i-- {
+			if err := a.cleanups[i].do(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("stop %s: %w", a.cleanups[i].name, err))
+			}
+		}
+		a.stopErr = errors.Join(errs...)
+	})
+	return a.stopErr
+}
+
+// ready says why the manager is not ready yet.
+func (a *App) ready() error {
+	if !a.loaded.Load().applied {
+		return errors.New("the definitions are being loaded")
+	}
+	return nil
+}
+
+// accessPath is the node that says who can reach the manager.
+var accessPath = tree.MustPath("/grove/Access")
+
+// showAccess shows in the tree itself who can reach the manager.
+func (a *App) showAccess() error {
+	state := "this machine only"
+	if !viewer.IsLoopback(a.Addr().String()) {
+		state = "everyone who reaches " + a.Addr().String()
+	}
+	r, err := a.Tree.Add(accessPath, &tree.Spec{
+		Kind: tree.State, Description: "who can read and push everything",
+		Threshold: &tree.Threshold{States: map[string]tree.Status{"this machine only": tree.Green, "*": tree.Red}},
+	})
+	if err == nil {
+		a.Tree.Report(tree.Report{Node: r, Value: tree.Text(state)})
+	}
+	return err
+}

@@ -1,0 +1,93 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+
+	"grove/runtime/probe/command"
+	"grove/runtime/probe/dial"
+	"grove/runtime/probe/secret"
+	"grove/viewer"
+)
+
+// Config is what a manager is started with. Its fields are named after the flags.
+type Config struct {
+	// Listen is the address of the HTTP server; port 0 picks a free one.
+	Listen string
+	// Data is the directory that belongs to this manager alone; it is made when it
+	// is not there.
+	Data string
+	// Definitions is the drop-in directory; empty is "definitions" in Data, which is
+	// made when it is not there.
+	Definitions string
+	// Hosts are names by which browsers may ask for the server, besides loopback's.
+	Hosts []string
+	// Insecure allows an address that others can reach, although there is no access
+	// control.
+	Insecure bool
+	// Dial, Commands and SecretDirs are what definitions may connect to, run, and
+	// read secrets from; see the policies of these names. Empty is their default.
+	Dial, Commands, SecretDirs []string
+	// NoHost leaves out the tree of this host, which is there by default.
+	NoHost bool
+	// Version and Revision say which program this is.
+	Version, Revision string
+	// Log receives what operators want to know; nil discards it.
+	Log *slog.Logger
+}
+
+// policies are what definitions may do, ready for use.
+type policies struct {
+	dial     *dial.Policy
+	commands *command.Policy
+	secrets  *secret.Policy
+}
+
+// check fills the defaults and refuses what cannot work, before anything is
+// touched. Every error says which flag to change.
+func (c *Config) check() (p policies, err error) {
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:7440"
+	}
+	if c.Data == "" {
+		c.Data = "data"
+	}
+	if c.Definitions == "" {
+		c.Definitions = filepath.Join(c.Data, "definitions")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Version == "" {
+		c.Version = "dev"
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return p, fmt.Errorf("--listen %q: host:port is wanted, such as 127.0.0.1:7440: %w", c.Listen, err)
+	}
+	if !viewer.IsLoopback(c.Listen) && !c.Insecure {
+		return p, fmt.Errorf("--listen %s: others could reach this address, and there is no access control yet: "+
+			"listen on 127.0.0.1 and put a proxy with a login before it, or say --insecure to let everyone who reaches it read and push everything", c.Listen)
+	}
+	if len(c.Dial) > 0 {
+		if p.dial, err = dial.ParsePolicy(c.Dial); err != nil {
+			return p, fmt.Errorf("--dial: %w", err)
+		}
+	}
+	if len(c.Commands) > 0 {
+		if p.commands, err = command.ParsePolicy(c.Commands); err != nil {
+			return p, fmt.Errorf("--commands: %w", err)
+		}
+	}
+	if len(c.SecretDirs) > 0 {
+		if p.secrets, err = secret.NewPolicy(c.SecretDirs, nil); err != nil {
+			return p, fmt.Errorf("--secrets: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// ErrConfig is wrapped by every error that a change of flags would mend.
+var ErrConfig = errors.New("configuration")

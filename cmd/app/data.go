@@ -1,0 +1,41 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// dataDir is the data directory of a running manager. Its lock keeps a second
+// manager away: two would write the same files.
+type dataDir struct {
+	path string
+	lock *os.File
+}
+
+// openData makes the directory if need be, readable by its owner alone, and locks it.
+func openData(path string) (*dataDir, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	name := filepath.Join(path, "grove.lock")
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("data directory %s: another grove uses it; give this one its own with --data", path)
+		}
+		return nil, fmt.Errorf("data directory: lock %s: %w", name, err)
+	}
+	return &dataDir{path, f}, nil
+}
+
+// Close gives the directory up. The file stays: whoever finds it takes the lock, not
+// the file, as the sign.
+func (d *dataDir) Close() error { return d.lock.Close() }

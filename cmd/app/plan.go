@@ -1,0 +1,81 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"grove/tree/definition"
+	"grove/tree/definition/diff"
+	"grove/viewer"
+)
+
+// PlanRequest is the body of POST /api/v1/plan: files as they would stand in the
+// drop-in directory, in place of those of the same name.
+type PlanRequest struct {
+	Files []PlanFile `json:"files,omitempty" maxItems:"1000" doc:"Files to add to the drop-in directory, or to put in place of others. None: the directory as it is."`
+}
+
+// PlanFile is one file of a PlanRequest.
+type PlanFile struct {
+	Name string `json:"name" maxLength:"255" doc:"Name in the drop-in directory." example:"web1.yaml"`
+	Text string `json:"text" doc:"What is in the file."`
+}
+
+// PlanAnswer says what the files would change.
+type PlanAnswer struct {
+	Text    string         `json:"text" doc:"The changes for people, a line each."`
+	Changes bool           `json:"changes" doc:"Something would change."`
+	Errors  []viewer.Fault `json:"errors,omitempty" doc:"What is wrong; the instances that it is about would stay as they are."`
+}
+
+// maxPlanBody bounds the body of a PlanRequest.
+const maxPlanBody = 8<<20 + 64<<10
+
+// registerPlan adds POST /api/v1/plan to the REST interface. It changes nothing.
+func (a *App) registerPlan(api huma.API) {
+	huma.Register(api, huma.Operation{
+		OperationID: "plan", Method: http.MethodPost, Path: "/api/v1/plan", Tags: []string{"definitions"},
+		Summary:      "Say what changed definitions would add, change and remove in the running tree",
+		MaxBodyBytes: maxPlanBody,
+	}, func(_ context.Context, in *struct{ Body PlanRequest }) (*struct{ Body PlanAnswer }, error) {
+		answer, err := a.plan(in.Body.Files)
+		if err != nil {
+			return nil, huma.Error422UnprocessableEntity(err.Error())
+		}
+		return &struct{ Body PlanAnswer }{*answer}, nil
+	})
+}
+
+// plan compares what runs with what would run if the files stood in the drop-in
+// directory.
+func (a *App) plan(files []PlanFile) (*PlanAnswer, error) {
+	root, err := os.OpenRoot(a.config.Definitions)
+	if err != nil {
+		return nil, fmt.Errorf("definitions: %w", err)
+	}
+	defer root.Close()
+	over := overlay{FS: root.FS(), files: map[string]string{}}
+	for _, f := range files {
+		if f.Name != path.Base(f.Name) || !fs.ValidPath(f.Name) || strings.HasPrefix(f.Name, ".") {
+			return nil, fmt.Errorf("%.80q is not the name of a file in the drop-in directory", f.Name)
+		}
+		over.files[f.Name] = f.Text
+	}
+	next, errs := a.loader.FS(over, a.config.Definitions)
+	running := &definition.Plan{Instances: a.binder.Running()}
+	next.Instances = append(next.Instances, next.Keep(running)...)
+	changes := diff.Compare(running, next)
+	var text bytes.Buffer
+	if err := changes.Print(&text); err != nil {
+		return nil, err
+	}
+	return &PlanAnswer{Text: text.String(), Changes: !changes.Empty(), Errors: faults(errs.Sorted())}, nil
+}

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+
+	"grove/cmd/app"
+	"grove/tree/definition/rolluptest"
+	"grove/tree/definition/source"
+)
+
+// checkCommand prints every error of definition files.
+type checkCommand struct {
+	Files []string `arg:"" name:"file" help:"Definition or instance files, YAML or XML, or directories of them."`
+}
+
+// Run implements the command.
+func (c *checkCommand) Run(p *Process, all *commands) error {
+	plan, errs := app.Loader().Files(c.Files...)
+	if len(errs) > 0 {
+		return printErrors(p, all, errs)
+	}
+	nodes, probes, loops := 0, 0, 0
+	for _, i := range plan.Instances {
+		nodes += len(i.Nodes)
+		probes += len(i.Probes)
+		loops += len(i.Loops)
+	}
+	fmt.Fprintf(p.Stdout, "%s, %s: %s, %s, %s\n", count(len(plan.Definitions), "definition"), count(len(plan.Instances), "instance"),
+		count(nodes, "node"), count(probes, "probe"), count(loops, "loop over what is discovered"))
+	return nil
+}
+
+// printErrors prints errors of definition files with their lines, and ends the
+// command.
+func printErrors(p *Process, all *commands, errs source.Errors) error {
+	read := func(file string) []byte {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil
+		}
+		return text
+	}
+	if err := source.Print(p.Stderr, errs.Sorted(), read, all.colored(p.Stderr)); err != nil {
+		return err
+	}
+	return &exitError{Wrong, fmt.Errorf("%s", count(len(errs), "error"))}
+}
+
+// count writes "1 node" and "2 nodes".
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	if what == "loop over what is discovered" {
+		return fmt.Sprintf("%d loops over what is discovered", n)
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// testCommand runs the roll-up tests that definitions carry.
+type testCommand struct {
+	Files   []string `arg:"" name:"file" help:"Definition files, YAML or XML, or directories of them."`
+	Verbose bool     `short:"v" help:"Print the tests that pass, too."`
+}
+
+// Run implements the command.
+func (c *testCommand) Run(p *Process, all *commands) error {
+	plan, errs := app.Loader().Files(c.Files...)
+	if len(errs) > 0 {
+		return printErrors(p, all, errs)
+	}
+	passed, failed := 0, 0
+	for _, d := range plan.Definitions {
+		if d.BuiltIn {
+			continue
+		}
+		for _, r := range rolluptest.All(d) {
+			if r.Passed() {
+				passed++
+				if c.Verbose {
+					fmt.Fprintf(p.Stdout, "ok    %s: %s\n", r.Application, plain(r.Name))
+				}
+				continue
+			}
+			failed++
+			fmt.Fprintf(p.Stdout, "FAIL  %s: %s\n", r.Application, plain(r.Name))
+			for _, f := range r.Failures {
+				fmt.Fprintf(p.Stdout, "      %s\n", plain(f.String()))
+			}
+		}
+	}
+	fmt.Fprintf(p.Stdout, "%d passed, %d failed\n", passed, failed)
+	switch {
+	case failed > 0:
+		return &exitError{Wrong, errQuiet}
+	case passed == 0:
+		return exit(Wrong, "no tests in these files: a definition carries them under the key tests")
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"grove/cmd/app"
+)
+
+// stopWithin bounds the shutdown.
+const stopWithin = 15 * time.Second
+
+// serveCommand runs a manager.
+type serveCommand struct {
+	Listen      string   `help:"Address of the web server; port 0 picks a free one." default:"127.0.0.1:7440" placeholder:"HOST:PORT"`
+	Data        string   `help:"Directory that belongs to this grove alone." default:"data" placeholder:"DIR"`
+	Definitions string   `help:"Drop-in directory of definitions and instances; default: definitions in the data directory." placeholder:"DIR"`
+	Host        []string `help:"Further names by which browsers may ask for the server." placeholder:"NAME"`
+	Insecure    bool     `help:"Listen on an address that others can reach, although there is no access control: everyone who reaches it can read and push everything."`
+	Dial        []string `help:"Addresses that probes may connect to: addresses, networks, loopback, private, link-local, metadata, all; ! before one refuses it. Default: all but metadata services." placeholder:"RULE"`
+	Commands    []string `help:"Programs that probes may run: files, directories ending in /, or all. Default: the plugin directories of the distributions." placeholder:"RULE"`
+	Secrets     []string `help:"Directories that secrets may be read from. Default: every file that grove can read." placeholder:"DIR"`
+	OwnHost     bool     `help:"Watch this host without being asked." default:"true" negatable:""`
+	LogLevel    string   `help:"What is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+	LogFormat   string   `help:"How it is logged: text or json." enum:"text,json" default:"text"`
+}
+
+// Run implements the command: it serves until ctx ends. SIGHUP loads the definitions
+// again.
+func (c *serveCommand) Run(ctx context.Context, p *Process) error {
+	a, err := app.New(app.Config{
+		Listen: c.Listen, Data: c.Data, Definitions: c.Definitions, Hosts: c.Host, Insecure: c.Insecure,
+		Dial: c.Dial, Commands: c.Commands, SecretDirs: c.Secrets, NoHost: !c.OwnHost,
+		Version: Version, Revision: revision(), Log: c.logger(p.Stderr),
+	})
+	if errors.Is(err, app.ErrConfig) {
+		return &exitError{Usage, err}
+	}
+	if err != nil {
+		return err
+	}
+	a.Start()
+	address := "http://" + a.Addr().String()
+	fmt.Fprintf(p.Stdout, "grove %s serves %s\nDrop definitions and instances into %s\n", Version, address, a.DropIn())
+	if p.Started != nil {
+		p.Started(address)
+	}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
+	for running := true; running; {
+		select {
+		case <-ctx.Done():
+			running = false
+		case <-a.Ended():
+			running = false
+		case <-reload:
+			a.Reload()
+		}
+	}
+	stop, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	return a.Stop(stop)
+}
+
+func (c *serveCommand) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // one of the texts of the enum
+	o := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// revision is the commit that the program was built from, where the build says so.
+func revision() string {
+	info, _ := debug.ReadBuildInfo()
+	if info != nil {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				return s.Value
+			}
+		}
+	}
+	return "unknown"
+}
