@@ -1,0 +1,450 @@
+package bind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"grove/beans"
+	"grove/runtime/probe"
+	"grove/runtime/schedule"
+	"grove/tree"
+	"grove/tree/definition"
+)
+
+// sender is a probe that others push readings to, as the receivers make them.
+type sender interface {
+	Attach(instance, name string, deliver func(probe.Result)) (detach func(), err error)
+}
+
+// How long to wait before a watch that failed is begun again.
+const (
+	rewatchFirst = time.Second
+	rewatchMost  = time.Minute
+)
+
+// runner is one probe that runs, with its bean.
+type runner struct {
+	b          *Binder
+	inst       *instance // set before it is started
+	plan       definition.Probe
+	probe      probe.Probe
+	attributes []beans.AttributeInfo
+	keys       map[string]string // key column by table
+	bean       *runtimeBean
+	beanName   beans.Name
+
+	// Guarded by inst.mu.
+	routes *routes
+	gone   bool   // it was replaced or left: results that are still under way are dropped
+	told   string // the failure that its nodes without a reading show
+
+	life    sync.Mutex // held while it starts or stops; guards what follows
+	retired bool
+	running bool
+	cancel  context.CancelFunc // of the watch
+	watched chan struct{}      // closed when the watch has ended
+	detach  func()
+	watches bool // some node waits for announcements
+
+	mu      sync.Mutex // guards what follows; nothing is called with it held but the schedule
+	handle  schedule.Handle
+	every   time.Duration // 0: runs only when it is asked to
+	timeout time.Duration
+	asked   time.Time
+	last    map[string]reading
+	tables  map[string]*probe.Table
+	runs    runStats
+}
+
+// reading is the latest of one attribute.
+type reading struct {
+	value  tree.Value
+	events []tree.Event
+}
+
+// runStats is how the runs of a probe went.
+type runStats struct {
+	lastRun      time.Time
+	lastDuration time.Duration
+	lastError    string
+	runs         uint64
+	failures     uint64
+	missed       uint64
+	late         time.Duration // of all runs together
+}
+
+// construct makes the probe of a plan; nothing runs yet.
+func (b *Binder) construct(instance string, p definition.Probe) (r *runner, err error) {
+	kind, ok := b.opts.Registry.Kind(p.Kind)
+	if !ok {
+		return nil, fmt.Errorf("%w %q", probe.ErrUnknownKind, p.Kind)
+	}
+	defer func() {
+		if caught := recover(); caught != nil {
+			r, err = nil, fmt.Errorf("kind %s panicked: %v", p.Kind, caught)
+		}
+	}()
+	made, err := kind.New(p.Options)
+	if err != nil {
+		return nil, err
+	}
+	r = &runner{
+		b: b, plan: p, probe: made, attributes: made.Attributes(), keys: map[string]string{},
+		timeout: p.Timeout, last: map[string]reading{}, tables: map[string]*probe.Table{}, routes: newRoutes(),
+	}
+	for _, a := range r.attributes {
+		if a.Type == beans.TypeTable {
+			r.keys[a.Name] = a.Key
+		}
+	}
+	r.bean = newRuntimeBean(r)
+	r.beanName, err = beans.NewName("grove", "type", "RuntimeBean", "instance", beans.Quote(instance),
+		"name", beans.PropertyValue(p.Name), "kind", beans.PropertyValue(p.Kind))
+	if err != nil {
+		return nil, errors.Join(err, made.Close())
+	}
+	return r, nil
+}
+
+// keyOf returns which column of a table tells its rows apart.
+func (r *runner) keyOf(t *probe.Table) (column int, ok bool) {
+	column = slices.Index(t.Columns, r.keys[t.Attribute])
+	return column, column >= 0
+}
+
+// fit decides what the probe's nodes need of it: whether a timer runs it, and whether
+// its announcements count. It is called with the lock of the instance held.
+func (r *runner) fit() (every time.Duration, watches bool) {
+	timer, watches := r.plan.Mode == tree.Timer, r.plan.Mode == tree.Notification
+	r.routes.each(func(s *slot) {
+		for _, list := range [...][]*target{s.direct, s.derived} {
+			for _, t := range list {
+				timer = timer || t.source.Mode == tree.Timer
+				watches = watches || t.source.Mode == tree.Notification
+			}
+		}
+	})
+	if timer {
+		every = r.plan.Every
+	}
+	return every, watches
+}
+
+// begin registers the bean and starts the probe for the first time.
+func (r *runner) begin(every time.Duration, watches bool) error {
+	r.mu.Lock()
+	r.every = every
+	r.mu.Unlock()
+	r.life.Lock()
+	r.watches = watches
+	r.life.Unlock()
+	if r.b.opts.Beans != nil {
+		if _, err := r.b.opts.Beans.Register(r.bean, r.beanName); err != nil {
+			return err
+		}
+	}
+	return r.start()
+}
+
+// adjust brings a probe that goes on to what its nodes need now. An interval that was
+// tuned stays, unless the probe had none.
+func (r *runner) adjust(every time.Duration, watches bool) error {
+	r.life.Lock()
+	defer r.life.Unlock()
+	if watches != r.watches {
+		r.watches = watches
+		switch {
+		case watches && r.running:
+			r.startWatch()
+		case r.cancel != nil: // it ends on its own; stop waits for it
+			r.cancel()
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if (every == 0) == (r.every == 0) {
+		return nil
+	}
+	r.every = every
+	if r.running {
+		return r.b.opts.Schedule.Update(r.handle, every, r.timeout)
+	}
+	return nil
+}
+
+// start makes the probe run; one that runs already goes on.
+func (r *runner) start() error {
+	r.life.Lock()
+	defer r.life.Unlock()
+	if r.running || r.retired {
+		return nil
+	}
+	if s, ok := r.probe.(sender); ok {
+		// Nothing may be locked that deliver takes: what sends holds a lock of its own.
+		detach, err := s.Attach(r.inst.name, r.plan.Name, func(res probe.Result) { r.inst.deliver(r, &res, true, false) })
+		if err != nil {
+			return err
+		}
+		r.detach = detach
+	}
+	r.mu.Lock()
+	handle, err := r.b.opts.Schedule.Add(schedule.Job{
+		Key: r.inst.name + "/" + r.plan.Name, Kind: r.plan.Kind, Target: r.probe.Target(),
+		Every: r.every, Timeout: r.timeout, Run: r.run, Done: r.done,
+	})
+	r.handle = handle
+	r.mu.Unlock()
+	if err != nil {
+		if r.detach != nil {
+			r.detach()
+			r.detach = nil
+		}
+		return err
+	}
+	r.running = true
+	if r.watches {
+		r.startWatch()
+	}
+	return nil
+}
+
+// startWatch begins to listen for announcements; life is held.
+func (r *runner) startWatch() {
+	r.mu.Lock()
+	if r.every == 0 {
+		r.b.opts.Schedule.Trigger(r.handle) // what there is before the first announcement
+	}
+	r.mu.Unlock()
+	announcer, ok := r.probe.(probe.Announcer)
+	if !ok {
+		return
+	}
+	before := r.watched
+	ctx, cancel := context.WithCancel(context.Background())
+	watched := make(chan struct{})
+	r.cancel, r.watched = cancel, watched
+	go func() {
+		defer close(watched)
+		if before != nil {
+			<-before // Watch of one probe runs once at a time
+		}
+		r.watch(ctx, announcer)
+	}()
+}
+
+// watch keeps a Watch of the probe up until ctx ends.
+func (r *runner) watch(ctx context.Context, a probe.Announcer) {
+	for wait := rewatchFirst; ; wait = min(2*wait, rewatchMost) {
+		err := guard(func() error { return a.Watch(ctx, r.announce) })
+		if ctx.Err() != nil || err == nil {
+			return
+		}
+		r.b.opts.Logger.Warn("A probe could not watch its resource.", "instance", r.inst.name, "probe", r.plan.Name, "err", err, "again_in", wait)
+		again := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-again.C:
+		}
+		again.Stop()
+	}
+}
+
+// guard turns a panic into an error.
+func guard(call func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return call()
+}
+
+// announce says that the probe has something: it is run, and its bean tells everybody.
+// It does not block.
+func (r *runner) announce() {
+	r.trigger()
+	r.bean.Emit(beans.Notification{
+		Type: TypeAvailable, Source: r.beanName,
+		Message: fmt.Sprintf("probe %s of instance %s has something to be read", r.plan.Name, r.inst.name),
+	})
+}
+
+// trigger asks for a run.
+func (r *runner) trigger() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.b.opts.Schedule.Trigger(r.handle)
+}
+
+// ask triggers a run because somebody looks, unless one was asked for just now.
+func (r *runner) ask(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.asked.IsZero() && now.Sub(r.asked) < askedEvery {
+		return
+	}
+	r.asked = now
+	r.b.opts.Schedule.Trigger(r.handle)
+}
+
+// stop ends the runs and waits for the one that is under way. It may be started again.
+func (r *runner) stop() {
+	r.life.Lock()
+	defer r.life.Unlock()
+	r.halt()
+}
+
+func (r *runner) halt() {
+	if !r.running {
+		return
+	}
+	if r.detach != nil {
+		r.detach()
+		r.detach = nil
+	}
+	if r.cancel != nil {
+		r.cancel()
+	}
+	if r.watched != nil {
+		<-r.watched
+		r.cancel, r.watched = nil, nil
+	}
+	r.mu.Lock()
+	handle := r.handle
+	r.handle = schedule.Handle{}
+	r.mu.Unlock()
+	r.b.opts.Schedule.Remove(handle)
+	r.running = false
+}
+
+// retire stops the probe for good and frees what it holds.
+func (r *runner) retire() {
+	if r.b.opts.Beans != nil {
+		// It can only fail because somebody else unregistered the bean before.
+		_ = r.b.opts.Beans.Unregister(r.beanName)
+	}
+	r.life.Lock()
+	defer r.life.Unlock()
+	r.halt()
+	r.close()
+}
+
+// close frees what a probe that does not run holds.
+func (r *runner) close() {
+	if r.retired {
+		return
+	}
+	r.retired = true
+	if err := guard(r.probe.Close); err != nil {
+		r.b.opts.Logger.Warn("A probe could not be closed.", "probe", r.plan.Name, "kind", r.plan.Kind, "err", err)
+	}
+}
+
+// run is one run of the probe, on a goroutine of the schedule.
+func (r *runner) run(ctx context.Context) error {
+	res, err := r.probe.Run(ctx)
+	r.inst.deliver(r, &res, false, err != nil)
+	return err
+}
+
+// done takes notes of a run.
+func (r *runner) done(o schedule.Outcome) {
+	r.b.count(r.plan.Kind, &o)
+	r.mu.Lock()
+	s := &r.runs
+	before := s.lastError
+	s.lastRun, s.lastDuration, s.lastError = o.Start, o.Duration, ""
+	s.runs++
+	s.missed += uint64(o.Missed)
+	s.late += o.Late
+	if o.Err != nil {
+		s.lastError = o.Err.Error()
+		s.failures++
+	}
+	r.mu.Unlock()
+	if o.Err == nil {
+		return
+	}
+	r.inst.failed(r, probeReason(r.plan.Name, o.Err))
+	if before == "" {
+		r.bean.Emit(beans.Notification{
+			Type: TypeFailed, Source: r.beanName, Time: o.Start.Add(o.Duration),
+			Message: fmt.Sprintf("probe %s of instance %s failed: %v", r.plan.Name, r.inst.name, o.Err),
+		})
+	}
+}
+
+// remember keeps the latest readings for the bean.
+func (r *runner) remember(res *probe.Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, v := range res.Values {
+		r.last[v.Attribute] = reading{v.Value, slices.Clone(v.Events)}
+	}
+	for k := range res.Tables {
+		t := res.Tables[k]
+		r.tables[t.Attribute] = &t
+	}
+}
+
+// interval is how often the timer runs the probe; 0: it does not.
+func (r *runner) interval() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.every
+}
+
+// freshFor is how long a reading may stand for the present one in a derived value;
+// 0: until the next.
+func (r *runner) freshFor() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.every == 0 {
+		return 0
+	}
+	return 3*r.every + r.timeout
+}
+
+// setTimes changes how often the probe runs and how long a run may take.
+func (r *runner) setTimes(every, timeout time.Duration) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.every == 0 && every != 0:
+		return fmt.Errorf("the probe is in mode %s: no timer runs it", r.plan.Mode)
+	case r.every != 0 && (every < definition.MinEvery || every > definition.MaxEvery):
+		return fmt.Errorf("the interval is %v to %v, not %v", definition.MinEvery, definition.MaxEvery, every)
+	case timeout <= 0 || timeout > definition.MaxEvery:
+		return fmt.Errorf("the timeout is more than 0 and at most %v, not %v", definition.MaxEvery, timeout)
+	case every != 0 && timeout >= every:
+		return fmt.Errorf("the timeout %v is not shorter than the interval %v", timeout, every)
+	}
+	if !r.handle.IsZero() {
+		if err := r.b.opts.Schedule.Update(r.handle, every, timeout); err != nil {
+			return err
+		}
+	}
+	r.every, r.timeout = every, timeout
+	return nil
+}
+
+// notes returns a copy of how the runs went.
+func (r *runner) notes() (runs runStats, every, timeout time.Duration, running bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.runs, r.every, r.timeout, !r.handle.IsZero()
+}
+
+// runnersOf lists the probes of an instance in the order of their names.
+func runnersOf(m map[string]*runner) []*runner {
+	out := make([]*runner, 0, len(m))
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, m[name])
+	}
+	return out
+}

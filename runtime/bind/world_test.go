@@ -1,0 +1,262 @@
+package bind
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"grove/beans"
+	"grove/runtime/probe"
+	"grove/runtime/probe/builtin"
+	"grove/runtime/receive"
+	"grove/runtime/receive/push"
+	"grove/runtime/schedule"
+	"grove/tree"
+	"grove/tree/definition"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// actor is a stand-in probe; what it does is set by the test, by its id.
+type actor struct {
+	id    string
+	stage *stage
+	watch chan struct{}
+}
+
+type actorOptions struct {
+	ID  string `yaml:"id"`
+	Rev int    `yaml:"rev"`
+}
+
+// stage is where the actors of a test find out what to do.
+type stage struct {
+	mu       sync.Mutex
+	play     map[string]func(ctx context.Context) (probe.Result, error)
+	made     map[string]int
+	runs     map[string]int
+	closed   map[string]int
+	refuse   map[string]error // by id: New fails
+	announce map[string]func()
+}
+
+func (s *stage) set(id string, play func(context.Context) (probe.Result, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.play[id] = play
+}
+
+// value lets an actor yield one number from now on.
+func (s *stage) value(id, attribute string, v float64) {
+	s.set(id, func(context.Context) (probe.Result, error) {
+		var r probe.Result
+		r.Number(attribute, v)
+		return r, nil
+	})
+}
+
+func (s *stage) fail(id, text string) {
+	s.set(id, func(context.Context) (probe.Result, error) { return probe.Result{}, errors.New(text) })
+}
+
+// rows lets an actor yield the table disks: name, used, kind.
+func (s *stage) rows(id string, rows ...[]tree.Value) {
+	s.set(id, func(context.Context) (probe.Result, error) {
+		return probe.Result{Tables: []probe.Table{{Attribute: "disks", Columns: []string{"name", "used", "kind"}, Rows: rows}}}, nil
+	})
+}
+
+func disk(name string, used float64, kind string) []tree.Value {
+	return []tree.Value{tree.Text(name), tree.Number(used), tree.Text(kind)}
+}
+
+func (s *stage) count(m map[string]int, id string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return m[id]
+}
+
+func (s *stage) kind() probe.Kind {
+	return probe.Kind{
+		Name: "actor", Title: "Stand-in", NewOptions: func() any { return new(actorOptions) },
+		New: func(options any) (probe.Probe, error) {
+			o := options.(*actorOptions)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if err := s.refuse[o.ID]; err != nil {
+				return nil, err
+			}
+			s.made[o.ID]++
+			return &actor{id: o.ID, stage: s}, nil
+		},
+	}
+}
+
+func (a *actor) Attributes() []beans.AttributeInfo {
+	return []beans.AttributeInfo{
+		{Name: "value", Type: beans.TypeFloat, Unit: "s", Readable: true},
+		{Name: "other", Type: beans.TypeFloat, Readable: true},
+		{Name: "count", Type: beans.TypeInt, Readable: true, Descriptor: map[string]string{"metricType": "counter"}},
+		{Name: "state", Type: beans.TypeString, Readable: true},
+		{Name: "lines", Type: beans.TypeList, Readable: true},
+		{Name: "disks", Type: beans.TypeTable, Key: "name", Readable: true, Columns: []beans.AttributeInfo{
+			{Name: "name", Type: beans.TypeString}, {Name: "used", Type: beans.TypeFloat}, {Name: "kind", Type: beans.TypeString},
+		}},
+	}
+}
+
+func (a *actor) Target() string { return "" }
+
+func (a *actor) Run(ctx context.Context) (probe.Result, error) {
+	a.stage.mu.Lock()
+	a.stage.runs[a.id]++
+	play := a.stage.play[a.id]
+	a.stage.mu.Unlock()
+	if play == nil {
+		return probe.Result{}, nil
+	}
+	return play(ctx)
+}
+
+func (a *actor) Close() error {
+	a.stage.mu.Lock()
+	defer a.stage.mu.Unlock()
+	a.stage.closed[a.id]++
+	return nil
+}
+
+func (a *actor) Watch(ctx context.Context, announce func()) error {
+	a.stage.mu.Lock()
+	a.stage.announce[a.id] = announce
+	a.stage.mu.Unlock()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// world is a tree, a schedule, a bean server and a Binder in a bubble of time.
+type world struct {
+	*testing.T
+	*stage
+	tree   *tree.Tree
+	beans  *beans.Server
+	binder *Binder
+	boxes  *receive.Mailboxes
+	loader *definition.Loader
+	old    *definition.Plan
+}
+
+func inWorld(t *testing.T, play func(w *world)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{T: t, boxes: new(receive.Mailboxes), stage: &stage{
+			play: map[string]func(context.Context) (probe.Result, error){}, made: map[string]int{}, runs: map[string]int{},
+			closed: map[string]int{}, refuse: map[string]error{}, announce: map[string]func(){},
+		}}
+		w.tree = tree.New(tree.Options{Asked: func(refs []tree.Ref) { w.binder.Asked(refs) }})
+		var err error
+		if w.beans, err = beans.NewServer(beans.ServerOptions{ID: "test"}); err != nil {
+			t.Fatal(err)
+		}
+		quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+		s := schedule.New(schedule.Options{Log: quiet})
+		registry := probe.NewRegistry(w.kind(), push.Kind(w.boxes))
+		w.loader = &definition.Loader{Kinds: builtin.Kinds{Registry: registry}}
+		w.binder, err = New(Options{Tree: w.tree, Registry: registry, Schedule: s, Beans: w.beans, Logger: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = s.Run(ctx) })
+		wg.Go(func() { _ = w.tree.Run(ctx) })
+		defer func() {
+			if err := w.binder.Stop(context.Background()); err != nil {
+				t.Error(err)
+			}
+			cancel()
+			wg.Wait()
+		}()
+		play(w)
+	})
+}
+
+// load makes a plan of files: names and contents in turn.
+func (w *world) load(files ...string) *definition.Plan {
+	w.Helper()
+	fsys := fstest.MapFS{}
+	for k := 0; k < len(files); k += 2 {
+		fsys[files[k]] = &fstest.MapFile{Data: []byte(files[k+1])}
+	}
+	plan, errs := w.loader.FS(fsys, "")
+	if len(errs) > 0 && len(plan.Broken) == 0 {
+		w.Fatal(errs)
+	}
+	return plan
+}
+
+// apply loads files that are right and applies them.
+func (w *world) apply(files ...string) {
+	w.Helper()
+	plan := w.load(files...)
+	if len(plan.Broken) > 0 {
+		w.Fatal(plan.Broken[0].Err)
+	}
+	if err := w.binder.Apply(plan); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// pass lets time go by and everything settle.
+func (w *world) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (w *world) node(path string) tree.Node {
+	w.Helper()
+	n, err := w.tree.Node(tree.MustPath(path))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return n
+}
+
+// is checks value and status of a node.
+func (w *world) is(path, value string, status tree.Status) {
+	w.Helper()
+	n := w.node(path)
+	if n.Value.String() != value || n.Status != status {
+		w.Errorf("%s is %q, %s (%s); want %q, %s", path, n.Value, n.Status, n.Reason, value, status)
+	}
+}
+
+// white checks that a node is white for a reason.
+func (w *world) white(path, reason string) {
+	w.Helper()
+	if n := w.node(path); n.Status != tree.White || n.Reason != reason {
+		w.Errorf("%s is %s: %q; want white: %q", path, n.Status, n.Reason, reason)
+	}
+}
+
+func (w *world) absent(path string) {
+	w.Helper()
+	if _, ok := w.tree.Lookup(tree.MustPath(path)); ok {
+		w.Errorf("%s is there", path)
+	}
+}
+
+func (w *world) attribute(bean, name string) beans.Value {
+	w.Helper()
+	v, err := w.beans.Attribute(w.Context(), beans.MustName(bean), name)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return v
+}
