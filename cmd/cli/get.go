@@ -66,7 +66,7 @@ func printNode(w io.Writer, n *viewer.Details, d drawing) {
 	}
 	line("status", status)
 	line("reason", n.Reason)
-	line("value", valueText(n.Value, n.Unit))
+	line("value", valueText(&n.Node))
 	line("last reading", localTime(n.Time))
 	if th := n.Thresholds; th != nil {
 		line("yellow", th.Yellow)

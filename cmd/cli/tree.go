@@ -193,16 +193,21 @@ func (d drawing) value(n *viewer.Branch) string {
 		}
 		return strings.Join(parts, ", ")
 	}
-	return valueText(n.Value, n.Unit)
+	return valueText(&n.Node)
 }
 
-// valueText writes the value of an answer with its unit, on one line.
-func valueText(v *viewer.Value, unit string) string {
+// valueText writes the value of a node with its unit, on one line. A status that is
+// 1 or 0 is a yes or a no.
+func valueText(n *viewer.Node) string {
+	v := n.Value
 	if v == nil {
 		return ""
 	}
 	if f, ok := v.Number(); ok {
-		return quantity(f, unit)
+		if n.Kind == tree.State.String() && (f == 0 || f == 1) {
+			return map[float64]string{0: "no", 1: "yes"}[f]
+		}
+		return quantity(f, n.Unit)
 	}
 	text, _ := v.Text()
 	text, _, _ = strings.Cut(text, "\n")

@@ -3,7 +3,7 @@
 // keeps 100,000 nodes light.
 
 import type { NodeRecord, State, Status } from './wire';
-import { Group, White } from './wire';
+import { Group, StatusKind, White } from './wire';
 import { escapeName, names } from './path';
 
 export const none = -1;
@@ -78,6 +78,12 @@ export class Tree {
   /** value returns the number, the text, or undefined when there is none. */
   value(index: number): number | string | undefined {
     return this.bits[index]! & bitNumber ? this.numbers[index]! : this.texts.get(index);
+  }
+
+  /** shown is value for people: a status that is 1 or 0 is a yes or a no. */
+  shown(index: number): number | string | undefined {
+    const value = this.value(index);
+    return this.kind[index] === StatusKind && (value === 0 || value === 1) ? (value ? 'yes' : 'no') : value;
   }
 
   reason(index: number): string {

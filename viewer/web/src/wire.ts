@@ -12,6 +12,7 @@ export const statusWords = ['white', 'green', 'yellow', 'red'] as const;
 export type StatusWord = (typeof statusWords)[number];
 
 export const Group = 0;
+export const StatusKind = 2;
 export const kindWords = ['group', 'performance', 'status', 'log', 'text'] as const;
 
 /** State is the part of a node that changes with readings. */

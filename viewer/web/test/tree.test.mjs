@@ -45,6 +45,15 @@ test('paths are found and written, escaped as the server does', () => {
   assert.equal(tree.find('/web1/nowhere'), none);
 });
 
+test('a status that is 1 or 0 is a yes or a no', () => {
+  const tree = new Tree(4);
+  tree.place(record(0, 0, ''), 0);
+  for (const [index, kind, number] of [[1, 2, 1], [2, 2, 0], [3, 2, 7], [4, 1, 1]]) {
+    tree.place(record(index, 0, `n${index}`, { kind, state: { hasNumber: true, number } }), 0);
+  }
+  assert.deepEqual([1, 2, 3, 4].map((n) => tree.shown(n)), ['yes', 'no', 7, 1]);
+});
+
 test('removing a node removes what is below it, and its index may be used again', () => {
   const tree = wood();
   const gone = [];

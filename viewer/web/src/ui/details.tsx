@@ -96,7 +96,7 @@ function Now({ store, n, node }: { store: Store; n: number; node: NodeDetail | u
   const { tree } = store;
   const status = tree.statusOf(n);
   const since = tree.since[n]!;
-  const value = tree.value(n);
+  const value = tree.shown(n);
   const unit = tree.units[n]!;
   const shown = show(value, unit);
   const reason = tree.reason(n) || (status === White ? (node?.reason ?? '') : '');

@@ -185,7 +185,7 @@ function Value({ store, node, now }: { store: Store; node: number; now: number }
       </span>
     );
   }
-  const value = tree.value(node);
+  const value = tree.shown(node);
   if (value === undefined) return <span class="reason">no value</span>;
   if (typeof value === 'string') {
     return (
