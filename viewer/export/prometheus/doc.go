@@ -13,7 +13,8 @@
 //
 // A white node has no value: the series ends, as Prometheus expects of what is not
 // known any more. A metric whose name ends in _total is a counter, any other a
-// gauge. A node whose metric name is malformed, belongs to another family, or stands
+// gauge. Values under a metric's name are in the base unit that the name says, whatever
+// the definition shows people: 42 % of a metric x_ratio is 0.42. A node whose metric name is malformed, belongs to another family, or stands
 // elsewhere with another unit is given under grove_node_value instead, and
 // [Exporter.Conflicts] says why.
 //

@@ -19,7 +19,7 @@ const (
 type family struct {
 	name    string // in the text format; a counter's ends in _total
 	counter bool
-	unit    string // as the definition says
+	unit    string // of what is written; see baseUnit
 	help    string
 	rows    []int32 // rising positions in table.rows
 }
@@ -66,21 +66,11 @@ func ownClaims(f *dto.MetricFamily) []string {
 	return []string{name}
 }
 
-// unitNames gives OpenMetrics' words for the units that definitions use.
-var unitNames = map[string]string{
-	"s": "seconds", "ms": "milliseconds", "bytes": "bytes", "B": "bytes", "%": "percent", "ratio": "ratio", "°C": "celsius",
-	"V": "volts", "A": "amperes", "J": "joules", "g": "grams", "m": "meters",
-}
-
 // openUnit is the unit to declare in OpenMetrics, which must be how the name of the
 // family ends; it is empty otherwise.
 func (f *family) openUnit(name string) string {
-	unit := unitNames[f.unit]
-	if unit == "" {
-		unit = f.unit
-	}
-	if unit != "" && validName(unit) && strings.HasSuffix(name, "_"+unit) {
-		return unit
+	if f.unit != "" && validName(f.unit) && strings.HasSuffix(name, "_"+f.unit) {
+		return f.unit
 	}
 	return ""
 }

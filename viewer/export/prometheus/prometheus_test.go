@@ -54,7 +54,9 @@ func newTree(t testing.TB) *tree.Tree {
 		{"/shop/web1/plain", number("%", "", "", nil), tree.Number(-0.125)},
 		{"/shop/web1/huge", number("", "", "", nil), tree.Number(math.Inf(-1))},
 		{`/shop/web1/~1var "x" \ y`, number("bytes", "", "", nil), tree.Number(1e300)},
-		{"/bad/unit", number("ms", "http_response_seconds", "", nil), tree.Number(3)},
+		{"/shop/web3/slow", number("ms", "http_response_seconds", "", nil), tree.Number(3)},
+		{"/shop/web3/used", number("%", "disk_used_ratio", "", nil), tree.Number(42.5)},
+		{"/bad/unit", number("requests", "http_response_seconds", "", nil), tree.Number(3)},
 		{"/bad/name", number("", "grüße", "", nil), tree.Number(4)},
 		{"/bad/suffix", number("", "things_count", "", nil), tree.Number(5)},
 		{"/bad/own", number("", "grove_build_info_x", "", map[string]string{"path": "x", "__x": "y", "ok": "z"}), tree.Number(6)},
@@ -142,7 +144,7 @@ func TestConflictsAreSaidInWords(t *testing.T) {
 	e := newExporter(t, newTree(t))
 	write(t, e, Text, "/")
 	want := []string{
-		"/bad/unit: metric \"http_response_seconds\" is in s elsewhere, not in ms",
+		"/bad/unit: metric \"http_response_seconds\" is in seconds elsewhere, not in requests",
 		"/bad/name: metric \"grüße\" is not a metric name: letters, digits and underscores",
 		"/bad/suffix: metric \"things_count\" ends in _count, which is reserved for other types of metrics",
 		"/bad/own: label \"__x\" is not a label name, or one of grove's own",
@@ -218,7 +220,7 @@ func TestTextIsReadByPrometheusParser(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := families["http_response_seconds"].GetMetric()
-	if len(m) != 2 || m[0].GetGauge().GetValue() != 2.5 || m[0].GetLabel()[1].GetValue() != `a\b"c`+"\n" {
+	if len(m) != 3 || m[0].GetGauge().GetValue() != 2.5 || m[0].GetLabel()[1].GetValue() != `a\b"c`+"\n" {
 		t.Errorf("http_response_seconds: %v", m)
 	}
 }

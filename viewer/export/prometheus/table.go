@@ -39,7 +39,8 @@ type row struct {
 	status tree.Status
 	number bool // value is one
 	value  float64
-	time   int64 // Unix milliseconds of the last reading, 0: none
+	scale  *scale // to the unit of the family
+	time   int64  // Unix milliseconds of the last reading, 0: none
 	counts [4]int32
 	labels []byte // path="/a/b"
 	head   []byte // of the value's line: name{path="/a/b",…}␠
@@ -129,10 +130,11 @@ func (t *table) prepare(specs []*tree.Spec) {
 			continue
 		}
 		f := generic
+		r.scale = identity
 		if s.Metric != "" {
-			named, refused := t.named(byName, s)
+			named, scale, refused := t.named(byName, s)
 			if refused == "" {
-				f = named
+				f, r.scale = named, scale
 			} else {
 				t.conflict(r.path, fmt.Sprintf("metric %.80q %s", s.Metric, refused))
 			}
@@ -153,31 +155,33 @@ func (t *table) prepare(specs []*tree.Spec) {
 	}
 }
 
-// named returns the family for a definition's metric, or says why there is none.
-func (t *table) named(byName map[string]*family, s *tree.Spec) (*family, string) {
+// named returns the family for a definition's metric and how its values get the
+// family's unit, or says why there is none.
+func (t *table) named(byName map[string]*family, s *tree.Spec) (*family, *scale, string) {
+	unit, scale := baseUnit(s.Metric, s.Unit)
 	if f := byName[s.Metric]; f != nil {
-		if f.unit != s.Unit {
-			return nil, fmt.Sprintf("is in %s elsewhere, not in %s", orNone(f.unit), orNone(s.Unit))
+		if f.unit != unit {
+			return nil, nil, fmt.Sprintf("is in %s elsewhere, not in %s", orNone(f.unit), orNone(unit))
 		}
-		return f, ""
+		return f, scale, ""
 	}
 	if refused := refuseName(s.Metric); refused != "" {
-		return nil, refused
+		return nil, nil, refused
 	}
-	f := &family{name: s.Metric, counter: strings.HasSuffix(s.Metric, "_total"), unit: s.Unit, help: s.Description}
+	f := &family{name: s.Metric, counter: strings.HasSuffix(s.Metric, "_total"), unit: unit, help: s.Description}
 	for _, name := range f.claims() {
 		if t.own[name] {
-			return nil, "is one of grove's own"
+			return nil, nil, "is one of grove's own"
 		}
 	}
 	if !t.taken.claim(f.claims()) {
-		return nil, "has the name of another metric, or of one of its samples"
+		return nil, nil, "has the name of another metric, or of one of its samples"
 	}
 	if f.help == "" {
 		f.help = "Value of a node."
 	}
 	byName[s.Metric] = f
-	return f, ""
+	return f, scale, ""
 }
 
 func orNone(unit string) string {
