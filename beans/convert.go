@@ -3,6 +3,7 @@ package beans
 import (
 	"encoding"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -232,8 +233,7 @@ func slice(v Value) (reflect.Value, bool) {
 }
 
 func isRange(err error) bool {
-	n, ok := err.(*strconv.NumError)
-	return ok && n.Err == strconv.ErrRange
+	return errors.Is(err, strconv.ErrRange)
 }
 
 // widen turns numbers of all types into int64 and float64, and named types of

@@ -255,7 +255,7 @@ func subscriptions(_ context.Context, b beans.Bean) []error {
 	}
 	cancel := e.Subscribe(func(beans.Notification) {}, nil)
 	if cancel == nil {
-		return []error{errors.New("Subscribe returned no function to cancel")}
+		return []error{errors.New("subscribing returned no function to cancel")}
 	}
 	cancel()
 	cancel()

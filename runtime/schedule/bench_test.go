@@ -33,7 +33,9 @@ func BenchmarkJobs(b *testing.B) {
 		<-time.After(5 * time.Second)
 		after, spent, wall := s.Stats(), cpu()-used, time.Since(start)
 		<-ctx.Done()
-		<-ended
+		if err := <-ended; err != nil {
+			b.Fatal(err)
+		}
 		cancel()
 
 		runs := after.Runs - before.Runs

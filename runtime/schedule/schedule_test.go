@@ -217,7 +217,9 @@ func TestPausedProcessDoesNotBurst(t *testing.T) {
 			t.Errorf("%d runs in five minutes, want all %d", before, want)
 		}
 		cancel()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	})
 }
 

@@ -77,7 +77,7 @@ type options struct {
 	Untagged string
 	Hidden   string   `yaml:"-"`
 	Bad      chan int `yaml:"bad"`
-	private  string
+	private  string   //nolint:unused // no key reaches it
 }
 
 // root reads one document of YAML.

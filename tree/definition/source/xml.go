@@ -142,7 +142,7 @@ func (r *xmlReader) token() (xml.Token, int, error) {
 	if err == nil {
 		return tok, start, nil
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, start, io.EOF
 	}
 	pos := r.at(int(r.dec.InputOffset()))
@@ -192,7 +192,7 @@ func (r *xmlReader) documents() []Document {
 	seen := false
 	for {
 		tok, start, err := r.token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if !seen && len(r.errs) == 0 {
 				r.errs.Add(r.at(start), "the file has no element").WithHint(`begin with <grove version="1" application="…">`)
 			}
@@ -302,7 +302,7 @@ func (r *xmlReader) element(tok xml.StartElement, start int, pos Pos, e element)
 	for {
 		tok, start, err := r.token()
 		if err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = errStop
 			}
 			return null, err

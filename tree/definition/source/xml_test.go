@@ -230,11 +230,11 @@ func (g generator) value(depth int) Value {
 	}
 	plain := []string{"1", "true", "a.b", "x y", "1e3"}
 	quoted := []string{"", " x ", "~", "null", "1", "a: b", "<&>\"'", "é\nü", "# x", "[", "{}", "\t"}
-	if n := g.IntN(len(plain) + len(quoted)); n >= len(plain) {
+	n := g.IntN(len(plain) + len(quoted))
+	if n >= len(plain) {
 		return Value{Text: quoted[n-len(plain)], Quoted: true}
-	} else {
-		return Value{Text: plain[n]}
 	}
+	return Value{Text: plain[n]}
 }
 
 func (g generator) fields(depth int) Value {

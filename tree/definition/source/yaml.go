@@ -30,7 +30,7 @@ func ReadYAML(file string, text []byte) ([]Document, Errors) {
 	r := yamlReader{file: file, text: text, open: map[*yaml.Node]bool{}}
 	for !r.full {
 		var n yaml.Node
-		if err := loader.Load(&n); err == io.EOF {
+		if err := loader.Load(&n); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			r.syntax(err)
