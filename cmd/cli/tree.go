@@ -159,7 +159,7 @@ func (d drawing) branch(w io.Writer, n *viewer.Branch, first, rest string) {
 	if v := d.value(n); v != "" {
 		line += "  " + v
 	}
-	if n.Status != "green" {
+	if n.Status != "green" && !d.counted(n) {
 		word := n.Status
 		if n.Reason != "" {
 			word += ": " + n.Reason
@@ -177,6 +177,11 @@ func (d drawing) branch(w io.Writer, n *viewer.Branch, first, rest string) {
 			d.branch(w, child, rest+"├─ ", rest+"│  ")
 		}
 	}
+}
+
+// counted says whether the counts of a group tell its status already.
+func (d drawing) counted(n *viewer.Branch) bool {
+	return n.Counts != nil && (n.Status == "red" && n.Counts.Red > 0 || n.Status == "yellow" && n.Counts.Yellow > 0 && n.Counts.Red == 0)
 }
 
 // value writes the value of an attribute, or the counts of a group.
