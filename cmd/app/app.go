@@ -69,36 +69,40 @@ type cleanup struct {
 
 // New builds a manager. The listener is bound when it returns, so that Addr is true;
 // nothing is served yet. After an error nothing is left.
-func New(c Config) (a *App, err error) {
+func New(c Config) (*App, error) {
 	policies, err := c.check()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	a = &App{config: c, log: c.Log}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, a.Stop(context.Background()))
-		}
-	}()
+	a := &App{config: c, log: c.Log}
+	if err := a.build(policies); err != nil {
+		return nil, errors.Join(err, a.Stop(context.Background()))
+	}
+	return a, nil
+}
 
+// build puts the parts together: one straight function, since every part needs those
+// before it.
+func (a *App) build(policies policies) error {
+	c := &a.config
 	data, err := openData(c.Data)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.onStop("data directory", func(context.Context) error { return data.Close() })
 	if err := os.MkdirAll(c.Definitions, 0o700); err != nil {
-		return nil, fmt.Errorf("definitions: %w", err)
+		return fmt.Errorf("definitions: %w", err)
 	}
 
 	// The bottom: beans, the tree on them, and who is told of changes of status.
 	a.Beans, err = beans.NewServer(beans.ServerOptions{DefaultDomain: monitor.Domain, ImplementationVersion: c.Version})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.Bus = notify.NewBus()
 	a.onStop("bus", a.Bus.Close)
 	if _, err = a.Beans.Subscribe(beans.DelegateName, a.Bus.Publish, nil); err != nil {
-		return nil, err
+		return err
 	}
 	a.statuses = &statusLog{log: a.log, source: a.Bus.Source(beans.MustName(monitor.Domain + ":type=Tree"))}
 	var feed *live.Server // made below, since it follows the tree
@@ -110,11 +114,11 @@ func New(c Config) (a *App, err error) {
 	directory := monitor.NewDirectory(a.Tree, func(_ context.Context, r tree.Ref) error { a.binder.Asked([]tree.Ref{r}); return nil })
 	a.statuses.directory = directory
 	if _, err = a.Beans.Mount(monitor.Domain, monitor.Type, directory); err != nil {
-		return nil, err
+		return err
 	}
 	a.timer = timer.New()
 	if _, err = a.Beans.Register(a.timer, beans.MustName(monitor.Domain+":type=Timer")); err != nil {
-		return nil, err
+		return err
 	}
 
 	// The runtime beans.
@@ -129,12 +133,12 @@ func New(c Config) (a *App, err error) {
 	a.schedule = schedule.New(schedule.Options{Kinds: limits, Log: a.log})
 	a.binder, err = bind.New(bind.Options{Tree: a.Tree, Registry: registry, Schedule: a.schedule, Beans: a.Beans, Logger: a.log})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.onStop("probes", a.binder.Stop)
 	receiver, err := push.New(push.Options{Tree: a.Tree, Mailboxes: mailboxes})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.loader = newLoader(registry)
 	a.loaded.Store(&loaded{plan: &definition.Plan{}})
@@ -149,7 +153,7 @@ func New(c Config) (a *App, err error) {
 		Tree: a.Tree, Gatherers: []client.Gatherer{metrics}, Refuse: viewer.WriteProblem, Log: a.log,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.onStop("exporter", func(context.Context) error { exporter.Close(); return nil })
 	page, built := web.Assets()
@@ -162,11 +166,11 @@ func New(c Config) (a *App, err error) {
 		Metrics:    exporter, Live: feed, Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.onStop("web server", a.viewer.Stop)
-	a.loader.Ask = ownInstances(&c, a.viewer.Addr())
-	return a, a.showAccess()
+	a.loader.Ask = ownInstances(c, a.viewer.Addr())
+	return a.showAccess()
 }
 
 // Addr is where the manager listens.
@@ -244,7 +248,7 @@ func (a *App) showAccess() error {
 		state = "everyone who reaches " + a.Addr().String()
 	}
 	r, err := a.Tree.Add(accessPath, &tree.Spec{
-		Kind: tree.State, Description: "who can read and push everything",
+		Kind: tree.State, Mode: tree.Push, Description: "who can read and push everything",
 		Threshold: &tree.Threshold{States: map[string]tree.Status{"this machine only": tree.Green, "*": tree.Red}},
 	})
 	if err == nil {
