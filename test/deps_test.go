@@ -1,0 +1,295 @@
+package test
+
+import (
+	"fmt"
+	slash "path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// order says which of our packages may import which: a package may import what stands
+// on its left, and everything that those may import. Each entry ends with a semicolon;
+// # begins a comment. Imports run one way,
+//
+//	beans < tree < runtime, notify, viewer < cmd
+//
+// and what stands between two "<" on one floor never imports its neighbours on that
+// floor: cmd/app connects them. A new edge is a decision: it belongs in the same change
+// as the import and has its reason in the commit message.
+const order = `
+	# The component model stands on the standard library alone.
+	none < beans;
+	beans < beans/timer, beans/beanstest;
+
+	# The live tree, and the language that grows it.
+	beans < tree < tree/monitor;
+	none < tree/definition/source, tree/definition/watch;
+	tree, tree/definition/source
+		< tree/definition/expression, tree/definition/rule, tree/definition/variable;
+	tree/definition/variable < tree/definition/file;
+	tree/definition/expression, tree/definition/file, tree/definition/rule
+		< tree/definition
+		< tree/definition/diff, tree/definition/rolluptest, tree/definition/schema, tree/definition/kindstest;
+
+	# Probes and receivers: one folder a kind, and none knows another.
+	none < runtime, runtime/schedule, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib;
+	tree < runtime/probe
+		< runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command, runtime/probe/probetest;
+	runtime/probe, runtime/probe/dial < runtime/probe/tcp;
+	runtime/probe, runtime/probe/dial, runtime/probe/secret < runtime/probe/http;
+	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib < runtime/probe/snmp;
+	runtime/probe < runtime/receive < runtime/receive/push;
+	tree/definition,
+	runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command,
+	runtime/probe/tcp, runtime/probe/http, runtime/probe/snmp, runtime/receive/push
+		< runtime/probe/builtin;
+	runtime/probe, runtime/schedule, tree/definition < runtime/bind;
+
+	# The bus of notifications.
+	beans < notify;
+
+	# What people and programs see.
+	none < viewer/web;
+	tree < viewer, viewer/export/prometheus, viewer/live/frame;
+	viewer/live/frame < viewer/live, viewer/live/client;
+
+	# The catalogue is files; the wiring may import everything.
+	none < definitions;
+	beans/timer, tree/monitor, tree/definition/watch, tree/definition/diff,
+	runtime/probe/builtin, runtime/receive/push, runtime/bind,
+	notify,
+	viewer, viewer/web, viewer/live, viewer/export/prometheus,
+	definitions
+		< cmd/app;
+	cmd/app, tree/definition/rolluptest, tree/definition/schema, viewer/live/client < cmd/cli < cmd/grove;
+`
+
+// modules says which packages may import which module directly, tests aside. A module
+// is a weight that all carry: it stays in the room that needs it.
+var modules = map[string][]string{
+	"github.com/VictoriaMetrics/metrics":       {"viewer/export/prometheus"},
+	"github.com/agnivade/levenshtein":          {"tree/definition/source", "runtime/probe/snmp/mib", "runtime/receive/push"},
+	"github.com/alecthomas/kong":               {"cmd/cli"},
+	"github.com/danielgtaylor/huma/v2":         {"viewer", "runtime/receive/push", "cmd/app"},
+	"github.com/expr-lang/expr":                {"tree/definition/expression"},
+	"github.com/fsnotify/fsnotify":             {"tree/definition/watch"},
+	"github.com/gorilla/websocket":             {"viewer/live", "viewer/live/client"},
+	"github.com/gosnmp/gosnmp":                 {"runtime/probe/snmp"},
+	"github.com/invopop/jsonschema":            {"tree/definition/schema", "runtime/probe/http", "runtime/probe/probetest"},
+	"github.com/ohler55/ojg":                   {"runtime/probe/http", "runtime/probe/command"},
+	"github.com/prometheus/client_golang":      {"viewer/export/prometheus", "viewer/live", "cmd/app"},
+	"github.com/prometheus/client_model":       {"viewer/export/prometheus"},
+	"github.com/prometheus/common":             {"viewer/export/prometheus"},
+	"github.com/shirou/gopsutil/v4":            {"runtime/probe/host", "runtime/probe/process"},
+	"go.yaml.in/yaml/v4":                       {"tree/definition/source", "tree/definition", "runtime/probe/probetest"},
+	"golang.org/x/sys":                         {"runtime/probe/command", "cmd/app"},
+	"golang.org/x/term":                        {"cmd/cli"},
+	"github.com/google/go-cmp":                 {"runtime/probe/probetest"},
+	"go.uber.org/goleak":                       {"runtime/probe/probetest"},
+	"github.com/rogpeppe/go-internal":          nil, // tests only
+	"github.com/santhosh-tekuri/jsonschema/v6": nil, // tests only
+}
+
+// suites are packages that only tests import.
+var suites = []string{"beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest"}
+
+// floors are the floors of the house from the ground up. The test files of a package may
+// import everything on their own room of the floor and on the floors below.
+var floors = [][]string{{"beans"}, {"tree"}, {"runtime", "notify", "viewer"}}
+
+// parseOrder returns for each package all packages that it may import.
+func parseOrder(text string) (map[string]map[string]bool, error) {
+	may := map[string]map[string]bool{}
+	var plain strings.Builder
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		plain.WriteString(line + "\n")
+	}
+	for entry := range strings.SplitSeq(plain.String(), ";") {
+		if strings.TrimSpace(entry) == "" {
+			continue
+		}
+		var left []string
+		for i, side := range strings.Split(entry, "<") {
+			var names []string
+			for name := range strings.SplitSeq(side, ",") {
+				name = strings.TrimSpace(name)
+				switch {
+				case name == "none" && i == 0:
+				case name == "" || strings.ContainsAny(name, " \t\n"):
+					return nil, fmt.Errorf("%q in the entry %q is no package", name, strings.TrimSpace(entry))
+				case i == 0 && may[name] == nil:
+					return nil, fmt.Errorf("%s stands on the left before it stood on the right", name)
+				default:
+					names = append(names, name)
+				}
+			}
+			for _, name := range names {
+				if i == 0 {
+					continue
+				}
+				if may[name] == nil {
+					may[name] = map[string]bool{}
+				}
+				for _, l := range left {
+					if l == name || may[l][name] {
+						return nil, fmt.Errorf("%s and %s stand left of each other", l, name)
+					}
+					may[name][l] = true
+					for below := range may[l] {
+						may[name][below] = true
+					}
+				}
+			}
+			left = names
+		}
+	}
+	return may, nil
+}
+
+// TestImportsRunOneWay holds every import of every Go file, whatever system it is built
+// for, to the tables above.
+func TestImportsRunOneWay(t *testing.T) {
+	may, err := parseOrder(order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, file := range goFiles(t) {
+		from := slash.Dir(file.name)
+		seen[from] = true
+		if from == "test" || strings.HasPrefix(from, "test/") {
+			continue
+		}
+		if may[from] == nil {
+			t.Errorf("%s: package %s is not in the order of packages: add it to test/deps_test.go", file.name, from)
+			continue
+		}
+		for _, imported := range file.imports {
+			if problem := judge(may, from, imported, strings.HasSuffix(file.name, "_test.go")); problem != "" {
+				t.Errorf("%s: %s", file.name, problem)
+			}
+		}
+	}
+	for name := range may {
+		if !seen[name] {
+			t.Errorf("package %s is in the order of packages and not in the repository: remove it from test/deps_test.go", name)
+		}
+	}
+}
+
+// judge says what is wrong with an import; empty is nothing.
+func judge(may map[string]map[string]bool, from, imported string, inTest bool) string {
+	first, _, _ := strings.Cut(imported, "/")
+	if first == "grove" {
+		to := strings.TrimPrefix(imported, "grove/")
+		switch {
+		case inTest && (to == from || reaches(from, to)):
+		case !inTest && slices.Contains(suites, to) && !slices.Contains(suites, from):
+			return fmt.Sprintf("imports %s, which is for tests only", to)
+		case !may[from][to]:
+			return fmt.Sprintf("imports %s, and the order of packages in test/deps_test.go does not let %s do that: declare "+
+				"the small interface that is needed and let cmd/app pass the value, or add the edge with its reason", to, from)
+		}
+		return ""
+	}
+	if !strings.Contains(first, ".") {
+		return "" // the standard library
+	}
+	for module, rooms := range modules {
+		if imported == module || strings.HasPrefix(imported, module+"/") {
+			if inTest || slices.Contains(rooms, from) {
+				return ""
+			}
+			if len(rooms) == 0 {
+				return fmt.Sprintf("imports %s, which is for tests only", imported)
+			}
+			return fmt.Sprintf("imports %s, which only %s may: use what that package offers, or add %s to the modules in "+
+				"test/deps_test.go with the reason", imported, strings.Join(rooms, ", "), from)
+		}
+	}
+	return fmt.Sprintf("imports %s, a module that is not in the list of modules in test/deps_test.go: a new module is a decision, "+
+		"list it with the packages that may import it", imported)
+}
+
+// reaches tells whether the test files of from may import to.
+func reaches(from, to string) bool {
+	room := func(p string) string { first, _, _ := strings.Cut(p, "/"); return first }
+	floor := func(p string) int {
+		return slices.IndexFunc(floors, func(rooms []string) bool { return slices.Contains(rooms, room(p)) })
+	}
+	switch a, b := floor(from), floor(to); {
+	case a < 0: // cmd, definitions: on top of all
+		return true
+	case b < 0:
+		return false
+	default:
+		return b < a || room(from) == room(to)
+	}
+}
+
+// TestFloorsNeverMeet holds the order itself to the house: whatever is added to it,
+// nothing lets a floor import a higher one or a neighbour.
+func TestFloorsNeverMeet(t *testing.T) {
+	may, err := parseOrder(order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for from, all := range may {
+		for to := range all {
+			if !reaches(from, to) {
+				t.Errorf("the order of packages lets %s import %s", from, to)
+			}
+		}
+	}
+}
+
+func TestJudgeSaysWhatToDo(t *testing.T) {
+	may, err := parseOrder(`none < beans < tree < viewer, viewer/live, runtime/probe; none < beans/beanstest;`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		from, imported string
+		inTest         bool
+		want           string // a part of the message; empty: fine
+	}{
+		"down":                     {"tree", "grove/beans", false, ""},
+		"two floors down":          {"viewer", "grove/beans", false, ""},
+		"up":                       {"beans", "grove/tree", false, "does not let beans do that"},
+		"up in a test":             {"tree", "grove/viewer", true, "does not let tree do that"},
+		"neighbour":                {"viewer", "grove/runtime/probe", false, "let cmd/app pass the value"},
+		"neighbour in a test":      {"viewer", "grove/runtime/probe", true, "let cmd/app pass the value"},
+		"same room":                {"viewer", "grove/viewer/live", false, "does not let viewer do that"},
+		"same room in a test":      {"viewer", "grove/viewer/live", true, ""},
+		"itself in a test":         {"tree", "grove/tree", true, ""},
+		"a suite":                  {"tree", "grove/beans/beanstest", false, "for tests only"},
+		"a suite in a test":        {"tree", "grove/beans/beanstest", true, ""},
+		"standard library":         {"beans", "encoding/json", false, ""},
+		"own module":               {"viewer/live", "github.com/gorilla/websocket", false, ""},
+		"another room's module":    {"tree", "github.com/gorilla/websocket", false, "which only viewer/live, viewer/live/client may"},
+		"module of a test":         {"tree", "github.com/google/go-cmp/cmp", true, ""},
+		"module for tests":         {"tree", "github.com/rogpeppe/go-internal/txtar", false, "for tests only"},
+		"unknown module":           {"tree", "example.com/left/pad", false, "a new module is a decision"},
+		"unknown module in a test": {"tree", "example.com/left/pad", true, "a new module is a decision"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := judge(may, tc.from, tc.imported, tc.inTest)
+			if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+	for text, want := range map[string]string{
+		`none < a b;`:                     `"a b" in the entry "none < a b" is no package`,
+		`beans < tree;`:                   `beans stands on the left before it stood on the right`,
+		`none < a < b; b < a;`:            `b and a stand left of each other`,
+		`none < a < b < c; c < a;`:        `c and a stand left of each other`,
+		`none < a; none < b; a < b, , c;`: `"" in the entry "a < b, , c" is no package`,
+	} {
+		if _, err := parseOrder(text); err == nil || err.Error() != want {
+			t.Errorf("%s\ngot  %v\nwant %s", text, err, want)
+		}
+	}
+}
