@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 )
 
 // securityHeaders go with every answer (CSP level 3; Fetch; HTML, COOP).
@@ -37,6 +39,11 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		w.Header().Set("Content-Security-Policy", s.opts.ContentSecurityPolicy)
 		t := &tracked{ResponseWriter: w}
+		begin := time.Now()
+		// The mux leaves its pattern in the request. A websocket is counted when it
+		// begins; how long it lasts is nobody's waiting.
+		t.done = sync.OnceFunc(func() { s.requests.done(r.Pattern, r.Method, t.code(), time.Since(begin)) })
+		defer t.done()
 		defer func() {
 			switch cause := recover(); cause {
 			case nil:
@@ -44,10 +51,10 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				panic(cause)
 			default:
 				s.log.Error("a request panicked", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
-				if t.begun {
+				if t.status != 0 {
 					panic(http.ErrAbortHandler) // Cuts the connection: the answer is not whole.
 				}
-				WriteProblem(w, r, http.StatusInternalServerError, internalDetail)
+				WriteProblem(t, r, http.StatusInternalServerError, internalDetail)
 			}
 		}()
 		if !s.knowsHost(r) {
@@ -86,21 +93,34 @@ func (s *Server) knowsHost(r *http.Request) bool {
 	return err == nil && here.Addr().Unmap().WithZone("") == ip.Unmap().WithZone("")
 }
 
-// tracked knows whether an answer has begun.
+// tracked knows the status of an answer, if it has begun.
 type tracked struct {
 	http.ResponseWriter
-	begun bool
+	status int    // 0: the answer has not begun
+	done   func() // counts the request, once
+}
+
+// code is the status that the client got.
+func (t *tracked) code() int {
+	if t.status == 0 {
+		return http.StatusOK // as net/http does for a handler that wrote nothing
+	}
+	return t.status
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (t *tracked) WriteHeader(status int) {
-	t.begun = true
+	if t.status == 0 && status >= http.StatusOK {
+		t.status = status
+	}
 	t.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (t *tracked) Write(b []byte) (int, error) {
-	t.begun = true
+	if t.status == 0 {
+		t.status = http.StatusOK
+	}
 	return t.ResponseWriter.Write(b)
 }
 
@@ -109,6 +129,10 @@ func (t *tracked) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
 // Hijack implements http.Hijacker, which websockets ask for by name.
 func (t *tracked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	t.begun = true
-	return http.NewResponseController(t.ResponseWriter).Hijack()
+	c, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
+	if err == nil {
+		t.status = http.StatusSwitchingProtocols
+		t.done()
+	}
+	return c, rw, err
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -108,37 +109,27 @@ func newFile(name string, data []byte) (*file, error) {
 	return f, nil
 }
 
-// ServeHTTP sends the file, compressed when the client can read that.
+// ServeHTTP sends the file, compressed when the client can read that. The compressed
+// form has the tag of the plain one made weak, since it is not the same byte for byte
+// (RFC 9110, 8.8.1).
 func (f *file) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Cache-Control", f.cache)
-	h.Set("ETag", f.etag)
-	body := f.plain
+	body, etag := f.plain, f.etag
 	if f.gzip != nil {
 		h.Set("Vary", "Accept-Encoding")
+		if acceptsGzip(r.Header.Get("Accept-Encoding")) {
+			h.Set("Content-Encoding", "gzip")
+			body, etag = f.gzip, "W/"+etag
+		}
 	}
+	h.Set("Cache-Control", f.cache)
+	h.Set("ETag", etag)
 	if match := r.Header.Get("If-None-Match"); match != "" && (match == "*" || strings.Contains(match, f.etag)) {
+		h.Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	if f.gzip != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
-		h.Set("Content-Encoding", "gzip")
-		body = f.gzip
-	}
 	h.Set("Content-Type", f.contentType)
-	h.Set("Content-Length", fmt.Sprint(len(body)))
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body) // net/http leaves the body out for HEAD.
-}
-
-// acceptsGzip reads Accept-Encoding (RFC 9110, 12.5.3) as far as it concerns gzip.
-func acceptsGzip(header string) bool {
-	for part := range strings.SplitSeq(header, ",") {
-		coding, params, _ := strings.Cut(part, ";")
-		if coding = strings.TrimSpace(coding); !strings.EqualFold(coding, "gzip") && coding != "*" {
-			continue
-		}
-		q := strings.TrimRight(strings.ReplaceAll(strings.ToLower(params), " ", ""), "0.")
-		return q != "q="
-	}
-	return false
 }

@@ -20,20 +20,21 @@ func (m *mux) Handle(pattern string, h http.Handler) {
 	m.ServeMux.Handle(pattern, h)
 }
 
-// HandleFunc registers a function for a pattern. OpenAPI knows no parameter that
-// spans slashes, so the one of nodes gets its dots here.
+// HandleFunc registers an operation of the REST interface for a pattern; its answers
+// are compressed. OpenAPI knows no parameter that spans slashes, so the one of nodes
+// gets its dots here.
 func (m *mux) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
 	rest := strings.HasSuffix(pattern, " "+nodesPath)
 	if !rest {
-		m.Handle(pattern, http.HandlerFunc(h))
+		m.Handle(pattern, compress(http.HandlerFunc(h)))
 		return
 	}
-	m.Handle(strings.TrimSuffix(pattern, "}")+"...}", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	m.Handle(strings.TrimSuffix(pattern, "}")+"...}", compress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.PathValue("path") == "" {
 			r.SetPathValue("path", "/")
 		}
 		h(w, r)
-	}))
+	})))
 }
 
 // ServeHTTP implements http.Handler.
@@ -93,6 +94,7 @@ func (s *Server) handler() (http.Handler, error) {
 			return nil, fmt.Errorf("viewer: read the page: %w", err)
 		}
 		for _, f := range files {
+			s.requests.page["GET "+f.route] = true
 			m.Handle("GET "+f.route, f)
 		}
 	}

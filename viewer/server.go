@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/danielgtaylor/huma/v2"
 
 	"grove/tree"
@@ -63,6 +64,9 @@ type Options struct {
 	// PerAddress and Connections bound the open connections from one address and
 	// altogether; zero stands for DefaultPerAddress and DefaultConnections.
 	PerAddress, Connections int
+	// Own receives the server's own metrics, which [MetricHelp] explains; nil is a set
+	// that nobody reads.
+	Own *metrics.Set
 	// Log receives what operators want to know; nil discards it.
 	Log *slog.Logger
 }
@@ -74,6 +78,7 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	routes   []string // patterns, sorted
+	requests requests
 
 	stopping sync.Once
 	served   chan struct{} // closed when Serve returned
@@ -99,7 +104,10 @@ func New(o Options) (*Server, error) {
 	if o.Connections <= 0 {
 		o.Connections = DefaultConnections
 	}
-	s := &Server{opts: o, log: o.Log, served: make(chan struct{})}
+	if o.Own == nil {
+		o.Own = metrics.NewSet()
+	}
+	s := &Server{opts: o, log: o.Log, served: make(chan struct{}), requests: requests{set: o.Own, page: map[string]bool{}}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

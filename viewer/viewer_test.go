@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var start = time.Date(2026, 3, 1, 12, 0, 0, 5_000_000, time.UTC)
 
 // hostile are names and texts that somebody else chose.
-var hostile = []string{`<script>alert(1)</script>`, `"};evil()`, `a~b/c`, `../..`, `..`, `%2e%2e`, "日本語 \U0001F600", `{path...}`, `a?b#c&d=e`, `C:\x`}
+var hostile = []string{`<script>alert(1)</script>`, `"};evil()`, `a~b/c`, `../..`, `...`, `%2e%2e`, "日本語 \U0001F600", `{path...}`, `a?b#c&d=e`, `C:\x`}
 
 func newTree(t *testing.T) *tree.Tree {
 	t.Helper()
