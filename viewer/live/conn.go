@@ -328,7 +328,7 @@ func (c *conn) step(s *subscription) bool {
 		due = false
 		if !s.held {
 			s.held = true
-			c.server.metrics.held.Inc()
+			c.server.counts.held.Inc()
 		}
 	}
 	w := want{id: s.id, binary: c.binary, fresh: s.fresh}
@@ -360,10 +360,16 @@ func (c *conn) step(s *subscription) bool {
 	if b.snapshot {
 		kind = "snapshot"
 	}
-	c.server.metrics.frames.WithLabelValues(kind).Inc()
-	c.server.metrics.bytes.Add(float64(b.size))
+	c.server.counts.frames.WithLabelValues(kind).Inc()
+	c.server.counts.bytes.Add(float64(b.size))
 	c.ws.EnableWriteCompression(b.size >= smallFrame)
-	return c.deadline() == nil && c.ws.WritePreparedMessage(b.message) == nil
+	if c.deadline() != nil || c.ws.WritePreparedMessage(b.message) != nil {
+		return false
+	}
+	if published := c.server.flushes.of(b.to); !b.snapshot && !published.IsZero() {
+		c.server.counts.delay.UpdateDuration(published)
+	}
+	return true
 }
 
 // bucket bounds a rate: tokens come back at subscribeRate a second.

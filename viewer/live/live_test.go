@@ -300,10 +300,10 @@ func TestSlowReaderGetsOneMergedDelta(t *testing.T) {
 	c.ack(1)
 	r.set("/host/cpu", 5)
 	c.frame()
-	if got := testutil.ToFloat64(r.server.metrics.held); got != 1 {
+	if got := testutil.ToFloat64(r.server.counts.held); got != 1 {
 		t.Errorf("held %v times, want 1", got)
 	}
-	if got := testutil.ToFloat64(r.server.metrics.frames.WithLabelValues("delta")); got < Window+1 {
+	if got := testutil.ToFloat64(r.server.counts.frames.WithLabelValues("delta")); got < Window+1 {
 		t.Errorf("%v deltas counted", got)
 	}
 }
@@ -345,12 +345,12 @@ func TestClientsInStepShareFrames(t *testing.T) {
 		c.frame()
 		clients = append(clients, c)
 	}
-	before := testutil.ToFloat64(r.server.metrics.encoded)
+	before := testutil.ToFloat64(r.server.counts.encoded)
 	r.set("/host/cpu", 8)
 	for _, c := range clients {
 		c.frame()
 	}
-	if got := testutil.ToFloat64(r.server.metrics.encoded) - before; got != 1 {
+	if got := testutil.ToFloat64(r.server.counts.encoded) - before; got != 1 {
 		t.Errorf("%v frames were encoded for 5 clients", got)
 	}
 	r.server.mu.Lock()

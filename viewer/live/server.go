@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -48,6 +49,9 @@ type Options struct {
 	Log *slog.Logger
 	// Registerer receives the feed's own metrics; nil leaves them out.
 	Registerer prometheus.Registerer
+	// Own receives those that are measured for each frame, which [MetricHelp] explains;
+	// nil is a set that nobody reads.
+	Own *metrics.Set
 
 	// WriteTimeout is how long a client may take to accept one message, PingEvery
 	// how often it is asked whether it is there, PongTimeout how long it may stay
@@ -60,7 +64,7 @@ type Server struct {
 	opts     Options
 	run      string // names this Server to clients that resume
 	upgrader websocket.Upgrader
-	metrics  *metrics
+	counts   *counts
 	cancel   func() // ends the call of flushed
 	flushes  flushTimes
 
@@ -108,11 +112,11 @@ func New(o Options) *Server {
 		EnableCompression: true,
 		CheckOrigin:       func(*http.Request) bool { return true }, // checked before
 		Error: func(w http.ResponseWriter, r *http.Request, status int, reason error) {
-			s.metrics.refused.Inc()
+			s.counts.refused.Inc()
 			o.Refuse(w, r, status, reason.Error())
 		},
 	}
-	s.metrics = newMetrics(s, o.Registerer)
+	s.counts = newCounts(s, o.Registerer, o.Own)
 	s.cancel = o.Tree.OnFlush(s.flushed)
 	return s
 }
@@ -147,7 +151,7 @@ func (s *Server) flushed(seq uint64) {
 // ServeHTTP serves one socket and returns when it is closed.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refuse := func(status int, detail string) {
-		s.metrics.refused.Inc()
+		s.counts.refused.Inc()
 		s.opts.Refuse(w, r, status, detail)
 	}
 	if !websocket.IsWebSocketUpgrade(r) {

@@ -193,7 +193,7 @@ func (v *view) encode(w want, f *frame.Frame) (batch, error) {
 	if err != nil {
 		return batch{}, fmt.Errorf("prepare a frame of %s: %w", v.path, err)
 	}
-	v.server.metrics.encoded.Inc()
+	v.server.counts.encoded.Inc()
 	return batch{want: w, to: f.Seq, message: message, snapshot: f.Type == frame.TypeSnapshot, size: len(data)}, nil
 }
 
@@ -216,20 +216,28 @@ func (f *flushTimes) note(seq uint64, t time.Time) {
 	f.mu.Unlock()
 }
 
+// of returns when the flush of a number was; it is zero when that is forgotten.
+func (f *flushTimes) of(seq uint64) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := f.at - 1; i >= 0 && i >= f.at-len(f.ring); i-- {
+		if e := f.ring[i%len(f.ring)]; e.seq <= seq {
+			if e.seq == seq {
+				return e.time
+			}
+			break
+		}
+	}
+	return time.Time{}
+}
+
 // before returns a time before which everything was published with seq or earlier:
 // well before that flush, since readings may come late. It is zero when the flush
 // is forgotten.
 func (f *flushTimes) before(seq uint64) time.Time {
 	const late = 10 * time.Second
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i := f.at - 1; i >= 0 && i >= f.at-len(f.ring); i-- {
-		if e := f.ring[i%len(f.ring)]; e.seq <= seq {
-			if e.seq < seq {
-				break // The flush of seq itself is not known.
-			}
-			return e.time.Add(-late)
-		}
+	if t := f.of(seq); !t.IsZero() {
+		return t.Add(-late)
 	}
 	return time.Time{}
 }
