@@ -18,14 +18,14 @@ import (
 // Reading is the shape of one reading, for the OpenAPI document. Bodies are read by
 // a decoder of this package, which makes no copy of them.
 type Reading struct {
-	Path      string `json:"path,omitempty" maxLength:"1024" doc:"Path of the node." example:"/shop/web1/Connections/Active"`
-	Instance  string `json:"instance,omitempty" doc:"In place of a path: the instance of a definition that has a probe of kind push," example:"shop-web1"`
-	Probe     string `json:"probe,omitempty" doc:"the name of the probe," example:"metrics"`
-	Attribute string `json:"attribute,omitempty" doc:"and its attribute." example:"active"`
-	Value     any    `json:"value,omitempty" doc:"A number, a text, true or false."`
+	Path      string       `json:"path,omitempty" maxLength:"1024" doc:"Path of the node." example:"/shop/web1/Connections/Active"`
+	Instance  string       `json:"instance,omitempty" doc:"In place of a path: the instance of a definition that has a probe of kind push," example:"shop-web1"`
+	Probe     string       `json:"probe,omitempty" doc:"the name of the probe," example:"metrics"`
+	Attribute string       `json:"attribute,omitempty" doc:"and its attribute." example:"active"`
+	Value     any          `json:"value,omitempty" doc:"A number, a text, true or false."`
 	Event     *PushedEvent `json:"event,omitempty" doc:"In place of a value: a line of a log."`
-	Time      any    `json:"time,omitempty" doc:"When it was observed: RFC 3339 text, or seconds or milliseconds since 1970; now when absent. Not more than 5 minutes in the future."`
-	Unit      string `json:"unit,omitempty" doc:"When there is one it must be the node's." example:"connections"`
+	Time      any          `json:"time,omitempty" doc:"When it was observed: RFC 3339 text, or seconds or milliseconds since 1970; now when absent. Not more than 5 minutes in the future."`
+	Unit      string       `json:"unit,omitempty" doc:"When there is one it must be the node's." example:"connections"`
 }
 
 // PushedEvent is the shape of an event.

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/agnivade/levenshtein"
 
 	"grove/runtime/receive"
@@ -54,6 +55,9 @@ type Options struct {
 	// once; zero stands for the defaults. A Burst below MaxReadings counts as that.
 	Rate  float64
 	Burst int
+	// Own receives the receiver's own histograms, which [MetricHelp] explains; nil is a
+	// set that nobody reads.
+	Own *metrics.Set
 }
 
 // Receiver takes readings. It may be used from many goroutines.
@@ -63,7 +67,10 @@ type Receiver struct {
 	account  receive.Account
 	requests atomic.Uint64
 	bad      atomic.Uint64
-	buffers  sync.Pool // *work
+	sizes    *metrics.Histogram // bytes of bodies
+	readings *metrics.Histogram // readings a request
+	times    *metrics.Histogram // seconds that Take took
+	buffers  sync.Pool          // *work
 }
 
 // work is what one request needs, used again by the next.
@@ -90,7 +97,13 @@ func New(o Options) (*Receiver, error) {
 	}
 	o.Rate = cmp.Or(o.Rate, DefaultRate)
 	o.Burst = max(cmp.Or(o.Burst, DefaultBurst), MaxReadings)
-	r := &Receiver{opts: o, limit: newLimiter(o.Rate, o.Burst)}
+	if o.Own == nil {
+		o.Own = metrics.NewSet()
+	}
+	r := &Receiver{
+		opts: o, limit: newLimiter(o.Rate, o.Burst),
+		sizes: o.Own.GetOrCreateHistogram(metricSize), readings: o.Own.GetOrCreateHistogram(metricReadings), times: o.Own.GetOrCreateHistogram(metricDuration),
+	}
 	r.buffers.New = func() any { return &work{timed: map[tree.Ref]struct{}{}} }
 	return r, nil
 }
@@ -139,6 +152,9 @@ func (e *RateError) Error() string {
 // and then nothing was applied. The body may be used again afterwards.
 func (r *Receiver) Take(source string, body []byte) (Outcome, error) {
 	r.requests.Add(1)
+	r.sizes.Update(float64(len(body)))
+	begin := time.Now() // not Options.Now, which is the clock of the readings
+	defer func() { r.times.UpdateDuration(begin) }()
 	w := r.buffers.Get().(*work)
 	defer r.release(w)
 	var err error
@@ -146,6 +162,7 @@ func (r *Receiver) Take(source string, body []byte) (Outcome, error) {
 		r.bad.Add(1)
 		return Outcome{}, err
 	}
+	r.readings.Update(float64(len(w.entries)))
 	now := r.opts.Now()
 	if wait, ok := r.limit.take(source, len(w.entries), now); !ok {
 		r.account.Refused(receive.RateLimited, len(w.entries))
