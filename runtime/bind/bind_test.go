@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"grove/beans"
-	"grove/beans/beanstest"
 	"grove/runtime/probe"
 	"grove/runtime/receive"
 	"grove/tree"
@@ -51,7 +50,6 @@ func TestReadingsReachTheirNodes(t *testing.T) {
 			return r, nil
 		})
 		w.apply("shop.yaml", shop)
-		w.white("/shop/Value", "no reading yet")
 		w.pass(31 * time.Second)
 		w.is("/shop/Value", "101", tree.Red)
 		w.is("/shop/Twice", "202", tree.Green)
@@ -524,84 +522,6 @@ tree:
 		w.apply()
 		if _, err := w.boxes.Find("p", "box"); err == nil {
 			t.Error("the mailbox is still there")
-		}
-	})
-}
-
-func TestRuntimeBean(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.set("a", func(context.Context) (probe.Result, error) {
-			r := probe.Result{Tables: []probe.Table{{Attribute: "disks", Columns: []string{"name", "used", "kind"}, Rows: [][]tree.Value{disk("sda", 1, "ssd")}}}}
-			r.Number("value", 1.5)
-			r.Number("count", 3)
-			r.Text("state", "ok")
-			return r, nil
-		})
-		w.apply("shop.yaml", shop)
-		w.pass(11 * time.Second)
-		name := `grove:type=RuntimeBean,instance="shop",name=a,kind=actor`
-		n := beans.MustName(name)
-		bean, err := w.beans.Bean(n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, err := range beanstest.Check(w.Context(), bean) {
-			t.Error(err)
-		}
-		for attribute, want := range map[string]beans.Value{"State": "started", "Every": 10 * time.Second, "Timeout": 8 * time.Second, "Failures": int64(0), "value": 1.5, "count": int64(3), "state": "ok", "other": nil, "LastError": ""} {
-			if got := w.attribute(name, attribute); got != want {
-				t.Errorf("%s is %v (%T), want %v", attribute, got, got, want)
-			}
-		}
-		if rows := w.attribute(name, "disks").(beans.Table); len(rows) != 1 || rows[0]["name"] != "sda" {
-			t.Errorf("disks are %v", rows)
-		}
-		set := func(attribute string, v beans.Value) error {
-			return w.beans.SetAttribute(w.Context(), n, attribute, v)
-		}
-		if err := set("Every", 5*time.Second); !errors.Is(err, beans.ErrInvalidValue) || !strings.HasSuffix(err.Error(), "the timeout 8s is not shorter than the interval 5s") {
-			t.Errorf("got %v", err)
-		}
-		if err := errors.Join(set("Timeout", time.Second), set("Every", 2*time.Second)); err != nil {
-			t.Fatal(err)
-		}
-		runs := w.count(w.runs, "a")
-		w.pass(20 * time.Second)
-		if got := w.count(w.runs, "a") - runs; got != 10 {
-			t.Errorf("%d runs in 20 s at 2 s", got)
-		}
-		invoke := func(op string) {
-			t.Helper()
-			if _, err := w.beans.Invoke(w.Context(), n, op); err != nil {
-				t.Fatal(err)
-			}
-		}
-		invoke("stop")
-		invoke("stop")
-		if got := w.attribute(name, "State"); got != "stopped" {
-			t.Errorf("State is %v", got)
-		}
-		runs = w.count(w.runs, "a")
-		invoke("run")
-		w.pass(time.Minute)
-		if got := w.count(w.runs, "a"); got != runs {
-			t.Errorf("%d runs of a stopped probe", got-runs)
-		}
-		invoke("start")
-		w.pass(4 * time.Second)
-		if got := w.count(w.runs, "a") - runs; got < 2 {
-			t.Errorf("%d runs after the start", got)
-		}
-		instance, err := w.beans.Bean(beans.MustName("grove:type=Instance,name=shop"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, err := range beanstest.Check(w.Context(), instance) {
-			t.Error(err)
-		}
-		w.apply()
-		if w.beans.IsRegistered(n) || w.beans.IsRegistered(beans.MustName("grove:type=Instance,name=shop")) {
-			t.Error("the beans are still there")
 		}
 	})
 }

@@ -77,7 +77,7 @@ type Options struct {
 type Binder struct {
 	opts Options
 
-	applying sync.Mutex // held by Apply and Stop; guards what follows
+	applying turn // held by Apply and Stop; guards what follows
 	stopped  bool
 	shown    map[string]tree.Ref // the nodes below StatusAt, by name
 
@@ -109,6 +109,7 @@ func New(o Options) (*Binder, error) {
 	}
 	return &Binder{
 		opts:      o,
+		applying:  newTurn(),
 		shown:     map[string]tree.Ref{},
 		instances: map[string]*instance{},
 		asks:      map[tree.Ref][]*runner{},

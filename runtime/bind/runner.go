@@ -43,7 +43,7 @@ type runner struct {
 	gone   bool   // it was replaced or left: results that are still under way are dropped
 	told   string // the failure that its nodes without a reading show
 
-	life    sync.Mutex // held while it starts or stops; guards what follows
+	life    turn // held while it starts or stops; guards what follows
 	retired bool
 	running bool
 	cancel  context.CancelFunc // of the watch
@@ -95,7 +95,7 @@ func (b *Binder) construct(instance string, p definition.Probe) (r *runner, err 
 	}
 	r = &runner{
 		b: b, plan: p, probe: made, attributes: made.Attributes(), keys: map[string]string{},
-		timeout: p.Timeout, last: map[string]reading{}, tables: map[string]*probe.Table{}, routes: newRoutes(),
+		life: newTurn(), timeout: p.Timeout, last: map[string]reading{}, tables: map[string]*probe.Table{}, routes: newRoutes(),
 	}
 	for _, a := range r.attributes {
 		if a.Type == beans.TypeTable {
