@@ -13,8 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/danielgtaylor/huma/v2"
-
 	client "github.com/prometheus/client_golang/prometheus"
 
 	"grove/beans"
@@ -136,7 +136,8 @@ func (a *App) build(policies policies) error {
 		return err
 	}
 	a.onStop("probes", a.binder.Stop)
-	receiver, err := push.New(push.Options{Tree: a.Tree, Mailboxes: mailboxes})
+	own := metrics.NewSet() // what is counted too often for a registry
+	receiver, err := push.New(push.Options{Tree: a.Tree, Mailboxes: mailboxes, Own: own})
 	if err != nil {
 		return err
 	}
@@ -145,12 +146,13 @@ func (a *App) build(policies policies) error {
 	a.watch = &watch.Watcher{Dir: c.Definitions, Changed: a.Reload}
 
 	// The viewers.
-	metrics := prometheus.NewRegistry(c.Version, c.Revision)
-	feed = live.New(live.Options{Tree: a.Tree, Version: c.Version, Refuse: viewer.WriteProblem, Log: a.log, Registerer: metrics})
+	registered := prometheus.NewRegistry(c.Version, c.Revision)
+	feed = live.New(live.Options{Tree: a.Tree, Version: c.Version, Refuse: viewer.WriteProblem, Log: a.log, Registerer: registered, Own: own})
 	a.onStop("live feed", feed.Close)
-	metrics.MustRegister(&ownMetrics{tree: a.Tree, schedule: a.schedule, receiver: receiver, bus: a.Bus, binder: a.binder})
+	registered.MustRegister(&ownMetrics{tree: a.Tree, schedule: a.schedule, receiver: receiver, bus: a.Bus, binder: a.binder})
 	exporter, err := prometheus.New(prometheus.Options{
-		Tree: a.Tree, Gatherers: []client.Gatherer{metrics}, Refuse: viewer.WriteProblem, Log: a.log,
+		Tree: a.Tree, Refuse: viewer.WriteProblem, Log: a.log,
+		Gatherers: []client.Gatherer{registered, prometheus.FromSet(own, viewer.MetricHelp(), live.MetricHelp(), push.MetricHelp())},
 	})
 	if err != nil {
 		return err
@@ -163,7 +165,7 @@ func (a *App) build(policies policies) error {
 	a.viewer, err = viewer.New(viewer.Options{
 		Listen: c.Listen, Version: c.Version, Tree: a.Tree, Definitions: a, Hosts: c.Hosts, Ready: a.ready,
 		Operations: []func(huma.API){receiver.Register, a.registerPlan},
-		Metrics:    exporter, Live: feed, Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
+		Metrics:    exporter, Own: own, Live: feed, Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
 	})
 	if err != nil {
 		return err

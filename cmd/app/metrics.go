@@ -39,6 +39,7 @@ var (
 	probeLate     = desc("probe_late_seconds_total", "How late runs of probes began, all together, by kind.", "kind")
 	probeBusy     = desc("probe_busy_seconds_total", "How long runs of probes took, all together, by kind.", "kind")
 	scheduleJobs  = desc("schedule_jobs", "Jobs of the schedule, by state.", "state")
+	scheduleLate  = desc("schedule_late_seconds", "How late runs began after the moment that they were due, of all kinds.")
 	scheduleLeft  = desc("schedule_backed_off_runs_total", "Due runs that were left out because their jobs kept failing.")
 	schedulePanic = desc("schedule_panics_total", "Runs that ended with a panic.")
 	instances     = desc("definition_instances", "Instances of definitions that run; kept ones go on although their files are wrong now.", "state")
@@ -56,7 +57,7 @@ var (
 func (m *ownMetrics) Describe(ch chan<- *client.Desc) {
 	for _, d := range []*client.Desc{
 		treeNodes, treeGroups, treeReadings, treeChanges, treeFlushes, treeViews,
-		probes, probeRuns, probeFailures, probeMissed, probeLate, probeBusy, scheduleJobs, scheduleLeft, schedulePanic,
+		probes, probeRuns, probeFailures, probeMissed, probeLate, probeBusy, scheduleJobs, scheduleLate, scheduleLeft, schedulePanic,
 		instances, faultCount, reloadOK, reloadTime, reloadSeconds, pushRequests, pushReadings, busPublished, busLost,
 	} {
 		ch <- d
@@ -108,6 +109,7 @@ func (m *ownMetrics) Collect(ch chan<- client.Metric) {
 	gauge(scheduleJobs, float64(s.Jobs), "all")
 	gauge(scheduleJobs, float64(s.Running), "running")
 	gauge(scheduleJobs, float64(s.Waiting), "waiting")
+	ch <- lateness(&s)
 	counter(scheduleLeft, float64(s.BackedOff))
 	counter(schedulePanic, float64(s.Panics))
 
@@ -122,4 +124,17 @@ func (m *ownMetrics) Collect(ch chan<- client.Metric) {
 	n := m.bus.Stats()
 	counter(busPublished, float64(n.Published))
 	counter(busLost, float64(n.Lost))
+}
+
+// lateness is the schedule's own histogram; its classes are the buckets.
+func lateness(s *schedule.Stats) client.Metric {
+	buckets := make(map[float64]uint64, len(schedule.LateBounds))
+	count := uint64(0)
+	for i, n := range s.Late {
+		count += n
+		if i < len(schedule.LateBounds) {
+			buckets[schedule.LateBounds[i].Seconds()] = count
+		}
+	}
+	return client.MustNewConstHistogram(scheduleLate, count, s.LateSum.Seconds(), buckets)
 }
