@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -545,6 +546,59 @@ func TestStopWaitsForRunningProbes(t *testing.T) {
 		}
 		if err := w.binder.Apply(w.load("shop.yaml", shop)); !errors.Is(err, ErrStopped) {
 			t.Errorf("Apply after Stop: %v", err)
+		}
+	})
+}
+
+func TestRefreshRunsTheProbeBehindANodeWhateverItsMode(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.value("a", "value", 1)
+		w.apply("r.yaml", `
+grove: 1
+application: r
+at: /r
+probes: { a: { kind: actor, id: a, every: 1h } }
+tree: { Value: { from: a.value } }
+`)
+		w.pass(time.Minute)
+		w.value("a", "value", 2)
+		before := w.count(w.runs, "a")
+		if err := w.binder.Refresh(w.node("/r/Value").Ref); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(time.Second)
+		if n := w.count(w.runs, "a") - before; n != 1 {
+			t.Errorf("%d runs", n)
+		}
+		w.is("/r/Value", "2", tree.Green)
+		if err := w.binder.Refresh(w.node("/r").Ref); !errors.Is(err, ErrNoSource) {
+			t.Errorf("a group: %v", err)
+		}
+	})
+}
+
+func TestTextFeedsALogLineByLine(t *testing.T) {
+	inWorld(t, func(w *world) {
+		texts := []string{"started", "started", "", "stopped"}
+		w.set("a", func(context.Context) (r probe.Result, _ error) {
+			r.Text("state", texts[min(w.count(w.runs, "a"), len(texts))-1])
+			return r, nil
+		})
+		w.apply("l.yaml", `
+grove: 1
+application: l
+at: /l
+probes: { a: { kind: actor, id: a, every: 10s } }
+tree: { Said: { from: a.state, kind: log } }
+`)
+		w.pass(time.Minute)
+		events, err := w.tree.Events(tree.MustPath("/l/Said"))
+		var lines []string
+		for _, e := range events {
+			lines = append(lines, e.Text)
+		}
+		if !slices.Equal(lines, []string{"started", "stopped"}) || err != nil {
+			t.Error(lines, err)
 		}
 	})
 }

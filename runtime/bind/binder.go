@@ -50,6 +50,9 @@ import (
 // ErrStopped is returned by Apply after Stop.
 var ErrStopped = errors.New("the binder was stopped")
 
+// ErrNoSource is returned by Refresh for a node that no probe feeds.
+var ErrNoSource = errors.New("no probe feeds the node")
+
 // MaxRows bounds the rows of one loop over a table; further rows are left out, and the
 // instance shows that.
 const MaxRows = 10_000
@@ -131,6 +134,31 @@ func (b *Binder) Asked(refs []tree.Ref) {
 			r.ask(now)
 		}
 	}
+}
+
+// Refresh runs the probes behind a node now, whatever its mode, each at most once a
+// second. It returns at once; ErrNoSource says that no probe feeds the node.
+func (b *Binder) Refresh(ref tree.Ref) error {
+	now := time.Now()
+	for _, i := range b.running() {
+		i.mu.Lock()
+		var sources []*slot
+		i.each(func(_ *definition.Node, t *target) {
+			if t != nil && t.ref == ref {
+				sources = t.slots
+			}
+		})
+		for _, s := range sources {
+			if s != nil {
+				s.from.ask(now)
+			}
+		}
+		i.mu.Unlock()
+		if len(sources) > 0 {
+			return nil
+		}
+	}
+	return ErrNoSource
 }
 
 // Stop stops all probes and waits for them and for the goroutines of the Binder, until

@@ -158,6 +158,9 @@ func (d *deliverer) emit(t *target, v tree.Value, events []tree.Event) {
 		v = out
 	}
 	t.had = true
+	if t.kind == tree.Log && len(events) == 0 {
+		events = t.line(v)
+	}
 	if n, ok := v.Number(); ok && t.kind == tree.Performance {
 		if d.batch = append(d.batch, tree.Reading{Node: t.ref, Value: n, Time: d.at.UnixNano()}); len(d.batch) == batchSize {
 			d.flush()
@@ -165,6 +168,20 @@ func (d *deliverer) emit(t *target, v tree.Value, events []tree.Event) {
 		return
 	}
 	d.report(tree.Report{Node: t.ref, Value: v, Events: events, Time: d.at})
+}
+
+// line makes an event of what an attribute without events says, when it says something
+// new: a log shows it as a line.
+func (t *target) line(v tree.Value) []tree.Event {
+	text := v.String()
+	if text == t.said {
+		return nil
+	}
+	t.said = text
+	if text == "" {
+		return nil
+	}
+	return []tree.Event{{Text: text, Status: tree.Green}}
 }
 
 // refuse says at a node why there is no value.
