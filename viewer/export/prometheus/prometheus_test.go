@@ -363,23 +363,65 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func BenchmarkWrite(b *testing.B) {
+// benchTree has 100,000 values in 10,000 hosts.
+func benchTree(b *testing.B) *tree.Tree {
+	b.Helper()
 	tr := tree.New(tree.Options{})
 	var ops []tree.Op
 	spec := &tree.Spec{Kind: tree.Performance, Unit: "s"}
+	named := &tree.Spec{Kind: tree.Performance, Unit: "ms", Metric: "answer_seconds", Labels: map[string]string{"site": "x"}}
+	path := func(i int) tree.Path { return tree.MustPath(fmt.Sprintf("/site%d/host%d/value%d", i/1000, i/10, i)) }
 	for i := range 100_000 {
-		ops = append(ops, tree.Add(tree.MustPath(fmt.Sprintf("/site%d/host%d/value%d", i/1000, i/10, i)), spec))
+		s := spec
+		if i%10 == 0 {
+			s = named
+		}
+		ops = append(ops, tree.Add(path(i), s))
 	}
 	if err := tr.Change(ops...); err != nil {
 		b.Fatal(err)
 	}
 	var batch []tree.Reading
 	for i := range 100_000 {
-		ref, _ := tr.Lookup(tree.MustPath(fmt.Sprintf("/site%d/host%d/value%d", i/1000, i/10, i)))
+		ref, _ := tr.Lookup(path(i))
 		batch = append(batch, tree.Reading{Node: ref, Value: float64(i) / 100})
 	}
 	tr.Apply(batch)
 	tr.Flush()
+	return tr
+}
+
+// BenchmarkStructure is a scrape after a node came and another went, less the writing.
+func BenchmarkStructure(b *testing.B) {
+	tr := benchTree(b)
+	e, err := New(Options{Tree: tr})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.Close()
+	write(b, e, Text, "/")
+	spec := &tree.Spec{Kind: tree.Performance, Unit: "s"}
+	path := func(i int) tree.Path { return tree.MustPath(fmt.Sprintf("/site%d/host%d/new%d", i%100, i%100*100, i)) }
+	i := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		ops := []tree.Op{tree.Add(path(i), spec)}
+		if i > 0 {
+			ops = append(ops, tree.Remove(path(i-1)))
+		}
+		if err := tr.Change(ops...); err != nil {
+			b.Fatal(err)
+		}
+		tr.Flush()
+		if _, err := e.table.update(nil); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	tr := benchTree(b)
 	e, err := New(Options{Tree: tr})
 	if err != nil {
 		b.Fatal(err)

@@ -84,7 +84,7 @@ func (t *table) update(own []*dto.MetricFamily) (changed bool, err error) {
 // rebuild takes a snapshot and prepares what stays the same until the next.
 func (t *table) rebuild() error {
 	t.rows, t.positions, t.at, t.full = t.rows[:0], t.positions[:0], nil, false
-	var specs []*tree.Spec
+	specs := make([]*tree.Spec, 0, cap(t.rows))
 	var open []int32 // positions of the nodes above the present one
 	seq, err := t.view.Snapshot(func(n *tree.Node) bool {
 		r := row{path: n.Path, kind: n.Kind}
@@ -123,9 +123,12 @@ func (t *table) prepare(specs []*tree.Spec) {
 	}
 	generic := &family{name: nameValue, help: "Value of a node, in its unit."}
 	byName := map[string]*family{}
+	var texts slab
+	var b []byte // the text that is being made
 	for i := range t.rows {
 		r, s := &t.rows[i], specs[i]
-		r.labels = appendLabel(make([]byte, 0, len(r.path.String())+8), "path", r.path.String())
+		b = appendLabel(b[:0], "path", r.path.String())
+		r.labels = texts.keep(b)
 		if r.kind == tree.Group || s == nil {
 			continue
 		}
@@ -140,14 +143,14 @@ func (t *table) prepare(specs []*tree.Spec) {
 			}
 		}
 		f.rows = append(f.rows, int32(i))
-		r.head = append(append(append(r.head[:0], f.name...), '{'), r.labels...)
+		b = append(append(append(b[:0], f.name...), '{'), r.labels...)
 		if f == generic && s.Unit != "" {
-			r.head = appendLabel(append(r.head, ','), "unit", s.Unit)
+			b = appendLabel(append(b, ','), "unit", s.Unit)
 		}
 		if f != generic {
-			r.head = t.appendLabels(r, s.Labels)
+			b = t.appendLabels(b, r.path, s.Labels)
 		}
-		r.head = append(r.head, '}', ' ')
+		r.head = texts.keep(append(b, '}', ' '))
 	}
 	t.families = []*family{generic}
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
@@ -198,16 +201,30 @@ func (t *table) conflict(path tree.Path, text string) {
 	}
 }
 
-func (t *table) appendLabels(r *row, labels map[string]string) []byte {
-	head := r.head
+// slab keeps many short texts in few allocations, which live and go together.
+type slab struct{ free []byte }
+
+func (s *slab) keep(text []byte) []byte {
+	if len(text) > cap(s.free)-len(s.free) {
+		s.free = make([]byte, 0, max(64<<10, len(text)))
+	}
+	from := len(s.free)
+	s.free = append(s.free, text...)
+	return s.free[from:len(s.free):len(s.free)]
+}
+
+func (t *table) appendLabels(b []byte, path tree.Path, labels map[string]string) []byte {
+	if len(labels) == 0 {
+		return b
+	}
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
 		if !validName(name) || strings.HasPrefix(name, "__") || name == "path" {
-			t.conflict(r.path, fmt.Sprintf("label %.80q is not a label name, or one of grove's own", name))
+			t.conflict(path, fmt.Sprintf("label %.80q is not a label name, or one of grove's own", name))
 			continue
 		}
-		head = appendLabel(append(head, ','), name, labels[name])
+		b = appendLabel(append(b, ','), name, labels[name])
 	}
-	return head
+	return b
 }
 
 // find returns the interval of rows at and below a path.
