@@ -263,7 +263,7 @@ func shipped(t *testing.T) *Exporter {
 	if err := tr.Change(tree.Remove(tree.MustPath("/shop/web1/negative"))); err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(Options{Tree: tr, Gatherers: []client.Gatherer{NewRegistry("1.2.3", "abc")}})
+	e, err := New(Options{Tree: tr, Gatherers: []client.Gatherer{NewRegistry("1.2.3", "abc"), FromSet(newSet(), testHelp)}})
 	if err != nil {
 		t.Fatal(err)
 	}
