@@ -7,13 +7,16 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"grove/definitions"
+	"grove/runtime/probe"
 	"grove/runtime/probe/builtin"
 	"grove/tree"
 	"grove/tree/definition"
@@ -47,9 +50,12 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
+// registry is made once: nothing changes it.
+var registry = sync.OnceValue(func() *probe.Registry { return builtin.Registry(builtin.Options{}) })
+
 func loader() *definition.Loader {
 	return &definition.Loader{
-		Kinds:     builtin.Kinds{Registry: builtin.Registry(builtin.Options{})},
+		Kinds:     builtin.Kinds{Registry: registry()},
 		Catalogue: definitions.Catalogue(),
 		Facts:     map[string]string{"hostname": "alpha"},
 	}
@@ -265,36 +271,83 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// setting is a line of a definition's tree that decides on colours.
-var setting = regexp.MustCompile(`^ +(yellow|red|back|clear|states|flap|change|scale): `)
+// setting is a line of a definition's tree that decides on colours or on values.
+var setting = regexp.MustCompile(`^( +)(yellow|red|back|clear|states|change|scale|where|white|as): +(.*)$`)
 
-// TestEveryRuleIsTested takes away one line after the other that decides on colours:
-// each time a test that the definition carries must fail.
+var (
+	holding = regexp.MustCompile(` for \d+[smh]`)
+	border  = regexp.MustCompile(`"([<>]) (\d[\d.]*)`)
+	initial = regexp.MustCompile(`^(  \w+: \{ type: (?:int|float), default: )(\d[\d.]*)(.*)$`)
+)
+
+// mutants are what a line may become by a slip: the rule is gone, it does not wait, its
+// border is another.
+func mutants(line string, inTree bool) []string {
+	shift := func(number string, by float64) string {
+		n, err := strconv.ParseFloat(number, 64)
+		if err != nil {
+			return number
+		}
+		return strconv.FormatFloat(n*by, 'f', -1, 64)
+	}
+	if !inTree {
+		p := initial.FindStringSubmatch(line)
+		if p == nil {
+			return nil
+		}
+		return []string{p[1] + shift(p[2], 0.75) + p[3], p[1] + shift(p[2], 1.25) + p[3]}
+	}
+	if !setting.MatchString(line) {
+		return nil
+	}
+	out := []string{""}
+	if holding.MatchString(line) {
+		out = append(out, holding.ReplaceAllString(line, ""))
+	}
+	if b := border.FindStringSubmatchIndex(line); b != nil {
+		for _, by := range []float64{0.7, 1.4} {
+			out = append(out, line[:b[4]]+shift(line[b[4]:b[5]], by)+line[b[5]:])
+		}
+	}
+	return out
+}
+
+// TestEveryRuleIsTested spoils one line after the other that decides on colours: each
+// time a test that the definition carries must fail.
 func TestEveryRuleIsTested(t *testing.T) {
 	for _, app := range applications(t) {
 		t.Run(app, func(t *testing.T) {
 			t.Parallel()
 			lines := strings.Split(read(t, path.Join(app, app+".yaml")), "\n")
 			from, to := slices.Index(lines, "tree:"), slices.Index(lines, "tests:")
-			for i := from; i < to; i++ {
-				rule := setting.FindStringSubmatch(lines[i])
-				if rule == nil || rule[1] == "flap" {
-					continue // nothing in a test's language asks whether a node flaps
+			tried := 0
+			for i := range to {
+				for _, mutant := range mutants(lines[i], i > from) {
+					tried++
+					changed := slices.Clone(lines)
+					changed[i] = mutant
+					if passes(strings.Join(changed, "\n")) {
+						t.Errorf("%s.yaml:%d: no test fails when %q becomes %q", app, i+1, strings.TrimSpace(lines[i]), strings.TrimSpace(mutant))
+					}
 				}
-				changed := slices.Clone(lines)
-				changed[i] = ""
-				plan, errs := loader().FS(fstest.MapFS{app + ".yaml": {Data: []byte(strings.Join(changed, "\n"))}}, "")
-				if len(errs) > 0 {
-					continue // the line cannot be missing
-				}
-				failed := false
-				for _, r := range rolluptest.All(plan.Definitions[0]) {
-					failed = failed || !r.Passed()
-				}
-				if !failed {
-					t.Errorf("%s.yaml:%d: no test fails without %q", app, i+1, strings.TrimSpace(lines[i]))
-				}
+			}
+			if tried < 5 {
+				t.Errorf("only %d lines were spoilt: the test looks for them in the wrong way", tried)
 			}
 		})
 	}
+}
+
+// passes says whether a definition loads and passes the tests that it carries.
+func passes(text string) bool {
+	plan, errs := loader().FS(fstest.MapFS{"it.yaml": {Data: []byte(text)}}, "")
+	if len(errs) > 0 {
+		return false
+	}
+	for _, r := range rolluptest.All(plan.Definitions[0]) {
+		if !r.Passed() {
+			return false
+		}
+	}
+	return true
 }

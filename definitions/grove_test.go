@@ -41,6 +41,7 @@ func TestGrove(t *testing.T) {
 	w.within("/grove/Process/Threads", 1, 500)
 	w.until("every node has a reading", func() bool { return len(w.white("/grove")) == 0 })
 	w.is("/grove", tree.Green)
+	w.exported()
 	healthy.Store(false)
 	w.is("/grove", tree.Red)
 	w.says("/grove/Answers/Error", "status 503")

@@ -248,6 +248,7 @@ with: { status_url: "http://%s/nginx_status", every: 200ms, local: true }
 	w.within("/shop/web1/Connections/Accepted", 1, 1e6)
 	w.within("/shop/web1/Connections/Dropped", 0, 0)
 	w.is("/shop/web1", tree.Green)
+	w.exported()
 	w.until("every node has a reading", func() bool { return len(w.white("/shop/web1")) == 0 })
 
 	s.flood()
@@ -303,6 +304,7 @@ with: { url: "https://%[1]s/", every: 200ms }
 	w.within("/shop/front/Certificate", 9, 9)
 	w.is("/shop/front/Certificate", tree.Yellow)
 	w.is("/shop/front/Up", tree.Green)
+	w.exported()
 	w.is("/shop/front/Content", tree.Green)
 	w.is("/shop/gone", tree.Red)
 	w.within("/shop/gone/Status", 404, 404)

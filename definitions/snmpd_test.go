@@ -98,6 +98,7 @@ with: { address: "%s", community: secret-of-sw1, every: 500ms, timeout: 150ms, r
 	w.within("/network/sw1/Agent/Up for", 3.01, 3600)
 	w.is("/network/sw1/Agent/Up for", tree.Green)
 	w.is("/network/sw1/Agent", tree.Green)
+	w.exported()
 
 	a.stop()
 	w.is("/network/sw1/Agent/Answers", tree.Red)

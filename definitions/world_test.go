@@ -12,7 +12,6 @@ import (
 	"go.uber.org/goleak"
 
 	"grove/runtime/bind"
-	"grove/runtime/probe/builtin"
 	"grove/runtime/schedule"
 	"grove/tree"
 )
@@ -33,10 +32,7 @@ type world struct {
 // grow loads an instance file and runs it until the test ends.
 func grow(t *testing.T, file string) *world {
 	t.Helper()
-	registry := builtin.Registry(builtin.Options{})
-	l := loader()
-	l.Kinds = builtin.Kinds{Registry: registry}
-	plan, errs := l.FS(fstest.MapFS{"it.yaml": {Data: []byte(file)}}, "")
+	plan, errs := loader().FS(fstest.MapFS{"it.yaml": {Data: []byte(file)}}, "")
 	if err := errs.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +44,7 @@ func grow(t *testing.T, file string) *world {
 		}
 	})
 	jobs := schedule.New(schedule.Options{})
-	binder, err := bind.New(bind.Options{Tree: w.tree, Registry: registry, Schedule: jobs})
+	binder, err := bind.New(bind.Options{Tree: w.tree, Registry: registry(), Schedule: jobs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,6 +158,11 @@ func TestLinuxHost(t *testing.T) {
 	// What is decided over minutes cannot have turned in a moment.
 	for _, path := range []string{"/host/CPU", "/host/Memory", "/host/Load"} {
 		w.is(path, tree.Green)
+	}
+	for _, want := range []string{`host_memory_size_bytes{`, `host_filesystem_used_ratio{`, `mountpoint="/"`, `host_cpu_used_ratio{path="/host/CPU/Used"} `} {
+		if !strings.Contains(w.exported(), want) {
+			t.Errorf("no %s in what Prometheus gets", want)
+		}
 	}
 	if testing.Verbose() {
 		t.Log("\n" + w.String())
