@@ -68,7 +68,7 @@ const order = `
 // modules says which packages may import which module directly, tests aside. A module
 // is a weight that all carry: it stays in the room that needs it.
 var modules = map[string][]string{
-	"github.com/VictoriaMetrics/metrics":       {"viewer/export/prometheus"},
+	"github.com/VictoriaMetrics/metrics":       {"viewer/export/prometheus", "viewer", "viewer/live", "runtime/receive/push", "cmd/app"},
 	"github.com/agnivade/levenshtein":          {"tree/definition/source", "runtime/probe/snmp/mib", "runtime/receive/push"},
 	"github.com/alecthomas/kong":               {"cmd/cli"},
 	"github.com/danielgtaylor/huma/v2":         {"viewer", "runtime/receive/push", "cmd/app"},
@@ -81,7 +81,7 @@ var modules = map[string][]string{
 	"github.com/prometheus/client_golang":      {"viewer/export/prometheus", "viewer/live", "cmd/app"},
 	"github.com/prometheus/client_model":       {"viewer/export/prometheus"},
 	"github.com/prometheus/common":             {"viewer/export/prometheus"},
-	"github.com/shirou/gopsutil/v4":            {"runtime/probe/host", "runtime/probe/process"},
+	"github.com/shirou/gopsutil/v4":            {"runtime/probe/host"},
 	"go.yaml.in/yaml/v4":                       {"tree/definition/source", "tree/definition", "runtime/probe/probetest"},
 	"golang.org/x/sys":                         {"runtime/probe/command", "cmd/app"},
 	"golang.org/x/term":                        {"cmd/cli"},
@@ -155,7 +155,7 @@ func TestImportsRunOneWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[string]bool{}
+	seen, used := map[string]bool{}, map[string]bool{}
 	for _, file := range goFiles(t) {
 		from := slash.Dir(file.name)
 		seen[from] = true
@@ -167,6 +167,9 @@ func TestImportsRunOneWay(t *testing.T) {
 			continue
 		}
 		for _, imported := range file.imports {
+			if module := moduleOf(imported); module != "" && !strings.HasSuffix(file.name, "_test.go") {
+				used[module+" in "+from] = true
+			}
 			if problem := judge(may, from, imported, strings.HasSuffix(file.name, "_test.go")); problem != "" {
 				t.Errorf("%s: %s", file.name, problem)
 			}
@@ -177,6 +180,23 @@ func TestImportsRunOneWay(t *testing.T) {
 			t.Errorf("package %s is in the order of packages and not in the repository: remove it from test/deps_test.go", name)
 		}
 	}
+	for module, rooms := range modules {
+		for _, room := range rooms {
+			if !used[module+" in "+room] {
+				t.Errorf("%s no longer imports %s: remove it from the modules in test/deps_test.go", room, module)
+			}
+		}
+	}
+}
+
+// moduleOf returns the listed module that an imported package is of, or nothing.
+func moduleOf(imported string) string {
+	for module := range modules {
+		if imported == module || strings.HasPrefix(imported, module+"/") {
+			return module
+		}
+	}
+	return ""
 }
 
 // judge says what is wrong with an import; empty is nothing.
@@ -197,17 +217,16 @@ func judge(may map[string]map[string]bool, from, imported string, inTest bool) s
 	if !strings.Contains(first, ".") {
 		return "" // the standard library
 	}
-	for module, rooms := range modules {
-		if imported == module || strings.HasPrefix(imported, module+"/") {
-			if inTest || slices.Contains(rooms, from) {
-				return ""
-			}
-			if len(rooms) == 0 {
-				return fmt.Sprintf("imports %s, which is for tests only", imported)
-			}
-			return fmt.Sprintf("imports %s, which only %s may: use what that package offers, or add %s to the modules in "+
-				"test/deps_test.go with the reason", imported, strings.Join(rooms, ", "), from)
+	if module := moduleOf(imported); module != "" {
+		rooms := modules[module]
+		if inTest || slices.Contains(rooms, from) {
+			return ""
 		}
+		if len(rooms) == 0 {
+			return fmt.Sprintf("imports %s, which is for tests only", imported)
+		}
+		return fmt.Sprintf("imports %s, which only %s may: use what that package offers, or add %s to the modules in "+
+			"test/deps_test.go with the reason", imported, strings.Join(rooms, ", "), from)
 	}
 	return fmt.Sprintf("imports %s, a module that is not in the list of modules in test/deps_test.go: a new module is a decision, "+
 		"list it with the packages that may import it", imported)
