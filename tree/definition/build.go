@@ -169,14 +169,17 @@ func (x *expansion) attribute(s *shape, p place, n *file.Node, b *built, vague b
 		r, bad := x.reference(&n.From.Value, p)
 		if bad != nil {
 			x.errs.Append(bad)
+			x.unfed(n)
 			return
 		}
 		b.reading = r
 	case n.Value.Given():
 		if !x.derive(s, p, n, b) {
+			x.unfed(n)
 			return
 		}
 	case s.typo:
+		x.unfed(n)
 		return
 	case !n.Kind.Given() && !vague:
 		x.errs.Add(first, "nothing feeds the node").WithHint("give it from or value; or kind, when a program sends its readings")
@@ -197,6 +200,23 @@ func (x *expansion) attribute(s *shape, p place, n *file.Node, b *built, vague b
 			x.errs.Add(first, "%w", err)
 		}
 	}
+}
+
+// unfed finds what is wrong with a node although its source is wrong, so that people
+// see all at once. What depends on the source is left out.
+func (x *expansion) unfed(n *file.Node) {
+	b := &built{spec: &tree.Spec{Kind: tree.Performance}}
+	switch {
+	case n.Kind.Given():
+		before := len(x.errs)
+		if x.kind(n, b); len(x.errs) > before {
+			return
+		}
+	case n.States.Given():
+		b.spec.Kind = tree.State
+	}
+	x.threshold(n, b)
+	x.exported(n, b)
 }
 
 // label names the source of a node for people. Nodes of different rows share it.
