@@ -54,7 +54,8 @@ type Result struct {
 type Value struct {
 	Attribute string
 	Value     tree.Value
-	// Events are the new lines of an attribute that yields events.
+	// Events are the new lines of an attribute that yields events; its type is
+	// beans.TypeStrings.
 	Events []tree.Event
 }
 

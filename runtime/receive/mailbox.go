@@ -96,8 +96,8 @@ func (b *Mailboxes) detach(instance, name string, m *Mailbox) {
 // Attribute is one thing that may be pushed to a mailbox.
 type Attribute struct {
 	Name    string
-	Type    beans.Type // TypeFloat, TypeBool or TypeString
-	Events  bool       // a log: of TypeString
+	Type    beans.Type // TypeFloat, TypeBool or TypeString; TypeStrings with Events
+	Events  bool       // a log
 	Info    beans.AttributeInfo
 	pending []tree.Event
 	value   tree.Value

@@ -25,7 +25,7 @@ func testMailbox(boxes *Mailboxes) *Mailbox {
 		{Name: "active", Type: beans.TypeFloat, Info: beans.AttributeInfo{Unit: "connections"}},
 		{Name: "state", Type: beans.TypeString},
 		{Name: "ready", Type: beans.TypeBool},
-		{Name: "log", Type: beans.TypeString, Events: true},
+		{Name: "log", Type: beans.TypeStrings, Events: true},
 	})
 }
 

@@ -19,7 +19,8 @@ import (
 // An expression names an attribute as probe.attribute, so it must be an identifier.
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// scalars are the types that a tree.Value can carry: a number, or a text.
+// scalars are the types that a tree.Value can carry: a number, or a text. Lines of a log
+// are TypeStrings besides, so that a node that shows them is a log by default.
 var scalars = []beans.Type{beans.TypeBool, beans.TypeInt, beans.TypeFloat, beans.TypeString}
 
 func checkAttributes(t *testing.T, kind probe.Kind, options any, p probe.Probe) {
@@ -71,7 +72,7 @@ func checkAttribute(t *testing.T, name string, a beans.AttributeInfo, table bool
 		t.Errorf("%s: metricType is counter or gauge, not %q", name, a.Descriptor["metricType"])
 	}
 	if a.Type != beans.TypeTable {
-		if !slices.Contains(scalars, a.Type) {
+		if !slices.Contains(scalars, a.Type) && (a.Type != beans.TypeStrings || !table) {
 			t.Errorf("%s: a reading is one of %v or a table, not a %s", name, scalars, a.Type)
 		}
 		if len(a.Columns) > 0 || a.Key != "" {
@@ -125,8 +126,8 @@ func checkResult(t *testing.T, attributes []beans.AttributeInfo, r probe.Result,
 		if v.Value.IsNone() && len(v.Events) == 0 {
 			t.Errorf("%s: a reading without a value; leave it out", v.Attribute)
 		}
-		if len(v.Events) > 0 && a.Type != beans.TypeString {
-			t.Errorf("%s is a %s and has events: only a %s may", v.Attribute, a.Type, beans.TypeString)
+		if len(v.Events) > 0 && a.Type != beans.TypeStrings {
+			t.Errorf("%s is a %s and has events: only %s may", v.Attribute, a.Type, beans.TypeStrings)
 		}
 		checkValue(t, v.Attribute, a.Type, v.Value)
 	}
@@ -195,7 +196,7 @@ func checkValue(t *testing.T, name string, typ beans.Type, v tree.Value) {
 		if !number {
 			t.Errorf("%s is a float and reads the text %q", name, text)
 		}
-	case beans.TypeString:
+	case beans.TypeString, beans.TypeStrings:
 		if number {
 			t.Errorf("%s is a text and reads the number %v", name, v)
 		}

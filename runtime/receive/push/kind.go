@@ -86,7 +86,7 @@ func (o *ProbeOptions) attributes() ([]receive.Attribute, error) {
 		case "bool":
 			r.Type = beans.TypeBool
 		case "events":
-			r.Type, r.Events = beans.TypeString, true
+			r.Type, r.Events = beans.TypeStrings, true // so that nodes of it are logs by themselves
 		default:
 			return nil, probe.BadOption(option+".type", "%q is not number, counter, text, bool or events", clip([]byte(a.Type)))
 		}
