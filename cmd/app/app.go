@@ -111,7 +111,7 @@ func (a *App) build(policies policies) error {
 		Asked:    func(refs []tree.Ref) { a.binder.Asked(refs) },
 		Pace:     func() time.Duration { return feed.Pace() },
 	})
-	directory := monitor.NewDirectory(a.Tree, func(_ context.Context, r tree.Ref) error { a.binder.Asked([]tree.Ref{r}); return nil })
+	directory := monitor.NewDirectory(a.Tree, func(_ context.Context, r tree.Ref) error { return a.binder.Refresh(r) })
 	a.statuses.directory = directory
 	if _, err = a.Beans.Mount(monitor.Domain, monitor.Type, directory); err != nil {
 		return err
