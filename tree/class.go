@@ -41,10 +41,14 @@ func (l Level) stay(entered bool) band {
 		return all
 	case l.Form == Above && !entered:
 		return band{math.Inf(-1), l.High}
+	case l.Form == Above && l.OffHigh == l.High:
+		return band{math.Nextafter(l.High, math.Inf(1)), math.Inf(1)}
 	case l.Form == Above:
 		return band{l.OffHigh, math.Inf(1)}
 	case l.Form == Below && !entered:
 		return band{l.Low, math.Inf(1)}
+	case l.Form == Below && l.OffLow == l.Low:
+		return band{math.Inf(-1), math.Nextafter(l.Low, math.Inf(-1))}
 	case l.Form == Below:
 		return band{math.Inf(-1), l.OffLow}
 	case l.Form == Outside && !entered:
@@ -55,21 +59,20 @@ func (l Level) stay(entered bool) band {
 	return emptyBand // outside and entered, inside and not: two pieces; never and entered: must change
 }
 
-// beyond says whether v is beyond the level, given whether the reading before was.
+// beyond says whether v is beyond the level, given whether the reading before was. A
+// reading on a border of leaving keeps what was, unless the level is left where it is
+// entered: without hysteresis the one condition decides, so that 0 ends "> 0".
 func (l Level) beyond(v float64, entered bool) bool {
-	low, high := l.Low, l.High
-	if entered {
-		low, high = l.OffLow, l.OffHigh
-	}
 	switch l.Form {
 	case Above:
-		return v > high || entered && v == high
+		return v > l.High || entered && v >= l.OffHigh && l.OffHigh < l.High
 	case Below:
-		return v < low || entered && v == low
+		return v < l.Low || entered && v <= l.OffLow && l.OffLow > l.Low
 	case Outside:
-		return v < low || v > high || entered && (v == low || v == high)
+		return v > l.High || v < l.Low ||
+			entered && (v >= l.OffHigh && l.OffHigh < l.High || v <= l.OffLow && l.OffLow > l.Low)
 	case Inside:
-		return v >= low && v <= high
+		return v >= l.Low && v <= l.High || entered && v >= l.OffLow && v <= l.OffHigh
 	}
 	return false
 }

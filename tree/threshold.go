@@ -18,7 +18,8 @@ var ErrThreshold = errors.New("invalid threshold")
 //
 // The four levels are those of CCMS: a level is entered when the reading crosses
 // On and left when it comes back across Off, both strictly, so that a reading
-// between the two keeps what was (hysteresis).
+// between the two keeps what was (hysteresis). A level whose Off is its On has no
+// hysteresis: it is left by every reading that would not enter it.
 type Threshold struct {
 	Yellow, Red Level
 	// States maps the text of a reading to a status; the key "*" is for every

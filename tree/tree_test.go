@@ -67,6 +67,12 @@ func TestLevelForms(t *testing.T) {
 		values []float64
 		want   []Status
 	}{
+		{"above without hysteresis", Threshold{Yellow: AboveLevel(0, 0)},
+			[]float64{0, 1, 0, 0.5, 0, -1}, []Status{Green, Yellow, Green, Yellow, Green, Green}},
+		{"below without hysteresis", Threshold{Red: BelowLevel(1, 1)},
+			[]float64{1, 0, 1, 0, 2}, []Status{Green, Red, Green, Red, Green}},
+		{"outside without hysteresis", Threshold{Red: Level{Form: Outside, Low: 1, High: 3, OffLow: 1, OffHigh: 3}},
+			[]float64{1, 0, 1, 4, 3, 2}, []Status{Green, Red, Green, Red, Green, Green}},
 		{"below", Threshold{Yellow: BelowLevel(10, 12), Red: BelowLevel(5, 6)},
 			[]float64{20, 9, 11, 12, 13, 4, 5.5, 6.5, 20}, []Status{Green, Yellow, Yellow, Yellow, Green, Red, Red, Yellow, Green}},
 		{"outside", Threshold{Yellow: Level{Form: Outside, Low: 10, High: 20, OffLow: 11, OffHigh: 19}},

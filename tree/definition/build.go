@@ -346,7 +346,12 @@ func (x *expansion) kind(n *file.Node, b *built) {
 		}
 		k, err := tree.ParseKind(text)
 		if err != nil || k == tree.Group {
-			x.errs.Add(n.Kind.Pos, "unknown kind %q of a node", text).WithHint("performance, status, log or text")
+			e := x.errs.Add(n.Kind.Pos, "unknown kind %q of a node", text)
+			if hint := source.DidYouMean(text, nodeKinds); hint != "" {
+				e.Hint = hint
+			} else {
+				e.WithHint("performance, status, log or text")
+			}
 			return
 		}
 		b.spec.Kind = k
@@ -375,6 +380,9 @@ func (x *expansion) kind(n *file.Node, b *built) {
 		}
 	}
 }
+
+// nodeKinds are the kinds that a definition may name.
+var nodeKinds = []string{"performance", "status", "log", "text"}
 
 func (b *built) isText() bool {
 	return b.reading != nil && b.reading.info != nil && expressionType(b.reading.info.Type) == expression.Text
@@ -682,6 +690,7 @@ func (x *expansion) keep(n *file.Node, b *built) {
 	switch {
 	case bad != nil:
 		x.errs.Append(bad)
+	case b.spec.Kind == tree.Group: // its kind was not understood
 	case b.spec.Kind != tree.Log:
 		x.errs.Add(n.Keep.Pos, "keep is for logs, but the node is of kind %s", b.spec.Kind)
 	case k < 1 || k > tree.MaxKeep:

@@ -175,7 +175,19 @@ func TestInstancesDoNotShareNodes(t *testing.T) {
 	if got, want := instances(plan), []string{"a"}; !cmp.Equal(want, got) {
 		t.Errorf("instances %v, want %v", got, want)
 	}
-	want := "b.yaml:1:1: node /a is there already, made at a.yaml:5:7\nb.yaml:5:9: node /a/CPU is there already, made at a.yaml:5:9\n"
+	want := "b.yaml:1:1: instance \"a\" is at /a already, asked for at a.yaml:1:1 (each has a place of its own: at: …)\n"
+	if got := printed(errs); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// TestInstanceWithinAnother names both instances, once, at places that people wrote.
+func TestInstanceWithinAnother(t *testing.T) {
+	const two = "grove: 1\napplication: two\ntree:\n  CPU: { kind: performance, mode: push }\n  Load: { kind: performance, mode: push }\n"
+	_, errs := load(t, "a.yaml", "use: two\nat: /a/CPU\n", "b.yaml", "use: two\nat: /a\n", "c.yaml", "use: two\nat: /a/CPU/CPU\n", "two.yaml", two)
+	want := `b.yaml:1:1: node /a/CPU of instance "b" is there already: instance "a", asked for at a.yaml:1:1, makes it
+c.yaml:1:1: node /a/CPU/CPU of instance "c" is there already: instance "a", asked for at a.yaml:1:1, makes it
+`
 	if got := printed(errs); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}

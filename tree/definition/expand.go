@@ -325,10 +325,12 @@ func (x *expansion) frames(s *shape, p place) (place, bool) {
 // node makes the node at a path and grows its children.
 func (x *expansion) node(s *shape, p place, path tree.Path) {
 	b, ok := x.build(s, p)
-	if !ok {
+	if !ok && !x.check {
 		return
 	}
-	x.nodes = append(x.nodes, Node{Path: path, Spec: b.spec, Source: b.sourceAt(x, p), Pos: s.pos})
+	if ok {
+		x.nodes = append(x.nodes, Node{Path: path, Spec: b.spec, Source: b.sourceAt(x, p), Pos: s.pos})
+	}
 	p.parent = path
 	for _, child := range s.children {
 		x.grow(child, p)

@@ -20,6 +20,7 @@ package definition
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -228,7 +229,7 @@ type loading struct {
 	badApps  map[string]bool
 	requests []request
 	names    map[string]source.Pos
-	paths    map[tree.Path]source.Pos
+	paths    map[tree.Path]*Node
 	metrics  map[string]metricUse
 	probes   int
 }
@@ -243,7 +244,7 @@ func (l *Loader) load(inputs []input, errs source.Errors) (*Plan, source.Errors)
 	r := &loading{
 		Loader: l, plan: &Plan{}, budget: MaxBytes,
 		entries: map[string]*entry{}, badApps: map[string]bool{},
-		names: map[string]source.Pos{}, paths: map[tree.Path]source.Pos{}, metrics: map[string]metricUse{},
+		names: map[string]source.Pos{}, paths: map[tree.Path]*Node{}, metrics: map[string]metricUse{},
 	}
 	for _, e := range errs {
 		r.broken(e.Pos.File, "", source.Errors{e})
@@ -388,22 +389,19 @@ func (r *loading) make(q *request, errs *source.Errors) *Instance {
 		return nil
 	}
 	r.names[q.name] = q.pos
+	at, bad := q.place(r.facts())
+	errs.Append(bad)
 	def := q.definition
 	if def == nil {
 		def = r.find(q, errs)
 	}
-	if def == nil {
-		return nil
-	}
-	at, bad := q.place(r.facts())
-	if bad != nil {
-		errs.Append(bad)
+	if def == nil || bad != nil {
 		return nil
 	}
 	instance, more := def.Instance(q.name, at, q.with, q.pos)
 	for _, e := range more {
 		if e.Pos.File != q.pos.File {
-			e.Msg += " (in instance " + quoted(q.name) + ")"
+			e.Msg += " (in instance " + quoted(q.name) + ", " + q.pos.String() + ")"
 		}
 		errs.Append(e)
 	}
@@ -455,19 +453,11 @@ func (r *loading) settle(i *Instance, errs *source.Errors) {
 		errs.Add(i.Pos, "all definitions together make more than %d probes", MaxProbes)
 		return
 	}
+	if r.apart(i, errs); len(*errs) > 0 {
+		return
+	}
 	for n := range i.Nodes {
-		node := &i.Nodes[n]
-		if first, taken := r.paths[node.Path]; taken {
-			pos := node.Pos
-			if n == 0 {
-				pos = i.Pos
-			}
-			if errs.Add(pos, "node %s is there already, made at %s", node.Path, first); len(*errs) >= MaxErrors {
-				break
-			}
-			continue
-		}
-		r.metric(node, errs)
+		r.metric(&i.Nodes[n], errs)
 	}
 	if len(*errs) > 0 {
 		return
@@ -475,15 +465,53 @@ func (r *loading) settle(i *Instance, errs *source.Errors) {
 	for n := range i.Nodes {
 		node := &i.Nodes[n]
 		if first, twice := r.paths[node.Path]; twice {
-			errs.Add(node.Pos, "node %s is there already, made at %s", node.Path, first)
+			e := errs.Add(node.Pos, "node %s is made twice", node.Path)
+			if first.Pos == node.Pos {
+				e.WithHint("the copies of a loop need names that differ")
+			} else {
+				e.WithHint("first at %s", first.Pos)
+			}
 			for _, m := range i.Nodes[:n] {
 				delete(r.paths, m.Path)
 			}
 			return
 		}
-		r.paths[node.Path] = node.Pos
+		r.paths[node.Path] = node
 	}
 	r.probes += len(i.Probes)
+}
+
+// apart says when an instance wants nodes that another one has: once, however many
+// they are.
+func (r *loading) apart(i *Instance, errs *source.Errors) {
+	if first, taken := r.paths[i.At]; taken {
+		owner := first.Spec.Owner
+		if other, _ := r.plan.Instance(owner); other != nil && other.At == i.At {
+			errs.Add(i.Pos, "instance %q is at %s already, asked for at %s", owner, i.At, r.names[owner]).WithHint("each has a place of its own: at: …")
+			return
+		}
+	}
+	var e *source.Error
+	more := 0
+	for n := range i.Nodes {
+		node := &i.Nodes[n]
+		first, taken := r.paths[node.Path]
+		if !taken {
+			continue
+		}
+		if more++; e != nil {
+			continue
+		}
+		pos := node.Pos
+		if pos.File != i.Pos.File {
+			pos = i.Pos // a definition elsewhere is not what people must mend
+		}
+		owner := first.Spec.Owner
+		e = errs.Add(pos, "node %s of instance %q is there already: instance %q, asked for at %s, makes it", node.Path, i.Name, owner, r.names[owner])
+	}
+	if more > 1 {
+		e.Msg += fmt.Sprintf(" (and %d more)", more-1)
+	}
 }
 
 // metric says when a metric has another unit or kind than before: one name is one

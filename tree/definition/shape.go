@@ -96,6 +96,9 @@ func (c *compiler) node(f *source.Field) *shape {
 		return s // an empty group
 	}
 	c.body(s, &f.Value)
+	if s.each != nil && s.where == nil && err == nil && s.name.IsPlain() {
+		c.errs.Add(f.Pos, "the name of a loop tells its copies apart, so it needs a variable").WithHint("such as ${item}, or ${row.column} over a table")
+	}
 	return s
 }
 

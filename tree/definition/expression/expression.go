@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -339,9 +340,29 @@ func (flattener) Visit(node *ast.Node) {
 func positioned(err error) *Error {
 	var at *file.Error
 	if errors.As(err, &at) {
-		return &Error{Offset: at.From, Msg: "expression: " + at.Message}
+		return &Error{Offset: at.From, Msg: "expression: " + forPeople(at.Message)}
 	}
-	return &Error{Offset: -1, Msg: "expression: " + firstLine(err)}
+	return &Error{Offset: -1, Msg: "expression: " + forPeople(firstLine(err))}
+}
+
+var (
+	tokenForm = regexp.MustCompile(`^unexpected token (?:\w+\((".*")\)|EOF)$`)
+	goTypes   = strings.NewReplacer("float64", "number", "int", "number", "string", "text", "bool", "truth value", "interface {}", "anything")
+	typesForm = regexp.MustCompile(`\(mismatched types (.+) and (.+)\)$`)
+)
+
+// forPeople writes a message of the expression library without the words of Go.
+func forPeople(msg string) string {
+	if m := tokenForm.FindStringSubmatch(msg); m != nil {
+		if m[1] == "" {
+			return "it ends too early"
+		}
+		return "unexpected " + m[1]
+	}
+	return typesForm.ReplaceAllStringFunc(msg, func(part string) string {
+		m := typesForm.FindStringSubmatch(part)
+		return "of a " + goTypes.Replace(m[1]) + " and a " + goTypes.Replace(m[2])
+	})
 }
 
 func firstLine(err error) string {

@@ -76,7 +76,7 @@ func TestEvalErrors(t *testing.T) {
 		"a.any.b":                        "only a name may be followed by a dot or an index",
 		"b.x":                            "unknown name b.x",
 		"":                               "empty expression",
-		"a.x +":                          "expression: unexpected token EOF",
+		"a.x +":                          "expression: it ends too early",
 		"sum([1])":                       "loops over data are not allowed in an expression: sum",
 		"filter([1], # > 0)":             "loops over data are not allowed in an expression: filter",
 		"1..5":                           "ranges are not allowed in an expression",

@@ -3,6 +3,7 @@
 package rule
 
 import (
+	"fmt"
 	"math"
 	"regexp"
 	"slices"
@@ -52,9 +53,13 @@ func ParseLevel(v *source.Value) (tree.Level, *source.Error) {
 		_, err := fail("a level begins beyond its border")
 		return tree.Level{}, err.WithHint("write %q", rule[:1]+rule[2:])
 	case strings.HasPrefix(rule, ">") || strings.HasPrefix(rule, "<"):
-		n, ok := parseNumber(strings.TrimSpace(rule[1:]))
+		border := strings.TrimSpace(rule[1:])
+		n, ok := parseNumber(border)
+		if !ok && border != "" {
+			return fail(fmt.Sprintf("%q is no number", border))
+		}
 		if !ok {
-			return fail("there is no number after " + rule[:1])
+			return tree.Level{}, noNumber(v, text, strings.TrimSpace(rule[1:]))
 		}
 		if rule[0] == '>' {
 			l.Form, l.High, l.OffHigh = tree.Above, n, n
@@ -85,13 +90,22 @@ func ParseLevel(v *source.Value) (tree.Level, *source.Error) {
 	return l, nil
 }
 
+// noNumber says what a number looks like, above all to those who wrote a unit.
+func noNumber(v *source.Value, level, number string) *source.Error {
+	e := source.Errorf(v.Pos, "level %q: there is no number after %s", level, strings.TrimSpace(level)[:1])
+	if number != "" {
+		e = source.Errorf(v.Pos, "level %q: %q is no number", level, number)
+	}
+	return e.WithHint("500, 0.5, 90%% or 2 GiB, in the unit of the node")
+}
+
 // sizes are the suffixes that a number may have, for percentages and for bytes.
 var sizes = []struct {
 	suffix string
 	factor float64
 }{
 	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"%", 1},
+	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"%", 1},
 }
 
 var numberForm = regexp.MustCompile(`^[+-]?(\d[\d_]*)?(\.\d+)?([eE][+-]?\d+)?$`)

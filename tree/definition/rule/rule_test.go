@@ -49,9 +49,9 @@ func TestParseLevel(t *testing.T) {
 	bad := map[string]string{
 		"":            `f:1:2: level "": not understood ("> 500", "< 5", "outside 10..20" or "inside 1..3", each with or without "for 30s")`,
 		">":           `f:1:2: level ">": there is no number after >`,
-		"> NaN":       `f:1:2: level "> NaN": there is no number after >`,
-		"> 0x10":      `f:1:2: level "> 0x10": there is no number after >`,
-		"> 1e999":     `f:1:2: level "> 1e999": there is no number after >`,
+		"> NaN":       `f:1:2: level "> NaN": "NaN" is no number`,
+		"> 0x10":      `f:1:2: level "> 0x10": "0x10" is no number`,
+		"> 1e999":     `f:1:2: level "> 1e999": "1e999" is no number`,
 		"<= 3":        `f:1:2: level "<= 3": a level begins beyond its border (write "< 3")`,
 		"outside 3":   `f:1:2: level "outside 3": a range is two numbers, as in "10..20"`,
 		"inside 5..1": `f:1:2: level "inside 5..1": the range is empty: its first number is the lower one`,

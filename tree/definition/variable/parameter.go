@@ -73,15 +73,15 @@ func parse(f *source.Field) (*Parameter, source.Errors) {
 		return p, errs
 	}
 	errs = append(errs, f.Value.Decode(&d, source.DecodeOptions{What: "parameter " + strconv.Quote(f.Key)})...)
-	if len(errs) > 0 {
-		return p, errs
-	}
 	if given(&d.Type) {
 		p.Type = d.Type.Text
 		if !slices.Contains(Types, p.Type) {
 			errs.Add(d.Type.Pos, "unknown type %q of parameter %q", p.Type, f.Key).WithHint("%s", orList(source.DidYouMean(p.Type, Types), Types))
 			return p, errs
 		}
+	}
+	if len(errs) > 0 {
+		return p, errs
 	}
 	p.Required, p.choices, p.Description = d.Required, d.Choices, d.Description
 	p.min = p.border(&d.Min, "min", &errs)
