@@ -59,7 +59,7 @@ func ParseLevel(v *source.Value) (tree.Level, *source.Error) {
 			return fail(fmt.Sprintf("%q is no number", border))
 		}
 		if !ok {
-			return tree.Level{}, noNumber(v, text, strings.TrimSpace(rule[1:]))
+			return fail("there is no number after " + rule[:1])
 		}
 		if rule[0] == '>' {
 			l.Form, l.High, l.OffHigh = tree.Above, n, n
@@ -88,15 +88,6 @@ func ParseLevel(v *source.Value) (tree.Level, *source.Error) {
 	}
 	l.Low, l.OffLow, l.High, l.OffHigh = low, low, high, high
 	return l, nil
-}
-
-// noNumber says what a number looks like, above all to those who wrote a unit.
-func noNumber(v *source.Value, level, number string) *source.Error {
-	e := source.Errorf(v.Pos, "level %q: there is no number after %s", level, strings.TrimSpace(level)[:1])
-	if number != "" {
-		e = source.Errorf(v.Pos, "level %q: %q is no number", level, number)
-	}
-	return e.WithHint("500, 0.5, 90%% or 2 GiB, in the unit of the node")
 }
 
 // sizes are the suffixes that a number may have, for percentages and for bytes.
