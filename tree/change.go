@@ -35,7 +35,7 @@ const (
 var opNames = [...]string{"add", "update", "remove", "release", "move"}
 
 // Add makes a node. Parents that do not exist are made as plain groups, which go
-// again with their last child; adding such a group makes it stay.
+// again with their last child; adding or updating such a group makes it stay.
 func Add(p Path, s *Spec) Op { return Op{do: opAdd, path: p, spec: s} }
 
 // Update gives a node another spec of the same kind. It keeps value, status,
@@ -122,6 +122,7 @@ type draftNode struct {
 	kind    Kind
 	gone    bool
 	implied bool
+	fresh   bool // made by this change: what the tree has below is not below it
 }
 
 // checkOps refuses a change without touching the tree.
@@ -143,7 +144,7 @@ func (d *draft) look(text string) (n draftNode, ok bool) {
 	if d.gone {
 		for up := text; up != ""; {
 			up = up[:strings.LastIndexByte(up, pathSeparator)]
-			if n, ok := d.nodes[up]; ok && n.gone {
+			if n, ok := d.nodes[up]; ok && (n.gone || n.fresh) {
 				return draftNode{}, false
 			}
 		}
@@ -158,7 +159,7 @@ func (d *draft) look(text string) (n draftNode, ok bool) {
 
 func (d *draft) step(op Op) error {
 	for _, m := range d.moved {
-		if m.Contains(op.path) || op.path.Contains(m) {
+		if related(m, op.path) || op.do == opMove && related(m, op.to) {
 			return fmt.Errorf("%w: %s is moved in the same change", ErrBadChange, m)
 		}
 	}
@@ -206,8 +207,11 @@ func (d *draft) step(op Op) error {
 		if _, ok := d.look(op.to.text); ok {
 			return fmt.Errorf("move to %s: %w", op.to, ErrNodeExists)
 		}
-		if deepest := d.t.deepest(d.t.find(op.path.text)); op.to.Depth()+deepest > MaxDepth {
+		switch names, bytes := d.t.extent(d.t.find(op.path.text)); {
+		case op.to.Depth()+names > MaxDepth:
 			return fmt.Errorf("%w: deeper than %d names", ErrPath, MaxDepth)
+		case len(op.to.text)+bytes > MaxPathBytes:
+			return fmt.Errorf("%w: longer than %d bytes", ErrPath, MaxPathBytes)
 		}
 		if err := d.parents(op.to); err != nil {
 			return err
@@ -218,10 +222,10 @@ func (d *draft) step(op Op) error {
 }
 
 func (d *draft) add(p Path, kind Kind, here draftNode, exists bool) error {
-	if exists && !(here.implied && kind == Group) {
-		return ErrNodeExists
+	if exists && here.implied && kind != Group && !d.holdsAny(p) {
+		exists = false // it goes with the last child, by an earlier step
 	}
-	if p.IsRoot() {
+	if p.IsRoot() || exists && !(here.implied && kind == Group) {
 		return ErrNodeExists
 	}
 	if !exists {
@@ -232,9 +236,35 @@ func (d *draft) add(p Path, kind Kind, here draftNode, exists bool) error {
 	if err := d.parents(p); err != nil {
 		return err
 	}
-	d.nodes[p.text] = draftNode{kind: kind}
+	d.nodes[p.text] = draftNode{kind: kind, fresh: here.fresh || !exists}
 	return nil
 }
+
+// holdsAny says whether a group has a child left that keeps it.
+func (d *draft) holdsAny(p Path) bool {
+	keeps := func(child Path) bool {
+		n, ok := d.look(child.text)
+		return ok && !(n.implied && !d.holdsAny(child))
+	}
+	for text := range d.nodes {
+		if child := (Path{text}); !child.IsRoot() && child.Parent() == p && keeps(child) {
+			return true
+		}
+	}
+	i := d.t.find(p.text)
+	if i == none || d.t.cells[i].kind != Group {
+		return false
+	}
+	for j := d.t.places[i].first; j != none; j = d.t.places[j].next {
+		if keeps(Path{p.text + "/" + d.t.places[j].name}) {
+			return true
+		}
+	}
+	return false
+}
+
+// related says whether one of two paths lies in the other.
+func related(p, q Path) bool { return p.Contains(q) || q.Contains(p) }
 
 // parents checks that everything above p is a group or can become one.
 func (d *draft) parents(p Path) error {
@@ -245,7 +275,7 @@ func (d *draft) parents(p Path) error {
 			}
 			return nil
 		}
-		d.nodes[up.text] = draftNode{kind: Group, implied: true}
+		d.nodes[up.text] = draftNode{kind: Group, implied: true, fresh: true}
 		d.present++
 	}
 }

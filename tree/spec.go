@@ -122,6 +122,8 @@ func (s *Spec) Check() error {
 		return fmt.Errorf("%w: a group has none", ErrThreshold)
 	case s.Kind != Group && s.Rollup != nil:
 		return fmt.Errorf("%w: only a group has one", ErrRollup)
+	case s.Mode > Notification:
+		return fmt.Errorf("unknown mode %d", s.Mode)
 	case s.Keep < 0 || s.Keep > MaxKeep:
 		return fmt.Errorf("a log keeps 1 to %d events, not %d", MaxKeep, s.Keep)
 	case s.Edge.Map > FixedStatus || s.Edge.Fixed > Red:

@@ -7,14 +7,19 @@ import (
 	"time"
 )
 
-// deepest returns how many names deep the nodes below i go, 0 when it has none.
-func (t *Tree) deepest(i uint32) (n int) {
+// extent returns how far the paths below i go beyond its own: in names and in
+// bytes, each of the one that goes farthest.
+func (t *Tree) extent(i uint32) (names, bytes int) {
 	top := int(t.places[i].depth)
+	var ends [MaxDepth + 1]int // of the path of each level below i
 	t.preorder(i, -1, func(j uint32) bool {
-		n = max(n, int(t.places[j].depth)-top)
+		if level := int(t.places[j].depth) - top; level > 0 {
+			ends[level] = ends[level-1] + 1 + len(t.places[j].name)
+			names, bytes = max(names, level), max(bytes, ends[level])
+		}
 		return true
 	})
-	return n
+	return names, bytes
 }
 
 // add makes a node with its missing parents.
