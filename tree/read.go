@@ -273,5 +273,6 @@ func (t *Tree) reset(i uint32, now int64) {
 		known := p.known
 		p.known = White
 		t.rollUp(i, White, known, now)
+		t.refresh(p.parent, now)
 	}
 }

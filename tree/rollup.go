@@ -14,7 +14,8 @@ var ErrRollup = errors.New("invalid roll-up")
 // A child contributes what its Edge makes of its status. A child that turned white
 // contributes the last status it had before (White policy Keep), so that silence
 // never makes a group look better; a child that never had one contributes nothing.
-// A group without any child that is not white is itself white.
+// A group without any child that is not white is itself white, unless its policy
+// gives them a status. It then keeps what its silent children come to.
 type Rollup struct {
 	Rule RollupRule
 	// Yellow, Red and Green are the parameters of the rule:

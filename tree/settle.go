@@ -246,14 +246,51 @@ func (t *Tree) rollUp(i uint32, from, known Status, now int64) {
 		}
 		g.add(before, -1)
 		g.add(after, +1)
-		result := g.result()
-		if result == t.cells[parent].status {
+		from, known = t.cells[parent].status, t.places[parent].known
+		if !t.regroup(parent, now) {
 			return
 		}
-		from, known = t.cells[parent].status, t.places[parent].known
-		t.takeStatus(parent, result, now)
 		i = parent
 	}
+}
+
+// regroup gives a group the status that its counts come to, and while it is white
+// the one that it keeps; it says whether either is another than before.
+func (t *Tree) regroup(i uint32, now int64) (changed bool) {
+	p := &t.places[i]
+	result := t.groups[p.group].result()
+	if result != t.cells[i].status {
+		t.takeStatus(i, result, now)
+		changed = true
+	}
+	if result == White {
+		if kept := t.kept(i); kept != p.known {
+			p.known = kept
+			t.mark(i)
+			changed = true
+		}
+	}
+	return changed
+}
+
+// kept is the status that a white group keeps for its parent: what its silent
+// children come to. It is that of before while they only fell silent, and less
+// when one of them went, or forgot what it was.
+func (t *Tree) kept(i uint32) Status {
+	p := &t.places[i]
+	g := &t.groups[p.group]
+	if g.rule.White != IgnoreWhite {
+		return g.all()
+	}
+	// The counts do not have the silent ones.
+	if p.known != White {
+		for j := p.first; j != none; j = t.places[j].next {
+			if child := &t.places[j]; child.known != White && child.spec.Kind != TextKind && child.spec.Edge.Map != Ignore {
+				return p.known
+			}
+		}
+	}
+	return White
 }
 
 // contribution is what one child brings into the roll-up of its group.
@@ -305,9 +342,17 @@ func (g *group) add(c contribution, n int32) {
 
 // result is the status that the counts come to.
 func (g *group) result() Status {
+	if g.live == 0 {
+		return White
+	}
+	return g.all()
+}
+
+// all is result with silent children only, too.
+func (g *group) all() Status {
 	green, yellow, red := float64(g.counts[Green]), float64(g.counts[Yellow]), float64(g.counts[Red])
 	all := green + yellow + red
-	if g.live == 0 || all == 0 {
+	if all == 0 {
 		return White
 	}
 	r := g.rule

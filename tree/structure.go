@@ -163,10 +163,19 @@ func (t *Tree) leavesOf(i uint32) (n [4]int32) {
 }
 
 // attach lets the node at i, with all below it, count in its parents.
-func (t *Tree) attach(i uint32, now int64) { t.weigh(i, +1, now) }
+func (t *Tree) attach(i uint32, now int64) {
+	t.weigh(i, +1)
+	if parent := t.places[i].parent; parent != none {
+		t.refresh(parent, now)
+	}
+}
 
-// detach takes what attach counted out again.
-func (t *Tree) detach(i uint32, now int64) { t.weigh(i, -1, now) }
+// detach takes what attach counted out again, and the node out of its parent.
+func (t *Tree) detach(i uint32, now int64) {
+	t.weigh(i, -1)
+	t.unhang(i)
+	t.refresh(t.places[i].parent, now)
+}
 
 // contribution is what the node at i brings into its parent by its present spec.
 func (t *Tree) contribution(i uint32) contribution {
@@ -174,7 +183,8 @@ func (t *Tree) contribution(i uint32) contribution {
 	return contributionOf(p.spec, t.groups[t.places[p.parent].group].rule, t.cells[i].status, p.known)
 }
 
-func (t *Tree) weigh(i uint32, sign int32, now int64) {
+// weigh adds the node at i, with all below it, to the counts above or takes it out.
+func (t *Tree) weigh(i uint32, sign int32) {
 	p := &t.places[i]
 	if p.parent == none {
 		return
@@ -188,15 +198,12 @@ func (t *Tree) weigh(i uint32, sign int32, now int64) {
 		t.mark(j)
 	}
 	t.groups[t.places[p.parent].group].add(t.contribution(i), sign)
-	t.refresh(p.parent, now)
 }
 
-// refresh gives a group the status that its counts come to.
+// refresh gives a group the status that its counts come to, and rolls it up.
 func (t *Tree) refresh(i uint32, now int64) {
-	c := &t.cells[i]
-	if result := t.groups[t.places[i].group].result(); result != c.status {
-		from, known := c.status, t.places[i].known
-		t.takeStatus(i, result, now)
+	from, known := t.cells[i].status, t.places[i].known
+	if t.regroup(i, now) {
 		t.rollUp(i, from, known, now)
 	}
 }
@@ -276,7 +283,6 @@ func (t *Tree) reweigh(i uint32) {
 func (t *Tree) remove(i uint32, now time.Time) {
 	parent := t.places[i].parent
 	t.detach(i, now.UnixNano())
-	t.unhang(i)
 	text := t.pathOf(i).text
 	t.drop(i, text)
 	if c := &t.cells[parent]; parent != 0 && c.flags&flagImplied != 0 && t.places[parent].first == none {
@@ -332,7 +338,6 @@ func (t *Tree) move(i uint32, to Path, now time.Time) {
 	from := t.pathOf(i)
 	old := t.places[i].parent
 	t.detach(i, now.UnixNano())
-	t.unhang(i)
 	t.preorder(i, -1, func(j uint32) bool { // unhung, but its own parents still lead here
 		t.dropIndex(t.pathOf(j).text, j)
 		return true
