@@ -1,0 +1,203 @@
+package test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "write what commands print into the scripts of testdata")
+
+// TestCommands runs the scripts of testdata: what a person types, and what the program
+// says. Beside the commands of testscript they have
+//
+//	serve [FLAG...]           start grove on a free port; the other commands find it
+//	stop                      end it as an operator does; it must end with 0
+//	until REGEXP COMMAND...   repeat the command until its output matches
+//	push PATH VALUE           push one reading; VALUE is JSON
+func TestCommands(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                "testdata",
+		UpdateScripts:      *update,
+		RequireUniqueNames: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("NO_COLOR", "1")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": scriptServe,
+			"stop":  scriptStop,
+			"until": scriptUntil,
+			"push":  scriptPush,
+		},
+	})
+}
+
+// served is the server of a script.
+type served struct {
+	cmd    *exec.Cmd
+	stderr *logText
+	ended  chan error
+}
+
+// servers are those of the scripts under way.
+var servers = make(chan map[*testscript.TestScript]*served, 1)
+
+func init() { servers <- map[*testscript.TestScript]*served{} }
+
+// startGrove starts the program in a directory and returns when it has said where it
+// listens, with that address.
+func startGrove(dir string, env []string, args ...string) (*served, string, error) {
+	s := &served{cmd: exec.Command("grove", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...), stderr: new(logText), ended: make(chan error, 1)}
+	s.cmd.Dir, s.cmd.Env, s.cmd.Stderr = dir, env, s.stderr
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, "", err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return nil, "", err
+	}
+	lines := bufio.NewReader(out)
+	line, readErr := lines.ReadString('\n')
+	go func() {
+		_, _ = io.Copy(io.Discard, lines)
+		s.ended <- s.cmd.Wait()
+	}()
+	_, address, ok := strings.Cut(strings.TrimSpace(line), " serves ")
+	if readErr != nil || !ok {
+		_ = s.cmd.Process.Kill()
+		return nil, "", fmt.Errorf("grove serve says %q, then %v: %s", line, <-s.ended, s.stderr)
+	}
+	return s, address, nil
+}
+
+// end sends a signal and waits until the program has ended.
+func (s *served) end(signal os.Signal) error {
+	if err := s.cmd.Process.Signal(signal); err != nil {
+		return err
+	}
+	select {
+	case err := <-s.ended:
+		s.ended <- err
+		return err
+	case <-time.After(patience):
+		_ = s.cmd.Process.Kill()
+		return fmt.Errorf("it did not end within %v: %s", patience, s.stderr)
+	}
+}
+
+// answers waits until the server at an address is ready.
+func answers(address string) error {
+	late := time.After(patience)
+	for {
+		res, err := http.Get(address + "/readyz")
+		if err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				http.DefaultClient.CloseIdleConnections()
+				return nil
+			}
+			err = fmt.Errorf("/readyz answers %s", res.Status)
+		}
+		select {
+		case <-late:
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("what fails to start is tried with: ! grove serve")
+	}
+	env := os.Environ()
+	for _, name := range []string{"HOME", "NO_COLOR", "GROVE_DATA", "GROVE_CONFIG", "GROVE_OWN_HOST"} {
+		env = append(env, name+"="+ts.Getenv(name))
+	}
+	env = withoutEmpty(env)
+	s, address, err := startGrove(ts.MkAbs("."), env, args...)
+	ts.Check(err)
+	all := <-servers
+	all[ts] = s
+	servers <- all
+	ts.Defer(func() {
+		_ = s.end(os.Kill)
+		all := <-servers
+		delete(all, ts)
+		servers <- all
+	})
+	ts.Check(answers(address))
+	ts.Setenv("GROVE_SERVER", address)
+}
+
+// withoutEmpty leaves out variables that are set to nothing, as a shell without them.
+func withoutEmpty(env []string) (kept []string) {
+	for _, e := range env {
+		if !strings.HasSuffix(e, "=") {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
+	all := <-servers
+	s := all[ts]
+	servers <- all
+	if neg || len(args) > 0 || s == nil {
+		ts.Fatalf("usage: stop, after serve")
+	}
+	ts.Check(s.end(syscall.SIGTERM))
+}
+
+func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until REGEXP COMMAND...")
+	}
+	wanted, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	late := time.After(patience)
+	for {
+		err := ts.Exec(args[1], args[2:]...)
+		out := ts.ReadFile("stdout")
+		if err == nil && wanted.MatchString(out) {
+			return
+		}
+		select {
+		case <-late:
+			ts.Fatalf("after %v: %v: %s%s", patience, err, out, ts.ReadFile("stderr"))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func scriptPush(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: push PATH VALUE")
+	}
+	body, err := json.Marshal(map[string]any{"path": args[0], "value": json.RawMessage(args[1])})
+	ts.Check(err)
+	res, err := http.Post(ts.Getenv("GROVE_SERVER")+"/api/v1/readings", "application/json", bytes.NewReader(body))
+	ts.Check(err)
+	defer http.DefaultClient.CloseIdleConnections()
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	ts.Check(err)
+	if taken := res.StatusCode == http.StatusOK; taken == neg {
+		ts.Fatalf("%s: %s", res.Status, text)
+	}
+}
