@@ -131,9 +131,7 @@ func BenchmarkMemory(b *testing.B) {
 				var before, after runtime.MemStats
 				runtime.GC()
 				runtime.ReadMemStats(&before)
-				tr, refs := wideTree(n)
-				refs = nil
-				_ = refs
+				tr, _ := wideTree(n)
 				runtime.GC()
 				runtime.ReadMemStats(&after)
 				perNode = float64(after.HeapAlloc-before.HeapAlloc) / float64(tr.Len())

@@ -92,16 +92,16 @@ func BelowLevel(on, off float64) Level { return Level{Form: Below, Low: on, OffL
 
 // Check says whether the threshold makes sense: finite borders, hysteresis on the
 // right side, red not entered before yellow, durations not negative.
-func (t *Threshold) Check() error {
+func (th *Threshold) Check() error {
 	for _, l := range []struct {
 		name  string
 		level Level
-	}{{"yellow", t.Yellow}, {"red", t.Red}} {
+	}{{"yellow", th.Yellow}, {"red", th.Red}} {
 		if err := l.level.check(); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrThreshold, l.name, err)
 		}
 	}
-	y, r := t.Yellow, t.Red
+	y, r := th.Yellow, th.Red
 	switch {
 	case y.Form == Above && r.Form == Above && r.High < y.High:
 		return fmt.Errorf("%w: red begins at %v, before yellow at %v", ErrThreshold, r.High, y.High)
@@ -109,14 +109,14 @@ func (t *Threshold) Check() error {
 		return fmt.Errorf("%w: red begins at %v, before yellow at %v", ErrThreshold, r.Low, y.Low)
 	case y.Form == Outside && r.Form == Outside && (r.Low > y.Low || r.High < y.High):
 		return fmt.Errorf("%w: red begins at %v and %v, before yellow at %v and %v", ErrThreshold, r.Low, r.High, y.Low, y.High)
-	case t.ClearAfter < 0 || t.StaleAfter < 0 || t.Flap.Window < 0:
+	case th.ClearAfter < 0 || th.StaleAfter < 0 || th.Flap.Window < 0:
 		return fmt.Errorf("%w: negative duration", ErrThreshold)
-	case t.Flap.Changes < 0 || t.Flap.Changes > MaxFlapChanges || t.Flap.Changes == 1:
-		return fmt.Errorf("%w: flapping needs 2 to %d changes, not %d", ErrThreshold, MaxFlapChanges, t.Flap.Changes)
-	case t.Flap.Changes > 0 && t.Flap.Window == 0:
+	case th.Flap.Changes < 0 || th.Flap.Changes > MaxFlapChanges || th.Flap.Changes == 1:
+		return fmt.Errorf("%w: flapping needs 2 to %d changes, not %d", ErrThreshold, MaxFlapChanges, th.Flap.Changes)
+	case th.Flap.Changes > 0 && th.Flap.Window == 0:
 		return fmt.Errorf("%w: flapping needs a window", ErrThreshold)
 	}
-	for _, s := range t.States {
+	for _, s := range th.States {
 		if s > Red {
 			return fmt.Errorf("%w: states: %w %d", ErrThreshold, ErrStatus, s)
 		}

@@ -51,7 +51,6 @@ type App struct {
 	schedule *schedule.Schedule
 	timer    *timer.Timer
 	viewer   *viewer.Server
-	web      string // address of the page, for people
 
 	reloading sync.Mutex // one Reload at a time
 	loaded    atomic.Pointer[loaded]
@@ -178,7 +177,7 @@ func (a *App) build(policies policies) error {
 // Addr is where the manager listens.
 func (a *App) Addr() net.Addr { return a.viewer.Addr() }
 
-// Definitions directory, as configured or by default.
+// DropIn is the drop-in directory, as configured or by default.
 func (a *App) DropIn() string { return a.config.Definitions }
 
 // Ended is closed when the manager cannot go on serving; Stop then says why.

@@ -3,7 +3,6 @@ package bind
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -29,7 +28,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type actor struct {
 	id    string
 	stage *stage
-	watch chan struct{}
 }
 
 type actorOptions struct {
@@ -150,7 +148,6 @@ type world struct {
 	binder *Binder
 	boxes  *receive.Mailboxes
 	loader *definition.Loader
-	old    *definition.Plan
 }
 
 func inWorld(t *testing.T, play func(w *world)) {
@@ -164,7 +161,7 @@ func inWorld(t *testing.T, play func(w *world)) {
 		if w.beans, err = beans.NewServer(beans.ServerOptions{ID: "test"}); err != nil {
 			t.Fatal(err)
 		}
-		quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+		quiet := slog.New(slog.DiscardHandler)
 		s := schedule.New(schedule.Options{Log: quiet})
 		registry := probe.NewRegistry(w.kind(), push.Kind(w.boxes))
 		w.loader = &definition.Loader{Kinds: builtin.Kinds{Registry: registry}}

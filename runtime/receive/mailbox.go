@@ -120,7 +120,6 @@ type Mailbox struct {
 	announce   func()
 	received   uint64
 	dropped    uint64
-	last       time.Time
 }
 
 var _ Attacher = (*Mailbox)(nil)

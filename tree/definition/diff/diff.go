@@ -33,7 +33,7 @@ type Instance struct {
 }
 
 // Moved says whether the instance hangs elsewhere: its nodes move as one.
-func (i *Instance) Moved() bool { return i.Old != nil && i.New != nil && i.Old.At != i.New.At }
+func (d *Instance) Moved() bool { return d.Old != nil && d.New != nil && d.Old.At != d.New.At }
 
 // Node is a node that comes, changes or goes; an instance that moves moves its nodes
 // without listing them.

@@ -146,7 +146,8 @@ func (r *Raw) UnmarshalSource(v *source.Value) error {
 // Given says whether the file has the value.
 func (r *Raw) Given() bool { return r.Pos.Line > 0 && !r.Null }
 
-// The values of the structs, each with a form of its own in the schema.
+// Any and its likes are the values of the structs, each with a form of its own in
+// the schema.
 type (
 	Any        struct{ Raw } // anything
 	Text       struct{ Raw } // a scalar

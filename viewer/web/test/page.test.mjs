@@ -113,7 +113,7 @@ on(village, 'the keyboard walks as the treegrid pattern says', async (_, open) =
   await press('ArrowDown', 'web1');
   await page.getByRole('complementary', { name: 'Details of web1' }).waitFor();
   await press('Escape', 'web1');
-  assert.equal(await page.getByRole('complementary').count(), 0);
+  await page.getByRole('complementary').waitFor({ state: 'detached' });
   await page.keyboard.press('/');
   assert.equal(await focused(page), 'input');
 });
