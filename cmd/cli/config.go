@@ -22,6 +22,7 @@ var errConfiguration = errors.New("configuration")
 type configFile struct {
 	process Process
 	read    bool
+	err     error // of reading
 	values  source.Value
 }
 
@@ -61,8 +62,8 @@ func (c *configFile) Validate(app *kong.Application) error {
 
 // Resolve implements kong.Resolver. The environment goes before the file.
 func (c *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	if err := c.load(); err != nil {
-		return nil, err
+	if c.load() != nil {
+		return nil, nil // Validate says so, without naming a flag that has no part in it.
 	}
 	for _, env := range flag.Envs {
 		if _, set := os.LookupEnv(env); set {
@@ -91,10 +92,14 @@ func (c *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (an
 
 // load reads the file that --config or GROVE_CONFIG names, once.
 func (c *configFile) load() error {
-	if c.read {
-		return nil
+	if !c.read {
+		c.read = true
+		c.err = c.open()
 	}
-	c.read = true
+	return c.err
+}
+
+func (c *configFile) open() error {
 	name := c.process.Getenv("GROVE_CONFIG")
 	for i, a := range c.process.Args {
 		if v, ok := strings.CutPrefix(a, "--config="); ok {

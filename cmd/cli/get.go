@@ -66,7 +66,7 @@ func printNode(w io.Writer, n *viewer.Details, d drawing) {
 	}
 	line("status", status)
 	line("reason", n.Reason)
-	line("value", valueText(&n.Node))
+	line("value", wholeValue(&n.Node))
 	line("last reading", localTime(n.Time))
 	if th := n.Thresholds; th != nil {
 		line("yellow", th.Yellow)
@@ -93,7 +93,9 @@ func printNode(w io.Writer, n *viewer.Details, d drawing) {
 	line("owner", n.Owner)
 	line("metric", n.Metric)
 	for _, cause := range n.Cause {
-		line("because of", cause)
+		if cause != n.Path { // an attribute is its own cause
+			line("because of", cause)
+		}
 	}
 	for _, e := range n.Events {
 		line("event", localTime(e.Time)+" "+e.Status+" "+e.Text)

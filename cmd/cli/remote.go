@@ -32,8 +32,16 @@ func (r *remote) get(ctx context.Context, path string, query ...string) ([]byte,
 	return r.do(ctx, http.MethodGet, path, nil, query...)
 }
 
+// address is that of the server; HOST:PORT will do, as --listen has it.
+func (r *remote) address() string {
+	if r.Server == "" || strings.Contains(r.Server, "://") {
+		return r.Server
+	}
+	return "http://" + r.Server
+}
+
 func (r *remote) do(ctx context.Context, method, path string, body []byte, query ...string) ([]byte, error) {
-	base, err := url.Parse(r.Server)
+	base, err := url.Parse(r.address())
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
 		return nil, exit(Usage, "address of the server: %.80q is not of the form http://host:port", r.Server)
 	}

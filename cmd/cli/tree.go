@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,7 +50,7 @@ func (c *treeCommand) Run(ctx context.Context, p *Process, all *commands) error 
 		return err
 	}
 	draw := drawing{color: all.colored(p.Stdout)}
-	show := func(before string) error {
+	show := func(again bool) error {
 		body, err := fetch()
 		if err != nil {
 			return err
@@ -60,24 +59,29 @@ func (c *treeCommand) Run(ctx context.Context, p *Process, all *commands) error 
 		if err := json.Unmarshal(body, &answer); err != nil || answer.Root == nil {
 			return exit(NoReply, "the answer of %s is no tree: %w", c.Server, err)
 		}
-		w := bufio.NewWriter(p.Stdout)
-		_, _ = w.WriteString(before)
-		draw.branch(w, answer.Root, "", "")
+		var text strings.Builder
+		draw.branch(&text, answer.Root, "", "")
 		if answer.Truncated {
-			fmt.Fprintf(w, "(the first %d nodes: name a path, a depth or a status to see the others)\n", answer.Count)
+			fmt.Fprintf(&text, "(the first %d nodes: name a path, a depth or a status to see the others)\n", answer.Count)
 		}
-		return w.Flush()
+		if !again {
+			_, err = io.WriteString(p.Stdout, text.String())
+			return err
+		}
+		columns, rows := screen(p.Stdout)
+		_, err = io.WriteString(p.Stdout, fit(text.String(), columns, rows))
+		return err
 	}
 	if !c.Watch {
-		return show("")
+		return show(false)
 	}
-	return c.watch(ctx, path, show)
+	return c.watch(ctx, path, func() error { return show(true) })
 }
 
 // watch draws the tree whenever the live feed says that something changed, at most
 // five times a second.
-func (c *treeCommand) watch(ctx context.Context, path tree.Path, show func(before string) error) error {
-	feed, err := client.Dial(ctx, c.Server, path)
+func (c *treeCommand) watch(ctx context.Context, path tree.Path, show func() error) error {
+	feed, err := client.Dial(ctx, c.address(), path)
 	if err != nil {
 		return exit(NoReply, "%w", err)
 	}
@@ -120,7 +124,7 @@ func (c *treeCommand) watch(ctx context.Context, path tree.Path, show func(befor
 				return exit(NoReply, "%w", err)
 			}
 		}
-		if err := show("\x1b[H\x1b[2J\x1b[3J"); err != nil {
+		if err := show(); err != nil {
 			return err
 		}
 		select {
@@ -201,9 +205,18 @@ func (d drawing) value(n *viewer.Branch) string {
 	return valueText(&n.Node)
 }
 
-// valueText writes the value of a node with its unit, on one line. A status that is
-// 1 or 0 is a yes or a no.
+// valueText writes the value of a node with its unit, on one line that is not long.
 func valueText(n *viewer.Node) string {
+	text := wholeValue(n)
+	if r := []rune(text); len(r) > 60 {
+		text = string(r[:59]) + "…"
+	}
+	return text
+}
+
+// wholeValue writes the value of a node with its unit, of a text the first line. A
+// status that is 1 or 0 is a yes or a no.
+func wholeValue(n *viewer.Node) string {
 	v := n.Value
 	if v == nil {
 		return ""
@@ -216,8 +229,5 @@ func valueText(n *viewer.Node) string {
 	}
 	text, _ := v.Text()
 	text, _, _ = strings.Cut(text, "\n")
-	if r := []rune(text); len(r) > 60 {
-		text = string(r[:59]) + "…"
-	}
 	return plain(text)
 }
