@@ -2,9 +2,11 @@ package live
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -187,7 +189,7 @@ func (c *conn) subscribe(r request) error {
 	v, err := c.server.acquire(r.Path)
 	if err != nil {
 		c.drop(r.ID, nil)
-		return &requestError{&r.ID, viewCode(err), r.Path.String() + ": " + err.Error()}
+		return &requestError{&r.ID, viewCode(err), viewText(r.Path, err)}
 	}
 	v.look(time.Now())
 	s := &subscription{id: r.ID, view: v, fresh: true}
@@ -203,7 +205,7 @@ func (c *conn) subscribe(r request) error {
 	c.mu.Unlock()
 	if full {
 		v.release()
-		return &requestError{&r.ID, codeTooMany, "a socket has no more than its bound of subscriptions; unsubscribe another"}
+		return &requestError{&r.ID, codeTooMany, fmt.Sprintf("a socket has at most %d subscriptions; unsubscribe another", c.server.opts.MaxSubscriptions)}
 	}
 	if old != nil {
 		old.view.release()
@@ -217,6 +219,12 @@ func viewCode(err error) string {
 		return codeNoNode
 	}
 	return codeInternal
+}
+
+// viewText is an error of a view, which begins with the path.
+func viewText(p tree.Path, err error) string {
+	before := p.String() + ": "
+	return before + strings.TrimPrefix(err.Error(), before)
 }
 
 // drop ends a subscription; when only is not nil, only if it is still that one.
@@ -342,7 +350,7 @@ func (c *conn) step(s *subscription) bool {
 	b, err := s.view.next(w)
 	if err != nil {
 		if c.drop(s.id, s) {
-			c.reply(failure{Type: "error", ID: &s.id, Code: viewCode(err), Message: s.view.path.String() + ": " + err.Error()})
+			c.reply(failure{Type: "error", ID: &s.id, Code: viewCode(err), Message: viewText(s.view.path, err)})
 		}
 		return true
 	}

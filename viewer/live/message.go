@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"grove/tree"
@@ -61,7 +62,10 @@ func parseRequest(data []byte) (request, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&raw); err != nil {
-		return fail(nil, codeBadFrame, "the message is not a request in JSON: %s", err)
+		if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) && wrong.Field != "" {
+			return fail(nil, codeBadFrame, "%q cannot be a %.40s", wrong.Field, wrong.Value)
+		}
+		return fail(nil, codeBadFrame, "the message is not a request in JSON: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return fail(nil, codeBadFrame, "the message goes on after its end at byte %d", d.InputOffset())
