@@ -25,6 +25,7 @@ type expansion struct {
 	probes     map[string]*probeInfo
 	probeNames []string
 	probeList  []*probeInfo
+	loopTexts  []string // what is written in the loops over rows
 	nodes      []Node
 	loops      []*Loop
 	built      map[builtKey]*built

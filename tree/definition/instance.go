@@ -43,8 +43,11 @@ func (d *Definition) instance(name string, at tree.Path, with *source.Value, pos
 		Nodes: x.nodes, Loops: x.loops, Parameters: make(map[string]any, len(d.Parameters)),
 		definition: d, infos: x.probes,
 	}
+	used := x.used()
 	for _, p := range x.probeList {
-		i.Probes = append(i.Probes, p.Probe)
+		if used[p.Name] {
+			i.Probes = append(i.Probes, p.Probe)
+		}
 	}
 	for _, p := range d.Parameters {
 		v, _ := scope.Get(p.Name)

@@ -196,3 +196,31 @@ func TestBadFiles(t *testing.T) {
 		})
 	}
 }
+
+func TestOnlyProbesThatSomethingReadsAreStarted(t *testing.T) {
+	i := good(t, `
+grove: 1
+application: app
+at: /app
+parameters: { local: { type: bool, default: false } }
+probes:
+  direct: { kind: host }
+  derived: { kind: host }
+  looped: { kind: table }
+  inside: { kind: host }
+  left: { kind: host }
+  never: { kind: host }
+tree:
+  CPU: { from: direct.cpu }
+  Double: { value: derived.cpu * 2 }
+  Left: { where: local, CPU: { from: left.cpu } }
+  Disks: { "${row.mount}": { each: looped.filesystems, Share: { value: row.used / inside.load } } }
+`)
+	var names []string
+	for _, p := range i.Probes {
+		names = append(names, p.Name)
+	}
+	if diff := cmp.Diff([]string{"direct", "derived", "looped", "inside"}, names); diff != "" {
+		t.Error(diff)
+	}
+}

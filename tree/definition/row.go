@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"grove/tree"
@@ -66,7 +67,10 @@ func (l *Loop) Equal(o *Loop, at, otherAt tree.Path) bool {
 // values of all that it can name and what is known of the probes.
 func (x *expansion) makeup(s *shape, p place) string {
 	h := sha256.New()
-	s.write(h)
+	var text strings.Builder
+	s.write(&text)
+	x.loopTexts = append(x.loopTexts, text.String())
+	h.Write([]byte(text.String()))
 	seen := map[string]bool{}
 	for _, name := range p.scope.Names() {
 		if v, ok := p.scope.Get(name); ok && !seen[name] {
@@ -126,4 +130,30 @@ func writeValue(w io.Writer, v *source.Value) {
 		}
 		fmt.Fprint(w, "}")
 	}
+}
+
+// used says which probes the instance needs: those that its nodes and loops read. Of a
+// loop over rows that are not known yet, every probe counts that its text could name.
+func (x *expansion) used() map[string]bool {
+	used := map[string]bool{}
+	for i := range x.nodes {
+		switch s := x.nodes[i].Source; {
+		case s == nil:
+		case s.Value == nil:
+			used[s.Probe] = true
+		default:
+			for _, ref := range s.Value.Refs() {
+				used[ref.Probe] = true
+			}
+		}
+	}
+	for _, l := range x.loops {
+		used[l.Probe] = true
+	}
+	for _, p := range x.probeList {
+		for _, text := range x.loopTexts {
+			used[p.Name] = used[p.Name] || strings.Contains(text, p.Name+".")
+		}
+	}
+	return used
 }
