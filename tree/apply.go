@@ -266,9 +266,6 @@ func (t *Tree) takeEvents(i uint32, events []Event, at, now int64) bool {
 			t.settleFresh(i, now)
 			continue
 		}
-		if h := t.holds[i]; h != nil && e.Status >= c.status {
-			h.clear = 0 // it goes on
-		}
 		c.level = levelsOf(e.Status)
 		t.settleFresh(i, now)
 		c.level = 0

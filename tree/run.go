@@ -66,16 +66,12 @@ func (t *Tree) endHolds(now int64) {
 	defer t.unlock()
 	for len(t.due) > 0 && t.due[0].at <= now {
 		e := heap.Pop(&t.due).(dueEntry)
-		i := t.at(e.node)
-		if i == none {
-			continue
-		}
-		h := t.holds[i]
-		if h == nil || h.due != e.at {
+		h := t.holdOf(e)
+		if h == nil {
 			continue // it ended early, or begins anew
 		}
 		h.due = 0
-		t.settle(i, e.at)
+		t.settleFresh(e.node.index, e.at)
 	}
 }
 

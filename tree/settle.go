@@ -2,42 +2,52 @@ package tree
 
 import (
 	"container/heap"
+	"math"
+	"slices"
 	"time"
 )
 
 // hold is what is remembered of a node whose threshold has hold times: since when
-// readings are beyond yellow, beyond red, and better than the status. All are Unix
-// nanoseconds of the tree's clock; 0 is not.
+// readings are beyond yellow and beyond red, and since when they allow less than
+// red and less than yellow. All are Unix nanoseconds of the tree's clock; 0 is not.
 type hold struct {
-	yellow, red, clear int64
-	due                int64 // earliest entry in the heap; 0: none
+	yellow, red           int64
+	clearRed, clearYellow int64
+	due                   int64 // earliest entry in the heap; 0: none
 }
 
 // flap is what is remembered of a node whose threshold detects flapping.
 type flap struct {
-	times []int64 // of the latest changes, a ring of Flap.Changes
+	turns []turn // the latest changes, a ring of Flap.Changes
 	next  int
 	calm  Status // what the status would be without the detection
-	worst Status // of those since the node began to flap
+	worst Status // of the changes that made the node flap and of those since
 }
 
-func (f *flap) add(now int64, most int) {
-	if len(f.times) < most {
-		f.times = append(f.times, now)
+// turn is one change of status.
+type turn struct {
+	at    int64
+	worst Status // of before and after
+}
+
+func (f *flap) add(u turn, most int) {
+	if len(f.turns) < most {
+		f.turns = append(f.turns, u)
 		return
 	}
-	f.times[f.next] = now
+	f.turns[f.next] = u
 	f.next = (f.next + 1) % most
 }
 
-// within counts the changes since a time.
-func (f *flap) within(since int64) (n int) {
-	for _, at := range f.times {
-		if at > since {
+// within counts the changes since a time and returns the worst of their statuses.
+func (f *flap) within(since int64) (n int, worst Status) {
+	for _, u := range f.turns {
+		if u.at > since {
 			n++
+			worst = max(worst, u.worst)
 		}
 	}
-	return n
+	return n, worst
 }
 
 func statusOf(level uint8) Status {
@@ -92,6 +102,10 @@ func (t *Tree) held(i uint32, th *Threshold, raw Status, now int64) Status {
 	if f := t.flaps[i]; f != nil && c.flags&flagFlap != 0 {
 		current = f.calm
 	}
+	reached := current
+	if current == White {
+		reached = t.places[i].known // silence must not let it begin anew
+	}
 	var next int64
 	run := func(since *int64, running bool, after time.Duration) (over bool) {
 		if !running {
@@ -101,9 +115,13 @@ func (t *Tree) held(i uint32, th *Threshold, raw Status, now int64) Status {
 		if *since == 0 {
 			*since = now
 		}
-		end := *since + int64(after)
-		if end <= now {
+		if now-*since >= int64(after) {
+			*since = 0
 			return true
+		}
+		end := *since + int64(after)
+		if end < 0 {
+			end = math.MaxInt64
 		}
 		if next == 0 || end < next {
 			next = end
@@ -112,20 +130,21 @@ func (t *Tree) held(i uint32, th *Threshold, raw Status, now int64) Status {
 	}
 	isRed := c.level&levelRed != 0
 	isYellow := c.level&levelYellow != 0 || isRed && th.Yellow.Form != Never
-	// A level that the status has reached needs no second hold.
 	target := Green
-	if run(&h.yellow, isYellow && current < Yellow, th.Yellow.After) || isYellow && current >= Yellow {
+	switch {
+	case run(&h.red, isRed && reached < Red, th.Red.After), isRed && reached >= Red:
+		target = Red
+		h.yellow = 0
+	case run(&h.yellow, isYellow && reached < Yellow, th.Yellow.After), isYellow && reached >= Yellow:
 		target = Yellow
 	}
-	if run(&h.red, isRed && current < Red, th.Red.After) || isRed && current >= Red {
+	notRed, notYellow := current == Red && target < Red, current >= Yellow && target < Yellow
+	redOver, yellowOver := run(&h.clearRed, notRed, th.ClearAfter), run(&h.clearYellow, notYellow, th.ClearAfter)
+	switch {
+	case notRed && !redOver:
 		target = Red
-	}
-	if clearing := current != White && target < current; clearing || h.clear != 0 {
-		if !run(&h.clear, clearing, th.ClearAfter) && clearing {
-			target = current
-		} else {
-			h.clear = 0
-		}
+	case notYellow && !yellowOver:
+		target = Yellow
 	}
 	switch {
 	case next != 0:
@@ -133,12 +152,39 @@ func (t *Tree) held(i uint32, th *Threshold, raw Status, now int64) Status {
 		t.mark(i)
 		if h.due == 0 || next < h.due {
 			h.due = next
-			heap.Push(&t.due, dueEntry{next, Ref{i, c.gen}})
+			t.await(dueEntry{next, Ref{i, c.gen}})
 		}
 	case *h == (hold{}):
 		delete(t.holds, i)
 	}
 	return target
+}
+
+// minDue is how many ends of holds wait at least before those that nobody waits
+// for are looked for.
+const minDue = 1024
+
+// await sees that a node is looked at when its hold ends. Holds that were
+// forgotten leave their ends in the heap; they are taken out when they are most.
+func (t *Tree) await(e dueEntry) {
+	heap.Push(&t.due, e)
+	if len(t.due) < 2*len(t.holds)+minDue {
+		return
+	}
+	t.due = slices.DeleteFunc(t.due, func(e dueEntry) bool { return t.holdOf(e) == nil })
+	heap.Init(&t.due)
+}
+
+// holdOf returns the hold that ends with e, or nil when it ended before.
+func (t *Tree) holdOf(e dueEntry) *hold {
+	i := t.at(e.node)
+	if i == none {
+		return nil
+	}
+	if h := t.holds[i]; h != nil && h.due == e.at {
+		return h
+	}
+	return nil
 }
 
 // flapping applies the flap detection to the status that the holds came to.
@@ -153,14 +199,14 @@ func (t *Tree) flapping(i uint32, rule Flap, target Status, now int64) Status {
 		t.flaps[i] = f
 	}
 	if target != f.calm {
-		f.add(now, rule.Changes)
+		f.add(turn{now, max(target, f.calm)}, rule.Changes)
 		f.calm = target
 	}
-	n := f.within(now - int64(rule.Window))
+	n, worst := f.within(now - int64(rule.Window))
 	switch {
 	case c.flags&flagFlap == 0 && n >= rule.Changes:
 		c.flags |= flagFlap
-		f.worst = max(target, c.status)
+		f.worst = worst
 		t.mark(i)
 	case c.flags&flagFlap != 0 && n < (rule.Changes+1)/2:
 		c.flags &^= flagFlap

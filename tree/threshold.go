@@ -27,7 +27,8 @@ type Threshold struct {
 	// text that is itself a status's name gives that status and any other is green.
 	States map[string]Status
 	// ClearAfter is how long readings must allow a better status before the node
-	// takes it; zero means at once.
+	// takes it; zero means at once. A node that comes back from white takes it at
+	// once, too.
 	ClearAfter time.Duration
 	// Flap calls the node flapping when its status changes Changes times within
 	// Window: it then keeps the worst of them until fewer than half as many
@@ -58,7 +59,8 @@ type Level struct {
 	// OffHigh <= High. Inside: OffLow <= Low and OffHigh >= High.
 	OffLow, OffHigh float64
 	// After is how long readings must be beyond the level before it is entered;
-	// zero means at once.
+	// zero means at once. A node that comes back from white enters at once what it
+	// was in before: a pause of its readings is no improvement.
 	After time.Duration
 }
 
