@@ -19,15 +19,23 @@ func TestLanguage(t *testing.T) {
 	if len(examples) < 7 {
 		t.Fatalf("%d examples", len(examples))
 	}
-	for _, e := range examples {
+	_, inXML, ok := strings.Cut(string(text), "```xml\n")
+	if !ok {
+		t.Fatal("there is no example in XML")
+	}
+	for n, e := range append(examples, inXML) {
 		example, _, ok := strings.Cut(e, "```")
 		if !ok {
 			t.Fatal("an example has no end")
 		}
-		_, name, _ := strings.Cut(example, "application: ")
-		name, _, _ = strings.Cut(name, "\n")
+		file, name := "example.xml", "xml"
+		if n < len(examples) {
+			file = "example.yaml"
+			_, name, _ = strings.Cut(example, "application: ")
+			name, _, _ = strings.Cut(name, "\n")
+		}
 		t.Run(strings.Fields(name)[0], func(t *testing.T) {
-			plan, errs := load(t, "example.yaml", example)
+			plan, errs := load(t, file, example)
 			if err := errs.Err(); err != nil {
 				t.Fatal(printed(errs))
 			}
