@@ -92,7 +92,8 @@ func (t *Tree) Report(reports ...Report) (applied int) {
 			t.fail(i, cut(r.Reason), now)
 			taken = true
 		case c.kind == Log:
-			taken = t.takeEvents(i, r.Events, at, now)
+			t.takeEvents(i, r.Events, at, now)
+			taken = true
 		case isNumber:
 			taken = t.takeNumber(i, n, at, now)
 		case isText:
@@ -207,74 +208,6 @@ func levelsOf(s Status) uint8 {
 		return levelYellow | levelRed
 	}
 	return 0
-}
-
-// eventLog holds the newest events of a log attribute.
-type eventLog struct {
-	ring []Event
-	next int // where the next event goes once the ring is full
-}
-
-func (l *eventLog) add(e Event, keep int) {
-	if len(l.ring) < keep {
-		l.ring = append(l.ring, e)
-		return
-	}
-	l.ring[l.next] = e
-	l.next = (l.next + 1) % len(l.ring)
-}
-
-// ordered returns a copy, oldest first.
-func (l *eventLog) ordered() []Event {
-	return slices.Concat(l.ring[l.next:], l.ring[:l.next])
-}
-
-// takeEvents adds lines to a log attribute. The newest line that is not white gives
-// the status; where the threshold has ClearAfter, an event is a moment: it colours
-// at once and the colour ends that long after the last of its kind.
-func (t *Tree) takeEvents(i uint32, events []Event, at, now int64) bool {
-	c := &t.cells[i]
-	th := t.threshold(c)
-	c.time = max(c.time, at)
-	if len(events) == 0 {
-		if c.status == White {
-			c.level = 0
-			t.settleFresh(i, now)
-		}
-		return true
-	}
-	l := t.logs[i]
-	if l == nil {
-		l = &eventLog{}
-		t.logs[i] = l
-	}
-	keep := t.places[i].spec.Keep
-	if keep == 0 {
-		keep = DefaultKeep
-	}
-	for _, e := range events {
-		e.Text = cut(e.Text)
-		if e.Time.IsZero() {
-			e.Time = time.Unix(0, at)
-		}
-		l.add(e, keep)
-		if e.Status == White {
-			continue
-		}
-		if th.ClearAfter == 0 {
-			c.level = levelsOf(e.Status)
-			t.settleFresh(i, now)
-			continue
-		}
-		c.level = levelsOf(e.Status)
-		t.settleFresh(i, now)
-		c.level = 0
-		t.settleFresh(i, now)
-	}
-	c.flags |= flagText
-	t.texts[i] = events[len(events)-1].Text
-	t.mark(i)
-	return true
 }
 
 // threshold returns the threshold of a cell, never nil.

@@ -172,6 +172,6 @@ func equalRollup(a, b *Rollup) bool {
 // Event is one line of a log attribute.
 type Event struct {
 	Time   time.Time
-	Status Status // how bad it is; green for information
+	Status Status // how bad it is; green for information, white for what says nothing of it
 	Text   string
 }

@@ -220,6 +220,9 @@ func (t *Tree) update(i uint32, s *Spec, now time.Time) {
 	}
 	p.spec = s
 	t.place(i)
+	if l := t.logs[i]; l != nil {
+		l.fit(keepOf(s))
+	}
 	t.dropClass(c.class)
 	t.dress(i, s)
 	switch tuned := t.tuned[i]; {
@@ -254,11 +257,15 @@ func (t *Tree) wear(i uint32, th *Threshold) {
 func (t *Tree) reconsider(i uint32, now int64) {
 	c := &t.cells[i]
 	c.flags |= flagSlow
-	if c.kind == Log || c.time == 0 || c.flags&flagFailed != 0 || c.flags&(flagNumber|flagText) == 0 {
+	if c.time == 0 || c.flags&flagFailed != 0 || c.kind != Log && c.flags&(flagNumber|flagText) == 0 {
 		return
 	}
 	t.forgetHolds(i)
 	switch {
+	case c.kind == Log:
+		t.recall(i, now)
+	case c.kind == TextKind:
+		t.settleFresh(i, now)
 	case c.flags&flagText != 0 && c.kind == State:
 		t.takeState(i, t.texts[i], now)
 	case c.flags&flagNumber != 0 && t.threshold(c).States != nil:

@@ -67,13 +67,16 @@ type Reading struct {
 
 // Report is one observation of any kind on its way to a node.
 type Report struct {
-	Node  Ref
+	Node Ref
+	// Value is for every attribute but a log, which leaves it out.
 	Value Value
 	// Events are new lines of a log attribute; they have no time to be newer than.
-	// A report to a log attribute without any says that the log was looked at.
+	// A report to a log attribute without any says that the log was looked at. Other
+	// attributes leave them out.
 	Events []Event
 	Time   time.Time // when it was observed; zero is now
-	// Reason, when not empty, says why no value can be had: the node turns white.
+	// Reason, when not empty, says why no value can be had: the node turns white,
+	// and Value and Events are left out.
 	Reason string
 }
 
