@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -277,3 +278,40 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 }
 
 var _ definition.Kinds = kindstest.Kinds{}
+
+// TestNewcomersDisplaceNobody: the order of file names decides only among newcomers.
+func TestNewcomersDisplaceNobody(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{"m.yaml": fmt.Sprintf(one, "m"), "n.yaml": "use: m\nat: /n\n"})
+	l := loader()
+	old, errs := l.Dir(dir)
+	if err := errs.Err(); err != nil {
+		t.Fatal(err)
+	}
+	l.Running = func() []*definition.Instance { return old.Instances }
+	writeFiles(t, dir, map[string]string{
+		"a.yaml": fmt.Sprintf(one, "m"),       // the application of another file
+		"b.yaml": "use: m\nname: n\nat: /b\n", // the name of an instance
+		"c.yaml": "use: m\nat: /n\n",          // the place of an instance
+		"d.yaml": "use: m\nname: m\nat: /d\n", // the name of a definition's own instance
+		"e.yaml": "use: m\nat: /m\n",          // its place
+		"z.yaml": fmt.Sprintf(one, "new"),     // what is fine
+	})
+	next, errs := l.Dir(dir)
+	if got, want := instances(next), []string{"m", "n", "new"}; !cmp.Equal(want, got) {
+		t.Errorf("instances %q, want %q: %v", got, want, errs.Err())
+	}
+	for _, i := range next.Instances {
+		if base := filepath.Base(i.File); i.Name != "new" && base != i.Name+".yaml" {
+			t.Errorf("%s is now of %s", i.Name, base)
+		}
+	}
+	var blamed []string
+	for _, e := range errs {
+		blamed = append(blamed, filepath.Base(e.Pos.File))
+	}
+	slices.Sort(blamed)
+	if want := []string{"a.yaml", "b.yaml", "c.yaml", "d.yaml", "e.yaml"}; !cmp.Equal(want, slices.Compact(blamed)) {
+		t.Errorf("blamed are %q, want %q", blamed, want)
+	}
+}

@@ -46,6 +46,10 @@ type Loader struct {
 	Facts map[string]string
 	// Ask lists instances that the program itself asks for.
 	Ask []Ask
+	// Running returns the instances that run now; nil: none do. Where files want the
+	// same name, place or application, the ones that run keep it, whatever the files
+	// are called, and the newcomer is in error.
+	Running func() []*Instance
 
 	once      sync.Once
 	catalogue map[string]*entry
@@ -250,6 +254,8 @@ func (l *Loader) load(inputs []input, errs source.Errors) (*Plan, source.Errors)
 		r.broken(e.Pos.File, "", source.Errors{e})
 	}
 	r.errs.Append(errs...)
+	files, running := l.running()
+	slices.SortStableFunc(inputs, func(a, b input) int { return firstOf(files[a.display()], files[b.display()]) })
 	for _, in := range inputs {
 		r.file(in)
 	}
@@ -257,6 +263,9 @@ func (l *Loader) load(inputs []input, errs source.Errors) (*Plan, source.Errors)
 	for _, e := range r.order {
 		r.definition(e)
 	}
+	slices.SortStableFunc(r.requests, func(a, b request) int {
+		return firstOf(running[fileAndName{a.pos.File, a.name}], running[fileAndName{b.pos.File, b.name}])
+	})
 	for i := range r.requests {
 		r.instance(&r.requests[i])
 	}
@@ -264,6 +273,33 @@ func (l *Loader) load(inputs []input, errs source.Errors) (*Plan, source.Errors)
 	slices.SortFunc(r.plan.Definitions, func(a, b *Definition) int { return strings.Compare(a.Application, b.Application) })
 	slices.SortStableFunc(r.plan.Broken, func(a, b Broken) int { return strings.Compare(a.File, b.File) })
 	return r.plan, r.errs.Sorted()
+}
+
+// fileAndName tells apart the instances that files ask for.
+type fileAndName struct{ file, name string }
+
+// running returns the files of what runs, and what they asked for.
+func (l *Loader) running() (files map[string]bool, instances map[fileAndName]bool) {
+	files, instances = map[string]bool{}, map[fileAndName]bool{}
+	if l.Running == nil {
+		return files, instances
+	}
+	for _, i := range l.Running() {
+		files[i.File], files[i.Definition] = true, true
+		instances[fileAndName{i.File, i.Name}] = true
+	}
+	return files, instances
+}
+
+// firstOf sorts what is true before what is not.
+func firstOf(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
 }
 
 func (r *loading) broken(file, name string, errs source.Errors) {
