@@ -8,12 +8,15 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"grove/tree"
 	"grove/tree/definition"
 	"grove/tree/definition/diff"
+	"grove/tree/definition/source"
 	"grove/viewer"
 )
 
@@ -71,11 +74,38 @@ func (a *App) plan(files []PlanFile) (*PlanAnswer, error) {
 	}
 	next, errs := a.loader.FS(over, a.config.Definitions)
 	running := &definition.Plan{Instances: a.binder.Running()}
-	next.Instances = append(next.Instances, next.Keep(running)...)
+	kept := next.Keep(running)
+	errs.Append(withoutRoom(next, kept)...)
+	next.Instances = append(next.Instances, kept...)
 	changes := diff.Compare(running, next)
 	var text bytes.Buffer
 	if err := changes.Print(&text); err != nil {
 		return nil, err
 	}
 	return &PlanAnswer{Text: text.String(), Changes: !changes.Empty(), Errors: faults(errs.Sorted())}, nil
+}
+
+// withoutRoom takes out of a plan the instances whose nodes belong to one that goes
+// on as it was: they do not run before that one is mended.
+func withoutRoom(p *definition.Plan, kept []*definition.Instance) source.Errors {
+	if len(kept) == 0 {
+		return nil
+	}
+	var errs source.Errors
+	owners := map[tree.Path]string{}
+	for _, i := range kept {
+		for n := range i.Nodes {
+			owners[i.Nodes[n].Path] = i.Name
+		}
+	}
+	p.Instances = slices.DeleteFunc(p.Instances, func(i *definition.Instance) bool {
+		for n := range i.Nodes {
+			if owner, taken := owners[i.Nodes[n].Path]; taken {
+				errs.Add(i.Pos, "node %s of instance %q is there already: instance %q has it, and goes on as it was", i.Nodes[n].Path, i.Name, owner)
+				return true
+			}
+		}
+		return false
+	})
+	return errs
 }

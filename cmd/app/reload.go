@@ -23,7 +23,7 @@ func (a *App) Reload() {
 	defer a.reloading.Unlock()
 	plan, errs := a.loader.Dir(a.config.Definitions)
 	for _, e := range errs.Sorted() {
-		a.log.Error("definition", "at", e.Pos.String(), "error", e.Msg)
+		a.log.Error("definition", "at", e.Pos.String(), "error", message(e))
 	}
 	if err := a.binder.Apply(plan); err != nil {
 		a.log.Error("definitions were not applied", "error", err)
@@ -37,27 +37,41 @@ func (a *App) Reload() {
 func (a *App) Definitions() viewer.DefinitionList {
 	plan := a.loaded.Load().plan
 	var list viewer.DefinitionList
+	running := a.binder.Running()
+	kept := map[string]bool{}
+	for _, i := range plan.Keep(&definition.Plan{Instances: running}) {
+		kept[i.Name] = true
+	}
 	wrong := map[string][]viewer.Fault{}
 	for _, b := range plan.Broken {
-		if b.Name == "" {
-			list.Errors = append(list.Errors, faults(b.Err)...)
+		if b.Name != "" {
+			wrong[b.Name] = append(wrong[b.Name], faults(b.Err)...)
 			continue
 		}
-		wrong[b.Name] = append(wrong[b.Name], faults(b.Err)...)
+		list.Errors = append(list.Errors, faults(b.Err)...)
+		for _, i := range running {
+			if kept[i.Name] && i.File == b.File {
+				wrong[i.Name] = append(wrong[i.Name], faults(b.Err)...)
+			}
+		}
 	}
-	for _, i := range a.binder.Running() {
+	for _, i := range running {
 		shown := viewer.Instance{
 			Name: i.Name, Application: i.Application, Title: i.Title, Description: i.Description,
 			At: i.At.String(), File: i.File, Definition: i.Definition, State: "running", Nodes: len(i.Nodes), Errors: wrong[i.Name],
 		}
-		if len(shown.Errors) > 0 {
+		if kept[i.Name] || len(shown.Errors) > 0 {
 			shown.State = "kept"
 		}
 		delete(wrong, i.Name)
 		list.Instances = append(list.Instances, shown)
 	}
 	for name, errs := range wrong {
-		list.Instances = append(list.Instances, viewer.Instance{Name: name, File: errs[0].File, State: "failed", Errors: errs})
+		failed := viewer.Instance{Name: name, State: "failed", Errors: errs}
+		if len(errs) > 0 {
+			failed.File = errs[0].File
+		}
+		list.Instances = append(list.Instances, failed)
 	}
 	slices.SortFunc(list.Instances, func(a, b viewer.Instance) int { return strings.Compare(a.Name, b.Name) })
 	for _, d := range plan.Definitions {
@@ -66,9 +80,17 @@ func (a *App) Definitions() viewer.DefinitionList {
 	return list
 }
 
+// message is an error without its place, with the hint that goes with it.
+func message(e *source.Error) string {
+	if e.Hint == "" {
+		return e.Msg
+	}
+	return e.Msg + " (" + e.Hint + ")"
+}
+
 func faults(errs source.Errors) (list []viewer.Fault) {
 	for _, e := range errs {
-		list = append(list, viewer.Fault{File: e.Pos.File, Line: e.Pos.Line, Column: e.Pos.Column, Message: e.Msg})
+		list = append(list, viewer.Fault{File: e.Pos.File, Line: e.Pos.Line, Column: e.Pos.Column, Message: message(e)})
 	}
 	return list
 }

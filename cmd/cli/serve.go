@@ -36,10 +36,11 @@ type serveCommand struct {
 // Run implements the command: it serves until ctx ends. SIGHUP loads the definitions
 // again.
 func (c *serveCommand) Run(ctx context.Context, p *Process) error {
+	log := c.logger(p.Stderr)
 	a, err := app.New(app.Config{
 		Listen: c.Listen, Data: c.Data, Definitions: c.Definitions, Hosts: c.Host, Insecure: c.Insecure,
 		Dial: c.Dial, Commands: c.Commands, SecretDirs: c.Secrets, NoHost: !c.OwnHost,
-		Version: Version, Revision: revision(), Log: c.logger(p.Stderr),
+		Version: Version, Revision: revision(), Log: log,
 	})
 	if errors.Is(err, app.ErrConfig) {
 		return &exitError{Usage, err}
@@ -66,6 +67,7 @@ func (c *serveCommand) Run(ctx context.Context, p *Process) error {
 			a.Reload()
 		}
 	}
+	log.Info("grove stops")
 	stop, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
 	return a.Stop(stop)
