@@ -8,13 +8,20 @@ import (
 	"time"
 )
 
+// MaxAhead is how far the time of a reading may be ahead of the tree's clock. What
+// is further ahead is refused: once taken it would make every reading until then an
+// older one. When the tree's own clock was set back by more, the readings before do
+// not count as newer.
+const MaxAhead = 5 * time.Minute
+
 // lockFor is how many readings are applied before the lock is given up once, so
 // that a long batch does not hold up the readers.
 const lockFor = 8192
 
 // Apply gives numbers to nodes, in order, and returns how many were taken; Stats
-// counts the others. A reading that is not newer than what its node has is left
-// out. Batches of a few hundred make the most of it; nothing is allocated.
+// counts the others. A reading that is not newer than what its node has, or more
+// than MaxAhead newer than the tree's clock, is left out. Batches of a few hundred
+// make the most of it; nothing is allocated.
 func (t *Tree) Apply(batch []Reading) (applied int) {
 	for part := range slices.Chunk(batch, lockFor) {
 		now := t.opts.Now().UnixNano()
@@ -27,6 +34,7 @@ func (t *Tree) Apply(batch []Reading) (applied int) {
 
 func (t *Tree) applyLocked(batch []Reading, now int64) (applied int) {
 	cells, classes, blocks, pending := t.cells, t.classes, t.blocks, t.pending
+	latest := now + int64(MaxAhead)
 	for k := range batch {
 		r := &batch[k]
 		i := r.Node.index
@@ -37,10 +45,10 @@ func (t *Tree) applyLocked(batch []Reading, now int64) (applied int) {
 		c := &cells[i]
 		at := r.Time
 		if at == 0 {
-			at = now
-		}
-		if at <= c.time && (r.Time != 0 || at < c.time) {
-			t.stats.Older++
+			if at = now; c.time > now && t.untimely(c, at, latest) {
+				continue
+			}
+		} else if (at <= c.time || at > latest) && t.untimely(c, at, latest) {
 			continue
 		}
 		v := r.Value
@@ -62,10 +70,26 @@ func (t *Tree) applyLocked(batch []Reading, now int64) (applied int) {
 	return applied
 }
 
+// untimely counts a reading that is too far ahead, or not newer than what its node
+// has, and says whether it is refused: not when the node's own is from a future that
+// the clock, set back, has not reached.
+func (t *Tree) untimely(c *cell, at, latest int64) bool {
+	switch {
+	case at > latest:
+		t.stats.Ahead++
+	case c.time > latest:
+		return false
+	default:
+		t.stats.Older++
+	}
+	return true
+}
+
 // Report gives observations of any kind to nodes, in order, and returns how many
 // were taken; Stats counts the others.
 func (t *Tree) Report(reports ...Report) (applied int) {
 	now := t.opts.Now().UnixNano()
+	latest := now + int64(MaxAhead)
 	t.mu.Lock()
 	defer t.unlock()
 	for k := range reports {
@@ -75,13 +99,15 @@ func (t *Tree) Report(reports ...Report) (applied int) {
 			t.stats.Unknown++
 			continue
 		}
-		at, c := now, &t.cells[i]
-		if !r.Time.IsZero() {
-			at = r.Time.UnixNano()
-		}
-		if c.kind != Log && at <= c.time && (!r.Time.IsZero() || at < c.time) {
-			t.stats.Older++
-			continue
+		c := &t.cells[i]
+		at := nanoseconds(r.Time, now)
+		switch {
+		case c.kind == Log:
+			at = min(at, now)
+		case at > latest, at < c.time, at == c.time && !r.Time.IsZero():
+			if t.untimely(c, at, latest) {
+				continue
+			}
 		}
 		taken := false
 		n, isNumber := r.Value.Number()
@@ -108,6 +134,20 @@ func (t *Tree) Report(reports ...Report) (applied int) {
 		}
 	}
 	return applied
+}
+
+// nanoseconds is when a report was observed, by the tree's count: now for the zero
+// time, 0 for all before 1970, the last that there is for all after it.
+func nanoseconds(at time.Time, now int64) int64 {
+	switch {
+	case at.IsZero():
+		return now
+	case at.Before(time.Unix(0, 0)):
+		return 0
+	case at.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64
+	}
+	return at.UnixNano()
 }
 
 // cut bounds a text that came from outside.

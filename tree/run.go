@@ -86,6 +86,9 @@ func (t *Tree) sweep(now int64) {
 			if c.flags&flagStale == 0 || c.status == White || c.kind == Group {
 				continue
 			}
+			if c.time > now+int64(MaxAhead) {
+				c.time = now - 1 // the clock was set back
+			}
 			if limit := t.threshold(c).StaleAfter; now-c.time > int64(limit) {
 				t.whiten(uint32(i), staleReason(limit), now)
 			}

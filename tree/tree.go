@@ -74,21 +74,23 @@ type Report struct {
 	// A report to a log attribute without any says that the log was looked at. Other
 	// attributes leave them out.
 	Events []Event
-	Time   time.Time // when it was observed; zero is now
+	// Time is when it was observed; zero is now. A log takes lines of any time.
+	Time time.Time
 	// Reason, when not empty, says why no value can be had: the node turns white,
 	// and Value and Events are left out.
 	Reason string
 }
 
 // Stats counts what a tree has done since it was made. A reading is counted once,
-// as Applied, Older (not newer than what the node has), Unknown (the node is gone)
-// or Misfit (of a kind that the node does not take).
+// as Applied, Older (not newer than what the node has), Ahead (more than MaxAhead
+// newer than the tree's clock), Unknown (the node is gone) or Misfit (of a kind that
+// the node does not take).
 type Stats struct {
-	Nodes, Groups                   int
-	Applied, Older, Unknown, Misfit uint64
-	Changes                         uint64 // of a status, groups included
-	Flushes                         uint64
-	Views                           int
+	Nodes, Groups                          int
+	Applied, Older, Ahead, Unknown, Misfit uint64
+	Changes                                uint64 // of a status, groups included
+	Flushes                                uint64
+	Views                                  int
 }
 
 // Tree is one live monitor tree. Its methods may be called from many goroutines.
