@@ -51,7 +51,7 @@ func TestDirReadsOnlyWhatItShould(t *testing.T) {
 		"f.yaml~":        "x: [",
 		"#g.yaml":        "x: [",
 		"README.md":      "x: [",
-		"empty.yaml":     "",
+		"comment.yaml":   "# nothing\n",
 		"outside.txt":    fmt.Sprintf(one, "outside"),
 	})
 	if err := os.Symlink("outside.txt", filepath.Join(dir, "link.yaml")); err != nil {
@@ -112,6 +112,25 @@ func TestOneBadFileAmongManyKeepsTheOthers(t *testing.T) {
 	kept := plan.Keep(old)
 	if len(kept) != 1 || kept[0].Name != "app250" {
 		t.Errorf("kept %d instances", len(kept))
+	}
+}
+
+// TestEmptyFileKeepsItsInstances since it may be one that is just being written anew.
+func TestEmptyFileKeepsItsInstances(t *testing.T) {
+	old, errs := load(t, "a.yaml", fmt.Sprintf(one, "a"))
+	if len(errs) > 0 {
+		t.Fatal(printed(errs))
+	}
+	next, errs := load(t, "a.yaml", "")
+	if got, want := printed(errs), "a.yaml: the file is empty: remove it, or write a comment, when nothing is wanted of it\n"; got != want {
+		t.Errorf("got %s want %s", got, want)
+	}
+	if kept := next.Keep(old); len(kept) != 1 {
+		t.Errorf("%d kept", len(kept))
+	}
+	next, errs = load(t, "a.yaml", "# not now\n")
+	if kept := next.Keep(old); len(errs) > 0 || len(kept) != 0 {
+		t.Errorf("a comment: %d kept, %s", len(kept), printed(errs))
 	}
 }
 

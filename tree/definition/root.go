@@ -109,6 +109,10 @@ func bare(err error) error {
 	return err
 }
 
+// errEmpty keeps what runs while a program that writes a file anew has only got so far
+// as to truncate it. A file that has nothing but comments asks for nothing.
+var errEmpty = errors.New("the file is empty: remove it, or write a comment, when nothing is wanted of it")
+
 // read reads a file into documents. Budget is how many bytes may still be read.
 func (i input) read(budget *int64) ([]source.Document, source.Errors) {
 	text, err := i.text(budget)
@@ -142,6 +146,9 @@ func (i input) text(budget *int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(f, source.MaxFileBytes+1))
 	if err != nil {
 		return nil, err
+	}
+	if len(text) == 0 {
+		return nil, errEmpty
 	}
 	if len(text) > source.MaxFileBytes {
 		return nil, fmt.Errorf("the file is larger than %d MiB", source.MaxFileBytes>>20)
