@@ -178,7 +178,7 @@ func (t *Tree) takeNumber(i uint32, v float64, at, now int64) bool {
 	c.flags |= flagNumber
 	t.mark(i)
 	if th.States != nil {
-		t.takeState(i, strconv.FormatFloat(v, 'g', -1, 64), now)
+		t.takeState(i, stateOf(v), now)
 		return true
 	}
 	c.level = th.levels(v, c.level)
@@ -211,6 +211,15 @@ func (t *Tree) takeText(i uint32, s string, at, now int64) bool {
 		return false
 	}
 	return true
+}
+
+// stateOf is how people write a number that stands for a state: a million is
+// "1000000" and not "1e+06".
+func stateOf(v float64) string {
+	if v == math.Trunc(v) && math.Abs(v) < 1e15 {
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
 }
 
 // takeState colours by the map of states.
@@ -323,13 +332,22 @@ func (t *Tree) mark(i uint32) {
 
 // unlock gives the lock up, and sees that what changed is flushed in time.
 func (t *Tree) unlock() {
-	dirty, full := t.dirty, len(t.changes) >= maxChanges
-	t.mu.Unlock()
-	if full && t.flushing.TryLock() { // unless it is the flush that called us
-		defer t.flushing.Unlock()
-		t.flush()
-		return
+	dirty := t.dirty
+	if len(t.changes) >= maxChanges {
+		if t.flushing.TryLock() { // never waits, so the order of the locks does not matter
+			defer t.flushing.Unlock()
+			t.mu.Unlock()
+			t.flush()
+			return
+		}
+		// A flush is under way, perhaps the one that called us.
+		if more := len(t.changes) - maxWaiting; more > 0 {
+			t.stats.Untold += uint64(more)
+			clear(t.changes[maxWaiting:])
+			t.changes = t.changes[:maxWaiting]
+		}
 	}
+	t.mu.Unlock()
 	if dirty {
 		select {
 		case t.wake <- struct{}{}:
@@ -338,5 +356,12 @@ func (t *Tree) unlock() {
 	}
 }
 
-// maxChanges bounds the changes of status that wait for a flush.
-const maxChanges = 4096
+const (
+	// maxChanges is how many changes of status are gathered before a producer
+	// flushes by itself.
+	maxChanges = 4096
+	// maxWaiting bounds the changes that wait while others are being told.
+	maxWaiting = 1 << 18
+	// maxSpare bounds the room for changes that is kept for the next flush.
+	maxSpare = 1 << 14
+)

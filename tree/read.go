@@ -172,6 +172,7 @@ func (t *Tree) causes(i uint32, found *[]Path) {
 		*found = append(*found, t.pathOf(i))
 		return
 	}
+	before := len(*found)
 	for _, want := range [...]Status{Red, Yellow} {
 		for j := t.places[i].first; j != none; j = t.places[j].next {
 			if len(*found) == maxCauses {
@@ -181,7 +182,7 @@ func (t *Tree) causes(i uint32, found *[]Path) {
 				t.causes(j, found)
 			}
 		}
-		if want <= t.cells[i].status && len(*found) > 0 {
+		if want <= t.cells[i].status && len(*found) > before {
 			return
 		}
 	}
@@ -211,8 +212,12 @@ func (t *Tree) Look(p Path) {
 
 // SetThreshold tunes the attribute at p: th is in force until Reset, or until the
 // definition gives the node another threshold than it had. The present reading is
-// held against it at once.
+// held against it at once, without the hysteresis and the holds of those before. Of
+// a log or a text only the times and the flapping matter.
 func (t *Tree) SetThreshold(p Path, th *Threshold) error {
+	if th == nil {
+		return fmt.Errorf("%w: none is given", ErrThreshold)
+	}
 	if err := th.Check(); err != nil {
 		return err
 	}

@@ -150,7 +150,9 @@ func (t *Tree) flush() uint64 {
 	t.mu.Unlock()
 	if len(t.flushed) > 0 {
 		t.opts.Statuses(t.flushed)
-		clear(t.flushed)
+		if clear(t.flushed); cap(t.flushed) > maxSpare {
+			t.flushed = nil
+		}
 	}
 	for _, w := range watchers {
 		w(seq)

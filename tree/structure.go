@@ -269,7 +269,7 @@ func (t *Tree) reconsider(i uint32, now int64) {
 	case c.flags&flagText != 0 && c.kind == State:
 		t.takeState(i, t.texts[i], now)
 	case c.flags&flagNumber != 0 && t.threshold(c).States != nil:
-		t.takeState(i, Number(c.value).String(), now)
+		t.takeState(i, stateOf(c.value), now)
 	case c.flags&flagNumber != 0:
 		c.level = t.threshold(c).levels(c.value, 0)
 		t.settleFresh(i, now)

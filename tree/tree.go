@@ -14,14 +14,16 @@ var ErrNoNode = errors.New("no such node")
 // MaxNodes bounds the nodes of one tree.
 const MaxNodes = 4_000_000
 
-// Options are the surroundings of a Tree. The functions are called without any
+// Options are the surroundings of a Tree. The functions are called without the
 // lock of the tree, so they may call it.
 type Options struct {
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Statuses receives the changes of status since the last flush, in the order in
-	// which they happened. It is called by Flush, one call at a time; the slice is
-	// used again afterwards.
+	// which they happened. It is called by Flush, one call at a time, and must not
+	// call Flush; the slice is used again afterwards. A producer of very many changes
+	// flushes by itself. While one call lasts 262,144 changes wait; those beyond are
+	// not told but counted in Stats.
 	Statuses func([]StatusChange)
 	// Asked receives nodes in Request mode that somebody looks at. It is called
 	// from the goroutine of the one who looks and must return soon.
@@ -89,6 +91,7 @@ type Stats struct {
 	Nodes, Groups                          int
 	Applied, Older, Ahead, Unknown, Misfit uint64
 	Changes                                uint64 // of a status, groups included
+	Untold                                 uint64 // changes that Options.Statuses was not told, since it was too slow
 	Flushes                                uint64
 	Views                                  int
 }

@@ -81,6 +81,9 @@ func (t *Tree) View(root Path) (*View, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.views[root]
+	if s != nil && s.root == none && !t.occupy(s) {
+		return nil, fmt.Errorf("%s: %w", root, ErrNoNode)
+	}
 	if s == nil {
 		if len(t.views) >= MaxViews {
 			return nil, fmt.Errorf("%w: more than %d subtrees are looked at", ErrBadChange, MaxViews)
