@@ -32,7 +32,8 @@ type Host struct{}
 
 // Table are the options of the stand-in kind table.
 type Table struct {
-	Only []string `yaml:"only" jsonschema:"description=Keys of the rows that count"`
+	Only    []string `yaml:"only" jsonschema:"description=Keys of the rows that count"`
+	Version string   `yaml:"version,omitempty" jsonschema:"enum=1,enum=2c,description=Of the protocol"`
 }
 
 // KindNames implements definition.Kinds.

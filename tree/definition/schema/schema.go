@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/invopop/jsonschema"
@@ -115,7 +116,7 @@ func forms() map[reflect.Type]*jsonschema.Schema {
 	rollup.Properties.Set("white", open(words("keep", "ignore", "green", "yellow", "red")))
 	fixed := &jsonschema.Schema{Type: "object", AdditionalProperties: jsonschema.FalseSchema, Properties: jsonschema.NewProperties(), Required: []string{"fixed"}}
 	fixed.Properties.Set("fixed", open(status()))
-	amount := anyOf(typed("number"), pattern(`^\s*[0-9._]+\s*(%|[kKMGT]i?B)?\s*$`, "10%"))
+	amount := anyOf(typed("number"), pattern(`^\s*[0-9._]+\s*(%|([kKMGT]i?)?B)?\s*$`, "10%"))
 	back := &jsonschema.Schema{Type: "object", AdditionalProperties: jsonschema.FalseSchema, Properties: jsonschema.NewProperties()}
 	back.Properties.Set("yellow", open(amount))
 	back.Properties.Set("red", open(amount))
@@ -312,6 +313,13 @@ func loosen(s *jsonschema.Schema, top bool) {
 		return
 	}
 	inner := *s
+	for _, word := range s.Enum { // version: 3 is a number in YAML, and means "3"
+		if text, ok := word.(string); ok {
+			if n, err := strconv.Atoi(text); err == nil {
+				inner.Type, inner.Enum = "", append(slices.Clip(inner.Enum), n)
+			}
+		}
+	}
 	inner.Description, inner.Default, inner.Title = "", nil, ""
 	*s = jsonschema.Schema{Description: s.Description, Default: s.Default, Title: s.Title, AnyOf: []*jsonschema.Schema{&inner, pattern(variableText)}}
 }
