@@ -186,6 +186,9 @@ func (b *builder) define(name string, of any) *jsonschema.Schema {
 		t := words(variable.Types...)
 		t.Description = "Type of the parameter. Default: string"
 		s.Properties.Set("type", t)
+		if choices, ok := s.Properties.Get("choices"); ok {
+			choices.Items = scalar() // 80 is a choice as well as "80"
+		}
 	}
 	return s
 }
