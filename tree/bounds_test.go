@@ -158,6 +158,11 @@ func TestTuningIsChecked(t *testing.T) {
 			if got := errorText(tr.SetThreshold(MustPath(tc.path), tc.th)); got != tc.want {
 				t.Errorf("error %q, want %q", got, tc.want)
 			}
+			if r, ok := tr.Lookup(MustPath(tc.path)); ok && tc.th != nil {
+				if got := errorText(tr.Tune(r, func(th *Threshold) { *th = *tc.th })); got != tc.want {
+					t.Errorf("Tune: error %q, want %q", got, tc.want)
+				}
+			}
 			if n, err := tr.Node(MustPath(tc.path)); err == nil && n.Tuned != (tc.want == "") {
 				t.Errorf("tuned: %v", n.Tuned)
 			}

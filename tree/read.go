@@ -2,6 +2,7 @@ package tree
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -232,11 +233,39 @@ func (t *Tree) SetThreshold(p Path, th *Threshold) error {
 	if t.cells[i].kind == Group {
 		return fmt.Errorf("%s: %w: a group has none", p, ErrThreshold)
 	}
-	t.tuned[i] = &tuned
-	t.wear(i, &tuned)
+	t.tune(i, &tuned, now)
+	return nil
+}
+
+// Tune is SetThreshold with the threshold that change makes of the one in force, so
+// that two who tune the same node at once do not undo each other. The tree stands
+// still meanwhile, so change must be quick and must not call the tree.
+func (t *Tree) Tune(r Ref, change func(*Threshold)) error {
+	now := t.opts.Now().UnixNano()
+	t.mu.Lock()
+	defer t.unlock()
+	i := t.at(r)
+	if i == none {
+		return fmt.Errorf("node %d: %w", r.index, ErrNoNode)
+	}
+	if t.cells[i].kind == Group {
+		return fmt.Errorf("%s: %w: a group has none", t.pathOf(i), ErrThreshold)
+	}
+	tuned := *t.threshold(&t.cells[i])
+	tuned.States = maps.Clone(tuned.States)
+	change(&tuned)
+	if err := tuned.Check(); err != nil {
+		return err
+	}
+	t.tune(i, &tuned, now)
+	return nil
+}
+
+func (t *Tree) tune(i uint32, th *Threshold, now int64) {
+	t.tuned[i] = th
+	t.wear(i, th)
 	t.reconsider(i, now)
 	t.place(i)
-	return nil
 }
 
 // Reset lets every attribute at and below p forget its value, status, events and

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -85,7 +84,10 @@ var fixed = []attribute{
 }
 
 // attributesOf lists the attributes of a node: the fixed ones and the borders of
-// its thresholds, by CCMS's names for the four levels.
+// its thresholds, by CCMS's names for the four levels. GreenToYellow and YellowToRed
+// are the borders of entering (red is entered from green, too), RedToYellow and
+// YellowToGreen those of leaving. A level that is a range has a Low and a High of
+// each; a level that the node does not use has none.
 func attributesOf(n *tree.Node) (list []attribute) {
 	for _, a := range fixed {
 		if a.shown == nil || a.shown(n) {
@@ -213,9 +215,12 @@ func (b *bean) Attribute(_ context.Context, name string) (beans.Value, error) {
 }
 
 // SetAttribute implements beans.Bean: it tunes the thresholds of the node, which
-// are checked as a whole.
+// are checked as a whole each time. What does not fit those that are there is
+// refused and changes nothing, so the order matters: to lower the levels of a node
+// that turns red above them, set YellowToGreen, GreenToYellow, RedToYellow,
+// YellowToRed; to raise them, the same backwards.
 func (b *bean) SetAttribute(_ context.Context, name string, value beans.Value) error {
-	a, n, err := b.find(name)
+	a, _, err := b.find(name)
 	if err != nil {
 		return err
 	}
@@ -226,16 +231,14 @@ func (b *bean) SetAttribute(_ context.Context, name string, value beans.Value) e
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", beans.ErrInvalidValue, name, err)
 	}
-	th := *n.Threshold
-	th.States = maps.Clone(th.States)
-	a.set(&th, v)
-	if err := b.d.tree.SetThreshold(n.Path, &th); err != nil {
-		if errors.Is(err, tree.ErrThreshold) {
-			err = fmt.Errorf("%w: %s: %w", beans.ErrInvalidValue, name, err)
-		}
+	switch err := b.d.tree.Tune(b.ref, func(th *tree.Threshold) { a.set(th, v) }); {
+	case errors.Is(err, tree.ErrThreshold):
+		return fmt.Errorf("%w: %s: %w", beans.ErrInvalidValue, name, err)
+	case errors.Is(err, tree.ErrNoNode):
+		return fmt.Errorf("%w: %w", beans.ErrNotFound, err)
+	default:
 		return err
 	}
-	return nil
 }
 
 // Invoke implements beans.Bean.
@@ -277,5 +280,5 @@ func (b *bean) Invoke(ctx context.Context, operation string, args []beans.Value)
 
 // Subscribe implements beans.Emitter.
 func (b *bean) Subscribe(listener beans.Listener, filter beans.Filter) (cancel func()) {
-	return b.d.broadcaster(b.ref).Subscribe(listener, filter)
+	return b.d.subscribe(b.ref, listener, filter)
 }

@@ -60,18 +60,17 @@ func (d *Directory) Bean(name beans.Name) (beans.Bean, bool) {
 	return &bean{d: d, ref: ref}, true
 }
 
-// Names implements beans.Directory. The tree stands still while the matching names
-// are collected, not while they are yielded.
+// Names implements beans.Directory. The tree stands still while the paths are
+// collected, not while names are made of them, held against the pattern and yielded.
 func (d *Directory) Names(pattern beans.Name, yield func(beans.Name) bool) {
-	var names []beans.Name
+	paths := make([]tree.Path, 0, d.tree.Len())
 	_ = d.tree.Walk(tree.Root, -1, func(n *tree.Node) bool {
-		if name, err := Name(n.Path); err == nil && (pattern.IsZero() || pattern.Matches(name)) {
-			names = append(names, name)
-		}
+		paths = append(paths, n.Path)
 		return true
 	})
-	for _, n := range names {
-		if !yield(n) {
+	for _, p := range paths {
+		name, err := Name(p)
+		if err == nil && (pattern.IsZero() || pattern.Matches(name)) && !yield(name) {
 			return
 		}
 	}
@@ -93,10 +92,6 @@ func (d *Directory) Publish(changes []tree.StatusChange) {
 		c := &changes[i]
 		d.mu.Lock()
 		b := d.listening[c.Ref]
-		if b != nil && !b.Listened() {
-			delete(d.listening, c.Ref)
-			b = nil
-		}
 		d.mu.Unlock()
 		if b == nil {
 			continue
@@ -112,19 +107,22 @@ func (d *Directory) Publish(changes []tree.StatusChange) {
 	}
 }
 
-// broadcaster returns the broadcaster of a node, made at the first subscription.
-func (d *Directory) broadcaster(r tree.Ref) *beans.Broadcaster {
+// subscribe adds a listener to the notifications of a node. What is made for the
+// first goes with the last.
+func (d *Directory) subscribe(r tree.Ref, listener beans.Listener, filter beans.Filter) (cancel func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	b := d.listening[r]
 	if b == nil {
-		for other, b := range d.listening { // those whose listeners left, or whose node did
-			if !b.Listened() {
-				delete(d.listening, other)
-			}
-		}
 		b = &beans.Broadcaster{}
 		d.listening[r] = b
 	}
-	return b
+	end := b.Subscribe(listener, filter)
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if end(); !b.Listened() && d.listening[r] == b {
+			delete(d.listening, r)
+		}
+	}
 }

@@ -3,6 +3,9 @@ package monitor_test
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 // world is a tree of two nodes in a bean server.
 type world struct {
 	tree      *tree.Tree
+	directory *monitor.Directory
 	server    *beans.Server
 	refreshed []tree.Ref
 	active    tree.Ref
@@ -46,6 +50,7 @@ func newWorld(t *testing.T) *world {
 		w.refreshed = append(w.refreshed, r)
 		return nil
 	})
+	w.directory = d
 	if _, err := w.server.Mount(monitor.Domain, monitor.Type, d); err != nil {
 		t.Fatal(err)
 	}
@@ -173,5 +178,196 @@ func TestBeanOfARemovedNodeIsGone(t *testing.T) {
 	}
 	if w.server.IsRegistered(active) {
 		t.Error("still registered")
+	}
+}
+
+// TestBordersByTheNamesOfCCMS sets one border after the other: the node follows each
+// at once, and a step that does not fit those before is refused with its reason.
+func TestBordersByTheNamesOfCCMS(t *testing.T) {
+	above := tree.Threshold{Yellow: tree.AboveLevel(500, 450), Red: tree.AboveLevel(1000, 900)}
+	below := tree.Threshold{Yellow: tree.BelowLevel(20, 25), Red: tree.BelowLevel(10, 12)}
+	outside := tree.Threshold{Red: tree.Level{Form: tree.Outside, Low: 10, High: 20, OffLow: 12, OffHigh: 18}}
+	states := tree.Threshold{States: map[string]tree.Status{"up": tree.Green}}
+	for _, tc := range []struct {
+		name string
+		th   tree.Threshold
+		kind tree.Kind
+		// what can be written, in the order of the bean
+		writable []string
+		steps    []string // "attribute value: status", or the error
+	}{
+		{"above", above, tree.Performance,
+			[]string{"ClearAfter", "StaleAfter", "GreenToYellow", "YellowToGreen", "GreenToYellowAfter", "YellowToRed", "RedToYellow", "YellowToRedAfter"},
+			[]string{
+				"YellowToRed 700: invalid value: YellowToRed: invalid threshold: red: is left at 900, above where it is entered, 700",
+				"RedToYellow 700: yellow", "YellowToRed 700: red",
+				"RedToYellow 701: invalid value: RedToYellow: invalid threshold: red: is left at 701, above where it is entered, 700",
+				"GreenToYellow 400: invalid value: GreenToYellow: invalid threshold: yellow: is left at 450, above where it is entered, 400",
+				"YellowToGreen 300: red", "GreenToYellow 400: red",
+				"YellowToRed 2000: yellow", "GreenToYellow 1900: green",
+				"GreenToYellow NaN: invalid value: GreenToYellow: invalid threshold: yellow: a border is not a finite number",
+				"GreenToYellowAfter -1: invalid value: GreenToYellowAfter: invalid threshold: yellow: negative duration",
+				"GreenToYellow high: invalid value: GreenToYellow: invalid value: \"high\" is no float64",
+			}},
+		{"below", below, tree.Performance,
+			[]string{"ClearAfter", "StaleAfter", "GreenToYellow", "YellowToGreen", "GreenToYellowAfter", "YellowToRed", "RedToYellow", "YellowToRedAfter"},
+			[]string{"YellowToGreen 900: green", "GreenToYellow 850: yellow", "RedToYellow 810: yellow", "YellowToRed 805: red",
+				"YellowToRed 900: invalid value: YellowToRed: invalid threshold: red: is left at 810, below where it is entered, 900"}},
+		{"outside", outside, tree.Performance,
+			[]string{"ClearAfter", "StaleAfter", "YellowToRedLow", "YellowToRedHigh", "RedToYellowLow", "RedToYellowHigh", "YellowToRedAfter"},
+			[]string{"YellowToRedHigh 900: green", "YellowToRedLow 850: invalid value: YellowToRedLow: invalid threshold: red: is left at 12 and 18, which is not within 850 and 900",
+				"RedToYellowHigh 890: green", "RedToYellowLow 880: green", "YellowToRedLow 850: red"}},
+		{"states", states, tree.State, []string{"ClearAfter", "StaleAfter"}, []string{"GreenToYellow 5: no such attribute: \"GreenToYellow\""}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			path := tree.MustPath("/node")
+			r, err := w.tree.Add(path, &tree.Spec{Kind: tc.kind, Threshold: &tc.th})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.tree.Apply([]tree.Reading{{Node: r, Value: 800}})
+			name, err := monitor.Name(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			info, err := w.server.Info(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var writable []string
+			for _, a := range info.Attributes {
+				if a.Writable {
+					writable = append(writable, a.Name)
+				}
+			}
+			if diff := cmp.Diff(tc.writable, writable); diff != "" {
+				t.Error(diff)
+			}
+			var got []string
+			for _, step := range tc.steps {
+				what, _, _ := strings.Cut(step, ":")
+				attribute, text, _ := strings.Cut(what, " ")
+				var value beans.Value = text
+				if f, err := strconv.ParseFloat(text, 64); err == nil {
+					value = f
+				}
+				if err := w.server.SetAttribute(t.Context(), name, attribute, value); err != nil {
+					got = append(got, what+": "+strings.TrimPrefix(err.Error(), "set "+name.Canonical()+": "))
+					continue
+				}
+				n, _ := w.tree.NodeAt(r)
+				got = append(got, what+": "+n.Status.String())
+			}
+			if diff := cmp.Diff(tc.steps, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestBordersSetAtOnceAreAllKept: two clients that set two borders at the same time
+// do not undo each other.
+func TestBordersSetAtOnceAreAllKept(t *testing.T) {
+	w := newWorld(t)
+	for i := range 200 {
+		var wg sync.WaitGroup
+		for attribute, value := range map[string]float64{"GreenToYellow": 500 + float64(i), "YellowToRed": 1000 + float64(i)} {
+			wg.Go(func() {
+				if err := w.server.SetAttribute(t.Context(), active, attribute, value); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		n, _ := w.tree.NodeAt(w.active)
+		if n.Threshold.Yellow.High != 500+float64(i) || n.Threshold.Red.High != 1000+float64(i) {
+			t.Fatalf("round %d: %+v", i, n.Threshold)
+		}
+	}
+}
+
+// TestSubscriptionsComeAndGo: who subscribes while others leave is told, and nothing
+// is kept for nobody.
+func TestSubscriptionsComeAndGo(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			w.tree.Apply([]tree.Reading{{Node: w.active, Value: float64(i % 2 * 700)}})
+			w.tree.Flush()
+		}
+	})
+	for range 2 {
+		wg.Go(func() {
+			for range 2000 {
+				end, err := w.server.Subscribe(active, func(beans.Notification) {}, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				end()
+			}
+		})
+	}
+	for range 200 {
+		told := make(chan struct{}, 1)
+		end, err := w.server.Subscribe(active, func(beans.Notification) {
+			select {
+			case told <- struct{}{}:
+			default:
+			}
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-told:
+		case <-time.After(10 * time.Second):
+			t.Fatal("a subscriber hears nothing")
+		}
+		end()
+	}
+	cancel()
+	wg.Wait()
+	if n := w.directory.Listening(); n != 0 {
+		t.Errorf("the notifications of %d nodes are kept ready for nobody", n)
+	}
+}
+
+func TestOperations(t *testing.T) {
+	w := newWorld(t)
+	log, err := w.tree.Add(tree.MustPath("/log"), &tree.Spec{Kind: tree.Log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 11, 22, 1, 2, 3, 0, time.UTC)
+	w.tree.Report(tree.Report{Node: log, Events: []tree.Event{{Time: at, Status: tree.Red, Text: "disk failed"}}})
+	for _, tc := range []struct {
+		path, operation string
+		args            []beans.Value
+		want            beans.Value
+		err             error
+	}{
+		{"/log", "events", nil, beans.Table{{"time": at, "status": "red", "text": "disk failed"}}, nil},
+		{"/", "causes", nil, []string{"/log"}, nil},
+		{"/shop", "causes", nil, []string{}, nil},
+		{"/log", "events", []beans.Value{int64(1)}, nil, beans.ErrOperationNotFound},
+		{"/log", "explode", nil, nil, beans.ErrOperationNotFound},
+		{"/log", "reset", nil, nil, nil},
+		{"/log", "events", nil, beans.Table{}, nil},
+	} {
+		name, err := monitor.Name(tree.MustPath(tc.path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := w.server.Invoke(t.Context(), name, tc.operation, tc.args...)
+		if !errors.Is(err, tc.err) {
+			t.Errorf("%s of %s: %v", tc.operation, tc.path, err)
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s of %s: %s", tc.operation, tc.path, diff)
+		}
 	}
 }
