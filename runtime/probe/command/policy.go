@@ -99,7 +99,7 @@ func (p *Policy) resolve(program string) (string, error) {
 	}
 	switch mode := info.Mode(); {
 	case !p.allows(real):
-		return "", fmt.Errorf("%w: %s is not in the list of allowed commands", ErrDenied, shown)
+		return "", fmt.Errorf("%w: %s is not in the list of allowed commands (flag --commands of grove serve)", ErrDenied, shown)
 	case !mode.IsRegular():
 		return "", fmt.Errorf("%w: %s is not a regular file", ErrDenied, shown)
 	case mode&(os.ModeSetuid|os.ModeSetgid) != 0:

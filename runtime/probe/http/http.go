@@ -241,10 +241,10 @@ func (p *httpProbe) verdict(a answer, x *exchange, limit time.Duration) string {
 // matches says what the body should or should not hold.
 func (p *httpProbe) matches(body []byte) string {
 	if p.plan.match != nil && !p.plan.match.Match(body) {
-		return "the body does not match match"
+		return fmt.Sprintf("the body has nothing that fits match: %.80q", p.plan.match)
 	}
 	if p.plan.notMatch != nil && p.plan.notMatch.Match(body) {
-		return "the body matches not_match"
+		return fmt.Sprintf("the body has what not_match forbids: %.80q", p.plan.notMatch)
 	}
 	return ""
 }
