@@ -31,12 +31,7 @@ func openData(path string) (*dataDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	for wait := time.Now().Add(lockWait); errors.Is(err, unix.EWOULDBLOCK) && time.Now().Before(wait); {
-		time.Sleep(lockWait / 20)
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	}
-	if err != nil {
+	if err := lock(f); err != nil {
 		_ = f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("data directory %s: another grove uses it; give this one its own with --data", path)
@@ -44,6 +39,18 @@ func openData(path string) (*dataDir, error) {
 		return nil, fmt.Errorf("data directory: lock %s: %w", name, err)
 	}
 	return &dataDir{path, f}, nil
+}
+
+// lock takes the lock of a file, which another may hold for lockWait at most.
+func lock(f *os.File) error {
+	again := time.NewTicker(lockWait / 20)
+	defer again.Stop()
+	for end := time.Now().Add(lockWait); ; <-again.C {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 // Close gives the directory up. The file stays: whoever finds it takes the lock, not
