@@ -19,6 +19,8 @@ const holdMs = 1500;
 const refilterMs = 500;
 const addressMs = 300;
 const definitionsMs = 30_000;
+const definitionsGroup = '/grove/Definitions'; // its nodes say what became of the files
+const definitionsQuietMs = 300; // several files change together
 
 export class Store implements FeedSink {
   tree = new Tree(0);
@@ -51,6 +53,8 @@ export class Store implements FeedSink {
   private shape = true; // rows must be found anew
   private scheduled = false;
   private refilter: ReturnType<typeof setTimeout> | undefined;
+  private definitionsAt = none; // the node of definitionsGroup
+  private definitionsTimer: ReturnType<typeof setTimeout> | undefined;
   private addressTimer: ReturnType<typeof setTimeout> | undefined;
   private readonly listeners = new Set<() => void>();
   private readonly announcer = new Announcer((sentence) => {
@@ -106,6 +110,7 @@ export class Store implements FeedSink {
 
   node(record: NodeRecord): void {
     (this.incoming ?? this.tree).place(record, performance.now());
+    if (!this.incoming) this.noteDefinition(record.index);
   }
 
   finish(head: SnapshotHead): void {
@@ -128,6 +133,7 @@ export class Store implements FeedSink {
     this.loaded = true;
     this.refusal = '';
     this.hover = none;
+    this.definitionsAt = tree.find(definitionsGroup);
     this.selected = this.selectedPath === undefined ? none : tree.find(this.selectedPath);
     this.focus = focusPath === undefined ? none : tree.find(focusPath);
     this.shape = true;
@@ -135,6 +141,7 @@ export class Store implements FeedSink {
   }
 
   removed(index: number): void {
+    this.noteDefinition(index);
     this.tree.remove(index);
   }
 
@@ -144,9 +151,22 @@ export class Store implements FeedSink {
 
   state(index: number, state: State, since: number): void {
     this.tree.setState(index, state, since, performance.now());
+    this.noteDefinition(index);
+  }
+
+  /** noteDefinition reads the errors again soon when the node of a definition changed. */
+  private noteDefinition(index: number): void {
+    if (this.definitionsAt === none || this.tree.parent[index] !== this.definitionsAt) return;
+    this.definitionsTimer ??= setTimeout(() => {
+      this.definitionsTimer = undefined;
+      void this.readDefinitions();
+    }, definitionsQuietMs);
   }
 
   applied(head: DeltaHead): void {
+    if (this.definitionsAt === none && this.tree.structure !== this.built.structure) {
+      this.definitionsAt = this.tree.find(definitionsGroup);
+    }
     if (this.selected === none && this.selectedPath !== undefined && this.tree.structure !== this.built.structure) {
       this.selected = this.tree.find(this.selectedPath);
     }

@@ -202,7 +202,7 @@ function NodeLinks({ store, paths, from }: { store: Store; paths: string[]; from
 
 function Thresholds({ node }: { node: NodeDetail | undefined }) {
   const t = node?.thresholds;
-  if (!t) return null;
+  if (!t || Object.keys(t).length === 0) return null;
   const level = (status: Status) => {
     const word = statusWords[status] as 'yellow' | 'red';
     const back = t.back?.[word];
