@@ -220,6 +220,7 @@ on(village, 'details say everything, follow the live value, and lead on', async 
   await page.getByRole('complementary', { name: 'Details of Busy' }).waitFor();
   await row(page, 'Busy').waitFor();
   assert.equal(await row(page, 'Busy').getAttribute('aria-selected'), 'true');
+  await page.getByRole('complementary', { name: 'Details of Busy' }).getByText('by the timer').waitFor(); // else it is read once it is gone
   server.remove('/shop/web2/CPU/Busy');
   await page.getByText('This node is not in the tree any more').waitFor();
   server.place('/shop/web2/CPU', 'Busy', { kind: 1, status: 2, value: 1, unit: '%' });
