@@ -292,6 +292,7 @@ func shortDuration(d time.Duration) string {
 // whiten says that nothing is known of an attribute, and why.
 func (t *Tree) whiten(i uint32, reason string, now int64) {
 	c := &t.cells[i]
+	c.flags &^= flagFailed
 	if c.status == White && t.reasons[i] == reason {
 		return
 	}

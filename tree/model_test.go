@@ -13,16 +13,36 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// naiveStatus is the roll-up said plainly: look at all children, every time.
-func naiveStatus(tr *Tree, i uint32) Status {
+// naive is the roll-up said plainly: look at all children, every time. It returns
+// the status of a node and the one that it keeps for its parent while it is white.
+func naive(tr *Tree, i uint32) (status, known Status) {
+	p := &tr.places[i]
 	if tr.cells[i].kind != Group {
-		return tr.cells[i].status
+		return tr.cells[i].status, p.known
 	}
-	g := group{rule: ruleOf(tr.places[i].spec)}
-	for j := tr.places[i].first; j != none; j = tr.places[j].next {
-		g.add(contributionOf(tr.places[j].spec, g.rule, naiveStatus(tr, j), tr.places[j].known), +1)
+	rule := ruleOf(p.spec)
+	now, kept := group{rule: rule}, group{rule: rule}
+	remembers := false
+	for j := p.first; j != none; j = tr.places[j].next {
+		spec := tr.places[j].spec
+		status, known := naive(tr, j)
+		now.add(contributionOf(spec, rule, status, known), +1)
+		keep := Rollup{White: KeepWhite}
+		if rule.White != IgnoreWhite {
+			keep.White = rule.White
+		}
+		kept.add(contributionOf(spec, &keep, status, known), +1)
+		remembers = remembers || known != White && spec.Kind != TextKind && spec.Edge.Map != Ignore
 	}
-	return g.result()
+	switch status = now.result(); {
+	case status != White:
+		return status, status
+	case rule.White != IgnoreWhite:
+		return White, kept.all()
+	case remembers: // what it was when the last of them fell silent: only time tells
+		return White, p.known
+	}
+	return White, White
 }
 
 func naiveLeaves(tr *Tree, i uint32) (n [4]int32) {
@@ -102,7 +122,8 @@ func model(t *testing.T, r *rand.Rand) {
 	rules := []*Rollup{nil, {Rule: Best}, {Rule: AtLeast, Yellow: 1, Red: 2}, {Rule: Need, Green: 2}, {Rule: Percent, Yellow: 30, Red: 60},
 		{Rule: Weighted, Yellow: 30, Red: 60, White: YellowWhite}, {Cap: Yellow, White: IgnoreWhite}}
 	thresholds := []*Threshold{nil, {Yellow: AboveLevel(50, 45), Red: AboveLevel(80, 70)}, {Yellow: BelowLevel(20, 25), StaleAfter: 30 * time.Second},
-		{Red: AboveLevel(60, 60), ClearAfter: 10 * time.Second, Flap: Flap{Changes: 3, Window: 20 * time.Second}}}
+		{Red: AboveLevel(60, 60), ClearAfter: 10 * time.Second, Flap: Flap{Changes: 3, Window: 20 * time.Second}},
+		{Yellow: Level{Form: Above, High: 30, OffHigh: 30, After: 5 * time.Second}, StaleAfter: 20 * time.Second}}
 	edges := []Edge{{}, {}, {Map: OneUp}, {Map: OneDown, Weight: 3}, {Map: Ignore}, {Map: FixedStatus, Fixed: Yellow}}
 	randomPath := func() Path {
 		p := Root
@@ -112,7 +133,7 @@ func model(t *testing.T, r *rand.Rand) {
 		return p
 	}
 	randomSpec := func() *Spec {
-		s := &Spec{Kind: Kind(r.IntN(3)), Edge: edges[r.IntN(len(edges))]}
+		s := &Spec{Kind: []Kind{Group, Group, Performance, Performance, State, State, Log, TextKind}[r.IntN(8)], Edge: edges[r.IntN(len(edges))], Mode: Mode(r.IntN(4))}
 		if s.Kind == Group {
 			s.Rollup = rules[r.IntN(len(rules))]
 		} else {
@@ -140,7 +161,9 @@ func model(t *testing.T, r *rand.Rand) {
 		case 3:
 			_ = tr.Change(Release(randomPath()), Add(randomPath(), randomSpec()))
 		case 4:
+			_ = tr.Change(Move(randomPath(), randomPath()), Move(randomPath(), randomPath()))
 			_ = tr.Change(Move(randomPath(), randomPath()))
+			_ = tr.Change(Remove(randomPath()), Add(randomPath(), randomSpec()), Update(randomPath(), randomSpec()), Add(randomPath(), randomSpec()))
 		case 5:
 			_ = tr.Change(Update(randomPath(), randomSpec()))
 		case 6:
@@ -153,9 +176,11 @@ func model(t *testing.T, r *rand.Rand) {
 		default:
 			c.pass(time.Second)
 			if ref, ok := tr.Lookup(randomPath()); ok {
-				switch r.IntN(4) {
+				switch r.IntN(5) {
 				case 0:
 					tr.Report(Report{Node: ref, Value: Text("yellow")})
+				case 2:
+					tr.Report(Report{Node: ref, Events: []Event{{Status: Statuses[r.IntN(4)], Text: "line"}}})
 				case 1:
 					tr.Report(Report{Node: ref, Reason: "cannot ask"})
 				default:
@@ -210,8 +235,9 @@ func check(t *testing.T, tr *Tree, step int) {
 	tr.preorder(0, -1, func(i uint32) bool {
 		n++
 		path := tr.pathOf(i)
-		if got, want := tr.cells[i].status, naiveStatus(tr, i); got != want {
-			t.Fatalf("step %d: %s is %s, want %s", step, path, got, want)
+		status, known := naive(tr, i)
+		if got, kept := tr.cells[i].status, tr.places[i].known; got != status || kept != known {
+			t.Fatalf("step %d: %s is %s and was %s, want %s and %s", step, path, got, kept, status, known)
 		}
 		if got, want := tr.leavesOf(i), naiveLeaves(tr, i); got != want {
 			t.Fatalf("step %d: %s counts %v, want %v", step, path, got, want)
@@ -226,6 +252,36 @@ func check(t *testing.T, tr *Tree, step int) {
 	})
 	if n != tr.nodes || len(tr.index)+len(tr.clash) != n {
 		t.Fatalf("step %d: %d nodes reached, %d counted, %d indexed", step, n, tr.nodes, len(tr.index))
+	}
+	// What is kept beside the arrays is that of nodes which have it.
+	beside := func(what string, i uint32, is bool) {
+		if tr.cells[i].gen == 0 || tr.places[i].spec == nil || !is {
+			t.Fatalf("step %d: node %d keeps %s that it has not", step, i, what)
+		}
+	}
+	for i := range tr.texts {
+		beside("a text", i, tr.cells[i].flags&flagText != 0)
+	}
+	for i := range tr.reasons {
+		beside("a reason", i, tr.cells[i].status == White)
+	}
+	for i := range tr.logs {
+		beside("a log", i, tr.cells[i].kind == Log)
+	}
+	for i := range tr.holds {
+		beside("a hold", i, !tr.classes[tr.cells[i].class].calm)
+	}
+	for i := range tr.flaps {
+		beside("a flap", i, tr.threshold(&tr.cells[i]).Flap.Changes > 0)
+	}
+	for i, th := range tr.tuned {
+		beside("a tuned threshold", i, tr.classes[tr.cells[i].class].source == th)
+	}
+	for i := range tr.requests {
+		beside("a request", i, tr.places[i].spec.Mode == Request)
+	}
+	if live := tr.nodes + len(tr.free); live != len(tr.cells) {
+		t.Fatalf("step %d: %d nodes and free places of %d", step, live, len(tr.cells))
 	}
 	users := 0
 	for _, c := range tr.classes[1:] {

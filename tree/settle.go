@@ -137,6 +137,8 @@ func (t *Tree) held(i uint32, th *Threshold, raw Status, now int64) Status {
 		h.yellow = 0
 	case run(&h.yellow, isYellow && reached < Yellow, th.Yellow.After), isYellow && reached >= Yellow:
 		target = Yellow
+	case isRed && reached >= Yellow: // another threshold made it yellow
+		target = Yellow
 	}
 	notRed, notYellow := current == Red && target < Red, current >= Yellow && target < Yellow
 	redOver, yellowOver := run(&h.clearRed, notRed, th.ClearAfter), run(&h.clearYellow, notYellow, th.ClearAfter)
