@@ -1,6 +1,9 @@
 package app
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -22,6 +25,13 @@ func (a *App) Reload() {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	plan, errs := a.loader.Dir(a.config.Definitions)
+	if _, err := os.Stat(a.config.Definitions); errors.Is(err, fs.ErrNotExist) {
+		// It was there when the manager started. Files that were taken away one by one
+		// take their nodes along; a file system that is not mounted does not.
+		gone := source.Errorf(source.Pos{File: a.config.Definitions}, "the directory is gone: what it asked for goes on as it was")
+		errs.Append(gone)
+		plan.Broken = append(plan.Broken, definition.Broken{File: a.config.Definitions, Err: source.Errors{gone}})
+	}
 	for _, e := range errs.Sorted() {
 		a.log.Error("definition", "at", e.Pos.String(), "error", message(e))
 	}
@@ -50,7 +60,7 @@ func (a *App) Definitions() viewer.DefinitionList {
 		}
 		list.Errors = append(list.Errors, faults(b.Err)...)
 		for _, i := range running {
-			if kept[i.Name] && i.File == b.File {
+			if kept[i.Name] && b.Holds(i.File) {
 				wrong[i.Name] = append(wrong[i.Name], faults(b.Err)...)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"grove/cmd/app"
+	"grove/tree"
 	"grove/viewer"
 )
 
@@ -72,5 +73,58 @@ func TestBrokenDefinitionIsKept(t *testing.T) {
 	}}
 	if d := cmp.Diff(want, plan); d != "" {
 		t.Errorf("plan: -want +got\n%s", d)
+	}
+}
+
+// TestDefinitionsThatAreGoneAreKept since a directory that is not mounted asks nobody
+// to stop watching.
+func TestDefinitionsThatAreGoneAreKept(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "definitions")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const shop = "grove: 1\napplication: shop\nat: /shop\ntree:\n  Load: { kind: performance, mode: push }\n"
+	if err := os.WriteFile(filepath.Join(dir, "shop.yaml"), []byte(shop), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.New(app.Config{Listen: "127.0.0.1:0", Data: t.TempDir(), Definitions: dir, NoHost: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Start()
+	defer func() {
+		if err := a.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	state := func() (state string) {
+		a.Reload()
+		for _, i := range a.Definitions().Instances {
+			if i.Name == "shop" {
+				state = i.State
+				if len(i.Errors) > 0 {
+					state += ": " + i.Errors[0].Message
+				}
+			}
+		}
+		return state
+	}
+	if got := state(); got != "running" {
+		t.Errorf("before: %q", got)
+	}
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := state(), "kept: the directory is gone: what it asked for goes on as it was"; got != want {
+		t.Errorf("while it is away: %q, want %q", got, want)
+	}
+	if _, err := a.Tree.Node(tree.MustPath("/shop/Load")); err != nil {
+		t.Error(err)
+	}
+	if err := os.Rename(dir+".away", dir); err != nil {
+		t.Fatal(err)
+	}
+	if got := state(); got != "running" {
+		t.Errorf("after: %q", got)
 	}
 }

@@ -134,6 +134,15 @@ func TestEmptyFileKeepsItsInstances(t *testing.T) {
 	}
 }
 
+// TestUnreadableDirectoryKeepsItsInstances, and only its own.
+func TestUnreadableDirectoryKeepsItsInstances(t *testing.T) {
+	old := &definition.Plan{Instances: []*definition.Instance{{Name: "a", File: "defs/sub/a.yaml"}, {Name: "b", File: "defs/sub2/b.yaml"}}}
+	next := &definition.Plan{Broken: []definition.Broken{{File: "defs/sub"}}}
+	if kept := next.Keep(old); len(kept) != 1 || kept[0].Name != "a" {
+		t.Errorf("kept %v", kept)
+	}
+}
+
 // TestBrokenDefinitionKeepsItsInstances covers instances of other files.
 func TestBrokenDefinitionKeepsItsInstances(t *testing.T) {
 	definitionFile := strings.Replace(fmt.Sprintf(one, "app"), "at: /app\n", "", 1)

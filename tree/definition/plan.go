@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"strings"
 	"time"
 
 	"grove/beans"
@@ -21,9 +22,14 @@ type Plan struct {
 
 // Broken is an instance that cannot be made, or a whole file that cannot be read.
 type Broken struct {
-	File string // the file that asks for the instance
+	File string // the file that asks for the instance, or a directory that cannot be read
 	Name string // of the instance; empty: everything that the file asked for
 	Err  source.Errors
+}
+
+// Holds says whether a file is the broken one, or lies in the broken directory.
+func (b *Broken) Holds(file string) bool {
+	return file == b.File || strings.HasPrefix(file, strings.TrimSuffix(b.File, "/")+"/")
 }
 
 // Keep returns the instances of an older plan that the new plan lacks only because
@@ -39,7 +45,7 @@ func (p *Plan) Keep(old *Plan) []*Instance {
 	}
 	for _, i := range old.Instances {
 		for _, b := range p.Broken {
-			if b.File == i.File && (b.Name == "" || b.Name == i.Name) && !names[i.Name] {
+			if b.Holds(i.File) && (b.Name == "" || b.Name == i.Name) && !names[i.Name] {
 				kept = append(kept, i)
 				break
 			}
