@@ -141,6 +141,7 @@ func (a *App) build(policies policies) error {
 		return err
 	}
 	a.loader = newLoader(registry)
+	a.loader.Running = a.binder.Running
 	a.loaded.Store(&loaded{plan: &definition.Plan{}})
 	a.watch = &watch.Watcher{Dir: c.Definitions, Changed: a.Reload}
 
