@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strconv"
 
 	"grove/runtime/probe/command"
 	"grove/runtime/probe/dial"
@@ -64,8 +65,12 @@ func (c *Config) check() (p policies, err error) {
 	if c.Version == "" {
 		c.Version = "dev"
 	}
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+	_, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
 		return p, fmt.Errorf("--listen %q: host:port is wanted, such as 127.0.0.1:7440: %w", c.Listen, err)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return p, fmt.Errorf("--listen %q: a port is a number from 0 to 65535, and 0 picks a free one", c.Listen)
 	}
 	if !viewer.IsLoopback(c.Listen) && !c.Insecure {
 		return p, fmt.Errorf("--listen %s: others could reach this address, and there is no access control yet: "+

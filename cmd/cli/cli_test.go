@@ -58,3 +58,14 @@ func TestGetShowsTheWholeValue(t *testing.T) {
 		t.Errorf("exit code %d, got\n%s\nwant\n%s%s", code, stdout, want, stderr)
 	}
 }
+
+func TestListenOnNoPort(t *testing.T) {
+	for address, want := range map[string]string{
+		"127.0.0.1:99999": "grove: configuration: --listen \"127.0.0.1:99999\": a port is a number from 0 to 65535, and 0 picks a free one\n",
+		"7440":            "grove: configuration: --listen \"7440\": host:port is wanted, such as 127.0.0.1:7440: address 7440: missing port in address\n",
+	} {
+		if code, _, stderr := run(t, "serve", "--listen", address, "--data", t.TempDir()); code != Usage || stderr != want {
+			t.Errorf("%s: exit code %d, %s", address, code, stderr)
+		}
+	}
+}
