@@ -345,6 +345,8 @@ func (t *Tree) kept(i uint32) Status {
 type contribution struct {
 	status Status // White: nothing
 	live   bool   // the child has something to say now
+	text   bool   // the child is a text, which says nothing of health
+	there  bool   // it is a text that there is
 	weight uint16
 }
 
@@ -352,6 +354,8 @@ type contribution struct {
 func contributionOf(s *Spec, r *Rollup, status, known Status) contribution {
 	c := contribution{weight: max(s.Edge.Weight, 1)}
 	if s.Kind == TextKind || s.Edge.Map == Ignore {
+		c.text = s.Kind == TextKind
+		c.there = c.text && status != White
 		return c
 	}
 	if status == White {
@@ -373,6 +377,13 @@ func contributionOf(s *Spec, r *Rollup, status, known Status) contribution {
 
 func (g *group) add(c contribution, n int32) {
 	g.counts[c.status] += n
+	g.members += n
+	if c.text {
+		g.texts += n
+	}
+	if c.there {
+		g.there += n
+	}
 	if c.live {
 		g.live += n
 	}
@@ -390,10 +401,13 @@ func (g *group) add(c contribution, n int32) {
 
 // result is the status that the counts come to.
 func (g *group) result() Status {
-	if g.live == 0 {
-		return White
+	switch {
+	case g.live > 0:
+		return g.all()
+	case g.there > 0 && g.texts == g.members:
+		return Green // nothing here can be ill, and something is known
 	}
-	return g.all()
+	return White
 }
 
 // all is result with silent children only, too.

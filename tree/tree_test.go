@@ -343,6 +343,28 @@ func TestRollupRules(t *testing.T) {
 	}
 }
 
+func TestAGroupOfTextsIsGreenAndTextsHealNothing(t *testing.T) {
+	tr := newClock().tree()
+	for _, p := range []string{"/facts/Kernel", "/facts/Name", "/web/Error"} {
+		r := mustAdd(t, tr, p, &Spec{Kind: TextKind})
+		if p != "/facts/Name" {
+			tr.Report(Report{Node: r, Value: Text("x")})
+		}
+	}
+	mustAdd(t, tr, "/web/Up", &Spec{Kind: Performance})
+	for p, want := range map[string]Status{"/facts": Green, "/web": White, "/": Green} {
+		if got := statusAt(t, tr, p); got != want {
+			t.Errorf("%s is %s, want %s", p, got, want)
+		}
+	}
+	if err := tr.Change(Remove(MustPath("/facts/Kernel"))); err != nil {
+		t.Fatal(err)
+	}
+	if got := statusAt(t, tr, "/facts"); got != White {
+		t.Errorf("/facts is %s without the text that was read", got)
+	}
+}
+
 func TestChangeIsAllOrNothing(t *testing.T) {
 	leaf := &Spec{Kind: Performance}
 	for _, tc := range []struct {
