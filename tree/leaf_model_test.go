@@ -246,7 +246,7 @@ func randomThreshold(r *rand.Rand, kind Kind) *Threshold {
 // TestLeafModel holds the engine, which looks at a node only when something may have
 // come to pass, against the twin, which looks every second at all that was.
 func TestLeafModel(t *testing.T) {
-	for seed := range uint64(400) {
+	for seed := range uint64(150) {
 		r := rand.New(rand.NewPCG(seed, 11))
 		kind := []Kind{Performance, State}[r.IntN(2)]
 		c := newClock()

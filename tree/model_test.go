@@ -152,7 +152,7 @@ func model(t *testing.T, r *rand.Rand) {
 		f.snapshot(t)
 		followers = append(followers, f)
 	}
-	for step := range 1000 {
+	for step := range 500 {
 		switch r.IntN(12) {
 		case 0, 1:
 			_ = tr.Change(Add(randomPath(), randomSpec()))
