@@ -294,6 +294,12 @@ func check(t *testing.T, tr *Tree, step int) {
 
 func TestReadersAndWritersTogether(t *testing.T) {
 	tr, refs := wideTree(5000)
+	told := 0
+	tr.opts.Statuses = func(cs []StatusChange) { // may call the tree, but for Flush
+		told += len(cs)
+		_, _ = tr.NodeAt(cs[0].Ref)
+		tr.Report(Report{Node: cs[0].Ref, Reason: "told"})
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error)
@@ -318,6 +324,23 @@ func TestReadersAndWritersTogether(t *testing.T) {
 			_ = tr.Change(Remove(p))
 		}
 	})
+	wg.Go(func() { // what people do
+		p, q := MustPath("/area1/group1"), MustPath("/area2/moved/here")
+		for i := range 100 {
+			_ = tr.SetThreshold(MustPath("/area0/group0/node0"), &Threshold{Yellow: AboveLevel(float64(i), 0), Flap: Flap{2, time.Minute}})
+			_ = tr.Tune(refs[1], func(th *Threshold) { th.ClearAfter++ })
+			_ = tr.Change(Move(p, q))
+			_ = tr.Reset(MustPath("/area3"))
+			tr.Look(Root)
+			_, _ = tr.Cause(Root)
+			_ = tr.Change(Move(q, p))
+			tr.Advance(time.Now())
+			if v, err := tr.View(p); err == nil {
+				_, _ = v.Since(tr.Seq(), func(*Cell) {})
+				v.Close()
+			}
+		}
+	})
 	for range 2 {
 		wg.Go(func() {
 			v, err := tr.View(Root)
@@ -339,6 +362,11 @@ func TestReadersAndWritersTogether(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+	tr.Flush() // the last report may have come in the last flush
+	if s := tr.Stats(); uint64(told)+s.Untold+uint64(len(tr.changes)) != s.Changes {
+		t.Errorf("%d changes were told, %+v", told, s)
+	}
+	check(t, tr, 0)
 }
 
 func TestRunFlushesAtOnceAfterAPauseAndAtPaceUnderLoad(t *testing.T) {
