@@ -75,6 +75,9 @@ func TestDefaultTreeIsHonest(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		if n.Value == nil {
+			return fmt.Errorf("%s has no value yet", n.Path)
+		}
 		used, ok := n.Value.Number()
 		if !ok || used <= 0 || used > 100 || n.Unit != "%" {
 			return fmt.Errorf("memory in use is %v %s", n.Value, n.Unit)
