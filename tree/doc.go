@@ -14,6 +14,6 @@
 // Every change of a node is stamped with the number of the flush that will
 // publish it. [Tree.Flush] publishes by raising that number, which costs the
 // same for one change and for a million; a reader that has seen number n asks
-// for everything stamped later ([Tree.Changes]) whenever it likes, so a slow
+// for everything stamped later ([View.Since]) whenever it likes, so a slow
 // reader never holds a queue and a returning one resumes where it was.
 package tree

@@ -12,7 +12,6 @@ import (
 // status is asked for.
 type twin struct {
 	th     *Threshold
-	kind   Kind
 	now    int
 	read   int  // when the last reading came
 	any    bool // there was one since the start or the reset
@@ -252,7 +251,7 @@ func TestLeafModel(t *testing.T) {
 		c := newClock()
 		start := c.now
 		tr := c.tree()
-		w := &twin{th: randomThreshold(r, kind), kind: kind}
+		w := &twin{th: randomThreshold(r, kind)}
 		ref := mustAdd(t, tr, "/x", &Spec{Kind: kind, Threshold: w.th})
 		path, value, did := MustPath("/x"), 0, []string{fmt.Sprintf("%s %+v", kind, *w.th)}
 		compare := func() {
