@@ -29,6 +29,17 @@ func (t *Tree) node(i uint32, name string) (n Node, err error) {
 	return n, nil
 }
 
+// Spec returns what was said of the node that r names when it was made, or nil when it
+// is gone. It must not be changed.
+func (t *Tree) Spec(r Ref) *Spec {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if i := t.at(r); i != none {
+		return t.places[i].spec
+	}
+	return nil
+}
+
 // Walk yields the node at root and those below it, parents first, down to so many
 // levels below root (negative: all), until yield returns false. The Node is used
 // again for the next. The tree stands still meanwhile, so yield must be quick and

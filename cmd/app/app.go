@@ -11,6 +11,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -167,6 +168,9 @@ func (a *App) build(policies policies) error {
 		Operations: []func(huma.API){receiver.Register, a.registerPlan},
 		Metrics:    exporter, Own: own, Live: feed, Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
 	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w: another program listens there; choose another address with --listen", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -250,7 +254,7 @@ func (a *App) showAccess() error {
 		state = "everyone who reaches " + a.Addr().String()
 	}
 	r, err := a.Tree.Add(accessPath, &tree.Spec{
-		Kind: tree.State, Mode: tree.Push, Description: "who can read and push everything",
+		Kind: tree.State, Mode: tree.Push, Source: "grove", Description: "who can read and push everything",
 		Threshold: &tree.Threshold{States: map[string]tree.Status{"this machine only": tree.Green, "*": tree.Red}},
 	})
 	if err == nil {

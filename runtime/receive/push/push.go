@@ -32,6 +32,7 @@ type Tree interface {
 	Apply(batch []tree.Reading) (applied int)
 	Report(reports ...tree.Report) (applied int)
 	NodeAt(r tree.Ref) (tree.Node, error)
+	Spec(r tree.Ref) *tree.Spec
 	Walk(root tree.Path, depth int, yield func(*tree.Node) bool) error
 }
 
@@ -246,6 +247,12 @@ func (t *taking) one(i int) {
 			t.refuse(i, receive.NoNode, "%s", t.unknown(p))
 			return
 		}
+	}
+	// What a probe found must not be talked over, nor what grove says of itself: a node
+	// with a source takes readings by path only if a definition has it in push mode.
+	if spec := t.opts.Tree.Spec(ref); spec != nil && spec.Source != "" && (spec.Mode != tree.Push || spec.Owner == "") {
+		t.refuse(i, receive.Misfit, "the node is fed by %s, not by what is pushed to it", spec.Source)
+		return
 	}
 	if len(e.unit) > 0 {
 		n, err := t.opts.Tree.NodeAt(ref)

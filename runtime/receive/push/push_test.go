@@ -46,6 +46,9 @@ func newWorld(t testing.TB, o Options) *world {
 		"/shop/web1/State":              {Kind: tree.State},
 		"/shop/web1/Log":                {Kind: tree.Log},
 		"/shop/web1/Version":            {Kind: tree.TextKind},
+		"/shop/web1/Probed":             {Kind: tree.Performance, Source: "status.active"},
+		"/shop/web1/Own":                {Kind: tree.Performance, Source: "grove", Mode: tree.Push},
+		"/shop/web1/Pushed":             {Kind: tree.Performance, Source: "metrics.active", Mode: tree.Push, Owner: "shop"},
 	} {
 		if _, err := w.tree.Add(tree.MustPath(path), spec); err != nil {
 			t.Fatal(err)
@@ -530,4 +533,23 @@ func BenchmarkTake(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "readings/s")
+}
+
+func TestWhatAProbeFeedsTakesNoPush(t *testing.T) {
+	w := newWorld(t, Options{})
+	out, err := w.Take("test", []byte(`[{"path": "/shop/web1/Probed", "value": 1}, {"path": "/shop/web1/Connections/Idle", "value": 2},
+		{"path": "/shop/web1/Own", "value": 3}, {"path": "/shop/web1/Pushed", "value": 4}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Refusal{{
+		Index: 0, Path: "/shop/web1/Probed", Reason: "misfit",
+		Error: "the node is fed by status.active, not by what is pushed to it",
+	}, {
+		Index: 2, Path: "/shop/web1/Own", Reason: "misfit",
+		Error: "the node is fed by grove, not by what is pushed to it",
+	}}
+	if diff := cmp.Diff(want, out.Refused); diff != "" || out.Accepted != 2 {
+		t.Error(out.Accepted, diff)
+	}
 }
