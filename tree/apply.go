@@ -274,19 +274,7 @@ func (t *Tree) settleFresh(i uint32, now int64) {
 }
 
 func staleReason(limit time.Duration) string {
-	return "no reading for " + shortDuration(limit)
-}
-
-// shortDuration writes 90s as "1m30s" and 60s as "1m".
-func shortDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = s[:len(s)-2]
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = s[:len(s)-2]
-	}
-	return s
+	return "no reading for " + FormatDuration(limit)
 }
 
 // whiten says that nothing is known of an attribute, and why.

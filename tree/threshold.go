@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -168,7 +169,24 @@ func (l Level) String() string {
 		s = fmt.Sprintf("%s %v..%v", l.Form, l.Low, l.High)
 	}
 	if l.After > 0 {
-		s += " for " + l.After.String()
+		s += " for " + FormatDuration(l.After)
+	}
+	return s
+}
+
+// FormatDuration writes a duration as a definition does: "90s" as "1m30s", "1h0m0s" as
+// "1h", and whole days, from the second on, as "2d".
+func FormatDuration(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= 2*day && d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
 	}
 	return s
 }

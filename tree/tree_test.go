@@ -572,3 +572,14 @@ func wideTree(n int) (*Tree, []Ref) {
 	}
 	return tr, refs
 }
+
+func TestFormatDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 90 * time.Second: "1m30s", time.Minute: "1m", time.Hour: "1h", 90 * time.Minute: "1h30m",
+		24 * time.Hour: "24h", 48 * time.Hour: "2d", 49 * time.Hour: "49h", 1500 * time.Millisecond: "1.5s", 10 * time.Second: "10s",
+	} {
+		if got := FormatDuration(d); got != want {
+			t.Errorf("%d: %s, want %s", d, got, want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -197,14 +198,41 @@ type nodeOutput struct {
 	Body         *Details
 }
 
-func (s *Server) getNode(_ context.Context, in *nodeInput) (*nodeOutput, error) {
+// answerWithin is how long the answer about a node in request mode waits for the
+// reading that looking at it asked for.
+const answerWithin = time.Second
+
+// look says that somebody looks at a node. One in request mode is waited for.
+func (s *Server) look(ctx context.Context, path tree.Path) (tree.Node, error) {
+	t := s.opts.Tree
+	before, err := t.Node(path)
+	t.Look(path)
+	if err != nil || before.Spec.Mode != tree.Request || before.Kind == tree.Group || time.Since(before.Time) < answerWithin {
+		return before, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	again := time.NewTicker(answerWithin / 50)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return t.Node(path)
+		case <-again.C:
+			if n, err := t.Node(path); err != nil || !n.Time.Equal(before.Time) || n.Reason != before.Reason {
+				return n, err
+			}
+		}
+	}
+}
+
+func (s *Server) getNode(ctx context.Context, in *nodeInput) (*nodeOutput, error) {
 	path, err := tree.ParsePath(in.Path)
 	if err != nil {
 		return nil, Problem(err)
 	}
 	t := s.opts.Tree
-	t.Look(path)
-	n, err := t.Node(path)
+	n, err := s.look(ctx, path)
 	if err != nil {
 		return nil, Problem(err)
 	}

@@ -66,7 +66,7 @@ type Thresholds struct {
 	Back   *Back             `json:"back,omitempty" doc:"Where a level is left; absent when that is where it is entered."`
 	States map[string]string `json:"states,omitempty" doc:"Status by text; * is for any other."`
 	Clear  string            `json:"clear,omitempty" doc:"How long readings must be better before the status is." example:"30s"`
-	White  string            `json:"white,omitempty" doc:"How long a reading may be missing before the node is white." example:"1m0s"`
+	White  string            `json:"white,omitempty" doc:"How long a reading may be missing before the node is white." example:"1m"`
 	Flap   *FlapRule         `json:"flap,omitempty" doc:"When the node is called flapping."`
 	Tuned  bool              `json:"tuned,omitempty" doc:"They were set while running and differ from the definition."`
 }
@@ -80,7 +80,7 @@ type Back struct {
 // FlapRule is so many changes within a time.
 type FlapRule struct {
 	Changes int    `json:"changes"`
-	Window  string `json:"window" example:"10m0s"`
+	Window  string `json:"window" example:"10m"`
 }
 
 // Rollup is the rule of a group.
@@ -190,13 +190,13 @@ func thresholdsOf(t *tree.Threshold, tuned bool) *Thresholds {
 		}
 	}
 	if t.ClearAfter > 0 {
-		o.Clear = t.ClearAfter.String()
+		o.Clear = tree.FormatDuration(t.ClearAfter)
 	}
 	if t.StaleAfter > 0 {
-		o.White = t.StaleAfter.String()
+		o.White = tree.FormatDuration(t.StaleAfter)
 	}
 	if t.Flap.Changes > 0 {
-		o.Flap = &FlapRule{Changes: t.Flap.Changes, Window: t.Flap.Window.String()}
+		o.Flap = &FlapRule{Changes: t.Flap.Changes, Window: tree.FormatDuration(t.Flap.Window)}
 	}
 	return o
 }

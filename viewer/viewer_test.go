@@ -245,10 +245,32 @@ func TestNodeHasEverything(t *testing.T) {
 		"children": 0.0, "created": "2026-03-01T12:00:00.000Z", "cause": []any{"/shop/web1/active"},
 		"edge": map[string]any{"as": "fixed", "fixed": "yellow", "weight": 3.0},
 		"thresholds": map[string]any{"yellow": "> 500", "red": "> 1000", "back": map[string]any{"yellow": []any{450.0}, "red": []any{900.0}},
-			"clear": "1s", "white": "1m0s", "flap": map[string]any{"changes": 5.0, "window": "10m0s"}},
+			"clear": "1s", "white": "1m", "flap": map[string]any{"changes": 5.0, "window": "10m"}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got\n%s", d)
+	}
+}
+
+// TestNodeInRequestModeAnswersWithTheReadingThatWasAskedFor: whoever looks wants to know
+// what is, not what was when somebody looked last.
+func TestNodeInRequestModeAnswersWithTheReadingThatWasAskedFor(t *testing.T) {
+	var tr *tree.Tree
+	asked := make(chan tree.Ref, 1)
+	tr = tree.New(tree.Options{Asked: func(refs []tree.Ref) { asked <- refs[0] }})
+	ref, err := tr.Add(tree.MustPath("/load"), &tree.Spec{Kind: tree.Performance, Mode: tree.Request})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.Report(tree.Report{Node: ref, Value: tree.Number(1), Time: time.Now().Add(-time.Hour)})
+	s := newServer(t, func(o *Options) { o.Tree = tr })
+	go func() { tr.Report(tree.Report{Node: <-asked, Value: tree.Number(2)}) }()
+	var got Node
+	if err := json.Unmarshal(ask(s, "GET", "/api/v1/nodes/load").Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Value == nil || got.Value.Value != tree.Number(2) {
+		t.Errorf("answered with %#v", got.Value)
 	}
 }
 
@@ -282,12 +304,6 @@ func TestTreeFilters(t *testing.T) {
 			t.Errorf("%s: %s, count %d of %d; want %s", c.name, text, got.Count, n, c.want)
 		}
 	}
-}
-
-// UnmarshalJSON reads a value back, for the tests.
-func (v *Value) UnmarshalJSON(b []byte) error {
-	v.Value = tree.Text(string(b))
-	return nil
 }
 
 // outline writes a branch with its children sorted by name, and counts its nodes.

@@ -425,9 +425,9 @@ func (x *expansion) mode(n *file.Node, b *built, fed bool) {
 		case mode != tree.Timer:
 			x.errs.Add(n.Every.Pos, "every is for nodes in mode timer, not %s", mode)
 		case d < every:
-			x.errs.Add(n.Every.Pos, "every %s is shorter than the interval %s of probe %q", short(d), short(every), b.reading.probes[0].Name)
+			x.errs.Add(n.Every.Pos, "every %s is shorter than the interval %s of probe %q", tree.FormatDuration(d), tree.FormatDuration(every), b.reading.probes[0].Name)
 		case d > MaxEvery:
-			x.errs.Add(n.Every.Pos, "every is at most %s, not %s", short(MaxEvery), short(d))
+			x.errs.Add(n.Every.Pos, "every is at most %s, not %s", tree.FormatDuration(MaxEvery), tree.FormatDuration(d))
 		default:
 			every = d
 			b.reading.source.Every = d
@@ -445,7 +445,7 @@ func (x *expansion) mode(n *file.Node, b *built, fed bool) {
 		x.errs.Append(bad)
 		stale = d
 		if bad == nil && d > 0 && known && mode == tree.Timer && d <= every {
-			x.errs.Add(n.White.Pos, "white after %s: the node gets a reading every %s, so it would turn white in between", short(d), short(every))
+			x.errs.Add(n.White.Pos, "white after %s: the node gets a reading every %s, so it would turn white in between", tree.FormatDuration(d), tree.FormatDuration(every))
 		}
 	}
 	if stale > 0 {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v4"
 
@@ -133,7 +132,7 @@ func (x *expansion) probeTimes(p *probeInfo, s *file.Probe, what string) {
 		case bad != nil:
 			x.errs.Append(bad)
 		case d < MinEvery || d > MaxEvery:
-			x.errs.Add(s.Every.Pos, "%s: every is %s to %s, not %s", what, short(MinEvery), short(MaxEvery), short(d))
+			x.errs.Add(s.Every.Pos, "%s: every is %s to %s, not %s", what, tree.FormatDuration(MinEvery), tree.FormatDuration(MaxEvery), tree.FormatDuration(d))
 		default:
 			p.Every = d
 		}
@@ -147,7 +146,7 @@ func (x *expansion) probeTimes(p *probeInfo, s *file.Probe, what string) {
 		case d <= 0:
 			x.errs.Add(s.Timeout.Pos, "%s: the timeout must be longer than 0", what)
 		case d >= p.Every:
-			x.errs.Add(s.Timeout.Pos, "%s: the timeout %s is not shorter than the interval %s", what, short(d), short(p.Every))
+			x.errs.Add(s.Timeout.Pos, "%s: the timeout %s is not shorter than the interval %s", what, tree.FormatDuration(d), tree.FormatDuration(p.Every))
 		default:
 			p.Timeout = d
 		}
@@ -197,18 +196,6 @@ func fingerprint(p *probeInfo, value *source.Value) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\x00%s\x00%d\x00%d\x00%d", p.Kind, options, p.Every, p.Timeout, p.Mode)
 	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-// short writes a duration without parts that are zero: "1m", not "1m0s".
-func short(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = s[:len(s)-2]
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = s[:len(s)-2]
-	}
-	return s
 }
 
 // fillValue returns a copy of a value with its variables filled in. A scalar that is

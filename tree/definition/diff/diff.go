@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"grove/tree"
 	"grove/tree/definition"
@@ -327,9 +328,9 @@ func number(v float64) string {
 	return strconv.FormatFloat(v, 'g', -1, 64)
 }
 
-func duration(d interface{ String() string }) string {
-	if s := d.String(); s != "0s" {
-		return s
+func duration(d time.Duration) string {
+	if d != 0 {
+		return tree.FormatDuration(d)
 	}
 	return ""
 }
