@@ -30,6 +30,7 @@ var (
 	treeGroups    = desc("tree_groups", "Groups of the tree.")
 	treeReadings  = desc("tree_readings_total", "Readings that reached the tree, by what became of them.", "outcome")
 	treeChanges   = desc("tree_status_changes_total", "Changes of a status, of groups too.")
+	treeUntold    = desc("tree_untold_status_changes_total", "Changes of a status that the log, the bus and listeners never heard of, because they were too slow.")
 	treeFlushes   = desc("tree_flushes_total", "Publications of what changed.")
 	treeViews     = desc("tree_views", "Subtrees that somebody follows.")
 	probes        = desc("probes", "Runtime beans that are polled, by kind.", "kind")
@@ -56,7 +57,7 @@ var (
 // Describe implements client.Collector.
 func (m *ownMetrics) Describe(ch chan<- *client.Desc) {
 	for _, d := range []*client.Desc{
-		treeNodes, treeGroups, treeReadings, treeChanges, treeFlushes, treeViews,
+		treeNodes, treeGroups, treeReadings, treeChanges, treeUntold, treeFlushes, treeViews,
 		probes, probeRuns, probeFailures, probeMissed, probeLate, probeBusy, scheduleJobs, scheduleLate, scheduleLeft, schedulePanic,
 		instances, faultCount, reloadOK, reloadTime, reloadSeconds, pushRequests, pushReadings, busPublished, busLost,
 	} {
@@ -80,7 +81,9 @@ func (m *ownMetrics) Collect(ch chan<- client.Metric) {
 	counter(treeReadings, float64(t.Older), "older")
 	counter(treeReadings, float64(t.Unknown), "unknown_node")
 	counter(treeReadings, float64(t.Misfit), "misfit")
+	counter(treeReadings, float64(t.Ahead), "ahead_of_the_clock")
 	counter(treeChanges, float64(t.Changes))
+	counter(treeUntold, float64(t.Untold))
 	counter(treeFlushes, float64(t.Flushes))
 
 	b := m.binder.Stats()
