@@ -69,7 +69,7 @@ const order = `
 // is a weight that all carry: it stays in the room that needs it.
 var modules = map[string][]string{
 	"github.com/VictoriaMetrics/metrics":       {"viewer/export/prometheus", "viewer", "viewer/live", "runtime/receive/push", "cmd/app"},
-	"github.com/agnivade/levenshtein":          {"tree/definition/source", "runtime/probe/snmp/mib", "runtime/receive/push"},
+	"github.com/agnivade/levenshtein":          {"tree", "tree/definition/source", "runtime/probe/snmp/mib"},
 	"github.com/alecthomas/kong":               {"cmd/cli"},
 	"github.com/danielgtaylor/huma/v2":         {"viewer", "runtime/receive/push", "cmd/app"},
 	"github.com/expr-lang/expr":                {"tree/definition/expression"},

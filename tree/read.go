@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // Node returns a copy of what is known of the node at p.
@@ -38,6 +40,33 @@ func (t *Tree) Spec(r Ref) *Spec {
 		return t.places[i].spec
 	}
 	return nil
+}
+
+// maxNear bounds the names that Missing holds against the one that is wrong.
+const maxNear = 1000
+
+// Missing returns the error for a path that leads to no node: it wraps ErrNoNode and
+// says where the path goes astray, with the name there that is the least different.
+func (t *Tree) Missing(p Path) error {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	child, parent := p, p.Parent()
+	for t.find(parent.text) == none {
+		child, parent = parent, parent.Parent()
+	}
+	name := child.Name()
+	near, distance := "", len(name)/3+2
+	i := t.places[t.find(parent.text)].first
+	for k := 0; i != none && k < maxNear; i, k = t.places[i].next, k+1 {
+		other, _ := unescape(t.places[i].name)
+		if d := levenshtein.ComputeDistance(other, name); d < distance {
+			near, distance = other, d
+		}
+	}
+	if near != "" {
+		return fmt.Errorf("%w: %s has no %q; did you mean %q?", ErrNoNode, parent, name, near)
+	}
+	return fmt.Errorf("%w: %s has no %q", ErrNoNode, parent, name)
 }
 
 // Walk yields the node at root and those below it, parents first, down to so many

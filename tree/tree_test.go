@@ -583,3 +583,20 @@ func TestFormatDuration(t *testing.T) {
 		}
 	}
 }
+
+func TestMissingSaysWhereAPathGoesAstray(t *testing.T) {
+	tr := newClock().tree()
+	mustAdd(t, tr, "/shop/web1/Connections", &Spec{Kind: Performance})
+	mustAdd(t, tr, "/shop/web1/~1var", &Spec{Kind: Performance})
+	for path, want := range map[string]string{
+		"/shop/web1/Conections": `no such node: /shop/web1 has no "Conections"; did you mean "Connections"?`,
+		"/shop/web1/~1vra":      `no such node: /shop/web1 has no "/vra"; did you mean "/var"?`,
+		"/shop/wbe1/Active/x":   `no such node: /shop has no "wbe1"; did you mean "web1"?`,
+		"/elsewhere":            `no such node: / has no "elsewhere"`,
+	} {
+		err := tr.Missing(MustPath(path))
+		if !errors.Is(err, ErrNoNode) || err.Error() != want {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}

@@ -117,7 +117,7 @@ func (s *Server) getTree(_ context.Context, in *treeInput) (*treeOutput, error) 
 	}
 	seq := s.opts.Tree.Seq()
 	if err := s.opts.Tree.Walk(path, in.Depth, b.add); err != nil {
-		return nil, Problem(err)
+		return nil, Problem(fmt.Errorf("%s: %w", path, s.opts.Tree.Missing(path)))
 	}
 	return &treeOutput{"no-store", Tree{Seq: seq, Count: b.count, Truncated: b.truncated, Root: b.stack[0].twig.branch()}}, nil
 }
@@ -234,7 +234,7 @@ func (s *Server) getNode(ctx context.Context, in *nodeInput) (*nodeOutput, error
 	t := s.opts.Tree
 	n, err := s.look(ctx, path)
 	if err != nil {
-		return nil, Problem(err)
+		return nil, Problem(fmt.Errorf("%s: %w", path, t.Missing(path)))
 	}
 	events, err := t.Events(path)
 	if err != nil {

@@ -334,7 +334,7 @@ func TestErrorsHaveOneShape(t *testing.T) {
 		{"a hidden file", "GET", "/.gitkeep", nil, `{"title":"Not Found","status":404,"detail":"there is nothing at this address"}`, 404},
 		{"no fallback for deep addresses", "GET", "/some/page", nil, `{"title":"Not Found","status":404,"detail":"there is nothing at this address"}`, 404},
 		{"wrong method", "DELETE", "/api/v1/tree", nil, `{"title":"Method Not Allowed","status":405,"detail":"DELETE is not served here, only GET, HEAD"}`, 405},
-		{"no such node", "GET", "/api/v1/nodes/x", nil, `{"title":"Not Found","status":404,"detail":"/x: no such node"}`, 404},
+		{"no such node", "GET", "/api/v1/nodes/x", nil, `{"title":"Not Found","status":404,"detail":"/x: no such node: / has no \"x\""}`, 404},
 		{"no path", "GET", "/api/v1/nodes/a~2", nil, `{"title":"Bad Request","status":400,"detail":"malformed path \"a~2\": \"~\" must be followed by 0 or 1"}`, 400},
 		{"bad query", "GET", "/api/v1/tree?depth=99", nil, `{"title":"Unprocessable Entity","status":422,"detail":"validation failed","errors":[{"message":"expected number \u003c= 32","location":"query.depth","value":99}]}`, 422},
 		{"not ready", "GET", "/readyz", nil, `{"title":"Service Unavailable","status":503,"detail":"not ready: history is replayed"}`, 503},

@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
-	"github.com/agnivade/levenshtein"
 
 	"grove/runtime/receive"
 	"grove/tree"
@@ -33,7 +32,7 @@ type Tree interface {
 	Report(reports ...tree.Report) (applied int)
 	NodeAt(r tree.Ref) (tree.Node, error)
 	Spec(r tree.Ref) *tree.Spec
-	Walk(root tree.Path, depth int, yield func(*tree.Node) bool) error
+	Missing(p tree.Path) error
 }
 
 // Bounds and defaults of a receiver.
@@ -431,40 +430,15 @@ func (t *taking) mail(i int) {
 	}
 }
 
-// unknown says as much as can be said about a path that leads to no node.
+// unknown says of a path that leads to no node where it goes astray. Looking for near
+// names takes time, so only the first of a request get them.
 func (t *taking) unknown(p tree.Path) string {
-	if t.nearest >= maxNearest {
-		return "no such node"
-	}
-	t.nearest++
-	child, parent := p, p.Parent()
-	for !child.IsRoot() {
-		if _, ok := t.opts.Tree.Lookup(parent); ok {
-			break
-		}
-		child, parent = parent, parent.Parent()
-	}
-	if child.IsRoot() {
+	if p.IsRoot() {
 		return "the root takes no readings"
 	}
-	text := fmt.Sprintf("no such node: %s has no %q", parent, child.Name())
-	if near := t.near(parent, child.Name()); near != "" {
-		text += fmt.Sprintf("; did you mean %q?", near)
+	if t.nearest >= maxNearest {
+		return tree.ErrNoNode.Error()
 	}
-	return text
-}
-
-// near returns the child whose name is the least different, empty when none is near.
-func (t *taking) near(parent tree.Path, name string) string {
-	const maxLooked = 1000
-	best, distance, looked := "", len(name)/3+2, 0
-	_ = t.opts.Tree.Walk(parent, 1, func(n *tree.Node) bool {
-		if looked++; n.Path != parent {
-			if d := levenshtein.ComputeDistance(n.Name, name); d < distance {
-				best, distance = n.Name, d
-			}
-		}
-		return looked < maxLooked
-	})
-	return best
+	t.nearest++
+	return t.opts.Tree.Missing(p).Error()
 }
