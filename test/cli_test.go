@@ -79,7 +79,7 @@ func startGrove(dir string, env []string, args ...string) (*served, string, erro
 	_, address, ok := strings.Cut(strings.TrimSpace(line), " serves ")
 	if readErr != nil || !ok {
 		_ = s.cmd.Process.Kill()
-		return nil, "", fmt.Errorf("grove serve says %q, then %v: %s", line, <-s.ended, s.stderr)
+		return nil, "", fmt.Errorf("grove serve says %q, then %w: %s", line, <-s.ended, s.stderr)
 	}
 	return s, address, nil
 }

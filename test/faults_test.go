@@ -108,7 +108,7 @@ func TestBadFilesChangeNothing(t *testing.T) {
 		}
 		n, err := m.find("/grove/Definitions")
 		if err != nil || n.Status != "green" {
-			return fmt.Errorf("the definitions are %s: %v", n.Status, err)
+			return fmt.Errorf("the definitions are %s: %w", n.Status, err)
 		}
 		return nil
 	})
@@ -271,7 +271,7 @@ with: { token: "%[3]s", file: "file:%[2]s", url: "%[1]s" }
 	m.eventually(func() error {
 		n, err := m.find("/fails/Good")
 		if err != nil || n.Status != "red" && n.Reason == "no reading yet" {
-			return fmt.Errorf("%s %q: %v", n.Status, n.Reason, err)
+			return fmt.Errorf("%s %q: %w", n.Status, n.Reason, err)
 		}
 		return nil
 	})

@@ -209,7 +209,7 @@ func TestPushedReadings(t *testing.T) {
 	m.eventually(func() error {
 		n, err := m.find("/shop/Log")
 		if err != nil || len(n.Events) != 1 || n.Events[0].Text != "late" || n.Status != "yellow" {
-			return fmt.Errorf("the log is %+v: %v", n, err)
+			return fmt.Errorf("the log is %+v: %w", n, err)
 		}
 		return nil
 	})

@@ -54,13 +54,13 @@ func TestLogStatus(t *testing.T) {
 				case word == "fail":
 					tr.Report(Report{Node: r, Reason: "no such file"})
 				case word == "reset":
-					err = tr.Reset(MustPath("/x"))
+					mustDo(t, tr.Reset(MustPath("/x")))
 				case word == "th":
 					th := &Threshold{}
 					if rest != "" {
 						th.ClearAfter, _ = time.ParseDuration(rest)
 					}
-					err = tr.SetThreshold(MustPath("/x"), th)
+					mustDo(t, tr.SetThreshold(MustPath("/x"), th))
 				default:
 					var events []Event
 					for name := range strings.SplitSeq(word, "+") {
@@ -124,5 +124,12 @@ func TestLogKeepsAsManyEventsAsItsSpecSays(t *testing.T) {
 	want := []string{"1 2", "2 3 4", "2 3 4", "2 3 4 5", "3 4 5 6 7", "6 7", "7 8", "7 8 9 10"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func mustDo(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -146,32 +146,54 @@ func (r *Raw) UnmarshalSource(v *source.Value) error {
 // Given says whether the file has the value.
 func (r *Raw) Given() bool { return r.Pos.Line > 0 && !r.Null }
 
-// Any and its likes are the values of the structs, each with a form of its own in
-// the schema.
+// The values of the structs, each with a form of its own in the schema.
 type (
-	Any        struct{ Raw } // anything
-	Text       struct{ Raw } // a scalar
-	Duration   struct{ Raw } // "30s"
-	Mode       struct{ Raw } // timer, push, request, notification
-	NodeKind   struct{ Raw } // performance, status, log, text
-	Level      struct{ Raw } // "> 500 for 30s"
-	BackRule   struct{ Raw } // "10%", 50, { yellow: …, red: … }
-	White      struct{ Raw } // "no reading for 60s"
-	States     struct{ Raw } // { running: green }
-	Flap       struct{ Raw } // "5 changes in 10m"
-	From       struct{ Raw } // "status.active"
-	MetricName struct{ Raw } // "nginx_connections_active"
-	Labels     struct{ Raw } // { port: "80" }
-	Change     struct{ Raw } // rate, delta
-	Rollup     struct{ Raw } // worst, { need: 2 }
-	Edge       struct{ Raw } // as_is, { fixed: yellow }
-	Each       struct{ Raw } // [a, b], "1..24", "disks.filesystems"
-	Nodes      struct{ Raw } // children
-	Tree       struct{ Raw } // a node
-	Named      struct{ Raw } // parameters, templates, probes
-	Included   struct{ Raw } // a list of file names
-	Tests      struct{ Raw } // a list of Test
-	Steps      struct{ Raw } // a list of Step
+	// Any is anything.
+	Any struct{ Raw }
+	// Text is a scalar.
+	Text struct{ Raw }
+	// Duration is written "30s".
+	Duration struct{ Raw }
+	// Mode is timer, push, request or notification.
+	Mode struct{ Raw }
+	// NodeKind is performance, status, log or text.
+	NodeKind struct{ Raw }
+	// Level is written "> 500 for 30s".
+	Level struct{ Raw }
+	// BackRule is written "10%", 50, { yellow: …, red: … }.
+	BackRule struct{ Raw }
+	// White is written "no reading for 60s".
+	White struct{ Raw }
+	// States is written { running: green }.
+	States struct{ Raw }
+	// Flap is written "5 changes in 10m".
+	Flap struct{ Raw }
+	// From is written "status.active".
+	From struct{ Raw }
+	// MetricName is written "nginx_connections_active".
+	MetricName struct{ Raw }
+	// Labels is written { port: "80" }.
+	Labels struct{ Raw }
+	// Change is rate or delta.
+	Change struct{ Raw }
+	// Rollup is written worst, { need: 2 }.
+	Rollup struct{ Raw }
+	// Edge is written as_is, { fixed: yellow }.
+	Edge struct{ Raw }
+	// Each is written [a, b], "1..24", "disks.filesystems".
+	Each struct{ Raw }
+	// Nodes holds children.
+	Nodes struct{ Raw }
+	// Tree is a node.
+	Tree struct{ Raw }
+	// Named holds parameters, templates or probes.
+	Named struct{ Raw }
+	// Included is a list of file names.
+	Included struct{ Raw }
+	// Tests is a list of Test.
+	Tests struct{ Raw }
+	// Steps is a list of Step.
+	Steps struct{ Raw }
 )
 
 // The forms of metric and label names in the Prometheus text format.
