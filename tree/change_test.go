@@ -82,3 +82,39 @@ func errorText(err error) string {
 	}
 	return err.Error()
 }
+
+func TestNamesThatComeAndGoAreTold(t *testing.T) {
+	var got []string
+	tr := New(Options{Names: func(changes []NameChange) {
+		for _, c := range changes {
+			sign := "+"
+			if c.Gone {
+				sign = "-"
+			}
+			got = append(got, sign+c.Path.String())
+		}
+	}})
+	flush := func(what string, want ...string) {
+		t.Helper()
+		got = nil
+		tr.Flush()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+	flush("a new tree", "+/")
+	mustAdd(t, tr, "/a/b/x", &Spec{Kind: Performance})
+	flush("a node with its groups", "+/a", "+/a/b", "+/a/b/x")
+	if err := tr.Change(Update(MustPath("/a/b/x"), &Spec{Kind: Performance, Unit: "s"})); err != nil {
+		t.Fatal(err)
+	}
+	flush("another spec")
+	if err := tr.Change(Move(MustPath("/a/b"), MustPath("/c"))); err != nil {
+		t.Fatal(err)
+	}
+	flush("a move", "-/a/b", "-/a/b/x", "+/c", "+/c/x", "-/a")
+	if err := tr.Change(Remove(MustPath("/c"))); err != nil {
+		t.Fatal(err)
+	}
+	flush("a removal", "-/c/x", "-/c")
+}

@@ -143,11 +143,16 @@ func (t *Tree) flush() uint64 {
 	seq := t.seq()
 	t.last.Store(seq)
 	t.changes, t.flushed = t.flushed[:0], t.changes
+	names := t.names
+	t.names = nil // changes of names are rare, and come in crowds
 	watchers := make([]func(uint64), 0, len(t.watchers))
 	for w := range t.watchers {
 		watchers = append(watchers, *w)
 	}
 	t.mu.Unlock()
+	if len(names) > 0 {
+		t.opts.Names(names)
+	}
 	if len(t.flushed) > 0 {
 		t.opts.Statuses(t.flushed)
 		if clear(t.flushed); cap(t.flushed) > maxSpare {

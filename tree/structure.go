@@ -404,6 +404,7 @@ func (t *Tree) preorder(i uint32, depth int, visit func(uint32) bool) bool {
 }
 
 func (t *Tree) setIndex(text string, i uint32) {
+	t.rename(text, false)
 	h := maphash.String(t.seed, text)
 	if _, taken := t.index[h]; taken {
 		t.clash[text] = i
@@ -412,7 +413,22 @@ func (t *Tree) setIndex(text string, i uint32) {
 	t.index[h] = i
 }
 
+// maxNames bounds the changes of names that wait for a flush.
+const maxNames = 1 << 20
+
+// rename notes that a path came to have a node, or lost it.
+func (t *Tree) rename(text string, gone bool) {
+	switch {
+	case t.opts.Names == nil:
+	case len(t.names) < maxNames:
+		t.names = append(t.names, NameChange{Path{text}, gone})
+	default:
+		t.stats.UntoldNames++
+	}
+}
+
 func (t *Tree) dropIndex(text string, i uint32) {
+	t.rename(text, true)
 	if j, ok := t.clash[text]; ok && j == i {
 		delete(t.clash, text)
 		return

@@ -25,6 +25,10 @@ type Options struct {
 	// flushes by itself. While one call lasts 262,144 changes wait; those beyond are
 	// not told but counted in Stats.
 	Statuses func([]StatusChange)
+	// Names receives the paths that came to have a node and those that lost theirs
+	// since the last flush, as Statuses does, and before it. A node that moved is
+	// told as one path gone and one come.
+	Names func([]NameChange)
 	// Asked receives nodes in Request mode that somebody looks at. It is called
 	// from the goroutine of the one who looks and must return soon.
 	Asked func([]Ref)
@@ -46,6 +50,12 @@ type StatusChange struct {
 	Time     time.Time
 	Value    Value
 	Reason   string // why it is white
+}
+
+// NameChange says that there is a node at a path now, or none any more.
+type NameChange struct {
+	Path Path
+	Gone bool
 }
 
 // Ref is the handle of one node of one tree, for producers of readings: a name is
@@ -91,6 +101,7 @@ type Stats struct {
 	Nodes, Groups                          int
 	Applied, Older, Ahead, Unknown, Misfit uint64
 	Changes                                uint64 // of a status, groups included
+	UntoldNames                            uint64 // changes of names that Options.Names was not told, since they were too many at once
 	Untold                                 uint64 // changes that Options.Statuses was not told, since it was too slow
 	Flushes                                uint64
 	Views                                  int
@@ -139,6 +150,7 @@ type Tree struct {
 	pending uint32 // the stamp of what the next flush will publish
 	dirty   bool
 	changes []StatusChange // since the last flush
+	names   []NameChange   // since the last flush
 	log     structureLog
 	views   map[Path]*subtree
 	roots   map[uint32]*subtree // views by the index of their root

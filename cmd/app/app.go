@@ -53,8 +53,9 @@ type App struct {
 	timer    *timer.Timer
 	viewer   *viewer.Server
 
-	reloading sync.Mutex // one Reload at a time
-	loaded    atomic.Pointer[loaded]
+	reloading sync.Mutex                      // one Reload at a time
+	outcome   []any                           // of the last, as it was logged; guarded by reloading
+	loaded    atomic.Pointer[definition.Plan] // what the files said last
 
 	cleanups []cleanup
 	stopping sync.Once
@@ -108,6 +109,7 @@ func (a *App) build(policies policies) error {
 	var feed *live.Server // made below, since it follows the tree
 	a.Tree = tree.New(tree.Options{
 		Statuses: a.statuses.take,
+		Names:    func(changes []tree.NameChange) { monitor.Announce(a.Beans, changes) },
 		Asked:    func(refs []tree.Ref) { a.binder.Asked(refs) },
 		Pace:     func() time.Duration { return feed.Pace() },
 	})
@@ -143,7 +145,7 @@ func (a *App) build(policies policies) error {
 	}
 	a.loader = newLoader(registry)
 	a.loader.Running = a.binder.Running
-	a.loaded.Store(&loaded{plan: &definition.Plan{}})
+	a.loaded.Store(&definition.Plan{})
 	a.watch = &watch.Watcher{Dir: c.Definitions, Changed: a.Reload}
 
 	// The viewers.
@@ -164,7 +166,7 @@ func (a *App) build(policies policies) error {
 		a.log.Warn("the page was not built into this program: run make build")
 	}
 	a.viewer, err = viewer.New(viewer.Options{
-		Listen: c.Listen, Version: c.Version, Tree: a.Tree, Definitions: a, Hosts: c.Hosts, Ready: a.ready,
+		Listen: c.Listen, Version: c.Version, Tree: a.Tree, Definitions: a, Hosts: c.Hosts,
 		Operations: []func(huma.API){receiver.Register, a.registerPlan},
 		Metrics:    exporter, Own: own, Live: feed, Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
 	})
@@ -188,11 +190,13 @@ func (a *App) DropIn() string { return a.config.Definitions }
 // Ended is closed when the manager cannot go on serving; Stop then says why.
 func (a *App) Ended() <-chan struct{} { return a.viewer.Ended() }
 
-// Start runs the manager. It returns at once; readiness shows at /readyz.
+// Start runs the manager. The definitions are loaded when it returns, and nothing was
+// served before: who pushes to a manager that has just come back finds its nodes.
 func (a *App) Start() {
 	a.run("tree", a.Tree.Run)
 	a.run("schedule", a.schedule.Run)
 	a.run("timer", a.timer.Run)
+	a.Reload()
 	a.run("watch of definitions", a.watch.Run)
 	a.viewer.Start()
 }
@@ -234,14 +238,6 @@ func (a *App) Stop(ctx context.Context) error {
 		a.stopErr = errors.Join(errs...)
 	})
 	return a.stopErr
-}
-
-// ready says why the manager is not ready yet.
-func (a *App) ready() error {
-	if !a.loaded.Load().applied {
-		return errors.New("the definitions are being loaded")
-	}
-	return nil
 }
 
 // accessPath is the node that says who can reach the manager.

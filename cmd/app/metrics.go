@@ -31,6 +31,7 @@ var (
 	treeReadings  = desc("tree_readings_total", "Readings that reached the tree, by what became of them.", "outcome")
 	treeChanges   = desc("tree_status_changes_total", "Changes of a status, of groups too.")
 	treeUntold    = desc("tree_untold_status_changes_total", "Changes of a status that the log, the bus and listeners never heard of, because they were too slow.")
+	treeUnnamed   = desc("tree_untold_name_changes_total", "Nodes that came or went without the listeners of the bean server hearing of it, because they were too many at once.")
 	treeFlushes   = desc("tree_flushes_total", "Publications of what changed.")
 	treeViews     = desc("tree_views", "Subtrees that somebody follows.")
 	probes        = desc("probes", "Runtime beans that are polled, by kind.", "kind")
@@ -57,7 +58,7 @@ var (
 // Describe implements client.Collector.
 func (m *ownMetrics) Describe(ch chan<- *client.Desc) {
 	for _, d := range []*client.Desc{
-		treeNodes, treeGroups, treeReadings, treeChanges, treeUntold, treeFlushes, treeViews,
+		treeNodes, treeGroups, treeReadings, treeChanges, treeUntold, treeUnnamed, treeFlushes, treeViews,
 		probes, probeRuns, probeFailures, probeMissed, probeLate, probeBusy, scheduleJobs, scheduleLate, scheduleLeft, schedulePanic,
 		instances, faultCount, reloadOK, reloadTime, reloadSeconds, pushRequests, pushReadings, busPublished, busLost,
 	} {
@@ -84,6 +85,7 @@ func (m *ownMetrics) Collect(ch chan<- client.Metric) {
 	counter(treeReadings, float64(t.Ahead), "ahead_of_the_clock")
 	counter(treeChanges, float64(t.Changes))
 	counter(treeUntold, float64(t.Untold))
+	counter(treeUnnamed, float64(t.UntoldNames))
 	counter(treeFlushes, float64(t.Flushes))
 
 	b := m.binder.Stats()

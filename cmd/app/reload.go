@@ -1,8 +1,10 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -11,12 +13,6 @@ import (
 	"grove/tree/definition/source"
 	"grove/viewer"
 )
-
-// loaded is what came of the last loading of the definitions.
-type loaded struct {
-	plan    *definition.Plan
-	applied bool
-}
 
 // Reload loads the definitions again and applies what is good: instances whose files
 // are wrong now go on as they were. It is called by the watch of the directory, and
@@ -38,14 +34,20 @@ func (a *App) Reload() {
 	if err := a.binder.Apply(plan); err != nil {
 		a.log.Error("definitions were not applied", "error", err)
 	}
-	a.loaded.Store(&loaded{plan, true})
+	a.loaded.Store(plan)
 	stats := a.binder.Stats()
-	a.log.Info("definitions are loaded", "instances", stats.Instances, "kept", stats.Kept, "errors", len(errs), "nodes", a.Tree.Len())
+	outcome := []any{"instances", stats.Instances, "kept", stats.Kept, "errors", len(errs), "nodes", a.Tree.Len()}
+	level := slog.LevelInfo
+	if slices.Equal(outcome, a.outcome) {
+		level = slog.LevelDebug // the watch looks once more when it begins
+	}
+	a.outcome = outcome
+	a.log.Log(context.Background(), level, "definitions are loaded", outcome...)
 }
 
 // Definitions implements viewer.Definitions.
 func (a *App) Definitions() viewer.DefinitionList {
-	plan := a.loaded.Load().plan
+	plan := a.loaded.Load()
 	var list viewer.DefinitionList
 	running := a.binder.Running()
 	kept := map[string]bool{}

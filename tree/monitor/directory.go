@@ -126,3 +126,14 @@ func (d *Directory) subscribe(r tree.Ref, listener beans.Listener, filter beans.
 		}
 	}
 }
+
+// Announce tells the listeners of a bean server, on which the directory is mounted,
+// which monitor beans came and went. It is meant for tree.Options.Names.
+func Announce(s *beans.Server, changes []tree.NameChange) {
+	for _, c := range changes {
+		if name, err := Name(c.Path); err == nil {
+			// It fails only when the directory is not mounted: nobody listens then.
+			_ = s.Announce(!c.Gone, name)
+		}
+	}
+}

@@ -164,6 +164,38 @@ func TestStatusChangesAreNotified(t *testing.T) {
 	}
 }
 
+func TestBeansThatComeAndGoAreAnnounced(t *testing.T) {
+	server, err := beans.NewServer(beans.ServerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := tree.New(tree.Options{Names: func(changes []tree.NameChange) { monitor.Announce(server, changes) }})
+	if _, err := server.Mount(monitor.Domain, monitor.Type, monitor.NewDirectory(tr, nil)); err != nil {
+		t.Fatal(err)
+	}
+	tr.Flush()
+	var got []string
+	cancel, err := server.Subscribe(beans.DelegateName, func(n beans.Notification) {
+		got = append(got, n.Type+" "+n.Data.(beans.Registration).Name.Canonical())
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cancel()
+	if _, err := tr.Add(tree.MustPath("/x"), &tree.Spec{Kind: tree.Performance}); err != nil {
+		t.Fatal(err)
+	}
+	tr.Flush()
+	if err := tr.Change(tree.Remove(tree.MustPath("/x"))); err != nil {
+		t.Fatal(err)
+	}
+	tr.Flush()
+	want := []string{`JMX.mbean.registered grove:path="/x",type=Node`, `JMX.mbean.unregistered grove:path="/x",type=Node`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestBeanOfARemovedNodeIsGone(t *testing.T) {
 	w := newWorld(t)
 	b, err := w.server.Bean(active)
