@@ -61,7 +61,7 @@ func printable(b []byte) bool {
 // which old devices send.
 func latin1(b []byte) string {
 	var s strings.Builder
-	for _, c := range b {
+	for _, c := range b[:min(len(b), maxText/2)] { // a letter of it may take two bytes
 		if r := rune(c); unicode.IsPrint(r) || r == '\n' || r == '\t' {
 			s.WriteRune(r)
 		} else {
