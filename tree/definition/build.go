@@ -45,7 +45,7 @@ func (x *expansion) build(s *shape, p place) (*built, bool) {
 				x.errs.Append(fillError(s.texts[i].pos, err))
 				return nil, false
 			}
-			if isSample {
+			if isSample || s.texts[i].bad {
 				if vague == nil {
 					vague = map[int]bool{}
 				}

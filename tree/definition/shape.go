@@ -32,7 +32,8 @@ type shape struct {
 type fillable struct {
 	text variable.Text
 	pos  source.Pos
-	top  int // index in settings
+	top  int  // index in settings
+	bad  bool // it cannot be read, so nobody knows what the setting says
 }
 
 // frame is the use of a template: its parameters are bound before the node is made.
@@ -288,8 +289,9 @@ func (c *compiler) texts(s *shape, v *source.Value, top int) {
 		t, err := variable.ParseText(v.Text)
 		if err != nil {
 			c.errs.Add(v.Pos, "%w", err)
+			s.texts = append(s.texts, fillable{pos: v.Pos, top: top, bad: true})
 		} else if !t.IsPlain() || strings.Contains(v.Text, "${") {
-			s.texts = append(s.texts, fillable{t, v.Pos, top})
+			s.texts = append(s.texts, fillable{text: t, pos: v.Pos, top: top})
 		}
 	case source.List:
 		for i := range v.Items {
