@@ -105,6 +105,8 @@ func readRequest(d document, fallback string) (request, source.Errors) {
 	r := request{name: fallback, pos: d.value.Pos, at: f.At.Value}
 	if text, bad := f.Use.Str(); bad != nil {
 		errs.Add(d.value.Pos, "use names the application of a definition, not %s", f.Use.Describe())
+	} else if text == "" {
+		errs.Add(d.value.Pos, "use names the application of a definition, and says nothing")
 	} else {
 		r.application, r.usePos = text, f.Use.Pos
 	}
