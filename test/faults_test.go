@@ -325,6 +325,7 @@ func TestKilledManagerComesBack(t *testing.T) {
 		if err != nil {
 			t.Fatalf("life %d: %v", life, err)
 		}
+		t.Cleanup(func() { _ = s.end(os.Kill) }) // when the test fails half-way
 		m := &manager{TB: t, url: address, drop: drop, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 		if err := answers(address); err != nil {
 			t.Fatalf("life %d: %v", life, err)
