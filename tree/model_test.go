@@ -242,6 +242,15 @@ func check(t *testing.T, tr *Tree, step int) {
 		if got, want := tr.leavesOf(i), naiveLeaves(tr, i); got != want {
 			t.Fatalf("step %d: %s counts %v, want %v", step, path, got, want)
 		}
+		if tr.cells[i].kind == Group {
+			children := int32(0)
+			for j := tr.places[i].first; j != none; j = tr.places[j].next {
+				children++
+			}
+			if got := tr.groups[tr.places[i].group].members; got != children {
+				t.Fatalf("step %d: %s counts %d children, want %d", step, path, got, children)
+			}
+		}
 		if tr.find(path.text) != i {
 			t.Fatalf("step %d: %s is not found", step, path)
 		}

@@ -116,7 +116,7 @@ func (t *Tree) fill(n *Node, i uint32, path Path) {
 	n.Created = time.Unix(int64(p.created), 0)
 	n.Children, n.Threshold, n.Tuned = 0, nil, false
 	if c.kind == Group {
-		n.Children = int(t.groups[p.group].kids)
+		n.Children = int(t.groups[p.group].members)
 	} else {
 		n.Threshold = t.threshold(c)
 		_, n.Tuned = t.tuned[i]

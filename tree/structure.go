@@ -133,7 +133,6 @@ func (t *Tree) hang(i, parent uint32) {
 		t.places[up.last].next = i
 	}
 	up.last = i
-	t.groups[up.group].kids++
 }
 
 // unhang takes i out of the children of its parent.
@@ -150,7 +149,6 @@ func (t *Tree) unhang(i uint32) {
 	} else {
 		t.places[p.next].prev = p.prev
 	}
-	t.groups[up.group].kids--
 }
 
 // leavesOf counts the attributes at and below i by status.
@@ -279,7 +277,7 @@ func (t *Tree) reconsider(i uint32, now int64) {
 // reweigh counts the children of a group anew, after its rule changed.
 func (t *Tree) reweigh(i uint32) {
 	g := &t.groups[t.places[i].group]
-	*g = group{rule: ruleOf(t.places[i].spec), leaves: g.leaves, kids: g.kids}
+	*g = group{rule: ruleOf(t.places[i].spec), leaves: g.leaves}
 	for j := t.places[i].first; j != none; j = t.places[j].next {
 		g.add(contributionOf(t.places[j].spec, g.rule, t.cells[j].status, t.places[j].known), +1)
 	}

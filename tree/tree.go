@@ -208,9 +208,8 @@ type group struct {
 	counts [4]int32 // contributions of the children; White: contributes nothing
 	leaves [4]int32 // attributes anywhere below, by status
 	live   int32    // children that have something to say now
-	kids   int32
-	// members counts the contributions, texts those of texts, there those of texts
-	// that have been read.
+	// members counts the children, texts those that are texts, there the texts that
+	// have been read.
 	members, texts, there int32
 	// weights of all contributions, of the yellow and of the red ones
 	weight, yellow, red int64
