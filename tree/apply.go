@@ -24,10 +24,13 @@ const lockFor = 8192
 // make the most of it; nothing is allocated.
 func (t *Tree) Apply(batch []Reading) (applied int) {
 	for part := range slices.Chunk(batch, lockFor) {
-		now := t.opts.Now().UnixNano()
+		now := t.opts.Now()
 		t.mu.Lock()
-		applied += t.applyLocked(part, now)
+		applied += t.applyLocked(part, now.UnixNano())
 		t.unlock()
+		if t.opts.Readings != nil {
+			t.opts.Readings(now, part)
+		}
 	}
 	return applied
 }
@@ -88,7 +91,15 @@ func (t *Tree) untimely(c *cell, at, latest int64) bool {
 // Report gives observations of any kind to nodes, in order, and returns how many
 // were taken; Stats counts the others.
 func (t *Tree) Report(reports ...Report) (applied int) {
-	now := t.opts.Now().UnixNano()
+	now := t.opts.Now()
+	applied = t.report(reports, now.UnixNano())
+	if t.opts.Reports != nil {
+		t.opts.Reports(now, reports)
+	}
+	return applied
+}
+
+func (t *Tree) report(reports []Report, now int64) (applied int) {
 	latest := now + int64(MaxAhead)
 	t.mu.Lock()
 	defer t.unlock()

@@ -71,12 +71,21 @@ func (e *OpError) Unwrap() error { return e.Err }
 // Change changes the structure, all steps in order or none: when one is refused
 // the tree stays as it was and the error, an *OpError, says which and why.
 func (t *Tree) Change(ops ...Op) error {
+	untuned, err := t.change(ops)
+	if err == nil {
+		_ = t.tell(untuned...) // That a tuning is over is not what was asked for.
+	}
+	return err
+}
+
+func (t *Tree) change(ops []Op) (untuned []Tuning, err error) {
 	now := t.opts.Now()
 	t.mu.Lock()
 	defer t.unlock()
 	if err := t.checkOps(ops); err != nil {
-		return err
+		return nil, err
 	}
+	t.structure.Add(1)
 	for _, op := range ops {
 		i := t.find(op.path.text)
 		switch {
@@ -93,7 +102,8 @@ func (t *Tree) Change(ops ...Op) error {
 			t.move(i, op.to, now)
 		}
 	}
-	return nil
+	untuned, t.untuned = t.untuned, nil
+	return untuned, nil
 }
 
 // Add is Change with one Add; it returns the handle of the new node.

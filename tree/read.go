@@ -1,9 +1,11 @@
 package tree
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/agnivade/levenshtein"
@@ -30,6 +32,10 @@ func (t *Tree) node(i uint32, name string) (n Node, err error) {
 	t.fill(&n, i, t.pathOf(i))
 	return n, nil
 }
+
+// Structure counts the changes of structure so far: while it stays the same, so do
+// the paths and specs of all nodes.
+func (t *Tree) Structure() uint64 { return t.structure.Load() }
 
 // Spec returns what was said of the node that r names when it was made, or nil when it
 // is gone. It must not be changed.
@@ -265,16 +271,12 @@ func (t *Tree) SetThreshold(p Path, th *Threshold) error {
 	tuned := *th
 	now := t.opts.Now().UnixNano()
 	t.mu.Lock()
-	defer t.unlock()
 	i := t.find(p.text)
-	if i == none {
-		return fmt.Errorf("%s: %w", p, ErrNoNode)
+	if err := t.tunable(i, p.text); err != nil {
+		t.unlock()
+		return err
 	}
-	if t.cells[i].kind == Group {
-		return fmt.Errorf("%s: %w: a group has none", p, ErrThreshold)
-	}
-	t.tune(i, &tuned, now)
-	return nil
+	return t.tune(i, &tuned, now)
 }
 
 // Tune is SetThreshold with the threshold that change makes of the one in force, so
@@ -283,29 +285,57 @@ func (t *Tree) SetThreshold(p Path, th *Threshold) error {
 func (t *Tree) Tune(r Ref, change func(*Threshold)) error {
 	now := t.opts.Now().UnixNano()
 	t.mu.Lock()
-	defer t.unlock()
 	i := t.at(r)
-	if i == none {
-		return fmt.Errorf("node %d: %w", r.index, ErrNoNode)
-	}
-	if t.cells[i].kind == Group {
-		return fmt.Errorf("%s: %w: a group has none", t.pathOf(i), ErrThreshold)
+	if err := t.tunable(i, "node "+strconv.FormatUint(uint64(r.index), 10)); err != nil {
+		t.unlock()
+		return err
 	}
 	tuned := *t.threshold(&t.cells[i])
 	tuned.States = maps.Clone(tuned.States)
 	change(&tuned)
 	if err := tuned.Check(); err != nil {
+		t.unlock()
 		return err
 	}
-	t.tune(i, &tuned, now)
+	return t.tune(i, &tuned, now)
+}
+
+// tunable says whether node i, found by name, has a threshold.
+func (t *Tree) tunable(i uint32, name string) error {
+	switch {
+	case i == none:
+		return fmt.Errorf("%s: %w", name, ErrNoNode)
+	case t.cells[i].kind == Group:
+		return fmt.Errorf("%s: %w: a group has none", t.pathOf(i), ErrThreshold)
+	}
 	return nil
 }
 
-func (t *Tree) tune(i uint32, th *Threshold, now int64) {
+// tune gives attribute i another threshold, gives up the lock and tells of it.
+func (t *Tree) tune(i uint32, th *Threshold, now int64) error {
 	t.tuned[i] = th
 	t.wear(i, th)
 	t.reconsider(i, now)
 	t.place(i)
+	told := t.tuning(i, th)
+	t.unlock()
+	return t.tell(told)
+}
+
+// tuning is what Options.Tuned is told of node i.
+func (t *Tree) tuning(i uint32, th *Threshold) Tuning {
+	return Tuning{Path: t.pathOf(i), Defined: t.places[i].spec.Threshold, Threshold: th}
+}
+
+// tell tells Options.Tuned, without the lock.
+func (t *Tree) tell(tunings ...Tuning) error {
+	var errs []error
+	for _, tuned := range tunings {
+		if t.opts.Tuned != nil {
+			errs = append(errs, t.opts.Tuned(tuned))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Reset lets every attribute at and below p forget its value, status, events and
@@ -313,18 +343,23 @@ func (t *Tree) tune(i uint32, th *Threshold, now int64) {
 func (t *Tree) Reset(p Path) error {
 	now := t.opts.Now().UnixNano()
 	t.mu.Lock()
-	defer t.unlock()
 	i := t.find(p.text)
 	if i == none {
+		t.unlock()
 		return fmt.Errorf("%s: %w", p, ErrNoNode)
 	}
+	var told []Tuning
 	t.preorder(i, -1, func(j uint32) bool {
 		if t.cells[j].kind != Group {
+			if _, tuned := t.tuned[j]; tuned {
+				told = append(told, t.tuning(j, nil))
+			}
 			t.reset(j, now)
 		}
 		return true
 	})
-	return nil
+	t.unlock()
+	return t.tell(told...)
 }
 
 func (t *Tree) reset(i uint32, now int64) {

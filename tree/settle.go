@@ -272,7 +272,7 @@ func (t *Tree) takeStatus(i uint32, to Status, now int64) {
 	p.since = now
 	t.stats.Changes++
 	t.mark(i)
-	if t.opts.Statuses != nil {
+	if t.opts.Statuses != nil && !t.quiet {
 		t.changes = append(t.changes, StatusChange{
 			Ref: Ref{i, c.gen}, Path: t.pathOf(i), Kind: c.kind, From: from, To: to,
 			Time: time.Unix(0, now), Value: t.valueOf(i), Reason: t.reasonOf(i),

@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -101,6 +102,22 @@ type Spec struct {
 	// name. Labels are added to it.
 	Metric string
 	Labels map[string]string
+	// Properties say more of what the node stands for, for people and documents:
+	// "location", "portal", "customer", "service"; those above hold below, too.
+	Properties map[string]string
+	// History says what is kept of the node's readings; nil is every reading for as
+	// long as the manager keeps any.
+	History *History
+}
+
+// History says what is kept of a node's readings.
+type History struct {
+	Off bool // nothing is kept
+	// Every merges the readings of so long into their minimum, maximum and average;
+	// zero keeps each.
+	Every time.Duration
+	// Keep is how long they are kept; zero is as long as the manager keeps any.
+	Keep time.Duration
 }
 
 // Bounds of a log attribute.
@@ -126,6 +143,8 @@ func (s *Spec) Check() error {
 		return fmt.Errorf("unknown mode %d", s.Mode)
 	case s.Keep < 0 || s.Keep > MaxKeep:
 		return fmt.Errorf("a log keeps 1 to %d events, not %d", MaxKeep, s.Keep)
+	case s.History != nil && (s.History.Every < 0 || s.History.Keep < 0):
+		return errors.New("a history has no negative times")
 	case s.Edge.Map > FixedStatus || s.Edge.Fixed > Red:
 		return fmt.Errorf("%w: unknown edge map", ErrRollup)
 	}
@@ -147,7 +166,7 @@ func (s *Spec) Equal(o *Spec) bool {
 		return false
 	}
 	a, b := *s, *o
-	if !maps.Equal(a.Labels, b.Labels) || !equalThreshold(a.Threshold, b.Threshold) || !equalRollup(a.Rollup, b.Rollup) {
+	if !maps.Equal(a.Labels, b.Labels) || !maps.Equal(a.Properties, b.Properties) || !equalHistory(a.History, b.History) || !equalThreshold(a.Threshold, b.Threshold) || !equalRollup(a.Rollup, b.Rollup) {
 		return false
 	}
 	return a.Kind == b.Kind && a.Description == b.Description && a.Unit == b.Unit && a.Edge == b.Edge &&
@@ -164,6 +183,8 @@ func equalThreshold(a, b *Threshold) bool {
 	return a.Yellow == b.Yellow && a.Red == b.Red && a.ClearAfter == b.ClearAfter && a.Flap == b.Flap &&
 		a.StaleAfter == b.StaleAfter && maps.Equal(a.States, b.States)
 }
+
+func equalHistory(a, b *History) bool { return a == b || a != nil && b != nil && *a == *b }
 
 func equalRollup(a, b *Rollup) bool {
 	return a == b || a != nil && b != nil && *a == *b

@@ -231,6 +231,9 @@ func (t *Tree) update(i uint32, s *Spec, now time.Time) {
 	case same && tuned != nil:
 		t.wear(i, tuned)
 	case !same:
+		if tuned != nil {
+			t.untuned = append(t.untuned, t.tuning(i, nil))
+		}
 		delete(t.tuned, i)
 		t.reconsider(i, now.UnixNano())
 	}

@@ -29,6 +29,17 @@ type Options struct {
 	// since the last flush, as Statuses does, and before it. A node that moved is
 	// told as one path gone and one come.
 	Names func([]NameChange)
+	// Readings and Reports receive what Apply and Report were given, once it is
+	// applied, from the goroutine that gave it and with the time that stood for now:
+	// what was taken, and what was not because it is late, since a history has room
+	// for it. What is unknown or too far ahead is among it as well. The slices belong
+	// to the producer and are not kept.
+	Readings func(now time.Time, batch []Reading)
+	Reports  func(now time.Time, reports []Report)
+	// Tuned is told of each threshold that was tuned or is no longer, from the
+	// goroutine that did it, so that what it returns reaches the one who tunes: an
+	// error says that the threshold is in force but will not outlive a restart.
+	Tuned func(Tuning) error
 	// Asked receives nodes in Request mode that somebody looks at. It is called
 	// from the goroutine of the one who looks and must return soon.
 	Asked func([]Ref)
@@ -50,6 +61,13 @@ type StatusChange struct {
 	Time     time.Time
 	Value    Value
 	Reason   string // why it is white
+}
+
+// Tuning says which threshold a node has in place of its definition's.
+type Tuning struct {
+	Path      Path
+	Defined   *Threshold // by the definition; nil makes every reading green
+	Threshold *Threshold // in force; nil: the definition's, again
 }
 
 // NameChange says that there is a node at a path now, or none any more.
@@ -116,7 +134,8 @@ type Tree struct {
 	flushed  []StatusChange
 	watchers map[*func(uint64)]struct{}
 
-	last atomic.Uint64 // number of the last flush, for Seq
+	last      atomic.Uint64 // number of the last flush, for Seq
+	structure atomic.Uint64 // changes of structure so far
 
 	mu sync.RWMutex // guards everything below
 
@@ -155,8 +174,10 @@ type Tree struct {
 	views   map[Path]*subtree
 	roots   map[uint32]*subtree // views by the index of their root
 
-	nodes int
-	stats Stats
+	nodes   int
+	stats   Stats
+	untuned []Tuning // by the change that is being made
+	quiet   bool     //  changes of status are not told: they are no news
 }
 
 // cell is what a reading touches: half a cache line.
