@@ -23,7 +23,7 @@ const order = `
 	beans < beans/timer, beans/beanstest;
 
 	# The live tree, and the language that grows it.
-	beans < tree < tree/monitor;
+	beans < tree < tree/monitor, tree/metric;
 	none < tree/definition/source, tree/definition/watch;
 	tree, tree/definition/source
 		< tree/definition/expression, tree/definition/rule, tree/definition/variable;
@@ -51,7 +51,8 @@ const order = `
 
 	# What people and programs see.
 	none < viewer/web;
-	tree < viewer, viewer/export/prometheus, viewer/live/frame;
+	tree < viewer, viewer/live/frame;
+	tree/metric < viewer/export/prometheus;
 	viewer/live/frame < viewer/live, viewer/live/client;
 
 	# The catalogue is files; the wiring may import everything.

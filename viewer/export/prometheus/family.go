@@ -4,14 +4,16 @@ import (
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
+
+	"grove/tree/metric"
 )
 
 // The families that every tree has.
 const (
-	nameValue     = "grove_node_value"
-	nameStatus    = "grove_node_status"
-	nameTime      = "grove_node_reading_timestamp_seconds"
-	nameGroup     = "grove_group_nodes"
+	nameValue     = metric.Value
+	nameStatus    = metric.Status
+	nameTime      = metric.ReadingTime
+	nameGroup     = metric.GroupNodes
 	nameConflicts = "grove_export_conflicts"
 )
 
@@ -19,7 +21,7 @@ const (
 type family struct {
 	name    string // in the text format; a counter's ends in _total
 	counter bool
-	unit    string // of what is written; see baseUnit
+	unit    string // of what is written; see metric.BaseUnit
 	help    string
 	rows    []int32 // rising positions in table.rows
 }
@@ -69,41 +71,8 @@ func ownClaims(f *dto.MetricFamily) []string {
 // openUnit is the unit to declare in OpenMetrics, which must be how the name of the
 // family ends; it is empty otherwise.
 func (f *family) openUnit(name string) string {
-	if f.unit != "" && validName(f.unit) && strings.HasSuffix(name, "_"+f.unit) {
+	if f.unit != "" && metric.ValidName(f.unit) && strings.HasSuffix(name, "_"+f.unit) {
 		return f.unit
-	}
-	return ""
-}
-
-// validName holds for the names that every Prometheus takes. Colons are for
-// recording rules.
-func validName(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c >= '0' && c <= '9' && i > 0) {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 256
-}
-
-// reservedSuffixes belong to the samples of other types (OpenMetrics 1.0.0,
-// "Suffixes"); a gauge with one of them could be taken for such a sample.
-var reservedSuffixes = []string{"_bucket", "_count", "_sum", "_created", "_info", "_gcount", "_gsum"}
-
-// refuseName says why a definition's metric name cannot be used; it is empty when
-// it can.
-func refuseName(name string) string {
-	if !validName(name) {
-		return "is not a metric name: letters, digits and underscores"
-	}
-	for _, s := range reservedSuffixes {
-		if strings.HasSuffix(name, s) {
-			return "ends in " + s + ", which is reserved for other types of metrics"
-		}
-	}
-	if strings.TrimSuffix(name, "_total") == "" {
-		return "has nothing before _total"
 	}
 	return ""
 }

@@ -9,6 +9,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"grove/tree"
+	"grove/tree/metric"
 )
 
 // maxConflicts bounds the conflicts that are kept in words; all are counted.
@@ -39,8 +40,8 @@ type row struct {
 	status tree.Status
 	number bool // value is one
 	value  float64
-	scale  *scale // to the unit of the family
-	time   int64  // Unix milliseconds of the last reading, 0: none
+	scale  *metric.Scale // to the unit of the family
+	time   int64         // Unix milliseconds of the last reading, 0: none
 	counts [4]int32
 	labels []byte // path="/a/b"
 	head   []byte // of the value's line: name{path="/a/b",…}␠
@@ -133,7 +134,7 @@ func (t *table) prepare(specs []*tree.Spec) {
 			continue
 		}
 		f := generic
-		r.scale = identity
+		r.scale = metric.Identity
 		if s.Metric != "" {
 			named, scale, refused := t.named(byName, s)
 			if refused == "" {
@@ -160,15 +161,15 @@ func (t *table) prepare(specs []*tree.Spec) {
 
 // named returns the family for a definition's metric and how its values get the
 // family's unit, or says why there is none.
-func (t *table) named(byName map[string]*family, s *tree.Spec) (*family, *scale, string) {
-	unit, scale := baseUnit(s.Metric, s.Unit)
+func (t *table) named(byName map[string]*family, s *tree.Spec) (*family, *metric.Scale, string) {
+	unit, scale := metric.BaseUnit(s.Metric, s.Unit)
 	if f := byName[s.Metric]; f != nil {
 		if f.unit != unit {
 			return nil, nil, fmt.Sprintf("is in %s elsewhere, not in %s", orNone(f.unit), orNone(unit))
 		}
 		return f, scale, ""
 	}
-	if refused := refuseName(s.Metric); refused != "" {
+	if refused := metric.RefuseName(s.Metric); refused != "" {
 		return nil, nil, refused
 	}
 	f := &family{name: s.Metric, counter: strings.HasSuffix(s.Metric, "_total"), unit: unit, help: s.Description}
@@ -218,7 +219,7 @@ func (t *table) appendLabels(b []byte, path tree.Path, labels map[string]string)
 		return b
 	}
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
-		if !validName(name) || strings.HasPrefix(name, "__") || name == "path" {
+		if !metric.ValidLabel(name) {
 			t.conflict(path, fmt.Sprintf("label %.80q is not a label name, or one of grove's own", name))
 			continue
 		}

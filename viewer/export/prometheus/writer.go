@@ -64,7 +64,7 @@ func (w *writer) values(f *family) {
 			}
 			w.header(name, kind, f.openUnit(name), f.help)
 		}
-		w.buf = append(appendNumber(append(w.buf, r.head...), r.scale.of(r.value)), '\n')
+		w.buf = append(appendNumber(append(w.buf, r.head...), r.scale.Of(r.value)), '\n')
 	}
 }
 

@@ -1,4 +1,4 @@
-package prometheus
+package metric
 
 import "testing"
 
@@ -31,8 +31,8 @@ func TestValuesHaveTheUnitOfTheName(t *testing.T) {
 		{"room_celsius", "°C", 21, "celsius", 21},
 		{"answer_seconds", "", 3, "", 3},
 	} {
-		unit, scale := baseUnit(c.metric, c.unit)
-		if got := scale.of(c.value); unit != c.wantUnit || got != c.want {
+		unit, scale := BaseUnit(c.metric, c.unit)
+		if got := scale.Of(c.value); unit != c.wantUnit || got != c.want {
 			t.Errorf("%s in %q: %v is %v %q, want %v %q", c.metric, c.unit, c.value, got, unit, c.want, c.wantUnit)
 		}
 	}
@@ -45,7 +45,7 @@ func TestEveryScaleHasOneSide(t *testing.T) {
 			if s.times != 1 && s.over != 1 || s.times < 1 || s.over < 1 {
 				t.Errorf("%s of %s: %v", unit, word, *s)
 			}
-			if s == identity {
+			if s == Identity {
 				bases++
 			}
 		}
