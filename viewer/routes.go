@@ -12,6 +12,13 @@ import (
 type mux struct {
 	http.ServeMux
 	patterns []string
+	mounts   []Mount
+}
+
+// Mount registers a handler for a prefix.
+func (m *mux) Mount(mount Mount) {
+	m.patterns = append(m.patterns, mount.Prefix+"/")
+	m.mounts = append(m.mounts, mount)
 }
 
 // Handle registers a handler for a pattern.
@@ -39,6 +46,13 @@ func (m *mux) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Reque
 
 // ServeHTTP implements http.Handler.
 func (m *mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for _, mount := range m.mounts {
+		if below, ok := strings.CutPrefix(r.URL.Path, mount.Prefix); ok && (below == "" || below[0] == '/') {
+			r.Pattern = mount.Prefix + "/"
+			mount.Handler.ServeHTTP(w, r)
+			return
+		}
+	}
 	if _, pattern := m.Handler(r); pattern != "" {
 		m.ServeMux.ServeHTTP(w, r)
 		return
@@ -87,6 +101,9 @@ func (s *Server) handler() (http.Handler, error) {
 	}
 	if s.opts.Live != nil {
 		m.Handle("GET /api/v1/live", s.opts.Live)
+	}
+	for _, mount := range s.opts.Mounts {
+		m.Mount(mount)
 	}
 	if s.opts.Page != nil {
 		files, err := readPage(s.opts.Page)

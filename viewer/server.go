@@ -56,6 +56,8 @@ type Options struct {
 	// Metrics serves GET /metrics, Live serves GET /api/v1/live; nil leaves it out.
 	Metrics http.Handler
 	Live    Feed
+	// Mounts are handlers of other rooms, each for everything below its prefix.
+	Mounts []Mount
 	// Page holds the files of the page, index.html among them; nil serves none.
 	Page fs.FS
 	// ContentSecurityPolicy is sent with every answer; when it is empty, one that lets
@@ -69,6 +71,14 @@ type Options struct {
 	Own *metrics.Set
 	// Log receives what operators want to know; nil discards it.
 	Log *slog.Logger
+}
+
+// Mount serves a prefix and everything below it, in every method and as it was asked
+// for: no path is cleaned and nobody is sent elsewhere, since some protocols have "//"
+// in their paths and clients that follow no redirects.
+type Mount struct {
+	Prefix  string // "/jolokia", which takes "/jolokia" and "/jolokia/read/…", not "/jolokias"
+	Handler http.Handler
 }
 
 // Server is the HTTP server. New, then Start, then Stop.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -629,4 +630,37 @@ func FuzzAddress(f *testing.F) {
 			t.Fatalf("%d of type %s", w.Code, w.Header().Get("Content-Type"))
 		}
 	})
+}
+
+// TestMount sees that a mounted handler gets its paths as they were asked for, and only
+// those.
+func TestMount(t *testing.T) {
+	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s %s", r.Method, r.URL.EscapedPath()) })
+	s, err := New(Options{Listen: "127.0.0.1:0", Tree: tree.New(tree.Options{}), Mounts: []Mount{{Prefix: "/raw", Handler: echo}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	defer s.Stop(t.Context())
+	for path, want := range map[string]string{
+		"/raw": "POST /raw", "/raw/": "POST /raw/", "/raw//a/../b%2Fc": "POST /raw//a/../b%2Fc", "/raws": "404",
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.Addr().String()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(a.Body)
+		a.Body.Close()
+		got := string(body)
+		if a.StatusCode != http.StatusOK {
+			got = strconv.Itoa(a.StatusCode)
+		}
+		if got != want {
+			t.Errorf("POST %s: %q, want %q", path, got, want)
+		}
+	}
 }
