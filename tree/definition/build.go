@@ -19,6 +19,8 @@ type builtKey struct {
 	shape *shape
 	row   *rowInfo
 	texts string
+	// above is what the nodes above say of their history.
+	above tree.History
 }
 
 // built is what the settings of a node came to. Nodes that are alike share it.
@@ -33,7 +35,7 @@ type built struct {
 // build makes the spec and the source of a node, or takes those of a node that is
 // alike.
 func (x *expansion) build(s *shape, p place) (*built, bool) {
-	key := builtKey{shape: s, row: p.row}
+	key := builtKey{shape: s, row: p.row, above: p.history}
 	sample := p.sample && len(s.texts) == 0 // then nothing here depends on the sample
 	var filled []string
 	var vague map[int]bool // settings that hold a sample
@@ -88,7 +90,8 @@ func (x *expansion) fresh(s *shape, p place, filled []string, vague map[int]bool
 	what := "the node"
 	x.errs.Append(settings.Decode(&n, source.DecodeOptions{What: what})...)
 	b := &built{spec: &tree.Spec{Owner: x.owner}}
-	x.common(s, &n, b)
+	x.common(&n, b)
+	x.keepHistory(p.history, &n, b)
 	if !s.attr {
 		x.group(&n, b)
 		return b
@@ -117,7 +120,7 @@ func refill(v *source.Value, filled []string, next *int) {
 	}
 }
 
-func (x *expansion) common(s *shape, n *file.Node, b *built) {
+func (x *expansion) common(n *file.Node, b *built) {
 	if n.Description.Given() {
 		text, bad := n.Description.Str()
 		x.errs.Append(bad)
@@ -132,6 +135,11 @@ func (x *expansion) common(s *shape, n *file.Node, b *built) {
 		w, bad := rule.ParseWeight(&n.Weight.Value)
 		x.errs.Append(bad)
 		b.spec.Edge.Weight = w
+	}
+	if n.Properties.Given() {
+		p, errs := rule.ParseProperties(&n.Properties.Value)
+		x.errs.Append(errs...)
+		b.spec.Properties = p
 	}
 }
 

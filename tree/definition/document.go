@@ -23,13 +23,15 @@ type Definition struct {
 	Parameters  []*variable.Parameter
 	Tests       []Test
 
-	kinds     Kinds
-	facts     *variable.Scope
-	at        source.Value // where it hangs itself; null: nowhere
-	templates map[string]*template
-	probes    []source.Field
-	tree      *shape
-	shapes    int
+	kinds      Kinds
+	facts      *variable.Scope
+	at         source.Value    // where it hangs itself; null: nowhere
+	history    file.History    // of all its nodes
+	properties file.Properties // of its top
+	templates  map[string]*template
+	probes     []source.Field
+	tree       *shape
+	shapes     int
 }
 
 // template is a piece of tree.
@@ -125,6 +127,7 @@ func readDefinition(d document, kinds Kinds, facts *variable.Scope, files func(n
 	if f.At.Given() {
 		def.at = f.At.Value
 	}
+	def.history, def.properties = f.History, f.Properties
 	r.parts(d.file, &f, nil)
 	if !f.Tree.Given() {
 		r.errs.Add(d.value.Pos, "the definition has no tree")

@@ -30,7 +30,8 @@ type expansion struct {
 	loops      []*Loop
 	built      map[builtKey]*built
 	conditions map[conditionKey]*expression.Program
-	limit      int // nodes that may still be made
+	properties *source.Value // what the instance says of its top; nil: nothing
+	limit      int           // nodes that may still be made
 	stopped    bool
 }
 
@@ -47,7 +48,9 @@ type place struct {
 	scope  *variable.Scope
 	row    *rowInfo // the loop over a table that it is in
 	rowKey string   // the row, once it is known
-	sample bool     // something on the way only stands for what is not known
+	// history is what the nodes above say of theirs; zero keeps everything.
+	history tree.History
+	sample  bool // something on the way only stands for what is not known
 }
 
 // rowInfo is a table that a loop runs over.
@@ -86,7 +89,9 @@ func (x *expansion) top(at tree.Path) {
 		return
 	}
 	p.parent = at
+	p.history = x.defaultHistory()
 	x.node(s, p, at)
+	x.topProperties()
 }
 
 // grow grows a child of a group, with all copies that its loop makes.
@@ -331,6 +336,7 @@ func (x *expansion) node(s *shape, p place, path tree.Path) {
 	}
 	if ok {
 		x.nodes = append(x.nodes, Node{Path: path, Spec: b.spec, Source: b.sourceAt(x, p), Pos: s.pos})
+		p.history = b.history()
 	}
 	p.parent = path
 	for _, child := range s.children {

@@ -15,10 +15,12 @@ import (
 // stands for an empty map. Pos is where the instance is asked for. The errors are
 // about the values: the definition itself was found to be right when it was loaded.
 func (d *Definition) Instance(name string, at tree.Path, with *source.Value, pos source.Pos) (*Instance, source.Errors) {
-	return d.instance(name, at, with, pos, false)
+	return d.instance(name, at, with, nil, pos, false)
 }
 
-func (d *Definition) instance(name string, at tree.Path, with *source.Value, pos source.Pos, samples bool) (*Instance, source.Errors) {
+// instance makes an instance; properties are those that it gives its top itself, nil
+// for none, and samples stand for required parameters that with leaves out.
+func (d *Definition) instance(name string, at tree.Path, with, properties *source.Value, pos source.Pos, samples bool) (*Instance, source.Errors) {
 	scope := d.facts.With("instance", variable.Value{Text: name, Any: name})
 	if with != nil {
 		filled, _, errs := fillValue(with, scope, false)
@@ -32,6 +34,7 @@ func (d *Definition) instance(name string, at tree.Path, with *source.Value, pos
 		return nil, errs
 	}
 	x := newExpansion(d, name, scope, false)
+	x.properties = properties
 	x.makeProbes()
 	x.top(at)
 	if len(x.errs) > 0 {
@@ -87,6 +90,7 @@ type request struct {
 	application string
 	at          source.Value
 	with        *source.Value
+	properties  *source.Value
 	pos         source.Pos
 	usePos      source.Pos
 	definition  *Definition // set when the definition is its own instance
@@ -125,6 +129,9 @@ func readRequest(d document, fallback string) (request, source.Errors) {
 	}
 	if f.With.Given() {
 		r.with = &f.With.Value
+	}
+	if f.Properties.Given() {
+		r.properties = &f.Properties.Value
 	}
 	return r, errs
 }

@@ -434,7 +434,7 @@ func (r *loading) make(q *request, errs *source.Errors) *Instance {
 	if def == nil || bad != nil {
 		return nil
 	}
-	instance, more := def.Instance(q.name, at, q.with, q.pos)
+	instance, more := def.instance(q.name, at, q.with, q.properties, q.pos, false)
 	for _, e := range more {
 		if e.Pos.File != q.pos.File {
 			e.Msg += " (in instance " + quoted(q.name) + ", " + q.pos.String() + ")"

@@ -71,6 +71,7 @@ func (x *expansion) makeup(s *shape, p place) string {
 	s.write(&text)
 	x.loopTexts = append(x.loopTexts, text.String())
 	h.Write([]byte(text.String()))
+	fmt.Fprintf(h, "%+v\x00", p.history)
 	seen := map[string]bool{}
 	for _, name := range p.scope.Names() {
 		if v, ok := p.scope.Get(name); ok && !seen[name] {

@@ -216,6 +216,8 @@ func fields(o, n *definition.Node) []string {
 	field(&out, "mode", a.Mode.String(), b.Mode.String())
 	field(&out, "metric", a.Metric, b.Metric)
 	field(&out, "labels", labels(a.Labels), labels(b.Labels))
+	field(&out, "history", history(a.History), history(b.History))
+	field(&out, "properties", labels(a.Properties), labels(b.Properties))
 	field(&out, "from", o.Source.String(), n.Source.String())
 	x, y := orNone(o.Source), orNone(n.Source)
 	field(&out, "every", duration(x.Every), duration(y.Every))
@@ -283,6 +285,20 @@ func labels(m map[string]string) string {
 		parts = append(parts, k+"="+strconv.Quote(m[k]))
 	}
 	return strings.Join(parts, " ")
+}
+
+func history(h *tree.History) string {
+	switch {
+	case h == nil:
+		return ""
+	case h.Off:
+		return "off"
+	case h.Keep == 0:
+		return "every " + tree.FormatDuration(h.Every)
+	case h.Every == 0:
+		return "keep " + tree.FormatDuration(h.Keep)
+	}
+	return "every " + tree.FormatDuration(h.Every) + " keep " + tree.FormatDuration(h.Keep)
 }
 
 func flap(f tree.Flap) string {

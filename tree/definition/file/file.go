@@ -18,26 +18,29 @@ const Version = 1
 // Definition is a document that says what makes up the tree of one application; or,
 // without application and tree, one that others include.
 type Definition struct {
-	Grove       Text     `yaml:"grove" jsonschema:"description=Version of the language: 1"`
-	Application Text     `yaml:"application" jsonschema:"description=Name by which instances use the definition: letters\\, digits\\, - and _"`
-	Title       Text     `yaml:"title" jsonschema:"description=Name for people"`
-	Description Text     `yaml:"description" jsonschema:"description=What is watched\\, for people"`
-	At          Text     `yaml:"at" jsonschema:"description=Path in the tree. With it the file is its own instance"`
-	Parameters  Named    `yaml:"parameters" jsonschema:"description=What an instance may set"`
-	Include     Included `yaml:"include" jsonschema:"description=Files beside this one whose parameters\\, templates and probes are known here"`
-	Templates   Named    `yaml:"templates" jsonschema:"description=Pieces of tree that nodes use by name"`
-	Probes      Named    `yaml:"probes" jsonschema:"description=What asks the resources"`
-	Tree        Tree     `yaml:"tree" jsonschema:"description=The nodes: lower-case keywords are settings\\, every other key is a child"`
-	Tests       Tests    `yaml:"tests" jsonschema:"description=Roll-up tests: what is given and which statuses are expected"`
+	Grove       Text       `yaml:"grove" jsonschema:"description=Version of the language: 1"`
+	Application Text       `yaml:"application" jsonschema:"description=Name by which instances use the definition: letters\\, digits\\, - and _"`
+	Title       Text       `yaml:"title" jsonschema:"description=Name for people"`
+	Description Text       `yaml:"description" jsonschema:"description=What is watched\\, for people"`
+	At          Text       `yaml:"at" jsonschema:"description=Path in the tree. With it the file is its own instance"`
+	History     History    `yaml:"history" jsonschema:"description=What is kept of the readings of all its nodes: off\\, on\\, a resolution such as 1m\\, or every and keep. Default: on"`
+	Properties  Properties `yaml:"properties" jsonschema:"description=Facts about what is watched\\, put on the top node: location\\, customer\\, service"`
+	Parameters  Named      `yaml:"parameters" jsonschema:"description=What an instance may set"`
+	Include     Included   `yaml:"include" jsonschema:"description=Files beside this one whose parameters\\, templates and probes are known here"`
+	Templates   Named      `yaml:"templates" jsonschema:"description=Pieces of tree that nodes use by name"`
+	Probes      Named      `yaml:"probes" jsonschema:"description=What asks the resources"`
+	Tree        Tree       `yaml:"tree" jsonschema:"description=The nodes: lower-case keywords are settings\\, every other key is a child"`
+	Tests       Tests      `yaml:"tests" jsonschema:"description=Roll-up tests: what is given and which statuses are expected"`
 }
 
 // Instance is a document that asks for one use of a definition.
 type Instance struct {
-	Grove Text `yaml:"grove" jsonschema:"description=Version of the language: 1"`
-	Use   Text `yaml:"use" jsonschema:"required,description=Application of the definition to use"`
-	At    Text `yaml:"at" jsonschema:"required,description=Path in the tree where the instance hangs"`
-	With  Any  `yaml:"with" jsonschema:"description=Values of the definition's parameters"`
-	Name  Text `yaml:"name" jsonschema:"description=Name of the instance. Default: the name of the file"`
+	Grove      Text       `yaml:"grove" jsonschema:"description=Version of the language: 1"`
+	Use        Text       `yaml:"use" jsonschema:"required,description=Application of the definition to use"`
+	At         Text       `yaml:"at" jsonschema:"required,description=Path in the tree where the instance hangs"`
+	With       Any        `yaml:"with" jsonschema:"description=Values of the definition's parameters"`
+	Name       Text       `yaml:"name" jsonschema:"description=Name of the instance. Default: the name of the file"`
+	Properties Properties `yaml:"properties" jsonschema:"description=Facts about this use\\, put on its top node\\, before those of the definition"`
 }
 
 // Probe is what every probe has; the options of its kind stand beside it.
@@ -72,14 +75,16 @@ type Node struct {
 	// Of groups.
 	Rollup Rollup `yaml:"rollup" jsonschema:"description=How the status of the group follows from its children. Default: worst"`
 	// Of both.
-	Description Text  `yaml:"description" jsonschema:"description=What the node says\\, for people"`
-	As          Edge  `yaml:"as" jsonschema:"description=How the node counts in its parent. Default: as_is"`
-	Weight      Text  `yaml:"weight" jsonschema:"description=Weight in a weighted parent. Default: 1"`
-	Each        Each  `yaml:"each" jsonschema:"description=Loop: a node for each item of a list\\, of a range such as 1..24\\, of ${parameter}\\, or of the rows of probe.table"`
-	Where       Text  `yaml:"where" jsonschema:"description=Expression over parameters\\, item and row: the node exists only where it is true"`
-	Use         Text  `yaml:"use" jsonschema:"description=Template whose settings and children the node takes"`
-	With        Any   `yaml:"with" jsonschema:"description=Values of the template's parameters"`
-	Nodes       Nodes `yaml:"nodes" jsonschema:"description=Children whose names are keywords"`
+	Description Text       `yaml:"description" jsonschema:"description=What the node says\\, for people"`
+	As          Edge       `yaml:"as" jsonschema:"description=How the node counts in its parent. Default: as_is"`
+	Weight      Text       `yaml:"weight" jsonschema:"description=Weight in a weighted parent. Default: 1"`
+	History     History    `yaml:"history" jsonschema:"description=What is kept of the readings of the node and of all below it: off\\, on\\, a resolution such as 1m\\, or every and keep"`
+	Properties  Properties `yaml:"properties" jsonschema:"description=Facts about what the node stands for\\, by names of your own: location\\, host\\, service"`
+	Each        Each       `yaml:"each" jsonschema:"description=Loop: a node for each item of a list\\, of a range such as 1..24\\, of ${parameter}\\, or of the rows of probe.table"`
+	Where       Text       `yaml:"where" jsonschema:"description=Expression over parameters\\, item and row: the node exists only where it is true"`
+	Use         Text       `yaml:"use" jsonschema:"description=Template whose settings and children the node takes"`
+	With        Any        `yaml:"with" jsonschema:"description=Values of the template's parameters"`
+	Nodes       Nodes      `yaml:"nodes" jsonschema:"description=Children whose names are keywords"`
 }
 
 // Test is one roll-up test.
@@ -131,8 +136,11 @@ func IsNodeKey(key string) bool { return slices.Contains(NodeKeys, key) }
 // IsStructure says whether a setting shapes the tree: each, where, use, with, nodes.
 func IsStructure(key string) bool { return slices.Contains(structure, key) }
 
+// forBoth are the settings that groups and attributes have alike.
+var forBoth = []string{"description", "as", "weight", "history", "properties"}
+
 // ForBoth says whether a setting is for groups and attributes alike.
-func ForBoth(key string) bool { return key == "description" || key == "as" || key == "weight" }
+func ForBoth(key string) bool { return slices.Contains(forBoth, key) }
 
 // Raw is a value that is looked at later, with its position.
 type Raw struct{ source.Value }
@@ -174,6 +182,10 @@ type (
 	MetricName struct{ Raw }
 	// Labels is written { port: "80" }.
 	Labels struct{ Raw }
+	// History is written off, on, "1m", { every: 10s, keep: 30d }.
+	History struct{ Raw }
+	// Properties is written { location: Berlin }.
+	Properties struct{ Raw }
 	// Change is rate or delta.
 	Change struct{ Raw }
 	// Rollup is written worst, { need: 2 }.

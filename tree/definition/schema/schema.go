@@ -120,6 +120,9 @@ func forms() map[reflect.Type]*jsonschema.Schema {
 	back := &jsonschema.Schema{Type: "object", AdditionalProperties: jsonschema.FalseSchema, Properties: jsonschema.NewProperties()}
 	back.Properties.Set("yellow", open(amount))
 	back.Properties.Set("red", open(amount))
+	history := &jsonschema.Schema{Type: "object", AdditionalProperties: jsonschema.FalseSchema, Properties: jsonschema.NewProperties()}
+	history.Properties.Set("every", duration())
+	history.Properties.Set("keep", duration())
 	children := mapOf(anyOf(ref("node"), typed("null")))
 	return map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[file.Any]():        jsonschema.TrueSchema,
@@ -136,6 +139,9 @@ func forms() map[reflect.Type]*jsonschema.Schema {
 		reflect.TypeFor[file.MetricName](): open(pattern(file.MetricPattern)),
 		reflect.TypeFor[file.Labels](): {Type: "object", AdditionalProperties: jsonschema.FalseSchema,
 			PatternProperties: map[string]*jsonschema.Schema{file.LabelPattern: scalar()}},
+		reflect.TypeFor[file.History](): open(words("on", "off"), typed("boolean"), pattern(durationPattern, "1m"), history),
+		reflect.TypeFor[file.Properties](): {Type: "object", AdditionalProperties: jsonschema.FalseSchema,
+			PatternProperties: map[string]*jsonschema.Schema{rule.PropertyPattern: scalar()}},
 		reflect.TypeFor[file.Change]():   open(words("rate", "delta")),
 		reflect.TypeFor[file.Rollup]():   open(words("worst", "best"), rollup),
 		reflect.TypeFor[file.Edge]():     open(words("as_is", "one_up", "one_down", "ignore"), fixed),

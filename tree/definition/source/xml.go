@@ -34,6 +34,7 @@ var collections = map[string]collection{
 	"rows":       {entry: "table"},
 	"with":       {entry: "parameter", scalar: true},
 	"labels":     {entry: "label", scalar: true},
+	"properties": {entry: "property", scalar: true},
 	"states":     {entry: "state", scalar: true},
 	"given":      {entry: "node", scalar: true},
 	"expect":     {entry: "node", scalar: true},
@@ -59,10 +60,11 @@ var collections = map[string]collection{
 //     when there is none. An attribute that is empty is an empty text.
 //   - Keys that are names go into the attribute name of an entry: <tree> and <node>
 //     hold <node name="Active" …>, <parameters> and <with> hold <parameter name=…>,
-//     <probes> <probe>, <templates> <template>, <labels> <label>, <states> <state>,
+//     <probes> <probe>, <templates> <template>, <labels> <label>, <properties>
+//     <property>, <states> <state>,
 //     <given> and <expect> <node>, <readings> <reading>, <rows> <table>, <headers>
 //     <header>. <entry name=…> does it in every element.
-//   - In <with>, <labels>, <states>, <given>, <expect>, <readings>, <headers> and for
+//   - In <with>, <labels>, <properties>, <states>, <given>, <expect>, <readings>, <headers> and for
 //     <entry>, an entry whose only other attribute is value is that scalar.
 //   - <tests> with <test>, <steps> with <step>, <table> with <row>, <choices> with
 //     <choice> and <include> with <file> are lists, and so is every element that
