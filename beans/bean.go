@@ -1,6 +1,9 @@
 package beans
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // A Bean is one manageable object: what JMX calls a dynamic MBean. A [Server]
 // calls its methods from many goroutines at once, also after the bean was
@@ -21,7 +24,9 @@ type Bean interface {
 	// near type (see [Convert]) and refuses any other with ErrInvalidValue.
 	SetAttribute(ctx context.Context, name string, value Value) error
 	// Invoke runs one operation with its arguments in order. A result of nil
-	// stands for an operation that returns nothing.
+	// stands for an operation that returns nothing. Where operations share a name,
+	// the caller may say which by its [OperationInfo.Signature]; by the name alone
+	// the bean chooses one that takes the arguments.
 	Invoke(ctx context.Context, operation string, args []Value) (Value, error)
 }
 
@@ -59,13 +64,31 @@ type AttributeInfo struct {
 // Table is the value of an attribute of TypeTable: rows by column name.
 type Table []map[string]Value
 
-// OperationInfo describes one operation.
+// OperationInfo describes one operation. Several operations of a bean may have the
+// same name when the types of their parameters differ.
 type OperationInfo struct {
 	Name        string
 	Description string
 	Parameters  []ParameterInfo
 	Returns     Type // TypeVoid when it returns nothing
 	Impact      Impact
+	Descriptor  map[string]string
+}
+
+// Signature is the name with the types of the parameters, as in
+// "addNotification(string,string,any,time)".
+func (o OperationInfo) Signature() string {
+	var b strings.Builder
+	b.WriteString(o.Name)
+	b.WriteByte('(')
+	for i, p := range o.Parameters {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(string(p.Type))
+	}
+	b.WriteByte(')')
+	return b.String()
 }
 
 // ParameterInfo describes one parameter of an operation.
@@ -74,7 +97,14 @@ type ParameterInfo struct {
 	Type        Type
 	Description string
 	Unit        string
+	Descriptor  map[string]string
 }
+
+// FieldOriginalType is the key in the descriptors of attributes, parameters and
+// operations under which stands the Java type that JMX clients are to see, such as
+// "int" or "java.lang.Number", where it is not the one that follows from the Type.
+// Of an operation it is the type that it returns.
+const FieldOriginalType = "originalType"
 
 // NotificationInfo describes one class of notifications that a bean emits.
 type NotificationInfo struct {

@@ -37,6 +37,13 @@ const (
 	TypeInfoChanged     = "jmx.mbean.info.changed"
 )
 
+// Detailed is the Data of a notification that has fields of its own, which in JMX
+// makes it an instance of a subclass. NotificationFields returns them under their
+// names in JMX, and the user data beside them.
+type Detailed interface {
+	NotificationFields() (fields []AttributeValue, userData Value)
+}
+
 // AttributeChange is the Data of a notification of TypeAttributeChange.
 type AttributeChange struct {
 	Attribute string
@@ -44,8 +51,21 @@ type AttributeChange struct {
 	Old, New  Value
 }
 
+// NotificationFields implements Detailed (AttributeChangeNotification). The type is
+// in Go's words, as in Info.
+func (c AttributeChange) NotificationFields() ([]AttributeValue, Value) {
+	return []AttributeValue{
+		{"attributeName", c.Attribute}, {"attributeType", c.Type}, {"oldValue", c.Old}, {"newValue", c.New},
+	}, nil
+}
+
 // Registration is the Data of a notification of TypeRegistered and
 // TypeUnregistered.
 type Registration struct {
 	Name Name
+}
+
+// NotificationFields implements Detailed (MBeanServerNotification).
+func (r Registration) NotificationFields() ([]AttributeValue, Value) {
+	return []AttributeValue{{"mBeanName", r.Name}}, nil
 }

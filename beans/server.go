@@ -193,10 +193,10 @@ func checkInfo(info Info) error {
 		if o.Name == "" {
 			return fmt.Errorf("an operation without a name")
 		}
-		if seen[o.Name] {
+		if seen[o.Signature()] {
 			return fmt.Errorf("two operations are named %q", o.Name)
 		}
-		seen[o.Name] = true
+		seen[o.Signature()] = true
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -16,7 +18,7 @@ type Standard struct {
 	info       Info
 	lock       sync.Locker
 	attributes map[string]*attribute
-	operations map[string]Operation
+	operations map[string][]Operation // by name: those that share one, as they were added
 
 	life  sync.Mutex // held while the component starts or stops
 	state state
@@ -80,7 +82,7 @@ func NewStandard(v any, o StandardOptions) (*Standard, error) {
 	s := &Standard{
 		lock:       o.Lock,
 		attributes: map[string]*attribute{},
-		operations: map[string]Operation{},
+		operations: map[string][]Operation{},
 	}
 	if s.lock == nil {
 		s.lock = new(sync.Mutex)
@@ -114,7 +116,7 @@ func NewStandard(v any, o StandardOptions) (*Standard, error) {
 }
 
 func (s *Standard) addOperation(op Operation) {
-	s.operations[op.Name] = op
+	s.operations[op.Name] = append(s.operations[op.Name], op)
 	s.info.Operations = append(s.info.Operations, op.OperationInfo)
 }
 
@@ -162,24 +164,61 @@ func (s *Standard) SetAttribute(_ context.Context, name string, value Value) err
 }
 
 // Invoke implements [Bean]. Arguments of a wrong number or type are
-// [ErrInvalidValue].
+// [ErrInvalidValue]. Of operations that share the name it runs the first that has
+// as many parameters as there are arguments and to which these can be converted.
 func (s *Standard) Invoke(ctx context.Context, operation string, args []Value) (Value, error) {
-	op, ok := s.operations[operation]
-	if !ok {
-		return nil, NoOperation(operation)
+	named, err := s.overloads(operation)
+	if err != nil {
+		return nil, err
 	}
-	if len(args) != len(op.Parameters) {
-		return nil, fmt.Errorf("operation %q: %w: %d arguments for %d parameters", operation, ErrInvalidValue, len(args), len(op.Parameters))
+	var first error // of the overloads that have the right number
+	var counts []string
+	for _, op := range named {
+		counts = append(counts, strconv.Itoa(len(op.Parameters)))
+		if len(args) != len(op.Parameters) {
+			continue
+		}
+		converted, err := op.convert(args)
+		if err == nil {
+			return op.Call(ctx, converted)
+		}
+		if first == nil {
+			first = err
+		}
 	}
+	if first == nil {
+		first = fmt.Errorf("operation %q: %w: %d arguments for %s parameters",
+			clip(operation), ErrInvalidValue, len(args), strings.Join(slices.Compact(counts), " or "))
+	}
+	return nil, first
+}
+
+// overloads returns the operations with a name, or the one with a signature.
+func (s *Standard) overloads(operation string) ([]Operation, error) {
+	if named := s.operations[operation]; len(named) > 0 {
+		return named, nil
+	}
+	if name, _, ok := strings.Cut(operation, "("); ok {
+		for _, op := range s.operations[name] {
+			if op.Signature() == operation {
+				return []Operation{op}, nil
+			}
+		}
+	}
+	return nil, NoOperation(operation)
+}
+
+// convert returns the arguments as the parameters want them.
+func (op *Operation) convert(args []Value) ([]Value, error) {
 	converted := make([]Value, len(args))
 	for i, p := range op.Parameters {
 		v, err := Convert(args[i], p.Type)
 		if err != nil {
-			return nil, fmt.Errorf("operation %q: parameter %q: %w", operation, p.Name, err)
+			return nil, fmt.Errorf("operation %q: parameter %q: %w", op.Name, p.Name, err)
 		}
 		converted[i] = v
 	}
-	return op.Call(ctx, converted)
+	return converted, nil
 }
 
 // attribute is how one attribute is read and set.

@@ -351,3 +351,55 @@ func TestStandardIsSafeForManyReadersAndTheComponent(t *testing.T) {
 	})
 	wg.Wait()
 }
+
+func TestOverloadedOperations(t *testing.T) {
+	told := ""
+	op := func(says string, types ...beans.Type) beans.Operation {
+		o := beans.Operation{OperationInfo: beans.OperationInfo{Name: "put", Returns: beans.TypeVoid}}
+		for i, typ := range types {
+			o.Parameters = append(o.Parameters, beans.ParameterInfo{Name: string(rune('a' + i)), Type: typ})
+		}
+		o.Call = func(_ context.Context, args []beans.Value) (beans.Value, error) {
+			told = fmt.Sprint(says, args)
+			return nil, nil
+		}
+		return o
+	}
+	b, err := beans.NewStandard(&struct{}{}, beans.StandardOptions{
+		ClassName:  "t.Overloaded",
+		Operations: []beans.Operation{op("none"), op("int", beans.TypeInt), op("bool", beans.TypeBool), op("two", beans.TypeString, beans.TypeAny)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, operation string
+		args            []beans.Value
+		want            string // what was told, or the error
+	}{
+		{"none", "put", nil, "none[]"},
+		{"the first that converts", "put", []beans.Value{"7"}, "int[7]"},
+		{"the second", "put", []beans.Value{"yes"}, "bool[true]"},
+		{"by number", "put", []beans.Value{"a", nil}, "two[a <nil>]"},
+		{"by signature", "put(bool)", []beans.Value{"1"}, "bool[true]"},
+		{"empty signature", "put()", nil, "none[]"},
+		{"converts to none", "put", []beans.Value{"seven"}, `operation "put": parameter "a": invalid value: "seven" is no int64`},
+		{"wrong number", "put", []beans.Value{1, 2, 3}, `operation "put": invalid value: 3 arguments for 0 or 1 or 2 parameters`},
+		{"wrong number for a signature", "put(bool)", nil, `operation "put(bool)": invalid value: 0 arguments for 1 parameters`},
+		{"unknown signature", "put(time)", []beans.Value{1}, `no such operation "put(time)"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			told = ""
+			if _, err := b.Invoke(t.Context(), tt.operation, tt.args); err != nil {
+				told = err.Error()
+			}
+			if told != tt.want {
+				t.Errorf("got  %s\nwant %s", told, tt.want)
+			}
+		})
+	}
+	_, err = beans.NewStandard(&struct{}{}, beans.StandardOptions{ClassName: "t.Twice", Operations: []beans.Operation{op("a", beans.TypeInt), op("b", beans.TypeInt)}})
+	if want := `standard bean of *struct {}: two operations are named "put"`; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}

@@ -50,7 +50,7 @@ type testCase struct {
 }
 
 var cases = []testCase{
-	{"description", "Info names the class, and every attribute and operation once, with a known type.", description},
+	{"description", "Info names the class, every attribute once and every operation once with the same types of parameters, all of known types.", description},
 	{"attributes", "Every readable attribute can be read, and its value has the type that Info states.", attributes},
 	{"unknown attribute", "An attribute that Info does not name is ErrAttributeNotFound, for reading and for writing.", unknownAttribute},
 	{"read-only", "Setting an attribute that is not writable is ErrReadOnly.", readOnly},
@@ -92,14 +92,14 @@ func description(_ context.Context, b beans.Bean) (wrong []error) {
 		switch {
 		case o.Name == "":
 			wrong = append(wrong, errors.New("an operation has no name"))
-		case seen[o.Name]:
-			wrong = append(wrong, fmt.Errorf("operation %q is there twice", o.Name))
+		case seen[o.Signature()]:
+			wrong = append(wrong, fmt.Errorf("operation %q is there twice", o.Signature()))
 		case o.Returns != beans.TypeVoid && !types[o.Returns]:
 			wrong = append(wrong, fmt.Errorf("operation %q returns the unknown type %q", o.Name, o.Returns))
 		case o.Impact < beans.ImpactInfo || o.Impact > beans.ImpactUnknown:
 			wrong = append(wrong, fmt.Errorf("operation %q has the unknown impact %d", o.Name, o.Impact))
 		}
-		seen[o.Name] = true
+		seen[o.Signature()] = true
 		for _, p := range o.Parameters {
 			if p.Name == "" || !types[p.Type] {
 				wrong = append(wrong, fmt.Errorf("operation %q has the parameter %q of the type %q", o.Name, p.Name, p.Type))

@@ -49,21 +49,35 @@ func (t *Timer) ids(want func(Entry) bool) []int64 {
 	return ids
 }
 
-// addNotification is the one operation that JMX overloads: what misses at the
-// end of the arguments counts as zero.
+// addNotification is the one operation that JMX overloads: what misses at the end
+// counts as zero.
 const addNotification = "addNotification"
 
-// Invoke implements beans.Bean.
-func (t *Timer) Invoke(ctx context.Context, operation string, args []beans.Value) (beans.Value, error) {
-	if operation == addNotification {
-		if len(args) < 4 {
-			return nil, fmt.Errorf("operation %q: %w: type, message, userData and date are needed", operation, beans.ErrInvalidValue)
-		}
-		for _, zero := range []beans.Value{int64(0), int64(0), false}[min(3, len(args)-4):] {
-			args = append(slices.Clip(args), zero)
-		}
+// additions are the forms of addNotification.
+func (t *Timer) additions() (all []beans.Operation) {
+	params := []beans.ParameterInfo{
+		{Name: "type", Type: beans.TypeString, Description: "Type of the notification."},
+		{Name: "message", Type: beans.TypeString, Description: "Message of the notification."},
+		{Name: "userData", Type: beans.TypeAny, Description: "Data of the notification."},
+		{Name: "date", Type: beans.TypeTime, Description: "When it is emitted first."},
+		{Name: "period", Type: beans.TypeInt, Unit: "ms", Description: "Time between two emissions; 0: it is emitted once."},
+		{Name: "nbOccurences", Type: beans.TypeInt, Description: "How often it is emitted; 0: for ever."},
+		{Name: "fixedRate", Type: beans.TypeBool, Description: "Whether it keeps to its dates."},
 	}
-	return t.Standard.Invoke(ctx, operation, args)
+	zeros := []beans.Value{int64(0), int64(0), false} // of those that may miss
+	for n := len(params) - len(zeros); n <= len(params); n++ {
+		missing := zeros[len(zeros)-(len(params)-n):]
+		all = append(all, beans.Operation{
+			OperationInfo: beans.OperationInfo{
+				Name: addNotification, Description: "Enters a notification into the table and returns its ID.",
+				Parameters: params[:n:n], Returns: beans.TypeInt, Impact: beans.ImpactActionInfo,
+			},
+			Call: func(_ context.Context, args []beans.Value) (beans.Value, error) {
+				return t.addFrom(append(slices.Clip(args), missing...))
+			},
+		})
+	}
+	return all
 }
 
 // Info implements beans.Bean. The types of its notifications are those in the
@@ -101,15 +115,7 @@ func (t *Timer) bean() *beans.Standard {
 			return nil, nil
 		}, id)
 	}
-	operations := []beans.Operation{
-		operation(addNotification, "Enters a notification into the table and returns its ID.", beans.ImpactActionInfo, beans.TypeInt, t.addFrom,
-			kind,
-			beans.ParameterInfo{Name: "message", Type: beans.TypeString, Description: "Message of the notification."},
-			beans.ParameterInfo{Name: "userData", Type: beans.TypeAny, Description: "Data of the notification."},
-			beans.ParameterInfo{Name: "date", Type: beans.TypeTime, Description: "When it is emitted first."},
-			beans.ParameterInfo{Name: "period", Type: beans.TypeInt, Unit: "ms", Description: "Time between two emissions; 0: it is emitted once."},
-			beans.ParameterInfo{Name: "nbOccurences", Type: beans.TypeInt, Description: "How often it is emitted; 0: for ever."},
-			beans.ParameterInfo{Name: "fixedRate", Type: beans.TypeBool, Description: "Whether it keeps to its dates."}),
+	operations := append(t.additions(),
 		operation("removeNotification", "Removes one notification.", beans.ImpactAction, beans.TypeVoid, func(args []beans.Value) (beans.Value, error) {
 			return nil, t.Remove(args[0].(int64))
 		}, id),
@@ -130,7 +136,7 @@ func (t *Timer) bean() *beans.Standard {
 		fact("getPeriod", "Returns the period of a notification in milliseconds.", beans.TypeInt, func(e Entry) beans.Value { return e.Period.Milliseconds() }),
 		fact("getNbOccurences", "Returns how often a notification is still to be emitted.", beans.TypeInt, func(e Entry) beans.Value { return e.Occurrences }),
 		fact("getFixedRate", "Returns whether a notification keeps to its dates.", beans.TypeBool, func(e Entry) beans.Value { return e.FixedRate }),
-	}
+	)
 	b, err := beans.NewStandard(&face{t: t}, beans.StandardOptions{
 		ClassName: ClassName, Description: "Emits notifications at dates.", Operations: operations,
 	})

@@ -61,6 +61,11 @@ type Fired struct {
 	Data beans.Value
 }
 
+// NotificationFields implements beans.Detailed (TimerNotification).
+func (f Fired) NotificationFields() ([]beans.AttributeValue, beans.Value) {
+	return []beans.AttributeValue{{Name: "notificationID", Value: f.ID}}, f.Data
+}
+
 // Timer is a timer service. [New] makes one.
 type Timer struct {
 	*beans.Standard

@@ -252,10 +252,10 @@ func TestTimerErrors(t *testing.T) {
 		{try(timer.Entry{Date: now, Occurrences: -1}), beans.ErrInvalidValue, "add to the timer: invalid value: -1 occurrences"},
 		{tm.Remove(7), beans.ErrNotFound, "remove from the timer: no such bean: notification 7"},
 		{tm.RemoveType("x"), beans.ErrNotFound, `remove from the timer: no such bean: notifications of type "x"`},
-		{invoke("addNotification", "a", "b", nil), beans.ErrInvalidValue, `operation "addNotification": invalid value: type, message, userData and date are needed`},
+		{invoke("addNotification", "a", "b", nil), beans.ErrInvalidValue, `operation "addNotification": invalid value: 3 arguments for 4 or 5 or 6 or 7 parameters`},
 		{invoke("addNotification", "a", "b", nil, nil), beans.ErrInvalidValue, `operation "addNotification": parameter "date": invalid value: nothing is no time`},
 		{invoke("addNotification", "a", "b", nil, now, int64(1<<62)), beans.ErrInvalidValue, `operation "addNotification": invalid value: a period of 4611686018427387904 ms is out of range`},
-		{invoke("addNotification", "a", "b", nil, now, 1, 1, true, 1), beans.ErrInvalidValue, `operation "addNotification": invalid value: 8 arguments for 7 parameters`},
+		{invoke("addNotification", "a", "b", nil, now, 1, 1, true, 1), beans.ErrInvalidValue, `operation "addNotification": invalid value: 8 arguments for 4 or 5 or 6 or 7 parameters`},
 		{invoke("removeNotification", 7), beans.ErrNotFound, "remove from the timer: no such bean: notification 7"},
 	} {
 		if tt.err == nil || tt.err.Error() != tt.want || !errors.Is(tt.err, tt.is) {
