@@ -15,6 +15,7 @@ import (
 const (
 	Value       = "grove_node_value"                     // of nodes without a metric of their own; label "unit" where there is one
 	Status      = "grove_node_status"                    // 0 white, 1 green, 2 yellow, 3 red
+	State       = "grove_node_state"                     // the same as a state set; label "grove_node_state"; exports only
 	ReadingTime = "grove_node_reading_timestamp_seconds" // Unix time of the last reading
 	GroupNodes  = "grove_group_nodes"                    // attributes anywhere below a group; label "status"
 )

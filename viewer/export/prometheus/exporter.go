@@ -1,15 +1,15 @@
 package prometheus
 
 import (
-	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
+	"time"
 
 	client "github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -21,13 +21,24 @@ import (
 // DefaultConcurrent is how many scrapes are served at once unless Options say more.
 const DefaultConcurrent = 4
 
+// maxWaiting bounds the scrapes that wait for their turn, and maxWait how long one
+// does: half of the timeout that Prometheus has by default.
+const (
+	maxWaiting = 64
+	maxWait    = 5 * time.Second
+)
+
+// maxExclude bounds the families that a request leaves out.
+const maxExclude = 100
+
 // Options are the surroundings of an Exporter.
 type Options struct {
 	Tree *tree.Tree
 	// Gatherers bring grove's own metrics; see [NewRegistry].
 	Gatherers []client.Gatherer
-	// Concurrent bounds the scrapes that are served at once: each holds its whole
-	// answer in memory. Zero is DefaultConcurrent.
+	// Concurrent bounds the scrapes that are served at once: each holds its answer in
+	// memory, compressed if the scraper can read that. Others wait for a moment. Zero
+	// is DefaultConcurrent.
 	Concurrent int
 	// Refuse answers a request that is not served; nil answers with plain text.
 	Refuse func(w http.ResponseWriter, r *http.Request, status int, detail string)
@@ -36,16 +47,17 @@ type Options struct {
 }
 
 // Exporter is the handler of GET /metrics. The query parameter path selects a
-// subtree; grove's own metrics are left out then.
+// subtree; grove's own metrics are left out then. Each exclude[] names a family that is
+// left out, as node_exporter calls it.
 type Exporter struct {
-	opts  Options
-	slots chan struct{}
-	bufs  sync.Pool // *bytes.Buffer
-	zips  sync.Pool // *gzip.Writer
+	opts    Options
+	slots   chan struct{}
+	waiting chan struct{}
 
-	mu      sync.Mutex // guards the fields below
-	table   *table
-	perNode [2]int // bytes a node in the last answer, text and OpenMetrics
+	// mu guards the table: who brings it up to date holds it alone, who writes it
+	// shares it.
+	mu    sync.RWMutex
+	table *table
 }
 
 // New returns an Exporter; Close it.
@@ -64,14 +76,10 @@ func New(o Options) (*Exporter, error) {
 		return nil, fmt.Errorf("prometheus: %w", err)
 	}
 	return &Exporter{
-		opts:  o,
-		slots: make(chan struct{}, o.Concurrent),
-		table: &table{view: view},
-		bufs:  sync.Pool{New: func() any { return new(bytes.Buffer) }},
-		zips: sync.Pool{New: func() any {
-			z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // The level is valid.
-			return z
-		}},
+		opts:    o,
+		slots:   make(chan struct{}, o.Concurrent),
+		waiting: make(chan struct{}, maxWaiting),
+		table:   &table{view: view},
 	}, nil
 }
 
@@ -85,58 +93,109 @@ func (e *Exporter) Close() {
 // Conflicts says of which nodes the metric name or labels could not be used as of
 // the last scrape, and why.
 func (e *Exporter) Conflicts() []string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.mu.RLock()
+	defer e.mu.RUnlock()
 	return append([]string(nil), e.table.conflicts...)
 }
 
 // ServeHTTP answers one scrape.
 func (e *Exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path, err := tree.ParsePath(r.URL.Query().Get("path"))
+	query := r.URL.Query()
+	path, err := tree.ParsePath(query.Get("path"))
 	if err != nil {
 		e.opts.Refuse(w, r, http.StatusBadRequest, err.Error())
 		return
 	}
-	select {
-	case e.slots <- struct{}{}:
-		defer func() { <-e.slots }()
-	default:
-		w.Header().Set("Retry-After", "1")
-		e.opts.Refuse(w, r, http.StatusServiceUnavailable, fmt.Sprintf("%d scrapes are under way, which is the bound", cap(e.slots)))
+	exclude := query["exclude[]"]
+	if len(exclude) > maxExclude {
+		e.opts.Refuse(w, r, http.StatusBadRequest, fmt.Sprintf("%d families to leave out, which are more than %d", len(exclude), maxExclude))
 		return
 	}
+	if !e.enter(r) {
+		w.Header().Set("Retry-After", "1")
+		e.opts.Refuse(w, r, http.StatusServiceUnavailable, fmt.Sprintf("%d scrapes are under way, which is the bound, and none ended for %s", cap(e.slots), maxWait))
+		return
+	}
+	defer func() { <-e.slots }()
 	f := negotiate(r.Header.Get("Accept"))
-	buf := e.bufs.Get().(*bytes.Buffer)
-	defer e.bufs.Put(buf)
-	buf.Reset()
-	if err := e.Write(buf, f, path); err != nil {
-		if errors.Is(err, tree.ErrNoNode) {
-			e.opts.Refuse(w, r, http.StatusNotFound, err.Error())
-			return
+	h := w.Header()
+	switch c := negotiateCoding(r.Header.Get("Accept-Encoding")); c {
+	case identity:
+		page := &kept{}
+		if err = e.write(page, f, path, exclude); err == nil {
+			e.headers(h, f, page.bytes)
 		}
+		if err != nil {
+			_ = page.send(io.Discard) // What was written is of no use.
+			break
+		}
+		_ = page.send(w) // Nothing is left to do for a scraper that went.
+	default:
+		p := getPacker(c)
+		defer p.free(c)
+		to := &passed{to: p}
+		if err = e.write(to, f, path, exclude); err == nil {
+			err = errors.Join(to.err, p.Close())
+		}
+		if err != nil {
+			break
+		}
+		h.Set("Content-Encoding", string(c))
+		e.headers(h, f, p.out.Len())
+		_, _ = w.Write(p.out.Bytes()) // As above.
+	}
+	switch {
+	case errors.Is(err, tree.ErrNoNode):
+		e.opts.Refuse(w, r, http.StatusNotFound, err.Error())
+	case err != nil:
 		e.opts.Log.Error("a scrape failed", "error", err)
 		e.opts.Refuse(w, r, http.StatusInternalServerError, "the metrics could not be written; the server's log says why")
-		return
 	}
-	h := w.Header()
+}
+
+// enter takes a slot, or waits for one.
+func (e *Exporter) enter(r *http.Request) bool {
+	select {
+	case e.slots <- struct{}{}:
+		return true
+	default:
+	}
+	select {
+	case e.waiting <- struct{}{}:
+		defer func() { <-e.waiting }()
+	default:
+		return false
+	}
+	late := time.NewTimer(maxWait)
+	defer late.Stop()
+	select {
+	case e.slots <- struct{}{}:
+		return true
+	case <-late.C:
+	case <-r.Context().Done():
+	}
+	return false
+}
+
+func (e *Exporter) headers(h http.Header, f Format, length int) {
 	h.Set("Content-Type", string(f))
 	h.Set("Cache-Control", "no-store")
 	h.Set("Vary", "Accept, Accept-Encoding")
-	if !acceptsGzip(r.Header.Get("Accept-Encoding")) {
-		h.Set("Content-Length", strconv.Itoa(buf.Len()))
-		_, _ = w.Write(buf.Bytes()) // Nothing is left to do for a scraper that went.
-		return
-	}
-	h.Set("Content-Encoding", "gzip")
-	z := e.zips.Get().(*gzip.Writer)
-	defer e.zips.Put(z)
-	z.Reset(w)
-	_, _ = z.Write(buf.Bytes())
-	_ = z.Close()
+	h.Set("Content-Length", strconv.Itoa(length))
 }
 
-// Write writes the metrics of a subtree in a format; for the root, grove's own too.
-func (e *Exporter) Write(buf *bytes.Buffer, f Format, path tree.Path) error {
+// Write writes the metrics of a subtree in a format; for the root, grove's own too. The
+// families that exclude names are left out. What it writes to must not make it wait:
+// the table stands still meanwhile.
+func (e *Exporter) Write(w io.Writer, f Format, path tree.Path, exclude ...string) error {
+	to := &passed{to: w}
+	if err := e.write(to, f, path, exclude); err != nil {
+		return err
+	}
+	return to.err
+}
+
+func (e *Exporter) write(s sink, f Format, path tree.Path, exclude []string) error {
 	var own []*dto.MetricFamily
 	if path.IsRoot() {
 		var err error
@@ -145,68 +204,53 @@ func (e *Exporter) Write(buf *bytes.Buffer, f Format, path tree.Path) error {
 			e.opts.Log.Warn("some of grove's own metrics could not be gathered", "error", err)
 		}
 	}
-	taken, err := e.writeTree(buf, f, path, own)
-	if err != nil {
+	if err := e.update(own); err != nil {
 		return err
 	}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	w := newWriter(s, e.table, f)
+	w.exclude = exclude
+	defer w.end()
+	var err error
+	if w.from, w.to, err = e.table.find(path); err != nil {
+		return err
+	}
+	w.all()
+	taken := e.table.taken
+	if len(own) > 0 {
+		taken = maps.Clone(taken)
+	}
 	for _, family := range own {
-		if !taken.claim(ownClaims(family)) {
+		if !w.wants(family.GetName()) {
+			continue
+		}
+		if !taken.Claim(ownClaims(family)) {
 			e.opts.Log.Debug("a metric of grove's own has the name of another", "metric", family.GetName())
 			continue
 		}
 		if f == OpenMetrics {
-			_, err = expfmt.MetricFamilyToOpenMetrics(buf, family)
+			_, err = expfmt.MetricFamilyToOpenMetrics(w, family)
 		} else {
-			_, err = expfmt.MetricFamilyToText(buf, family)
+			_, err = expfmt.MetricFamilyToText(w, family)
 		}
 		if err != nil {
 			return fmt.Errorf("write metric %s: %w", family.GetName(), err)
 		}
 	}
 	if f == OpenMetrics {
-		buf.WriteString("# EOF\n")
+		w.buf = append(w.buf, "# EOF\n"...)
 	}
 	return nil
 }
 
-func (e *Exporter) writeTree(buf *bytes.Buffer, f Format, path tree.Path, own []*dto.MetricFamily) (claims, error) {
+// update brings the table up to date.
+func (e *Exporter) update(own []*dto.MetricFamily) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	changed, err := e.table.update(own)
-	if err != nil {
-		return nil, err
-	}
-	if changed && len(e.table.conflicts) > 0 {
+	if err == nil && changed && len(e.table.conflicts) > 0 {
 		e.opts.Log.Warn("metrics of definitions cannot be used", "nodes", len(e.table.conflicts), "first", e.table.conflicts[0])
 	}
-	from, to, err := e.table.find(path)
-	if err != nil {
-		return nil, err
-	}
-	// What was written last time is a good guess of the size.
-	perNode := &e.perNode[0]
-	if f == OpenMetrics {
-		perNode = &e.perNode[1]
-	}
-	buf.Grow(int(to-from)*max(*perNode, 256) + 4096)
-	w := writer{buf: buf.AvailableBuffer(), table: e.table, format: f, from: from, to: to}
-	w.all()
-	*perNode = len(w.buf)/int(to-from) + 1
-	buf.Write(w.buf)
-	taken := make(claims, len(e.table.taken))
-	for name := range e.table.taken {
-		taken[name] = struct{}{}
-	}
-	return taken, nil
-}
-
-// acceptsGzip reads Accept-Encoding (RFC 9110, 12.5.3) as far as it concerns gzip.
-func acceptsGzip(header string) bool {
-	for part := range strings.SplitSeq(header, ",") {
-		coding, params, _ := strings.Cut(part, ";")
-		if coding = strings.TrimSpace(coding); strings.EqualFold(coding, "gzip") || coding == "*" {
-			return quality(params) > 0
-		}
-	}
-	return false
+	return err
 }

@@ -1,33 +1,22 @@
 package prometheus
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	client "github.com/prometheus/client_golang/prometheus"
+
+	"grove/viewer/export/prometheus/prometheustest"
 )
 
 // TestPrometheusScrapes runs a real Prometheus that scrapes an exporter, and asks it
 // for what it got.
 func TestPrometheusScrapes(t *testing.T) {
-	const program = "/usr/bin/prometheus"
-	if _, err := os.Stat(program); err != nil {
-		t.Skipf("%s is not installed", program)
-	}
 	tr := newTree(t)
 	e, err := New(Options{Tree: tr, Gatherers: []client.Gatherer{NewRegistry("1.2.3", "abc"), FromSet(newSet(), testHelp)}})
 	if err != nil {
@@ -44,53 +33,30 @@ func TestPrometheusScrapes(t *testing.T) {
 	}))
 	defer grove.Close()
 
-	dir := t.TempDir()
-	config := filepath.Join(dir, "prometheus.yml")
-	text := fmt.Sprintf("scrape_configs:\n- job_name: grove\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n  static_configs:\n  - targets: [%q]\n",
-		strings.TrimPrefix(grove.URL, "http://"))
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	address := freeAddress(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
-	var log strings.Builder
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		cancel()
-		_ = cmd.Wait() // It was sent away.
-		if t.Failed() {
-			t.Logf("prometheus says:\n%s", log.String())
-		}
-	}()
-
-	api := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	server := prometheustest.Start(t, fmt.Sprintf("scrape_configs:\n- job_name: grove\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n  static_configs:\n  - targets: [%q]\n",
+		strings.TrimPrefix(grove.URL, "http://")))
 	for query, want := range map[string]string{
 		`up{job="grove"}`: "1",
 		`http_response_seconds{path="/shop/web1/answer",site="a\\b\"c\n"}`: "2.5",
 		`http_response_seconds{path="/shop/web3/slow"}`:                    "0.003",
 		`disk_used_ratio`: "0.425",
-		`grove_node_status{path="/shop/web1/answer",grove_node_status="red"}`: "1",
-		`sum(grove_node_status{path="/shop/web1/answer"})`:                    "1",
-		`grove_group_nodes{path="/shop/web1",status="red"}`:                   "1",
-		`grove_node_reading_timestamp_seconds{path="/shop/web1/answer"}`:      "1772366400.005",
-		`http_requests_total`:                                                                "1099511627776",
-		`grove_build_info{version="1.2.3",revision="abc"}`:                                   "1",
-		`test_time_seconds_bucket{le="+Inf",route="x"}`:                                      "10",
-		`test_requests_total{route="/api/v1/nodes/{path...}",code="200"}`:                    "3",
-		`histogram_quantile(0.5, test_size_bytes_bucket) > 2154 < 4642`:                      "3398",
-		`grove_node_value{path="/shop/web1/~1var \"x\" \\ y",unit="bytes"}`:                  "1e+300",
-		`count(grove_node_value{path="/shop/web1/huge"} == -Inf)`:                            "1",
-		`count(count by (path) (grove_node_status)) == scalar(count(grove_node_status) / 4)`: fmt.Sprint(tr.Len()),
-		`absent(silent_seconds) and on() up{job="grove"}`:                                    "1",
+		`grove_node_state{path="/shop/web1/answer",grove_node_state="red"}`: "1",
+		`sum(grove_node_state{path="/shop/web1/answer"})`:                   "1",
+		`grove_node_status{path="/shop/web1/answer"}`:                       "3",
+		`grove_group_nodes{path="/shop/web1",status="red"}`:                 "1",
+		`grove_node_reading_timestamp_seconds{path="/shop/web1/answer"}`:    "1772366400.005",
+		`http_requests_total`:                                                              "1099511627776",
+		`grove_build_info{version="1.2.3",revision="abc"}`:                                 "1",
+		`test_time_seconds_bucket{le="+Inf",route="x"}`:                                    "10",
+		`test_requests_total{route="/api/v1/nodes/{path...}",code="200"}`:                  "3",
+		`histogram_quantile(0.5, test_size_bytes_bucket) > 2154 < 4642`:                    "3398",
+		`grove_node_value{path="/shop/web1/~1var \"x\" \\ y",unit="bytes"}`:                "1e+300",
+		`count(grove_node_value{path="/shop/web1/huge"} == -Inf)`:                          "1",
+		`count(grove_node_status)`:                                                         fmt.Sprint(tr.Len()),
+		`count(count by (path) (grove_node_state)) == scalar(count(grove_node_state) / 4)`: fmt.Sprint(tr.Len()),
+		`absent(silent_seconds) and on() up{job="grove"}`:                                  "1",
 	} {
-		if d := cmp.Diff(want, ask(ctx, api, address, query)); d != "" {
+		if d := cmp.Diff(want, server.Value(query)); d != "" {
 			t.Errorf("%s: -want +got\n%s", query, d)
 		}
 	}
@@ -101,58 +67,38 @@ func TestPrometheusScrapes(t *testing.T) {
 	}
 }
 
-// freeAddress is one that nobody listened at a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// TestPrometheusScrapesHundredThousandNodes has two jobs of one Prometheus scrape a large
+// tree at once, one of them without the state set and one only a subtree.
+func TestPrometheusScrapesHundredThousandNodes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
+	tr := benchTree(t)
+	e, err := New(Options{Tree: tr})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// ask evaluates a query until it has a result, and returns its value, or what was
-// wrong in the end.
-func ask(ctx context.Context, c *http.Client, address, query string) string {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		value, err := evaluate(ctx, c, address, query)
-		if err == nil {
-			return value
+	defer e.Close()
+	grove := httptest.NewServer(e)
+	defer grove.Close()
+	job := "- job_name: %s\n  scrape_interval: 3s\n  scrape_timeout: 3s\n  params: {%s}\n  static_configs:\n  - targets: [%q]\n"
+	target := strings.TrimPrefix(grove.URL, "http://")
+	server := prometheustest.Start(t, "scrape_configs:\n"+
+		fmt.Sprintf(job, "all", `"exclude[]": [grove_node_state, grove_group_nodes]`, target)+
+		fmt.Sprintf(job, "part", "path: [/site7]", target))
+	nodes := tr.Len()
+	for query, want := range map[string]string{
+		// A value, a status and a time of each attribute, and a status of each group.
+		`scrape_samples_scraped{job="all"}`:                                    fmt.Sprint(2*100_000 + nodes + 1),
+		`count({__name__=~"grove_node_value|answer_seconds",job="all"})`:       "100000",
+		`count(grove_node_status{job="all"})`:                                  fmt.Sprint(nodes),
+		`count(grove_node_value{job="part"})`:                                  "900",
+		`count(grove_node_state{job="part"})`:                                  fmt.Sprint(4 * (1000 + 100 + 1)),
+		`max(up{job="all"})`:                                                   "1",
+		`grove_node_value{job="all",path="/site7/host712/value7123",unit="s"}`: "71.23",
+	} {
+		if got := server.Value(query); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
 		}
-		select {
-		case <-ctx.Done():
-			return err.Error()
-		case <-tick.C:
-		}
 	}
-}
-
-func evaluate(ctx context.Context, c *http.Client, address, query string) (string, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/api/v1/query?query="+url.QueryEscape(query), nil)
-	if err != nil {
-		return "", err
-	}
-	res, err := c.Do(r)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	var answer struct {
-		Error string `json:"error"`
-		Data  struct {
-			Result []struct {
-				Value [2]any `json:"value"`
-			} `json:"result"`
-		} `json:"data"`
-	}
-	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
-		return "", err
-	}
-	if len(answer.Data.Result) != 1 {
-		return "", fmt.Errorf("%d results %s", len(answer.Data.Result), answer.Error)
-	}
-	return fmt.Sprint(answer.Data.Result[0].Value[1]), nil
 }

@@ -3,8 +3,10 @@ package prometheus
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	dto "github.com/prometheus/client_model/go"
 
@@ -15,18 +17,19 @@ import (
 // maxConflicts bounds the conflicts that are kept in words; all are counted.
 const maxConflicts = 100
 
-// table is what is kept of the tree between scrapes. Exporter.mu guards it.
+// table is what is kept of the tree between scrapes. Exporter.mu guards it: scrapes
+// that write only read it.
 type table struct {
 	view *tree.View
 	seq  uint64
 	full bool // a snapshot was taken
 
-	rows      []row           // in preorder: a subtree is an interval
-	at        map[string]int  // canonical path -> row; nil until somebody asks
-	positions []int32         // by node index; -1: not in the tree
-	families  []*family       // of values, by name; grove_node_value among them
-	own       map[string]bool // names of grove's own metrics when the table was made
-	taken     claims
+	rows      []row                   // in preorder: a subtree is an interval
+	at        func() map[string]int32 // canonical path -> row; made when somebody asks
+	positions []int32                 // by node index; -1: not in the tree
+	families  []*family               // of values, by name; grove_node_value among them
+	own       map[string]bool         // names of grove's own metrics when the table was made
+	taken     metric.Claims
 
 	conflicts []string
 	bad       int // nodes with a conflict
@@ -38,21 +41,39 @@ type row struct {
 	end    int32 // position after the last node below
 	kind   tree.Kind
 	status tree.Status
-	number bool // value is one
-	value  float64
-	scale  *metric.Scale // to the unit of the family
-	time   int64         // Unix milliseconds of the last reading, 0: none
+	rises  bool // a counter: never negative and always a number
+	length uint8
+	text   [maxNumber]byte // the value as it is written: length bytes, 0 of what is not
+	value  float64         // that the text says, in the node's unit
+	scale  *metric.Scale   // to the unit of the family; nil: the node has no value
+	time   int64           // Unix milliseconds of the last reading, 0: none
 	counts [4]int32
 	labels []byte // path="/a/b"
 	head   []byte // of the value's line: name{path="/a/b",…}␠
 }
 
+// maxNumber is the length of the longest number, such as -2.2250738585072014e-308.
+const maxNumber = 24
+
 func (r *row) set(c *tree.Cell) {
 	r.status, r.counts = c.Status, c.Counts
-	r.value, r.number = c.Value.Number()
+	value, number := c.Value.Number()
+	r.setValue(value, number && c.Status != tree.White)
 	r.time = 0
 	if !c.Time.IsZero() {
 		r.time = c.Time.UnixMilli()
+	}
+}
+
+// setValue writes the value anew if it is another one: to write a number takes longer
+// than all the rest of its line.
+func (r *row) setValue(value float64, given bool) {
+	switch {
+	case r.scale == nil || !given || r.rises && !(value >= 0):
+		r.length, r.value = 0, value
+	case r.length == 0 || math.Float64bits(value) != math.Float64bits(r.value):
+		r.value = value
+		r.length = uint8(len(appendNumber(r.text[:0], r.scale.Of(value))))
 	}
 }
 
@@ -86,7 +107,8 @@ func (t *table) update(own []*dto.MetricFamily) (changed bool, err error) {
 func (t *table) rebuild() error {
 	t.rows, t.positions, t.at, t.full = t.rows[:0], t.positions[:0], nil, false
 	specs := make([]*tree.Spec, 0, cap(t.rows))
-	var open []int32 // positions of the nodes above the present one
+	values := make([]float64, 0, cap(t.rows)) // NaN: none
+	var open []int32                          // positions of the nodes above the present one
 	seq, err := t.view.Snapshot(func(n *tree.Node) bool {
 		r := row{path: n.Path, kind: n.Kind}
 		r.set(&n.Cell)
@@ -101,6 +123,11 @@ func (t *table) rebuild() error {
 		t.positions[n.Index] = int32(len(t.rows))
 		t.rows = append(t.rows, r)
 		specs = append(specs, n.Spec)
+		value, number := n.Value.Number()
+		if !number || n.Status == tree.White {
+			value = math.NaN()
+		}
+		values = append(values, value)
 		return true
 	})
 	if err != nil {
@@ -110,20 +137,19 @@ func (t *table) rebuild() error {
 		t.rows[p].end = int32(len(t.rows))
 	}
 	t.seq, t.full = seq, true
-	t.prepare(specs)
+	t.at = sync.OnceValue(t.index)
+	t.prepare(specs, values)
 	return nil
 }
 
-// prepare sorts the nodes that hold numbers into families. The first node of a
-// family in the order of the tree says its help and unit.
-func (t *table) prepare(specs []*tree.Spec) {
+// prepare sorts the nodes that hold numbers into families.
+func (t *table) prepare(specs []*tree.Spec, values []float64) {
 	t.conflicts, t.bad = nil, 0
-	t.taken = claims{}
-	for _, name := range []string{nameValue, nameStatus, nameTime, nameGroup, nameConflicts} {
-		t.taken[name] = struct{}{}
-	}
-	generic := &family{name: nameValue, help: "Value of a node, in its unit."}
-	byName := map[string]*family{}
+	families := metric.NewFamilies(func(name string) bool { return t.own[name] })
+	t.taken = families.Taken
+	t.taken[nameConflicts] = struct{}{}
+	generic := &family{Family: metric.Generic[slices.IndexFunc(metric.Generic, func(f metric.Family) bool { return f.Name == metric.Value })]}
+	byName := map[*metric.Family]*family{}
 	var texts slab
 	var b []byte // the text that is being made
 	for i := range t.rows {
@@ -136,15 +162,21 @@ func (t *table) prepare(specs []*tree.Spec) {
 		f := generic
 		r.scale = metric.Identity
 		if s.Metric != "" {
-			named, scale, refused := t.named(byName, s)
+			known, scale, refused := families.Of(s)
 			if refused == "" {
-				f, r.scale = named, scale
+				if f = byName[known]; f == nil {
+					f = &family{Family: *known}
+					byName[known] = f
+				}
+				r.scale = scale
 			} else {
 				t.conflict(r.path, fmt.Sprintf("metric %.80q %s", s.Metric, refused))
 			}
 		}
+		r.rises = f.Type == metric.Counter
+		r.setValue(values[i], !math.IsNaN(values[i]))
 		f.rows = append(f.rows, int32(i))
-		b = append(append(append(b[:0], f.name...), '{'), r.labels...)
+		b = append(append(append(b[:0], f.Name...), '{'), r.labels...)
 		if f == generic && s.Unit != "" {
 			b = appendLabel(append(b, ','), "unit", s.Unit)
 		}
@@ -154,45 +186,9 @@ func (t *table) prepare(specs []*tree.Spec) {
 		r.head = texts.keep(append(b, '}', ' '))
 	}
 	t.families = []*family{generic}
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		t.families = append(t.families, byName[name])
+	for _, named := range families.Named() {
+		t.families = append(t.families, byName[named])
 	}
-}
-
-// named returns the family for a definition's metric and how its values get the
-// family's unit, or says why there is none.
-func (t *table) named(byName map[string]*family, s *tree.Spec) (*family, *metric.Scale, string) {
-	unit, scale := metric.BaseUnit(s.Metric, s.Unit)
-	if f := byName[s.Metric]; f != nil {
-		if f.unit != unit {
-			return nil, nil, fmt.Sprintf("is in %s elsewhere, not in %s", orNone(f.unit), orNone(unit))
-		}
-		return f, scale, ""
-	}
-	if refused := metric.RefuseName(s.Metric); refused != "" {
-		return nil, nil, refused
-	}
-	f := &family{name: s.Metric, counter: strings.HasSuffix(s.Metric, "_total"), unit: unit, help: s.Description}
-	for _, name := range f.claims() {
-		if t.own[name] {
-			return nil, nil, "is one of grove's own"
-		}
-	}
-	if !t.taken.claim(f.claims()) {
-		return nil, nil, "has the name of another metric, or of one of its samples"
-	}
-	if f.help == "" {
-		f.help = "Value of a node."
-	}
-	byName[s.Metric] = f
-	return f, scale, ""
-}
-
-func orNone(unit string) string {
-	if unit == "" {
-		return "no unit"
-	}
-	return unit
 }
 
 func (t *table) conflict(path tree.Path, text string) {
@@ -228,22 +224,24 @@ func (t *table) appendLabels(b []byte, path tree.Path, labels map[string]string)
 	return b
 }
 
+func (t *table) index() map[string]int32 {
+	at := make(map[string]int32, len(t.rows))
+	for i := range t.rows {
+		at[t.rows[i].path.String()] = int32(i)
+	}
+	return at
+}
+
 // find returns the interval of rows at and below a path.
 func (t *table) find(path tree.Path) (from, to int32, err error) {
 	if path.IsRoot() {
 		return 0, int32(len(t.rows)), nil
 	}
-	if t.at == nil {
-		t.at = make(map[string]int, len(t.rows))
-		for i := range t.rows {
-			t.at[t.rows[i].path.String()] = i
-		}
-	}
-	i, ok := t.at[path.String()]
+	i, ok := t.at()[path.String()]
 	if !ok {
 		return 0, 0, fmt.Errorf("%s: %w", path, tree.ErrNoNode)
 	}
-	return int32(i), t.rows[i].end, nil
+	return i, t.rows[i].end, nil
 }
 
 // appendLabel appends name="value".

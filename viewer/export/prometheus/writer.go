@@ -7,35 +7,90 @@ import (
 	"strings"
 
 	"grove/tree"
+	"grove/tree/metric"
 )
 
 // writer writes the rows from a position to another in one format.
 type writer struct {
-	buf      []byte
+	buf      []byte // of the chunk
+	chunk    *chunk
+	sink     sink
 	table    *table
 	format   Format
 	from, to int32
+	exclude  []string
+}
+
+func newWriter(s sink, t *table, f Format) *writer {
+	c := chunks.Get().(*chunk)
+	return &writer{sink: s, chunk: c, buf: c.text[:0], table: t, format: f}
+}
+
+// Write implements io.Writer for what others write.
+func (w *writer) Write(text []byte) (int, error) {
+	w.buf = append(w.buf, text...)
+	w.full()
+	return len(text), nil
+}
+
+// full hands a full chunk on; it is called after every line.
+func (w *writer) full() {
+	if len(w.buf) >= chunkBytes {
+		w.flush()
+	}
+}
+
+func (w *writer) flush() {
+	w.chunk.text = w.buf
+	w.chunk = w.sink.next(w.chunk)
+	w.buf = w.chunk.text
+}
+
+// end hands the rest on.
+func (w *writer) end() {
+	w.flush()
+	w.chunk.free()
 }
 
 func (w *writer) all() {
 	for _, f := range w.table.families {
-		w.values(f)
+		if w.wants(f.Name) {
+			w.values(f)
+		}
 	}
-	w.groups()
-	w.times()
-	w.statuses()
-	w.conflicts()
+	for _, f := range metric.Generic {
+		if !w.wants(f.Name) {
+			continue
+		}
+		switch f.Name {
+		case metric.GroupNodes:
+			w.groups(f)
+		case metric.ReadingTime:
+			w.times(f)
+		case metric.Status:
+			w.statuses(f)
+		case metric.State:
+			if w.format == OpenMetrics {
+				w.states(f)
+			}
+		}
+	}
+	if w.wants(nameConflicts) {
+		w.conflicts()
+	}
 }
 
+func (w *writer) wants(name string) bool { return !slices.Contains(w.exclude, name) }
+
 // header writes the lines before the samples of a family.
-func (w *writer) header(name, kind, unit, help string) {
+func (w *writer) header(name string, kind metric.Type, unit, help string) {
 	line := func(word, text string) {
 		w.buf = append(append(append(append(w.buf, "# "...), word...), ' '), name...)
 		w.buf = append(append(append(w.buf, ' '), text...), '\n')
 	}
 	line("HELP", string(appendEscaped(nil, strings.ToValidUTF8(help, "�"), w.format == OpenMetrics)))
-	line("TYPE", kind)
-	if unit != "" && w.format == OpenMetrics {
+	line("TYPE", string(kind))
+	if unit = openUnit(unit, name); unit != "" && w.format == OpenMetrics {
 		line("UNIT", unit)
 	}
 }
@@ -50,51 +105,51 @@ func (w *writer) values(f *family) {
 	begun := false
 	for _, i := range rows {
 		r := &w.table.rows[i]
-		if !r.number || r.status == tree.White || f.counter && !(r.value >= 0) {
-			continue // A counter is never negative and always a number.
+		if r.length == 0 {
+			continue
 		}
 		if !begun {
 			begun = true
-			name, kind := f.name, "gauge"
-			if f.counter {
-				kind = "counter"
-				if w.format == OpenMetrics {
-					name = strings.TrimSuffix(name, "_total")
-				}
+			name := f.Name
+			if f.Type == metric.Counter && w.format == OpenMetrics {
+				name = strings.TrimSuffix(name, "_total")
 			}
-			w.header(name, kind, f.openUnit(name), f.help)
+			w.header(name, f.Type, f.Unit, f.Help)
 		}
-		w.buf = append(appendNumber(append(w.buf, r.head...), r.scale.Of(r.value)), '\n')
+		w.buf = append(append(append(w.buf, r.head...), r.text[:r.length]...), '\n')
+		w.full()
 	}
 }
 
 var statusLabels = [...]string{`status="white"} `, `status="green"} `, `status="yellow"} `, `status="red"} `}
 
-func (w *writer) groups() {
-	w.header(nameGroup, "gauge", "", "Attributes anywhere below a group, by status.")
+func (w *writer) groups(f metric.Family) {
+	w.header(f.Name, f.Type, f.Unit, f.Help)
 	for i := w.from; i < w.to; i++ {
 		r := &w.table.rows[i]
 		if r.kind != tree.Group {
 			continue
 		}
 		for s, n := range r.counts {
-			w.buf = append(append(append(w.buf, nameGroup+"{"...), r.labels...), ',')
+			w.buf = append(append(append(w.buf, metric.GroupNodes+"{"...), r.labels...), ',')
 			w.buf = append(strconv.AppendInt(append(w.buf, statusLabels[s]...), int64(n), 10), '\n')
 		}
+		w.full()
 	}
 }
 
-func (w *writer) times() {
-	w.header(nameTime, "gauge", "seconds", "When the last reading of a node was taken, in Unix time.")
+func (w *writer) times(f metric.Family) {
+	w.header(f.Name, f.Type, f.Unit, f.Help)
 	for i := w.from; i < w.to; i++ {
 		r := &w.table.rows[i]
 		if r.time <= 0 {
 			continue
 		}
-		w.buf = append(append(append(w.buf, nameTime+"{"...), r.labels...), "} "...)
+		w.buf = append(append(append(w.buf, metric.ReadingTime+"{"...), r.labels...), "} "...)
 		ms := r.time % 1000
 		w.buf = strconv.AppendInt(w.buf, r.time/1000, 10)
 		w.buf = append(w.buf, '.', '0'+byte(ms/100), '0'+byte(ms/10%10), '0'+byte(ms%10), '\n')
+		w.full()
 	}
 }
 
@@ -102,38 +157,40 @@ func (w *writer) times() {
 var states = func() (ends [4][4]string) {
 	for at, s := range tree.Statuses {
 		for is := range tree.Statuses {
-			ends[is][at] = `,` + nameStatus + `="` + s.String() + `"} 0` + "\n"
+			ends[is][at] = `,` + metric.State + `="` + s.String() + `"} 0` + "\n"
 			if at == is {
-				ends[is][at] = `,` + nameStatus + `="` + s.String() + `"} 1` + "\n"
+				ends[is][at] = `,` + metric.State + `="` + s.String() + `"} 1` + "\n"
 			}
 		}
 	}
 	return ends
 }()
 
-func (w *writer) statuses() {
-	if w.format == OpenMetrics {
-		w.header(nameStatus, "stateset", "", "Status of a node.")
-		for i := w.from; i < w.to; i++ {
-			r := &w.table.rows[i]
-			for _, end := range states[r.status&3] {
-				w.buf = append(append(append(w.buf, nameStatus+"{"...), r.labels...), end...)
-			}
-		}
-		return
-	}
-	w.header(nameStatus, "gauge", "", "Status of a node: 0 white (nothing is known), 1 green, 2 yellow, 3 red.")
+func (w *writer) states(f metric.Family) {
+	w.header(f.Name, f.Type, f.Unit, f.Help)
 	for i := w.from; i < w.to; i++ {
 		r := &w.table.rows[i]
-		w.buf = append(append(append(w.buf, nameStatus+"{"...), r.labels...), '}', ' ', '0'+byte(r.status&3), '\n')
+		for _, end := range states[r.status&3] {
+			w.buf = append(append(append(w.buf, metric.State+"{"...), r.labels...), end...)
+		}
+		w.full()
+	}
+}
+
+func (w *writer) statuses(f metric.Family) {
+	w.header(f.Name, f.Type, f.Unit, f.Help)
+	for i := w.from; i < w.to; i++ {
+		r := &w.table.rows[i]
+		w.buf = append(append(append(w.buf, metric.Status+"{"...), r.labels...), '}', ' ', '0'+byte(r.status&3), '\n')
+		w.full()
 	}
 }
 
 func (w *writer) conflicts() {
-	if w.from > 0 {
+	if w.from > 0 || int(w.to) < len(w.table.rows) {
 		return // Only the whole tree has it.
 	}
-	w.header(nameConflicts, "gauge", "", "Metric names and labels of definitions that cannot be used.")
+	w.header(nameConflicts, metric.Gauge, "", "Metric names and labels of definitions that cannot be used.")
 	w.buf = append(strconv.AppendInt(append(w.buf, nameConflicts+" "...), int64(w.table.bad), 10), '\n')
 }
 
