@@ -1,0 +1,284 @@
+package cloudevents
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"grove/beans"
+	"grove/tree"
+)
+
+// Bounds of a stream.
+const (
+	DefaultRing    = 8192 // events that are kept for those who come back
+	DefaultClients = 1000
+	MaxTypes       = 32 // prefixes of types that one client may ask for
+	keepAlive      = 15 * time.Second
+	writeTimeout   = 30 * time.Second
+)
+
+// Options are the surroundings of a Stream.
+type Options struct {
+	Manager string // names this manager in the source of events
+	// Ring is how many events are kept, Clients how many may listen at once; zero
+	// stands for DefaultRing and DefaultClients.
+	Ring, Clients int
+	// Refuse answers a request that is not served; nil answers with plain text.
+	Refuse func(w http.ResponseWriter, r *http.Request, status int, detail string)
+	// Own receives the stream's own metrics, see [MetricHelp]; nil is a set that nobody
+	// reads.
+	Own *metrics.Set
+	Log *slog.Logger // nil discards
+}
+
+// Stream is the handler of GET /api/v1/events. Query parameters: type, any number of
+// prefixes of notification types, and path, a node: only events with a subject at or
+// below it. An Accept header of application/json is refused: the answer never ends.
+type Stream struct {
+	opts   Options
+	run    string
+	slots  chan struct{}
+	counts counts
+
+	mu     sync.Mutex // guards all below
+	ring   []record   // of event k at k modulo its length
+	next   uint64     // number of the next event
+	news   chan struct{}
+	closed bool
+	open   sync.WaitGroup // one for each client; Add only while not closed
+}
+
+// record is one event, ready to be sent.
+type record struct {
+	kind, subject string
+	text          []byte // structured JSON
+}
+
+// New returns a Stream; Close it.
+func New(o Options) *Stream {
+	if o.Ring <= 0 {
+		o.Ring = DefaultRing
+	}
+	if o.Clients <= 0 {
+		o.Clients = DefaultClients
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Refuse == nil {
+		o.Refuse = func(w http.ResponseWriter, _ *http.Request, status int, detail string) { http.Error(w, detail, status) }
+	}
+	s := &Stream{opts: o, run: rand.Text()[:8], slots: make(chan struct{}, o.Clients), ring: make([]record, o.Ring), next: 1, news: make(chan struct{})}
+	s.counts = newCounts(o.Own, func() float64 { return float64(len(s.slots)) })
+	return s
+}
+
+// Publish takes a notification for all clients; it is a [beans.Listener] and returns at
+// once.
+func (s *Stream) Publish(n beans.Notification) {
+	e, err := Of(&n, s.opts.Manager, s.run)
+	var text []byte
+	if err == nil {
+		text, err = json.Marshal(e)
+	}
+	if err != nil {
+		s.counts.failed.Inc()
+		s.opts.Log.Error("a notification cannot be told as an event", "error", err)
+		return
+	}
+	s.counts.events.Inc()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ring[s.next%uint64(len(s.ring))] = record{n.Type, e.Subject(), text}
+	s.next++
+	close(s.news)
+	s.news = make(chan struct{})
+}
+
+// Close ends all streams and waits until they are gone, or for ctx.
+func (s *Stream) Close(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.news)
+		s.news = nil
+	}
+	s.mu.Unlock()
+	gone := make(chan struct{})
+	go func() { s.open.Wait(); close(gone) }()
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// wants says which events a client asked for.
+type wants struct {
+	types []string
+	path  string // empty: all; else without a slash at its end
+}
+
+func parseWants(q url.Values) (w wants, err error) {
+	for name := range q {
+		if name != "type" && name != "path" {
+			return w, fmt.Errorf("unknown parameter %.40q: type and path are known", name)
+		}
+	}
+	if w.types = q["type"]; len(w.types) > MaxTypes {
+		return w, fmt.Errorf("%d prefixes of types, and the bound is %d", len(w.types), MaxTypes)
+	}
+	if text := q.Get("path"); text != "" {
+		p, err := tree.ParsePath(text)
+		if err != nil {
+			return w, err
+		}
+		w.path = strings.TrimSuffix(p.String(), "/")
+	}
+	return w, nil
+}
+
+func (w *wants) takes(r *record) bool {
+	if rest, ok := strings.CutPrefix(r.subject, w.path); w.path != "" && (!ok || rest != "" && rest[0] != '/') {
+		return false
+	}
+	for _, prefix := range w.types {
+		if strings.HasPrefix(r.kind, prefix) {
+			return true
+		}
+	}
+	return len(w.types) == 0
+}
+
+// ServeHTTP streams events until the client goes or the Stream is closed.
+func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	asked, err := parseWants(r.URL.Query())
+	if err != nil {
+		s.opts.Refuse(w, r, http.StatusBadRequest, err.Error())
+		return
+	}
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	default:
+		w.Header().Set("Retry-After", "10")
+		s.opts.Refuse(w, r, http.StatusServiceUnavailable, fmt.Sprintf("%d clients listen to events, which is the bound", cap(s.slots)))
+		return
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		s.opts.Refuse(w, r, http.StatusServiceUnavailable, "the server stops")
+		return
+	}
+	s.open.Add(1)
+	at := s.next
+	s.mu.Unlock()
+	defer s.open.Done()
+	c := &client{stream: s, w: w, rc: http.NewResponseController(w), wants: asked}
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would keep events back
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		at = s.resume(last, at)
+	}
+	c.run(r.Context(), at)
+}
+
+// resume returns where a client goes on that has the event of an id. One from before
+// this manager's life begins with the oldest that there is.
+func (s *Stream) resume(last string, now uint64) uint64 {
+	run, number, _ := strings.Cut(last, ".")
+	if n, err := strconv.ParseUint(number, 10, 64); err == nil && run == s.run && n < now {
+		return n + 1
+	}
+	return 1
+}
+
+// client is one who listens.
+type client struct {
+	stream *Stream
+	w      http.ResponseWriter
+	rc     *http.ResponseController
+	wants  wants
+	buf    []byte
+}
+
+// run sends what comes from event number at on.
+func (c *client) run(ctx context.Context, at uint64) {
+	// An id at once, so that a client that loses its connection early can come back.
+	c.buf = fmt.Appendf(c.buf[:0], "retry: 3000\nid: %s.%d\n: events follow\n\n", c.stream.run, at-1)
+	alive := time.NewTicker(keepAlive)
+	defer alive.Stop()
+	for c.flush() == nil {
+		var news chan struct{}
+		at, news = c.collect(at)
+		if len(c.buf) > 0 {
+			continue
+		}
+		if news == nil {
+			return
+		}
+		select {
+		case <-news:
+		case <-alive.C:
+			c.buf = append(c.buf[:0], ":\n\n"...)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// flush sends what is in the buffer.
+func (c *client) flush() error {
+	if len(c.buf) == 0 {
+		return nil
+	}
+	// Not every ResponseWriter of a test has deadlines.
+	_ = c.rc.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_, err := c.w.Write(c.buf)
+	c.buf = c.buf[:0]
+	if err != nil {
+		return err
+	}
+	return c.rc.Flush()
+}
+
+// maxChunk bounds what is sent at once.
+const maxChunk = 256 << 10
+
+// collect puts events from number at on into the buffer, and says which is the next and
+// how to wait for it: not at all when the stream is closed.
+func (c *client) collect(at uint64) (next uint64, news chan struct{}) {
+	s := c.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if oldest := s.next - min(s.next-1, uint64(len(s.ring))); at < oldest {
+		lost := oldest - at
+		s.counts.lost.AddInt64(int64(lost))
+		c.buf = fmt.Appendf(c.buf, "event: lost\nid: %s.%d\ndata: {\"lost\":%d}\n\n", s.run, oldest-1, lost)
+		at = oldest
+	}
+	for ; at < s.next && len(c.buf) < maxChunk; at++ {
+		r := &s.ring[at%uint64(len(s.ring))]
+		if !c.wants.takes(r) {
+			continue
+		}
+		c.buf = fmt.Appendf(c.buf, "id: %s.%d\ndata: %s\n\n", s.run, at, r.text)
+		s.counts.sent.Inc()
+	}
+	return at, s.news
+}
