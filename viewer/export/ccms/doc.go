@@ -1,0 +1,60 @@
+// Package ccms shows the tree as the monitoring tree of SAP's Computing Center
+// Management System: monitoring tree elements (MTE) with names, classes, thresholds,
+// current values and averages, and the alerts that changes of status raise.
+//
+// The record shapes, lengths and class numbers are those of the CCMS alert monitor
+// (tables ALGLOBTID, ALGLOBAID and the XAL interface, as SAP's help describes them).
+//
+// # Names
+//
+// The full name of an element has four parts, system, context, object and attribute,
+// joined by backslashes, of at most 8, 40, 40 and 40 characters. A node of the tree
+// is given them by its path alone, so that they stay over restarts and whatever else
+// the tree holds:
+//
+//	/                            GRV\...
+//	/shop                        GRV\shop\...
+//	/shop/web1                   GRV\shop\web1\...
+//	/shop/web1/Connections       GRV\shop\...\web1/Connections\...
+//	/shop/web1/Connections/Open  GRV\shop\...\web1/Connections\Open
+//	/shop/Up                     GRV\shop\...\Up
+//	/Up                          GRV\...\...\Up
+//
+// The first name of the path is the context, the last name of an attribute the
+// attribute, and what lies between is the object: names joined by "/", and inside a
+// name "~" is written "~0" and "/" is written "~1", as in the tree's own paths. A "..."
+// between context and object stands for the summary nodes on the way; at the end it
+// stands for the attribute that a summary node does not have, and in a place of the
+// four for one that the tree does not have there. A part that is too long, has a
+// backslash, is "..." or looks as if it were shortened already, is shortened: its
+// first characters, "~" and eight characters of a hash of the whole.
+//
+// # Kinds
+//
+// The root is a virtual element (class 199), a group that directly holds attributes is
+// a monitoring object (70), any other group a summary (50). Performance attributes
+// are 100, logs 101, status attributes 102 and texts 111, or 110 when they are longer
+// than 40 characters. Grove has no heartbeat attributes (103): silence turns any of
+// its nodes white after its staleness limit.
+//
+// # What an element takes from its definition
+//
+// The MTE class is the node's metric, or GROVE_<KIND>; the attribute group is the class,
+// or "<TID specific>" when its thresholds were tuned. The properties "severity" (0 to 255,
+// 50 by default) and "visibility" (operator, expert or developer) are taken from the
+// node or the nearest group above that has them.
+//
+// # Averages
+//
+// Averages over 1, 5 and 15 minutes, and minimum and maximum, come from sampling: Run
+// asks the tree every second for what changed. A hook in the path of the readings
+// would see each of them, but every reading of every manager would pay for it,
+// whether anybody asks for averages or not. So of a node that is fed more often than
+// once a second the averages are over one reading a second, and of others over all.
+//
+// # Alerts
+//
+// Each time an attribute turns yellow or red an alert opens. It stays open, also
+// when the attribute is well again, until somebody acknowledges it, as in CCMS; the
+// list is bounded per element and altogether, and what falls out of it is counted.
+package ccms

@@ -1,0 +1,295 @@
+package ccms
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"grove/tree"
+)
+
+// Row is one element in a list of the tree: what GetAlertTree tells of it.
+type Row struct {
+	Name        string    `json:"name"`   // short name
+	Parent      int       `json:"parent"` // position in the list; -1 for the first
+	Depth       int       `json:"depth"`  // names in the path of the node
+	Class       Class     `json:"class"`
+	ClassNumber int       `json:"MTCLASS"`
+	TID         string    `json:"TID"`
+	Full        string    `json:"MTE"`
+	Path        tree.Path `json:"path"`
+	Value       Value     `json:"value"`
+	Description string    `json:"description"` // value and unit, or the text
+	Time        time.Time `json:"time,omitzero"`
+	Since       time.Time `json:"since,omitzero"`
+	Created     time.Time `json:"-"`
+	Tool        string    `json:"tool,omitempty"` // the runtime bean behind it
+	Level       Level     `json:"level"`
+	Owner       string    `json:"owner,omitempty"`
+	// Alert is the open alert at or below the element that matters most.
+	Alert *Alert `json:"alert,omitempty"`
+}
+
+// Element is everything about one element.
+type Element struct {
+	Row
+	System    string `json:"MTSYSID"`
+	Context   string `json:"MTMCNAME"`
+	Object    string `json:"OBJECTNAME"`
+	Attribute string `json:"ATTRNAME"`
+
+	MTEClass       string `json:"MTECLASS"`
+	AttributeGroup string `json:"ATTRGROUP"`
+	Severity       uint8  `json:"severity"`
+	MaxAlerts      int    `json:"maxAlerts"` // that are kept
+	MessageClass   string `json:"messageClass"`
+	MessageNumber  string `json:"messageNumber"`
+	Comment        string `json:"comment,omitempty"` // the definition's description
+	Reason         string `json:"reason,omitempty"`  // why it has no colour
+	Flapping       bool   `json:"flapping,omitempty"`
+
+	Performance *Current   `json:"performance,omitempty"`
+	Threshold   *Threshold `json:"threshold,omitempty"`
+	Log         *LogInfo   `json:"log,omitempty"`
+	Counts      *[4]int32  `json:"counts,omitempty"` // of attributes below, by colour 0 to 3
+}
+
+// Current is the current value record of a performance attribute. Values are stored
+// as integers, value * 10^DECIMALS, beside what they stand for. Average1 and so on are
+// left out when no reading came in that time.
+type Current struct {
+	Decimals int    `json:"DECIMALS"`
+	Unit     string `json:"VALUNIT"` // four characters
+	FullUnit string `json:"unit"`
+	// Relevance is the kind of value that thresholds are held against (RELVALTYPE):
+	// always the last reported one. Hold times do in grove what smoothing does in
+	// CCMS.
+	Relevance string     `json:"RELVALTYPE"`
+	Last      *int64     `json:"LASTPERVAL,omitempty"`
+	Relevant  *int64     `json:"ALRELEVVAL,omitempty"`
+	Value     tree.Value `json:"value"`
+	Date      string     `json:"ALRELVDATE,omitempty"` // 20060102, UTC
+	Time      string     `json:"ALRELVTIME,omitempty"` // 150405, UTC
+	Average1  *Averaged  `json:"AVG01,omitempty"`
+	Average5  *Averaged  `json:"AVG05,omitempty"`
+	Average15 *Averaged  `json:"AVG15,omitempty"`
+	Min       *Marked    `json:"MIN,omitempty"` // since the manager started, or the node was made
+	Max       *Marked    `json:"MAX,omitempty"`
+	LastState Value      `json:"LASTALSTAT"`
+}
+
+// Averaged is an average as CCMS stores it.
+type Averaged struct {
+	P     int64   `json:"P"` // average
+	C     uint32  `json:"C"` // count
+	S     int64   `json:"S"` // sum
+	Value float64 `json:"value"`
+}
+
+// Marked is an extreme as CCMS stores it.
+type Marked struct {
+	Stored int64     `json:"VALUE"`
+	Value  float64   `json:"value"`
+	Time   time.Time `json:"time"`
+}
+
+// LogInfo is how a log attribute makes its value and what it keeps.
+type LogInfo struct {
+	// Mode is 1 where the last line gives the colour and 3 where it is the worst line
+	// of the last Seconds; grove has no log of mode 2, the highest alert of all.
+	Mode    int     `json:"mode"`
+	Seconds float64 `json:"seconds,omitempty"`
+	Lines   int     `json:"lines"` // kept at most
+	// Filter says which lines are kept: as reported, all of them.
+	Filter string `json:"filter"`
+}
+
+// message is what stands in place of a message class of SAP's: the texts are grove's.
+const (
+	messageClass  = "GROVE"
+	messageNumber = "000"
+)
+
+// list makes the rows at and below a position, down to so many levels (negative: all).
+func (e *Exporter) list(from int32, depth int) []Row {
+	t := &e.table
+	top := t.rows[from].path.Depth()
+	alerts := e.highest(from)
+	at := make(map[int32]int, t.rows[from].end-from)
+	rows := make([]Row, 0, t.rows[from].end-from)
+	for i := from; i < t.rows[from].end; i++ {
+		r := &t.rows[i]
+		level := r.path.Depth() - top
+		if depth >= 0 && level > depth {
+			continue
+		}
+		row := e.row(r)
+		row.Parent = -1
+		if i != from {
+			row.Parent = at[r.parent]
+		}
+		row.Alert = alerts[i]
+		if r.kind == tree.Group {
+			at[i] = len(rows)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// highest returns for each position at and below from the open alert that matters most.
+func (e *Exporter) highest(from int32) map[int32]*Alert {
+	t := &e.table
+	out := map[int32]*Alert{}
+	if len(e.book.of) == 0 {
+		return out
+	}
+	for i := from; i < t.rows[from].end; i++ {
+		r := &t.rows[i]
+		if r.kind == tree.Group {
+			continue
+		}
+		top := e.book.highest(r.path.String())
+		if top == nil {
+			continue
+		}
+		told := *top
+		for k := i; k >= from; k = t.rows[k].parent {
+			if old := out[k]; old == nil || compare(&told, old) < 0 {
+				out[k] = &told
+			}
+		}
+	}
+	return out
+}
+
+func (e *Exporter) row(r *row) Row {
+	class := classOf(r)
+	out := Row{
+		Name: shortName(r.path, e.opts.System), Depth: r.path.Depth(), Class: class, ClassNumber: int(class), TID: e.tid(r),
+		Full: nameOf(r.path, r.kind == tree.Group).full(e.opts.System), Path: r.path, Value: r.status,
+		Time: r.time, Since: r.since, Created: r.created, Level: r.level,
+	}
+	if r.spec != nil {
+		out.Tool, out.Owner = r.spec.Source, r.spec.Owner
+		out.Description = describe(r.kind, r.value, r.spec.Unit)
+	}
+	return out
+}
+
+// describe writes a value and its unit as clients expect it: one blank between them, and
+// none elsewhere in what is a number, since they split there.
+func describe(kind tree.Kind, value tree.Value, u string) string {
+	v, isNumber := value.Number()
+	if kind == tree.Group || value.IsNone() {
+		return ""
+	}
+	if !isNumber {
+		return value.String()
+	}
+	text := strconv.FormatFloat(v, 'f', digitsShown(v), 64)
+	if strings.Contains(text, ".") {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	if text == "-0" {
+		text = "0"
+	}
+	return strings.TrimSpace(text + " " + unit(u))
+}
+
+// digitsShown is how many digits after the point make six in all.
+func digitsShown(v float64) int {
+	size := math.Abs(v)
+	if size < 1 {
+		return maxPlaces
+	}
+	return max(0, maxPlaces-1-int(math.Log10(size)))
+}
+
+// element makes the whole record of a row.
+func (e *Exporter) element(i int32) Element {
+	r := &e.table.rows[i]
+	n := nameOf(r.path, r.kind == tree.Group)
+	el := Element{
+		Row: e.row(r), System: e.opts.System, Context: n.context, Object: n.object, Attribute: n.attribute,
+		MTEClass: "GROVE_" + strings.ToUpper(r.kind.String()), Severity: r.severity, MaxAlerts: e.opts.AlertsPerNode,
+		MessageClass: messageClass, MessageNumber: messageNumber, Reason: r.reason, Flapping: r.flapping,
+	}
+	el.Parent = -1
+	el.Alert = e.highest(i)[i]
+	if r.spec != nil {
+		el.Comment = r.spec.Description
+		if r.spec.Metric != "" {
+			el.MTEClass = part(r.spec.Metric)
+		}
+	}
+	el.AttributeGroup = el.MTEClass
+	if r.tuned {
+		el.AttributeGroup = "<TID specific>"
+	}
+	if r.kind == tree.Group {
+		el.Counts = &r.counts
+		return el
+	}
+	el.Threshold = thresholdOf(r.threshold)
+	switch r.kind {
+	case tree.Performance:
+		el.Performance = e.current(r, el.Threshold)
+	case tree.Log:
+		el.Log = logInfo(r)
+	}
+	return el
+}
+
+func logInfo(r *row) *LogInfo {
+	l := &LogInfo{Mode: 1, Lines: tree.DefaultKeep, Filter: "as reported"}
+	if r.spec.Keep > 0 {
+		l.Lines = r.spec.Keep
+	}
+	if r.threshold != nil && r.threshold.ClearAfter > 0 {
+		l.Mode, l.Seconds = 3, r.threshold.ClearAfter.Seconds()
+	}
+	return l
+}
+
+// current makes the current value record.
+func (e *Exporter) current(r *row, th *Threshold) *Current {
+	d := decimals(r.spec.Unit, th)
+	c := &Current{
+		Decimals: d, Unit: unit(r.spec.Unit), FullUnit: r.spec.Unit, Relevance: "last reported", Value: r.value, LastState: r.status,
+	}
+	if v, ok := r.value.Number(); ok {
+		last, relevant := stored(v, d), stored(v, d)
+		c.Last, c.Relevant = &last, &relevant
+		c.Date, c.Time = r.time.UTC().Format("20060102"), r.time.UTC().Format("150405")
+	}
+	w := r.window
+	if w == nil {
+		return c
+	}
+	now := e.opts.Now()
+	for _, a := range []struct {
+		minutes int
+		into    **Averaged
+	}{{1, &c.Average1}, {5, &c.Average5}, {15, &c.Average15}} {
+		if avg, ok := w.average(now, a.minutes); ok {
+			*a.into = &Averaged{P: stored(avg.Value, d), C: avg.Count, S: stored(avg.Sum, d), Value: avg.Value}
+		}
+	}
+	c.Min = &Marked{stored(w.min.Value, d), w.min.Value, w.min.Time}
+	c.Max = &Marked{stored(w.max.Value, d), w.max.Value, w.max.Time}
+	return c
+}
+
+// TooManyError says that an answer would be too long.
+type TooManyError struct {
+	What        string // "elements"
+	Have, Bound int
+}
+
+// Error implements error.
+func (e *TooManyError) Error() string {
+	return fmt.Sprintf("%d %s are more than the bound of %d: ask for a smaller part of the tree", e.Have, e.What, e.Bound)
+}

@@ -1,0 +1,325 @@
+package ccms
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"grove/tree"
+)
+
+// Bounds of the HTTP interface.
+const (
+	MaxElements     = 200_000 // of one answer
+	defaultElements = 10_000
+	MaxAlerts       = 10_000
+	defaultAlerts   = 1_000
+	maxBody         = 256 << 10 // bytes of a request to acknowledge
+	MaxAcknowledged = 1_000     // alerts in one request
+	maxComment      = 1_000     // bytes
+	maxBy           = 100       // bytes
+)
+
+// prefix is where the handler is mounted.
+const prefix = "/ccms/v1"
+
+// ServeHTTP answers
+//
+//	GET  /ccms/v1/tree?path=/shop&depth=2&limit=1000&format=json|csv
+//	GET  /ccms/v1/mte/<name>          full name, with its backslashes, or TID, escaped
+//	GET  /ccms/v1/alerts?path=/shop&state=open|completed|all&value=yellow|red&limit=100&format=json|csv
+//	POST /ccms/v1/alerts/acknowledge  {"AID": ["…"], "by": "…", "comment": "…"}
+//
+// Nothing else has an effect, and only the last one has.
+func (e *Exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	rest, ok := strings.CutPrefix(r.URL.Path, prefix)
+	name, isElement := strings.CutPrefix(rest, "/mte/")
+	var answer func(http.ResponseWriter, *http.Request) error
+	method := http.MethodGet
+	switch {
+	case ok && rest == "/tree":
+		answer = e.serveTree
+	case ok && isElement && name != "":
+		answer = func(w http.ResponseWriter, r *http.Request) error { return e.serveElement(w, name) }
+	case ok && rest == "/alerts":
+		answer = e.serveAlerts
+	case ok && rest == "/alerts/acknowledge":
+		answer, method = e.serveAcknowledge, http.MethodPost
+	default:
+		e.opts.Refuse(w, r, http.StatusNotFound, "there is tree, mte/<name>, alerts and alerts/acknowledge below "+prefix)
+		return
+	}
+	if r.Method != method && !(method == http.MethodGet && r.Method == http.MethodHead) {
+		w.Header().Set("Allow", method)
+		e.opts.Refuse(w, r, http.StatusMethodNotAllowed, fmt.Sprintf("%.20s is not served here, only %s", r.Method, method))
+		return
+	}
+	if err := answer(w, r); err != nil {
+		status, detail := explain(err)
+		if status == http.StatusInternalServerError {
+			e.opts.Log.Error("a question for the monitoring tree failed", "error", err)
+		}
+		e.opts.Refuse(w, r, status, detail)
+	}
+}
+
+// requestError is a mistake of the client's.
+type requestError struct {
+	status int
+	text   string
+}
+
+func (e *requestError) Error() string { return e.text }
+
+func badRequest(format string, args ...any) error {
+	return &requestError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+}
+
+// explain says how an error is answered.
+func explain(err error) (status int, detail string) {
+	var bad *requestError
+	var many *TooManyError
+	var long *http.MaxBytesError
+	switch {
+	case errors.As(err, &bad):
+		return bad.status, bad.text
+	case errors.As(err, &many):
+		return http.StatusUnprocessableEntity, err.Error() + " with path or depth, or raise limit"
+	case errors.As(err, &long):
+		return http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", long.Limit)
+	case errors.Is(err, tree.ErrNoNode), errors.Is(err, ErrNoElement):
+		return http.StatusNotFound, err.Error()
+	case errors.Is(err, tree.ErrPath):
+		return http.StatusBadRequest, err.Error()
+	}
+	return http.StatusInternalServerError, "the monitoring tree could not be read; the server's log says why"
+}
+
+// whole reads a whole number among the parameters.
+func whole(r *http.Request, key string, standard, low, high int) (int, error) {
+	text := r.URL.Query().Get(key)
+	if text == "" {
+		return standard, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < low || n > high {
+		return 0, badRequest("%s: %q is no whole number from %d to %d", key, clip(text, 40), low, high)
+	}
+	return n, nil
+}
+
+// isCSV says in which form an answer is wanted.
+func isCSV(r *http.Request) (bool, error) {
+	switch f := r.URL.Query().Get("format"); f {
+	case "", "json":
+		return false, nil
+	case "csv":
+		return true, nil
+	default:
+		return false, badRequest("format: %q is neither json nor csv", clip(f, 40))
+	}
+}
+
+func (e *Exporter) serveTree(w http.ResponseWriter, r *http.Request) error {
+	p, err := tree.ParsePath(r.URL.Query().Get("path"))
+	if err != nil {
+		return err
+	}
+	depth, err := whole(r, "depth", -1, 0, tree.MaxDepth)
+	if err != nil {
+		return err
+	}
+	limit, err := whole(r, "limit", defaultElements, 1, MaxElements)
+	if err != nil {
+		return err
+	}
+	asCSV, err := isCSV(r)
+	if err != nil {
+		return err
+	}
+	rows, err := e.Tree(p, depth, limit)
+	if err != nil {
+		return err
+	}
+	if asCSV {
+		return writeCSV(w, treeHeader, len(rows), func(i int) []string { return treeLine(&rows[i]) })
+	}
+	return writeJSON(w, struct {
+		System   string `json:"system"`
+		Elements []Row  `json:"elements"`
+	}{e.opts.System, rows})
+}
+
+func (e *Exporter) serveElement(w http.ResponseWriter, name string) error {
+	el, err := e.Element(name)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, el)
+}
+
+func (e *Exporter) serveAlerts(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	p, err := tree.ParsePath(q.Get("path"))
+	if err != nil {
+		return err
+	}
+	f := Filter{Below: p, State: Open}
+	switch state := q.Get("state"); state {
+	case "", string(Open):
+	case string(Completed):
+		f.State = Completed
+	case "all":
+		f.State = ""
+	default:
+		return badRequest("state: %q is neither open nor completed nor all", clip(state, 40))
+	}
+	switch value := q.Get("value"); value {
+	case "":
+	case "yellow":
+		f.Value = tree.Yellow
+	case "red":
+		f.Value = tree.Red
+	default:
+		return badRequest("value: %q is neither yellow nor red", clip(value, 40))
+	}
+	if f.Limit, err = whole(r, "limit", defaultAlerts, 1, MaxAlerts); err != nil {
+		return err
+	}
+	asCSV, err := isCSV(r)
+	if err != nil {
+		return err
+	}
+	alerts, total, err := e.Alerts(f)
+	if err != nil {
+		return err
+	}
+	if asCSV {
+		return writeCSV(w, alertHeader, len(alerts), func(i int) []string { return alertLine(&alerts[i]) })
+	}
+	if alerts == nil {
+		alerts = []Alert{}
+	}
+	return writeJSON(w, struct {
+		System  string  `json:"system"`
+		Total   int     `json:"total"`   // without the limit
+		Dropped uint64  `json:"dropped"` // that fell out of the list since the start
+		Alerts  []Alert `json:"alerts"`
+	}{e.opts.System, total, e.Dropped(), alerts})
+}
+
+func (e *Exporter) serveAcknowledge(w http.ResponseWriter, r *http.Request) error {
+	// A page of another site cannot send this type without asking first.
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return &requestError{http.StatusUnsupportedMediaType, "the body must be application/json"}
+	}
+	var body struct {
+		AID     []string `json:"AID"`
+		By      string   `json:"by"`
+		Comment string   `json:"comment"`
+	}
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&body); err != nil {
+		var long *http.MaxBytesError
+		if errors.As(err, &long) {
+			return err
+		}
+		return badRequest(`the body is not {"AID": ["…"], "by": "…", "comment": "…"}: %v`, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return badRequest("something follows the body")
+	}
+	switch {
+	case len(body.AID) == 0:
+		return badRequest("AID: there is none")
+	case len(body.AID) > MaxAcknowledged:
+		return badRequest("AID: %d are more than the bound of %d", len(body.AID), MaxAcknowledged)
+	case len(body.By) > maxBy || len(body.Comment) > maxComment:
+		return badRequest("by has at most %d bytes and comment at most %d", maxBy, maxComment)
+	case strings.ContainsFunc(body.By+body.Comment, isControl):
+		return badRequest("by and comment have no control characters")
+	}
+	return writeJSON(w, struct {
+		Results []Result `json:"results"`
+	}{e.Acknowledge(body.AID, body.By, body.Comment)})
+}
+
+func isControl(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError }
+
+func writeJSON(w http.ResponseWriter, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
+	_, _ = w.Write(append(body, '\n')) // Nothing is left to do for a client that went.
+	return nil
+}
+
+// writeCSV writes a table of RFC 4180.
+func writeCSV(w http.ResponseWriter, header []string, n int, line func(int) []string) error {
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	_ = out.Write(header)
+	for i := range n {
+		cells := line(i)
+		for k := range cells {
+			cells[k] = harmless(cells[k])
+		}
+		_ = out.Write(cells)
+	}
+	out.Flush() // Nothing is left to do for a client that went.
+	return nil
+}
+
+// harmless keeps a spreadsheet from taking a text for a formula.
+func harmless(cell string) string {
+	if cell != "" && strings.ContainsRune("=+@\t\r", rune(cell[0])) || len(cell) > 1 && cell[0] == '-' && (cell[1] < '0' || cell[1] > '9') {
+		return "'" + cell
+	}
+	return cell
+}
+
+var treeHeader = []string{"name", "parent", "class", "MTCLASS", "value", "description", "time", "since", "level", "MTE", "TID", "path"}
+
+func treeLine(r *Row) []string {
+	return []string{
+		r.Name, strconv.Itoa(r.Parent), r.Class.String(), strconv.Itoa(r.ClassNumber), r.Value.String(), r.Description,
+		stamp(r.Time), stamp(r.Since), r.Level.String(), r.Full, r.TID, r.Path.String(),
+	}
+}
+
+var alertHeader = []string{"object", "attribute", "value", "severity", "description", "opened", "ended", "state", "by", "at", "comment", "MTE", "TID", "AID", "path"}
+
+func alertLine(a *Alert) []string {
+	return []string{
+		a.Object, a.Attribute, a.Value.String(), strconv.Itoa(int(a.Severity)), a.Description, stamp(a.Opened), stampOf(a.Ended),
+		string(a.State), a.By, stampOf(a.At), a.Comment, a.Name, a.TID, a.AID, a.Path.String(),
+	}
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func stampOf(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return stamp(*t)
+}

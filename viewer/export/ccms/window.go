@@ -1,0 +1,86 @@
+package ccms
+
+import (
+	"math"
+	"time"
+)
+
+// windowMinutes is how far back averages go.
+const windowMinutes = 15
+
+// window sums up the readings of the last minutes: of the running one and of the
+// fifteen before it.
+type window struct {
+	minute   int64 // the running one, since 1970
+	sums     [windowMinutes + 1]float64
+	counts   [windowMinutes + 1]uint32
+	last     int64 // time of the last reading that was taken, Unix nanoseconds
+	min, max Extreme
+}
+
+// Extreme is the least or the greatest value and when it was.
+type Extreme struct {
+	Value float64
+	Time  time.Time
+}
+
+// Average is what the readings of some minutes come to: fields AVGxxPVAL, AVGxxCVAL and
+// AVGxxSVAL.
+type Average struct {
+	Value float64 // P: Sum / Count
+	Count uint32  // C
+	Sum   float64 // S
+}
+
+// add takes a reading that was observed at a time. One that was taken before, is older,
+// or no number, changes nothing.
+func (w *window) add(v float64, at time.Time) {
+	t := at.UnixNano()
+	if t <= w.last || math.IsNaN(v) || math.IsInf(v, 0) {
+		return
+	}
+	first := w.last == 0
+	w.last = t
+	w.advance(at)
+	k := at.Unix() / 60 % int64(len(w.sums))
+	w.sums[k] += v
+	w.counts[k]++
+	if first || v < w.min.Value {
+		w.min = Extreme{v, at}
+	}
+	if first || v > w.max.Value {
+		w.max = Extreme{v, at}
+	}
+}
+
+// advance forgets the minutes that are too long ago.
+func (w *window) advance(now time.Time) {
+	minute := now.Unix() / 60
+	if minute <= w.minute {
+		return
+	}
+	for m := max(w.minute+1, minute-int64(len(w.sums))+1); m <= minute; m++ {
+		k := m % int64(len(w.sums))
+		w.sums[k], w.counts[k] = 0, 0
+	}
+	w.minute = minute
+}
+
+// average is over the last full minutes and the running one, so that it always has
+// something to show: ok is false when no reading came.
+func (w *window) average(now time.Time, minutes int) (a Average, ok bool) {
+	w.advance(now)
+	for m := w.minute - int64(minutes); m <= w.minute; m++ {
+		if m < 0 {
+			continue
+		}
+		k := m % int64(len(w.sums))
+		a.Sum += w.sums[k]
+		a.Count += w.counts[k]
+	}
+	if a.Count == 0 {
+		return a, false
+	}
+	a.Value = a.Sum / float64(a.Count)
+	return a, true
+}
