@@ -71,9 +71,10 @@ func (r *Receiver) Register(api huma.API) {
 		OperationID: "push-readings", Method: http.MethodPost, Path: "/api/v1/readings",
 		Summary: "Push readings", Tags: []string{"readings"},
 		Description: fmt.Sprintf("One reading, or an array of at most %d. A malformed body changes nothing. Otherwise each reading stands for itself: "+
-			"good ones are applied in order, and the answer lists those that were refused. When none was applied and there was one, the answer is 422.", MaxReadings),
+			"good ones are applied in order, and the answer lists those that were refused. When none was applied and there was one, the answer is 422. "+
+			"What the answer says was accepted is on disk, where the manager keeps a history.", MaxReadings),
 		MaxBodyBytes: MaxBodyBytes, BodyReadTimeout: 30 * time.Second, SkipValidateBody: true,
-		Errors:      []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests},
+		Errors:      []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusServiceUnavailable},
 		RequestBody: &huma.RequestBody{Required: true, Description: "One reading or an array of them."},
 	}, r.post)
 	// Registering describes a raw body as octets; what is taken is this.
@@ -81,7 +82,7 @@ func (r *Receiver) Register(api huma.API) {
 	body.Content["application/json"].Schema = &huma.Schema{OneOf: []*huma.Schema{one, {Type: huma.TypeArray, Items: one, MaxItems: &most}}}
 }
 
-func (r *Receiver) post(_ context.Context, in *input) (*output, error) {
+func (r *Receiver) post(ctx context.Context, in *input) (*output, error) {
 	out, err := r.Take(in.source, in.RawBody)
 	var syntax *SyntaxError
 	var rate *RateError
@@ -101,6 +102,14 @@ func (r *Receiver) post(_ context.Context, in *input) (*output, error) {
 			details[i] = &huma.ErrorDetail{Message: f.Error, Location: fmt.Sprintf("body[%d]", f.Index), Value: f.Path}
 		}
 		return nil, huma.NewError(http.StatusUnprocessableEntity, fmt.Sprintf("none of %d readings was taken", out.RefusedCount), details...)
+	}
+	if r.opts.Kept != nil && out.Accepted > 0 {
+		if err := r.opts.Kept(ctx); err != nil {
+			header := http.Header{}
+			header.Set("Retry-After", "5")
+			return nil, huma.ErrorWithHeaders(huma.NewError(http.StatusServiceUnavailable,
+				"the readings are in the tree, but not on disk: send them again, since they would not outlive a restart", err), header)
+		}
 	}
 	return &output{"no-store", out}, nil
 }

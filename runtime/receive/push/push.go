@@ -10,6 +10,7 @@ package push
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -55,6 +56,11 @@ type Options struct {
 	// once; zero stands for the defaults. A Burst below MaxReadings counts as that.
 	Rate  float64
 	Burst int
+	// Kept returns once everything that the tree was given before is on disk: only then
+	// is a request answered. Numbers that are older than what their nodes have are taken
+	// then, too, since a history has room for them. Nil: nothing is kept, and only what
+	// is new is taken.
+	Kept func(ctx context.Context) error
 	// Own receives the receiver's own histograms, which [MetricHelp] explains; nil is a
 	// set that nobody reads.
 	Own *metrics.Set
@@ -132,6 +138,7 @@ type Refusal struct {
 // Outcome says what became of a request.
 type Outcome struct {
 	Accepted     int       `json:"accepted" doc:"How many readings were applied."`
+	Late         int       `json:"late,omitempty" doc:"How many of them are older than what their nodes have, and so went into the history alone."`
 	RefusedCount int       `json:"refused_count" doc:"How many were not."`
 	Refused      []Refusal `json:"refused" doc:"Which and why; the first 100."`
 }
@@ -333,7 +340,12 @@ func (t *taking) explain(missing int) {
 		}
 	}
 	for k, r := range refusals {
-		if r.text != "" {
+		switch {
+		case r.text == "":
+		case r.reason == receive.Older && t.opts.Kept != nil && t.batch[k].Time != 0:
+			t.accept(1)
+			t.out.Late++
+		default:
 			t.refuse(t.index[k], r.reason, "%s", r.text)
 		}
 	}

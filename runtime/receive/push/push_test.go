@@ -1,6 +1,7 @@
 package push
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -551,5 +552,40 @@ func TestWhatAProbeFeedsTakesNoPush(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, out.Refused); diff != "" || out.Accepted != 2 {
 		t.Error(out.Accepted, diff)
+	}
+}
+
+// TestAnswersWaitForTheDisk sees that nothing is acknowledged that would not outlive a
+// restart, and that what comes late goes into the history.
+func TestAnswersWaitForTheDisk(t *testing.T) {
+	var full error
+	kept := 0
+	w := newWorld(t, Options{Kept: func(context.Context) error { kept++; return full }})
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	url := serve(t, w)
+	push := func(body string) (int, string) {
+		t.Helper()
+		a, text := post(t, url, "application/json", body)
+		return a.StatusCode, text
+	}
+	now, late := `{"path":"`+active+`","value":2}`, `{"path":"`+active+`","value":1,"time":"2026-11-21T11:00:00Z"}`
+	if status, text := push("[" + now + "," + late + "]"); status != http.StatusOK || !strings.Contains(text, `"accepted":2,"late":1,"refused_count":0`) {
+		t.Errorf("a late reading: %d %s", status, text)
+	}
+	if kept != 1 {
+		t.Errorf("kept was asked %d times, want once a request", kept)
+	}
+	if got := w.node(t, active).Value; got != tree.Number(2) {
+		t.Errorf("the node has %v: the late one is only for the history", got)
+	}
+	if status, _ := push(`{"path":"/nowhere","value":1}`); status != http.StatusUnprocessableEntity || kept != 1 {
+		t.Errorf("nothing was taken: %d, kept %d times", status, kept)
+	}
+	full = errors.New("no space left on device")
+	if status, text := push(now); status != http.StatusServiceUnavailable || !strings.Contains(text, "no space left on device") {
+		t.Errorf("a full disk: %d %s", status, text)
+	}
+	if s := w.Stats(); s.Received != s.Applied+uint64(len("x")) {
+		t.Errorf("the account does not add up: %+v", s)
 	}
 }
