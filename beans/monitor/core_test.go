@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,11 +21,14 @@ import (
 // end of the scan before.
 func TestTimes(t *testing.T) {
 	inBubble(t, func(w *world) {
+		var mu sync.Mutex // guards at
 		var at []time.Duration
-		slow := time.Duration(0)
+		var slow atomic.Int64
 		b := &asked{thing: thing{value: int64(1)}, ask: func() {
+			mu.Lock()
 			at = append(at, time.Since(w.begin))
-			<-time.After(slow)
+			mu.Unlock()
+			<-time.After(time.Duration(slow.Load()))
 		}}
 		n, err := w.server.Register(b, beans.MustName("test:name=a"))
 		w.no(err)
@@ -34,6 +39,8 @@ func TestTimes(t *testing.T) {
 		}
 		expect := func(what string, want ...time.Duration) {
 			t.Helper()
+			mu.Lock()
+			defer mu.Unlock()
 			if d := cmp.Diff(want, at); d != "" {
 				t.Errorf("%s (-want +got):\n%s", what, d)
 			}
@@ -46,11 +53,11 @@ func TestTimes(t *testing.T) {
 		w.no(g.Start()) // nothing to do
 		pass(1600 * time.Millisecond)
 		expect("period of 1 s", 6*time.Second, 7*time.Second)
-		slow = 700 * time.Millisecond // now 7.5 s
+		slow.Store(int64(700 * time.Millisecond)) // now 7.5 s
 		pass(4 * time.Second)
 		expect("fixed delay", 8*time.Second, 9700*time.Millisecond, 11400*time.Millisecond)
 		pass(time.Second) // 12.5 s; the scan of 11.4 s ended at 12.1 s
-		slow = 0
+		slow.Store(0)
 		w.no(g.SetPeriod(3 * time.Second))
 		pass(4 * time.Second)
 		expect("a new period begins anew", 15500*time.Millisecond)
