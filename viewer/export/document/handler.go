@@ -1,0 +1,238 @@
+package document
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"grove/tree"
+	"grove/viewer/export/document/page"
+	"grove/viewer/export/document/reply"
+)
+
+// Names of the files below the address "static": the schemas and the style sheets of
+// version 1, which stay as they are in what they promise.
+const (
+	SchemaXSD     = "document-1.xsd"
+	SchemaJSON    = "document-1.schema.json"
+	StyleSheetXSL = "document-1.xsl"
+	StyleSheetCSS = "document-1.css"
+	pageCSS       = "page.css"
+)
+
+//go:embed static
+var static embed.FS
+
+// Formats are the forms of a document; the first is for those who take any.
+var Formats = []reply.Format{
+	{Name: "xml", Type: "application/xml; charset=utf-8", Takes: []string{"application/xml", "text/xml"}},
+	{Name: "json", Type: "application/json", Takes: []string{"application/json"}},
+	{Name: "html", Type: "text/html; charset=utf-8", Takes: []string{"text/html", "application/xhtml+xml"}},
+}
+
+// Write writes the document in one of the Formats, by its name. Static is where the
+// schemas and style sheets are; empty leaves references to them out.
+func (d *Document) Write(w io.Writer, format, static string) error {
+	switch format {
+	case "json":
+		schema := ""
+		if static != "" {
+			schema = static + "/" + SchemaJSON
+		}
+		return d.WriteJSON(w, schema)
+	case "html":
+		return d.WriteHTML(w)
+	default:
+		return d.WriteXML(w, XMLOptions{Static: static})
+	}
+}
+
+// xmlPolicy lets a browser load the style sheets and what they load, and nothing else. A
+// style sheet of XSLT counts as a script.
+const xmlPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// maxAtOnce bounds the documents that are made and sent at the same time.
+const maxAtOnce = 4
+
+// HandlerOptions are the surroundings of a Handler.
+type HandlerOptions struct {
+	Maker  *Maker
+	Prefix string // where the handler is mounted: "/documents"
+	Refuse reply.Refuse
+}
+
+// Handler answers requests for documents:
+//
+//	PREFIX                       everything, as do PREFIX/tree and PREFIX/managers
+//	PREFIX/managers/ID           one manager
+//	PREFIX/customers/NAME        one customer
+//	PREFIX/static/FILE           schemas and style sheets
+//
+// A format is asked for by the Accept header or by its name at the end of the address
+// (".xml", ".json", ".html"). The parameter path names a subtree, depth (0 to 32) the
+// levels of attributes that are told of each element, customer one customer.
+type Handler struct {
+	opts HandlerOptions
+	gate reply.Gate
+	ages reply.Ages
+}
+
+// NewHandler returns a handler.
+func NewHandler(o HandlerOptions) (*Handler, error) {
+	if o.Maker == nil || o.Refuse == nil || !strings.HasPrefix(o.Prefix, "/") {
+		return nil, errors.New("document: a maker, a prefix and an answer to mistakes are needed")
+	}
+	return &Handler{opts: o, gate: make(reply.Gate, maxAtOnce)}, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		h.opts.Refuse(w, r, http.StatusMethodNotAllowed, "documents are only read: GET or HEAD")
+		return
+	}
+	address := strings.Trim(strings.TrimPrefix(r.URL.EscapedPath(), h.opts.Prefix), "/")
+	if name, ok := strings.CutPrefix(address, "static/"); ok {
+		h.serveStatic(w, r, name)
+		return
+	}
+	rest, format := reply.Split(address, Formats)
+	if format == nil {
+		if format = reply.Negotiate(r, Formats); format == nil {
+			h.opts.Refuse(w, r, http.StatusNotAcceptable, "there is application/xml, application/json and text/html")
+			return
+		}
+	}
+	q, ok := h.query(w, r, rest)
+	if !ok {
+		return
+	}
+	leave, ok := h.gate.Enter(r)
+	if !ok {
+		return // The client went away.
+	}
+	defer leave()
+	h.opts.Maker.opts.Tree.Look(q.Path)
+	d, err := h.opts.Maker.Make(q)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	now := h.opts.Maker.opts.Now()
+	tag := format.Name + "-" + d.Tag
+	answer := reply.Answer{
+		Type: format.Type, Tag: tag, Policy: page.Policy,
+		Changed: h.ages.Since(rest+"."+format.Name+"?"+r.URL.RawQuery, tag, now),
+		Write:   func(w io.Writer) error { return d.Write(w, format.Name, h.opts.Prefix+"/static") },
+	}
+	switch format.Name {
+	case "xml":
+		answer.Policy = xmlPolicy
+	case "json":
+		w.Header().Set("Link", "<"+h.opts.Prefix+"/static/"+SchemaJSON+`>; rel="describedby"`)
+	}
+	reply.Send(w, r, now, answer)
+}
+
+// query reads what is asked for, or answers with the mistake.
+func (h *Handler) query(w http.ResponseWriter, r *http.Request, address string) (Query, bool) {
+	q := Query{Depth: -1}
+	fail := func(status int, detail string) (Query, bool) {
+		h.opts.Refuse(w, r, status, detail)
+		return q, false
+	}
+	what, name, _ := strings.Cut(address, "/")
+	name, err := url.PathUnescape(name)
+	if err != nil || strings.Contains(r.URL.RawQuery, ";") {
+		return fail(http.StatusBadRequest, "the address is malformed")
+	}
+	switch {
+	case (what == "" || what == "tree" || what == "managers") && name == "":
+	case what == "managers":
+		q.Manager = name
+	case what == "customers" && name != "":
+		q.Customer = name
+	default:
+		return fail(http.StatusNotFound, "there are documents of tree, managers, managers/ID and customers/NAME")
+	}
+	for key, values := range r.URL.Query() {
+		if len(values) > 1 {
+			return fail(http.StatusBadRequest, strconv.Quote(clip(key))+" is given more than once")
+		}
+		switch key {
+		case "path":
+			if q.Path, err = tree.ParsePath(values[0]); err != nil {
+				return fail(http.StatusBadRequest, err.Error())
+			}
+		case "depth":
+			if q.Depth, err = strconv.Atoi(values[0]); err != nil || q.Depth < 0 || q.Depth > tree.MaxDepth {
+				return fail(http.StatusBadRequest, "depth is a number from 0 to "+strconv.Itoa(tree.MaxDepth))
+			}
+		case "customer":
+			if q.Customer != "" && values[0] != q.Customer {
+				return fail(http.StatusBadRequest, "the address names another customer")
+			}
+			q.Customer = values[0]
+		default:
+			return fail(http.StatusBadRequest, "there is no parameter "+strconv.Quote(clip(key))+"; there are path, depth and customer")
+		}
+	}
+	return q, true
+}
+
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	status := http.StatusInternalServerError
+	for _, known := range []struct {
+		err    error
+		status int
+	}{
+		{tree.ErrNoNode, http.StatusNotFound}, {ErrNoManager, http.StatusNotFound}, {ErrNoCustomer, http.StatusNotFound},
+		{ErrTooLarge, http.StatusUnprocessableEntity},
+	} {
+		if errors.Is(err, known.err) {
+			status = known.status
+		}
+	}
+	detail := err.Error()
+	if status == http.StatusInternalServerError {
+		detail = "the document could not be made"
+	}
+	h.opts.Refuse(w, r, status, detail)
+}
+
+// staticTypes are the content types of the files by their ends.
+var staticTypes = map[string]string{
+	".xsd": "application/xml; charset=utf-8", ".xsl": "text/xsl; charset=utf-8",
+	".json": "application/schema+json", ".css": "text/css; charset=utf-8",
+}
+
+// StaticFile returns a schema or a style sheet by its name.
+func StaticFile(name string) ([]byte, bool) {
+	if name == pageCSS {
+		return []byte(page.Style), true
+	}
+	data, err := static.ReadFile("static/" + path.Base(name))
+	return data, err == nil && path.Base(name) == name
+}
+
+func (h *Handler) serveStatic(w http.ResponseWriter, r *http.Request, name string) {
+	data, ok := StaticFile(name)
+	if !ok {
+		h.opts.Refuse(w, r, http.StatusNotFound, "there are "+strings.Join([]string{SchemaXSD, SchemaJSON, StyleSheetXSL, StyleSheetCSS, pageCSS}, ", "))
+		return
+	}
+	sum := sha256.Sum256(data)
+	reply.Send(w, r, time.Now(), reply.Answer{
+		Type: staticTypes[path.Ext(name)], Tag: hex.EncodeToString(sum[:8]),
+		Write: func(w io.Writer) error { _, err := w.Write(data); return err },
+	})
+}

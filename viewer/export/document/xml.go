@@ -1,0 +1,58 @@
+package document
+
+import (
+	"io"
+	"strconv"
+
+	"grove/tree"
+	"grove/viewer/export/document/markup"
+)
+
+// XMLOptions say what an XML document refers to.
+type XMLOptions struct {
+	// Static is the address below which the schema and the style sheets are, without a
+	// slash at its end: "/documents/static". Empty leaves the references out.
+	Static string
+}
+
+// WriteXML writes the document as XML.
+func (d *Document) WriteXML(w io.Writer, o XMLOptions) error {
+	x := markup.XML(w)
+	if o.Static != "" {
+		// A browser that knows XSLT takes the first, any other the second.
+		x.Instruction("xml-stylesheet", `type="text/xsl" href="`+o.Static+"/"+StyleSheetXSL+`"`)
+		x.Instruction("xml-stylesheet", `type="text/css" href="`+o.Static+"/"+StyleSheetCSS+`"`)
+	}
+	x.Start("document", "xmlns", Namespace)
+	if o.Static != "" {
+		x.Attr("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance")
+		x.Attr("xsi:schemaLocation", Namespace+" "+o.Static+"/"+SchemaXSD)
+	}
+	d.tell((*xmlSink)(x))
+	return x.Finish()
+}
+
+// xmlSink tells in XML: an object and a list are elements, fields are attributes.
+type xmlSink markup.Writer
+
+func (x *xmlSink) w() *markup.Writer { return (*markup.Writer)(x) }
+
+func (x *xmlSink) begin(name string) { x.w().Start(name) }
+func (x *xmlSink) list(name string)  { x.w().Start(name) }
+func (x *xmlSink) end()              { x.w().End() }
+
+func (x *xmlSink) field(name, value string) {
+	if value != "" {
+		x.w().Attr(name, value)
+	}
+}
+
+func (x *xmlSink) number(name string, n int)       { x.w().Attr(name, itoa(n)) }
+func (x *xmlSink) truth(name string, is bool)      { x.w().Attr(name, strconv.FormatBool(is)) }
+func (x *xmlSink) value(name string, v tree.Value) { x.field(name, v.String()) }
+
+func (x *xmlSink) text(name, value string) {
+	if value != "" {
+		x.w().Element(name, value)
+	}
+}
