@@ -18,7 +18,7 @@ CREATE TABLE node (
     path    TEXT /*postgres COLLATE "C" */ NOT NULL,
     PRIMARY KEY (manager, id)
 ) /*sqlite WITHOUT ROWID */;
-CREATE INDEX node_path ON node (manager, path);
+CREATE UNIQUE INDEX node_path ON node (manager, path);
 
 -- What happened. An id begins with the time, see package journal: the table is in the order of time.
 -- kind: 1 status, 2 event, and others; form: 0 no value, 1 number, 2 text.

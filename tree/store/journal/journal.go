@@ -1,0 +1,273 @@
+// Package journal remembers what happened: each change of a status, each event of a log
+// attribute, and what else is told to it, searchable by time, subtree, kind, status and
+// text.
+//
+// What is told waits in memory until it is committed, a few milliseconds, in a queue of
+// bounded length. A full queue makes the teller wait, which is what slows down a flood;
+// but not while the database cannot be written: then the live tree goes on, and what has
+// no room is lost, counted, and an error of [Journal.Sync]. What Sync has acknowledged
+// is on disk.
+package journal
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"grove/tree"
+	"grove/tree/store"
+)
+
+// Options are the surroundings of a Journal.
+type Options struct {
+	Store *store.Store
+	// Keep is how long entries are kept; 400 days when zero.
+	Keep time.Duration
+	// Rows is how many are kept at most; 20 million when zero, about 3 GB.
+	Rows int64
+	// Queue is how many may wait to be written; 262,144 when zero.
+	Queue int
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Log takes what happens without being asked for; nil is nowhere.
+	Log *slog.Logger
+}
+
+// ErrLost is what could not be remembered since the database was away for too long.
+var ErrLost = errors.New("entries of the journal were lost")
+
+// Journal is the journal of one manager. Its methods may be called from many goroutines;
+// Run runs once.
+type Journal struct {
+	o    Options
+	tree atomic.Pointer[tree.Tree]
+
+	mu       sync.Mutex // guards what follows
+	queue    []Entry
+	taken    int           // entries of the batch
+	given    uint64        // entries that were ever queued
+	settled  uint64        // of them: written, or lost
+	progress chan struct{} // closed and made anew when anything of this changes
+	failing  error         // of the last try to write
+	stopped  bool          // Run has returned
+	lost     uint64
+	told     uint64 // lost that a Sync has told of
+
+	written atomic.Uint64
+	deleted atomic.Uint64
+	rows    atomic.Int64 // in the database; below zero: not counted yet
+
+	// What follows belongs to Run.
+	batch    []Entry // that is being written
+	last     ID // the highest number that was given
+	known    bool
+	replaced int64 // of the store, when last was read
+	counted  time.Time
+	overdue  bool // there is more to delete
+
+	paths pathCache
+}
+
+// New makes a journal. Nothing is written before Run runs.
+func New(o Options) *Journal {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Keep, o.Rows, o.Queue = cmp.Or(o.Keep, 400*24*time.Hour), cmp.Or(o.Rows, 20_000_000), cmp.Or(o.Queue, 1<<18)
+	j := &Journal{o: o, progress: make(chan struct{})}
+	j.rows.Store(-1)
+	return j
+}
+
+// Bind says of which tree the reports are and where the present status of a node is
+// asked. It comes before the first report.
+func (j *Journal) Bind(t *tree.Tree) { j.tree.Store(t) }
+
+// Statuses takes changes of status; it is for tree.Options.
+func (j *Journal) Statuses(changes []tree.StatusChange) {
+	entries := make([]Entry, len(changes))
+	for i := range changes {
+		c := &changes[i]
+		entries[i] = Entry{Time: c.Time, Path: c.Path, Kind: Status, From: c.From, To: c.To, Value: c.Value, Text: c.Reason}
+	}
+	j.give(entries)
+}
+
+// Reports takes the events of reports; it is for tree.Options.
+func (j *Journal) Reports(now time.Time, reports []tree.Report) {
+	var entries []Entry
+	t := j.tree.Load()
+	for i := range reports {
+		r := &reports[i]
+		if len(r.Events) == 0 || r.Reason != "" || t == nil {
+			continue
+		}
+		path, ok := j.paths.of(t, r.Node)
+		if !ok {
+			continue
+		}
+		at := r.Time
+		if at.IsZero() {
+			at = now
+		}
+		for _, e := range r.Events {
+			when := e.Time
+			if when.IsZero() {
+				when = at
+			}
+			if when.After(now.Add(tree.MaxAhead)) {
+				when = now // a line from the future would stand above all that comes
+			}
+			entries = append(entries, Entry{Time: when, Path: path, Kind: Event, To: min(e.Status, tree.Red), Text: e.Text})
+		}
+	}
+	j.give(entries)
+}
+
+// Append writes entries and returns when they are committed.
+func (j *Journal) Append(ctx context.Context, entries ...Entry) error {
+	lost := j.Lost()
+	end, err := j.give(entries), error(nil)
+	if j.Lost() != lost {
+		err = ErrLost
+	}
+	return cmp.Or(err, j.wait(ctx, end))
+}
+
+// give queues entries, and returns the number up to which they have settled then.
+func (j *Journal) give(entries []Entry) (end uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for len(entries) > 0 {
+		room := j.o.Queue - len(j.queue) - j.taken
+		switch {
+		case room > 0:
+			n := min(room, len(entries))
+			j.queue = append(j.queue, entries[:n]...)
+			j.given += uint64(n)
+			entries = entries[n:]
+			j.signal()
+		case j.failing != nil || j.stopped:
+			if j.lost == j.told {
+				j.o.Log.Error("entries of the journal are lost until the database can be written", "err", j.failing)
+			}
+			j.lost += uint64(len(entries))
+			return j.given
+		default:
+			changed := j.progress
+			j.mu.Unlock()
+			<-changed
+			j.mu.Lock()
+		}
+	}
+	return j.given
+}
+
+// signal wakes all who wait for a change; it is called with the lock.
+func (j *Journal) signal() {
+	close(j.progress)
+	j.progress = make(chan struct{})
+}
+
+// Sync returns when everything is committed that the tree had changed, and that was
+// told, before the call; an error says that some of it is not, or that some was lost
+// since the last Sync.
+func (j *Journal) Sync(ctx context.Context) error {
+	if t := j.tree.Load(); t != nil {
+		t.Flush()
+	}
+	j.mu.Lock()
+	end := j.given
+	lost := j.lost - j.told
+	j.told = j.lost
+	j.mu.Unlock()
+	if lost > 0 {
+		return fmt.Errorf("%w: %d", ErrLost, lost)
+	}
+	return j.wait(ctx, end)
+}
+
+// wait waits until so many have settled.
+func (j *Journal) wait(ctx context.Context, end uint64) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for j.settled < end {
+		if j.failing != nil {
+			return j.failing
+		}
+		if j.stopped {
+			return store.ErrClosed
+		}
+		changed := j.progress
+		j.mu.Unlock()
+		select {
+		case <-changed:
+			j.mu.Lock()
+		case <-ctx.Done():
+			j.mu.Lock()
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Lost counts the entries that could not be remembered.
+func (j *Journal) Lost() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.lost
+}
+
+// Stats are the counts of a journal.
+type Stats struct {
+	Rows                   int64 // in the database; -1 while they are not counted yet
+	Queue, Room            int   // entries that wait, and how many may
+	Written, Deleted, Lost uint64
+	Err                    error // why nothing can be written at present
+}
+
+// Stats returns the present counts.
+func (j *Journal) Stats() Stats {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return Stats{
+		Rows: j.rows.Load(), Queue: len(j.queue) + j.taken, Room: j.o.Queue,
+		Written: j.written.Load(), Deleted: j.deleted.Load(), Lost: j.lost, Err: j.failing,
+	}
+}
+
+// pathCache remembers the paths of nodes that report events, since a tree puts each
+// together anew.
+type pathCache struct {
+	mu        sync.Mutex
+	structure uint64
+	paths     map[tree.Ref]tree.Path
+}
+
+// maxPaths bounds what is remembered.
+const maxPaths = 1 << 14
+
+func (c *pathCache) of(t *tree.Tree, r tree.Ref) (tree.Path, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := t.Structure(); c.paths == nil || now != c.structure || len(c.paths) >= maxPaths {
+		c.paths, c.structure = map[tree.Ref]tree.Path{}, now
+	}
+	if p, ok := c.paths[r]; ok {
+		return p, true
+	}
+	n, err := t.NodeAt(r)
+	if err != nil || n.Kind != tree.Log {
+		return tree.Root, false
+	}
+	c.paths[r] = n.Path
+	return n.Path, true
+}
