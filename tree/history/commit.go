@@ -124,7 +124,7 @@ func (s *Store) put(ctx context.Context, batch []shelf.Sample) (out shelf.Outcom
 		if !pause(ctx, retryEvery) {
 			return out, false
 		}
-		if errors.Is(err, shelf.ErrBroken) && s.raw.Room() == nil {
+		if (errors.Is(err, shelf.ErrBroken) || errors.Is(err, shelf.ErrNotOpen)) && s.raw.Room() == nil {
 			if err := s.raw.Reopen(); err != nil {
 				s.opts.Log.Error("the history cannot be opened again", "error", err)
 			}

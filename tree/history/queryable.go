@@ -75,4 +75,3 @@ func (q clipped) Select(ctx context.Context, sorted bool, hints *storage.SelectH
 	}
 	return q.Querier.Select(ctx, sorted, hints, matchers...)
 }
-

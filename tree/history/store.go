@@ -92,12 +92,14 @@ func Open(o Options) (*Store, error) {
 	s := &Store{opts: o, lock: lock, done: make(chan struct{}), wake: make(chan struct{}, 1)}
 	s.room.L = &s.mu
 	s.record.init()
-	s.keeping.init()
 	common := shelf.Options{MaxSeries: o.MaxSeries, MinFree: o.MinFree, Segment: o.segment()}
 	raw, long := common, common
 	raw.Dir, raw.BlockRange, raw.MaxBlockRange = filepath.Join(o.Dir, "raw"), rawBlock, max(min(o.Keep/10, maxRawBlock), rawBlock)
 	raw.OutOfOrder, raw.Obsolete, raw.Log = o.OutOfOrder, s.obsolete(o.Keep), o.Log.With("samples", "raw")
 	long.Dir, long.BlockRange, long.MaxBlockRange = filepath.Join(o.Dir, "long"), longBlock, max(min(o.Long/10, maxLongBlock), longBlock)
+	// Nothing is late where all is put in as blocks; but only a shelf that takes late
+	// samples finds new blocks when it is told to.
+	long.OutOfOrder = time.Millisecond
 	long.Obsolete, long.Log = s.obsolete(o.Long), o.Log.With("samples", "long")
 	s.raw, s.long = shelf.New(raw), shelf.New(long)
 	ctx, quit := context.WithCancel(context.Background())

@@ -159,6 +159,15 @@ func (s *Shelf) Snapshot(ctx context.Context, dir string) error {
 	})
 }
 
+// CheckBlock opens a block and closes it again.
+func CheckBlock(dir string) error {
+	b, err := tsdb.OpenBlock(nil, dir, nil, nil)
+	if err != nil {
+		return err
+	}
+	return b.Close()
+}
+
 func (s *Shelf) with(do func(*tsdb.DB) error) error {
 	db, release, err := s.use()
 	if err != nil {

@@ -68,7 +68,7 @@ type Shelf struct {
 
 	appending sync.Mutex // held by Append, and by what must see none; taken after life
 
-	// life is held for reading while the database is used. Lock it to open and close.
+	// life is held for reading while the database is used.
 	life     sync.RWMutex
 	db       *tsdb.DB
 	lives    uint32 // how often it was opened
@@ -114,18 +114,12 @@ func New(o Options) *Shelf {
 // Dir is the directory; the log is in the one named "wal" below it.
 func (s *Shelf) Dir() string { return s.opts.Dir }
 
-// Open opens the database, which takes as long as its log is long.
+// Open opens the database, which takes as long as its log is long. Meanwhile there is
+// none, and everything else answers ErrNotOpen at once.
 func (s *Shelf) Open() error {
-	s.life.Lock()
-	defer s.life.Unlock()
-	return s.open()
-}
-
-func (s *Shelf) open() error {
 	stats := tsdb.NewDBStats()
 	s.progress.Store(stats)
 	m := newMeters()
-	log := slog.New(demoted{s.opts.Log.Handler()})
 	var opened atomic.Bool
 	o := tsdb.DefaultOptions()
 	o.MinBlockDuration = s.opts.BlockRange.Milliseconds()
@@ -137,19 +131,21 @@ func (s *Shelf) open() error {
 	o.BlocksToDelete = s.obsolete
 	limit := &limit{max: s.opts.MaxSeries, opened: &opened}
 	o.SeriesLifecycleCallback = limit
-	db, err := tsdb.Open(s.opts.Dir, log, m, o, stats)
+	db, err := tsdb.Open(s.opts.Dir, slog.New(demoted{s.opts.Log.Handler()}), m, o, stats)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", s.opts.Dir, err)
 	}
 	db.DisableCompactions()
-	if s.notified != nil {
-		db.SetWriteNotified(s.notified)
-	}
 	limit.head = db.Head()
 	opened.Store(true)
+	s.life.Lock()
+	defer s.life.Unlock()
 	if n := m.value("prometheus_tsdb_wal_corruptions_total"); n > 0 {
 		s.repaired += int(n)
 		s.opts.Log.Warn("the log of samples was damaged: what came before the damage is kept, what came after is lost", "dir", s.opts.Dir)
+	}
+	if s.notified != nil {
+		db.SetWriteNotified(s.notified)
 	}
 	s.db, s.meters = db, m
 	s.lives++
@@ -278,16 +274,10 @@ func (s *Shelf) Reopen() error {
 	if s.panicked.Load() {
 		return *s.broken.Load()
 	}
-	s.life.Lock()
-	defer s.life.Unlock()
-	if s.db == nil {
-		return ErrNotOpen
-	}
-	if err := s.db.Close(); err != nil {
+	if err := s.Close(); err != nil {
 		s.opts.Log.Warn("closing the samples to open them again", "dir", s.opts.Dir, "error", err)
 	}
-	s.db = nil
-	return s.open()
+	return s.Open()
 }
 
 // Close ends the use of the directory. It waits for queriers.
@@ -348,10 +338,23 @@ func (s *Shelf) Oldest() (oldest int64, ok bool) {
 	}
 	defer release()
 	oldest = min(db.Head().MinTime(), db.Head().MinOOOTime())
+	if oldest == math.MinInt64 { // between its two bounds being set
+		oldest = math.MaxInt64
+	}
 	for _, b := range db.Blocks() {
 		oldest = min(oldest, b.MinTime())
 	}
 	return oldest, oldest != math.MaxInt64
+}
+
+// Series is how many series are in memory.
+func (s *Shelf) Series() int {
+	db, release, err := s.use()
+	if err != nil {
+		return 0
+	}
+	defer release()
+	return int(db.Head().NumSeries())
 }
 
 // Block is one block of samples.
