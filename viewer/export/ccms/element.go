@@ -173,7 +173,7 @@ func (e *Exporter) row(r *row) Row {
 		Time: r.time, Since: r.since, Created: r.created, Level: r.level,
 	}
 	if r.spec != nil {
-		out.Tool, out.Owner = r.spec.Source, r.spec.Owner
+		out.Tool, out.Owner = r.spec.Source, r.owner
 		out.Description = describe(r.kind, r.value, r.spec.Unit)
 	}
 	return out

@@ -247,3 +247,24 @@ func newest(lines []Line, limit int) []Line {
 	slices.SortStableFunc(lines, func(a, b Line) int { return a.Time.Compare(b.Time) })
 	return lines[max(0, len(lines)-limit):]
 }
+
+// Instances lists the top element of each instance of a definition, in the order of
+// the tree: those whose owner is not the owner of the element above. Parent is -1.
+func (e *Exporter) Instances() ([]Row, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.refresh(); err != nil {
+		return nil, err
+	}
+	var rows []Row
+	for i := range e.table.rows {
+		r := &e.table.rows[i]
+		if r.owner == "" || r.parent >= 0 && e.table.rows[r.parent].owner == r.owner {
+			continue
+		}
+		row := e.row(r)
+		row.Parent = -1
+		rows = append(rows, row)
+	}
+	return rows, nil
+}

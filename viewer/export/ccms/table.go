@@ -40,6 +40,7 @@ type row struct {
 	since     time.Time
 	created   time.Time
 	reason    string
+	owner     string // the instance that it belongs to: its own, or that of the group above
 	counts    [4]int32
 	spec      *tree.Spec
 	threshold *tree.Threshold
@@ -115,7 +116,7 @@ func (t *table) rebuild() error {
 		if len(open) > 0 {
 			r.parent = open[len(open)-1]
 			up := &t.rows[r.parent]
-			r.level, r.severity = up.level, up.severity
+			r.level, r.severity, r.owner = up.level, up.severity, up.owner
 			up.holds = up.holds || n.Kind != tree.Group
 		}
 		r.inherit(n.Spec)
@@ -142,11 +143,14 @@ func (t *table) rebuild() error {
 	return nil
 }
 
-// inherit takes what a spec says of severity and visibility. What is not understood
+// inherit takes what a spec says of owner, severity and visibility. What is not understood
 // changes nothing: a definition's properties are free text.
 func (r *row) inherit(s *tree.Spec) {
 	if s == nil {
 		return
+	}
+	if s.Owner != "" {
+		r.owner = s.Owner
 	}
 	if n, err := strconv.ParseUint(s.Properties["severity"], 10, 8); err == nil {
 		r.severity = uint8(n)
