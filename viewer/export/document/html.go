@@ -248,7 +248,7 @@ func (d *Document) htmlAttribute(x *markup.Writer, r *record) {
 	if l := d.levels[r.threshold]; l != nil {
 		for _, level := range [...][2]string{{"yellow", l.yellow}, {"red", l.red}} {
 			if level[1] != "" {
-				x.Element("span", level[0]+" "+level[1]+" ", "class", "state")
+				x.Element("span", level[0]+" "+level[1]+" ", "class", "level")
 			}
 		}
 	}

@@ -208,8 +208,8 @@
               <xsl:if test="d:reason"><span class="soft"><xsl:text> </xsl:text><xsl:value-of select="d:reason"/></span></xsl:if>
             </td>
             <td class="wide soft">
-              <xsl:if test="d:thresholds/@yellow"><span class="state">yellow <xsl:value-of select="d:thresholds/@yellow"/><xsl:text> </xsl:text></span></xsl:if>
-              <xsl:if test="d:thresholds/@red"><span class="state">red <xsl:value-of select="d:thresholds/@red"/><xsl:text> </xsl:text></span></xsl:if>
+              <xsl:if test="d:thresholds/@yellow"><span class="level">yellow <xsl:value-of select="d:thresholds/@yellow"/><xsl:text> </xsl:text></span></xsl:if>
+              <xsl:if test="d:thresholds/@red"><span class="level">red <xsl:value-of select="d:thresholds/@red"/><xsl:text> </xsl:text></span></xsl:if>
             </td>
             <td class="when"><xsl:call-template name="moment"><xsl:with-param name="t" select="@since"/></xsl:call-template></td>
           </tr>
