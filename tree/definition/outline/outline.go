@@ -3,8 +3,8 @@
 // and rules are made of it, which serve every instance.
 //
 // A definition says only to an instance what it grows, so the outline grows it with its
-// defaults, then with the parameters of each of its roll-up tests, and its loops with the
-// rows of those tests and a row of samples. What none of them brings to light is not in
+// defaults, then with the parameters of each of its roll-up tests, and its loops each time
+// with the rows of all those tests and a row of samples. What none of them brings to light is not in
 // the outline: a condition that no test fulfils, or rows that only one table in the world
 // has.
 package outline
@@ -12,6 +12,7 @@ package outline
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,8 +23,8 @@ import (
 	"grove/tree/definition/source"
 )
 
-// anyName stands in a pattern for a name that differs between copies.
-const anyName = "[^/]+"
+// AnyName stands in a pattern for a name that differs between copies.
+const AnyName = "[^/]+"
 
 // Node is a node as a definition writes it.
 type Node struct {
@@ -55,12 +56,20 @@ type Node struct {
 // Of returns the outline of a definition: the node of the instance itself.
 func Of(d *definition.Definition) (*Node, error) {
 	o := outliner{byKey: map[string]*Node{}}
-	if err := o.expand(d, &definition.Test{Pos: d.Pos}, true); err != nil {
+	var rows []definition.StepRows
+	for i := range d.Tests {
+		for _, s := range d.Tests[i].Steps {
+			rows = append(rows, s.Rows...)
+		}
+	}
+	if err := o.expand(d, &definition.Test{Pos: d.Pos}, rows, true); err != nil {
 		return nil, err
 	}
 	for i := range d.Tests {
-		if err := o.expand(d, &d.Tests[i], false); err != nil {
-			return nil, err
+		if t := &d.Tests[i]; t.With != nil {
+			if err := o.expand(d, t, rows, false); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if o.top == nil {
@@ -99,8 +108,8 @@ type outliner struct {
 	top   *Node
 }
 
-// expand grows the definition as one test has it.
-func (o *outliner) expand(d *definition.Definition, t *definition.Test, defaults bool) error {
+// expand grows the definition with the parameters of a test.
+func (o *outliner) expand(d *definition.Definition, t *definition.Test, given []definition.StepRows, defaults bool) error {
 	instance, errs := d.ForTest(t)
 	if err := errs.Err(); err != nil {
 		return fmt.Errorf("outline of %s: %w", d.Application, err)
@@ -110,21 +119,19 @@ func (o *outliner) expand(d *definition.Definition, t *definition.Test, defaults
 		o.add(&instance.Nodes[i], keys, tree.Root, defaults)
 	}
 	for _, l := range instance.Loops {
-		rows := []map[string]tree.Value{}
-		for _, s := range t.Steps {
-			for _, r := range s.Rows {
-				if r.Probe == l.Probe && r.Table == l.Table {
-					rows = append(rows, r.Rows...)
-				}
+		var rows []map[string]tree.Value
+		for _, r := range given {
+			if r.Probe == l.Probe && r.Table == l.Table {
+				rows = append(rows, r.Rows...)
 			}
 		}
 		for _, row := range append(rows, sample(instance, l)) {
 			nodes, err := l.Expand(row)
 			if err != nil {
-				continue // A row of samples may be nonsense to the definition.
+				continue // A row may be nonsense to parameters that it was not made for.
 			}
 			for i := range nodes {
-				o.add(&nodes[i], keys, l.Parent, false)
+				o.add(&nodes[i], keys, l.Parent, defaults)
 			}
 		}
 	}
@@ -178,11 +185,13 @@ func (o *outliner) add(n *definition.Node, keys map[tree.Path]string, loop tree.
 	}
 }
 
+// sameColours holds for nodes whose numbers mean the same.
 func sameColours(a, b *tree.Spec) bool {
-	x, y := *a, *b
-	x.Labels, y.Labels, x.Description, y.Description, x.Metric, y.Metric = nil, nil, "", "", "", ""
-	x.Properties, y.Properties, x.Source, y.Source = nil, nil, "", ""
-	return x.Equal(&y)
+	x, y := a.Threshold, b.Threshold
+	if a.Kind != b.Kind || a.Unit != b.Unit || (x == nil) != (y == nil) {
+		return false
+	}
+	return x == nil || x.Yellow == y.Yellow && x.Red == y.Red && maps.Equal(x.States, y.States)
 }
 
 // finish says of each node what follows from those above it, and puts children in the
@@ -195,7 +204,7 @@ func finish(n, above *Node) {
 		text := n.path.String()
 		name := regexp.QuoteMeta(text[strings.LastIndexByte(text, '/')+1:])
 		if n.copies {
-			n.Name, name = "*", anyName
+			n.Name, name = "*", AnyName
 		}
 		n.Pattern = above.Pattern + "/" + name
 		n.Title = strings.TrimPrefix(above.Title+" / "+n.Name, " / ")
