@@ -1,0 +1,39 @@
+// Package jolokia serves the bean server to JMX clients by the Jolokia protocol 8.2:
+// JSON over HTTP, with read, write, exec, search, list, version, config and
+// notifications, one request by GET or many by POST.
+//
+// # Addresses
+//
+// A GET has the request in its path, as package request reads it, or in the parameter
+// p. A POST has it in its body, at any address below the prefix; the body alone counts.
+// Nothing is redirected and no path is cleaned.
+//
+// # Errors
+//
+// What the beans refuse is HTTP 200 with the status and a Java exception in the JSON,
+// as clients expect. What cannot be read is HTTP 400 with plain text; when that comes
+// to light only while one request of many is carried out, this one alone is answered
+// with the status 400, so that nobody has to guess what the others did.
+//
+// # What is allowed
+//
+// Reading is. Setting attributes and running operations needs a rule of the policy
+// (package policy), and is told to Options.Audit before anything is done: what cannot
+// be audited is not done. Unless the policy says otherwise nothing has an effect by
+// GET, which includes the notification commands register, add, remove and unregister.
+// Always allowed by POST are these, and taking what came from the notification store.
+// There is no proxy mode: a request with a target is refused.
+//
+// # Bounds
+//
+// A body has [MaxBody] bytes, an answer [MaxAnswer], made within Options.Timeout. At
+// most [MaxHeavy] lists, searches and pattern reads run at once; others wait. Package
+// request bounds paths, bulks and nesting, package notification clients and queues,
+// package history what it remembers.
+//
+// # Beans
+//
+// The agent registers the beans that clients know, jolokia:type=NotificationStore,
+// History, Config and ServerHandler, each with agent=<id>. There is no Discovery: a
+// manager does not answer multicasts.
+package jolokia
