@@ -15,6 +15,7 @@ type Counter struct {
 	// Guarded by core.mu.
 	initial, offset, modulus number
 	notify, difference       bool
+	floats                   bool
 }
 
 type counterState struct {
@@ -110,6 +111,10 @@ func (c *Counter) SetDifference(on bool) {
 	}
 }
 
+// CountFloats says that floats without a fraction count as longs. JMX refuses them, as
+// other monitors do; where all numbers are floats, counts are, too.
+func (c *Counter) CountFloats(on bool) { c.setFlag(&c.floats, on) }
+
 // Threshold returns the threshold that an object has to reach next: the initial one
 // when it has moved beyond the modulus, and nil when the object is not observed.
 func (c *Counter) Threshold(name beans.Name) beans.Value {
@@ -142,6 +147,9 @@ func (c counterRules) failed(s *counterState) {
 
 func (c counterRules) check(s *counterState, v beans.Value) failure {
 	n, ok := numberOf(v)
+	if ok && n.isFloat() && c.floats {
+		n, ok = n.exactly(longClass)
+	}
 	if !ok || n.isFloat() {
 		return failedType
 	}

@@ -119,6 +119,14 @@ func TestCounter(t *testing.T) {
 			{value: int64(2)},
 			{value: int32(15), want: told("2 counter.threshold a int32(15) by int32(10)")},
 		}},
+		"floats that count": {func(c *monitor.Counter) error {
+			c.CountFloats(true)
+			return counting(int64(10), int64(10), nil, false)(c)
+		}, []step{
+			{value: 12.0, want: told("0 counter.threshold a int64(12) by int64(10)")},
+			{value: 12.5, want: told("1 error.type a The observed attribute type is not valid.")},
+			{value: 20.0, want: told("2 counter.threshold a int64(20) by int64(20)")},
+		}},
 		"the state goes on while nothing is told": {func(c *monitor.Counter) error {
 			err := counting(int64(10), nil, nil, false)(c)
 			c.SetNotify(false)

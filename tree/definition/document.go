@@ -28,6 +28,7 @@ type Definition struct {
 	at         source.Value    // where it hangs itself; null: nowhere
 	history    file.History    // of all its nodes
 	properties file.Properties // of its top
+	monitors   file.Named
 	templates  map[string]*template
 	probes     []source.Field
 	tree       *shape
@@ -127,7 +128,7 @@ func readDefinition(d document, kinds Kinds, facts *variable.Scope, files func(n
 	if f.At.Given() {
 		def.at = f.At.Value
 	}
-	def.history, def.properties = f.History, f.Properties
+	def.history, def.properties, def.monitors = f.History, f.Properties, f.Monitors
 	r.parts(d.file, &f, nil)
 	if !f.Tree.Given() {
 		r.errs.Add(d.value.Pos, "the definition has no tree")

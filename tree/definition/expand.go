@@ -25,7 +25,8 @@ type expansion struct {
 	probes     map[string]*probeInfo
 	probeNames []string
 	probeList  []*probeInfo
-	loopTexts  []string // what is written in the loops over rows
+	loopTexts  []string    // what is written in the loops over rows
+	looped     []tree.Path // where loops make nodes that are not all known
 	nodes      []Node
 	loops      []*Loop
 	built      map[builtKey]*built
@@ -99,6 +100,9 @@ func (x *expansion) grow(s *shape, p place) {
 	if s.each == nil {
 		x.one(s, p)
 		return
+	}
+	if x.check {
+		x.looped = append(x.looped, p.parent)
 	}
 	items, row, ok := x.items(s, p)
 	if !ok {
@@ -252,6 +256,7 @@ func (x *expansion) table(s *shape, p place, row *rowInfo) {
 	if row.table == nil {
 		return
 	}
+	x.looped = append(x.looped, p.parent)
 	x.loops = append(x.loops, &Loop{
 		Probe: row.probe, Table: row.table.Name, Key: row.key, Parent: p.parent, Pos: s.pos,
 		Expand: x.rowExpander(s, p, row), made: x.makeup(s, p),

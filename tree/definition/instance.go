@@ -37,13 +37,14 @@ func (d *Definition) instance(name string, at tree.Path, with, properties *sourc
 	x.properties = properties
 	x.makeProbes()
 	x.top(at)
+	monitors := x.makeMonitors(at)
 	if len(x.errs) > 0 {
 		return nil, x.errs.Sorted()
 	}
 	i := &Instance{
 		Name: name, Application: d.Application, Title: d.Title, Description: d.Description,
 		File: pos.File, Definition: d.File, Pos: pos, At: at,
-		Nodes: x.nodes, Loops: x.loops, Parameters: make(map[string]any, len(d.Parameters)),
+		Nodes: x.nodes, Loops: x.loops, Monitors: monitors, Parameters: make(map[string]any, len(d.Parameters)),
 		definition: d, infos: x.probes,
 	}
 	used := x.used()
@@ -68,6 +69,7 @@ func (d *Definition) check() source.Errors {
 	x.errs = errs
 	x.makeProbes()
 	x.top(TestTop)
+	x.makeMonitors(TestTop)
 	return x.errs.Sorted()
 }
 

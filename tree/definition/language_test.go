@@ -59,7 +59,7 @@ func TestLanguageNamesEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, of := range []any{file.Definition{}, file.Instance{}, file.Probe{}, file.Node{}, file.Test{}, file.Parameter{}} {
+	for _, of := range []any{file.Definition{}, file.Instance{}, file.Probe{}, file.Node{}, file.Monitor{}, file.Test{}, file.Parameter{}} {
 		for _, key := range file.Keys(of) {
 			if !strings.Contains(string(text), "`"+key+"`") {
 				t.Errorf("the reference does not name `%s` of %T", key, of)

@@ -236,6 +236,7 @@ type loading struct {
 	paths    map[tree.Path]*Node
 	metrics  map[string]metricUse
 	probes   int
+	monitors int
 }
 
 type metricUse struct {
@@ -488,6 +489,9 @@ func (r *loading) settle(i *Instance, errs *source.Errors) {
 	case r.probes+len(i.Probes) > MaxProbes:
 		errs.Add(i.Pos, "all definitions together make more than %d probes", MaxProbes)
 		return
+	case r.monitors+len(i.Monitors) > MaxMonitors:
+		errs.Add(i.Pos, "all definitions together make more than %d monitors", MaxMonitors)
+		return
 	}
 	if r.apart(i, errs); len(*errs) > 0 {
 		return
@@ -515,6 +519,7 @@ func (r *loading) settle(i *Instance, errs *source.Errors) {
 		r.paths[node.Path] = node
 	}
 	r.probes += len(i.Probes)
+	r.monitors += len(i.Monitors)
 }
 
 // apart says when an instance wants nodes that another one has: once, however many

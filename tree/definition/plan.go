@@ -77,6 +77,7 @@ type Instance struct {
 	Nodes       []Node         // parents before children, in the order of the file; the first is At itself
 	Probes      []Probe        // in the order of the file
 	Loops       []*Loop        // nodes per row of a table that a probe discovers
+	Monitors    []Monitor      // in the order of the file
 	Parameters  map[string]any // as given or by default; secrets are references
 
 	definition *Definition

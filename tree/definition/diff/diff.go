@@ -30,7 +30,8 @@ type Instance struct {
 	Old, New *definition.Instance
 	Nodes    []Node  // in the order of the new plan, removed ones last
 	Probes   []Probe // likewise
-	Loops    bool    // what the loops over rows grow may have changed: expand them again
+	Monitors []Monitor
+	Loops    bool // what the loops over rows grow may have changed: expand them again
 }
 
 // Moved says whether the instance hangs elsewhere: its nodes move as one.
@@ -70,6 +71,20 @@ func (p *Probe) Name() string {
 	return p.Old.Name
 }
 
+// Monitor is a monitor that comes, changes or goes.
+type Monitor struct {
+	Old, New *definition.Monitor
+	Fields   []string
+}
+
+// Name is the name of the monitor.
+func (m *Monitor) Name() string {
+	if m.New != nil {
+		return m.New.Name
+	}
+	return m.Old.Name
+}
+
 // Empty says whether nothing would change.
 func (c *Changes) Empty() bool { return len(c.Instances) == 0 }
 
@@ -88,7 +103,7 @@ func Compare(old, next *definition.Plan) Changes {
 	for _, i := range next.Instances {
 		before, _ := old.Instance(i.Name)
 		d := compareInstance(i.Name, before, i)
-		if before == nil || d.Moved() || d.Loops || len(d.Nodes) > 0 || len(d.Probes) > 0 {
+		if before == nil || d.Moved() || d.Loops || len(d.Monitors) > 0 || len(d.Nodes) > 0 || len(d.Probes) > 0 {
 			c.Instances = append(c.Instances, d)
 		}
 	}
@@ -113,6 +128,7 @@ func compareInstance(name string, old, next *definition.Instance) Instance {
 	}
 	d.nodes(before, after)
 	d.probes(before, after)
+	d.monitors(before, after)
 	d.Loops = old != nil && next != nil && loopsDiffer(before, after)
 	return d
 }
@@ -171,6 +187,74 @@ func (d *Instance) probes(before, after *definition.Instance) {
 			d.Probes = append(d.Probes, Probe{Old: p})
 		}
 	}
+}
+
+func (d *Instance) monitors(before, after *definition.Instance) {
+	olds := make(map[string]*definition.Monitor, len(before.Monitors))
+	for i := range before.Monitors {
+		olds[before.Monitors[i].Name] = &before.Monitors[i]
+	}
+	for i := range after.Monitors {
+		m := &after.Monitors[i]
+		o, had := olds[m.Name]
+		delete(olds, m.Name)
+		switch {
+		case !had:
+			d.Monitors = append(d.Monitors, Monitor{New: m})
+		case !o.Equal(m):
+			if fields := monitorFields(o, m, before.At, after.At); len(fields) > 0 { // else it moves with its instance
+				d.Monitors = append(d.Monitors, Monitor{Old: o, New: m, Fields: fields})
+			}
+		}
+	}
+	for i := range before.Monitors {
+		if m := &before.Monitors[i]; olds[m.Name] == m {
+			d.Monitors = append(d.Monitors, Monitor{Old: m})
+		}
+	}
+}
+
+// monitorFields says what differs between two monitors of instances at two places.
+func monitorFields(o, n *definition.Monitor, at, next tree.Path) []string {
+	var out []string
+	field(&out, "kind", string(o.Kind), string(n.Kind))
+	field(&out, "node", nodesBelow(o, at), nodesBelow(n, next))
+	field(&out, "observe", objects(o), objects(n))
+	field(&out, "attribute", o.Attribute, n.Attribute)
+	field(&out, "every", duration(o.Every), duration(n.Every))
+	for _, s := range []struct {
+		name      string
+		old, next any
+	}{{"high", o.High, n.High}, {"low", o.Low, n.Low}, {"threshold", o.Threshold, n.Threshold}, {"offset", o.Offset, n.Offset}, {"modulus", o.Modulus, n.Modulus}} {
+		field(&out, s.name, orNothing(s.old), orNothing(s.next))
+	}
+	field(&out, "difference", strconv.FormatBool(o.Difference), strconv.FormatBool(n.Difference))
+	field(&out, "match", strconv.Quote(o.Match), strconv.Quote(n.Match))
+	field(&out, "notify", strings.Join(o.Notify, ", "), strings.Join(n.Notify, ", "))
+	return out
+}
+
+func nodesBelow(m *definition.Monitor, at tree.Path) string {
+	names := make([]string, len(m.Nodes))
+	for i, n := range m.Nodes {
+		names[i] = strings.TrimPrefix(strings.TrimPrefix(n, at.String()), "/")
+	}
+	return strings.Join(names, ", ")
+}
+
+func objects(m *definition.Monitor) string {
+	names := make([]string, len(m.Objects))
+	for i, n := range m.Objects {
+		names[i] = n.String()
+	}
+	return strings.Join(names, ", ")
+}
+
+func orNothing(v any) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(v)
 }
 
 // loopsDiffer says whether loops may grow other nodes: a loop is code and values, so
@@ -412,6 +496,17 @@ func (d *Instance) print(p *printer, total *[4]int) {
 			p.line("  - probe %s (%s)", pr.Name(), pr.Old.Kind)
 		default:
 			p.line("  ~ probe %s: %s", pr.Name(), strings.Join(pr.Fields, "; "))
+		}
+	}
+	for i := range d.Monitors {
+		m := &d.Monitors[i]
+		switch {
+		case m.Old == nil:
+			p.line("  + monitor %s (%s every %s)", m.Name(), m.New.Kind, m.New.Every)
+		case m.New == nil:
+			p.line("  - monitor %s (%s)", m.Name(), m.Old.Kind)
+		default:
+			p.line("  ~ monitor %s: %s", m.Name(), strings.Join(m.Fields, "; "))
 		}
 	}
 	for i := range d.Nodes {

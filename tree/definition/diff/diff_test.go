@@ -46,6 +46,31 @@ func compare(t *testing.T, old, next *definition.Plan) string {
 	return b.String()
 }
 
+// TestMonitors changes one monitor, removes it, and moves it with its instance.
+func TestMonitors(t *testing.T) {
+	const text = "monitors:\n  M: { kind: gauge, node: Speed, high: 9, every: 1m }\n  C: { kind: counter, observe: \"a:b=c\", attribute: V, threshold: 5 }\n  S: { kind: string, node: Up, attribute: Status, match: green }\ntree:"
+	with := strings.Replace(app, "tree:", text, 1)
+	for name, tt := range map[string]struct{ old, next, want string }{
+		"numbers": {"high: 9, every: 1m", "high: 10, low: 5, difference: true", "  ~ monitor M: every: 1m -> 10s; high: 9 -> 10; low: 9 -> 5; difference: false -> true; notify: high -> high, low\n"},
+		"kind":    {"kind: gauge, node: Speed, high: 9", "kind: counter, node: Speed, threshold: 9", "  ~ monitor M: kind: gauge -> counter; high: 9 -> (none); low: 9 -> (none); threshold: (none) -> 9; notify: high -> threshold\n"},
+		"object":  {"a:b=c", "a:b=*", "  ~ monitor C: observe: a:b=c -> a:b=*\n"},
+		"node":    {"node: Speed", "node: [ Speed, Load ]", "  ~ monitor M: node: Speed -> Speed, Load\n"},
+		"text":    {"match: green", "match: red, notify: match", "  ~ monitor S: match: \"green\" -> \"red\"; notify: differ, match -> match\n"},
+		"removed": {"  S: { kind: string, node: Up, attribute: Status, match: green }\n", "", "  - monitor S (string)\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := "~ instance app (app) at /shop\n" + tt.want + "0 to add, 0 to change, 0 to move, 0 to remove\n"
+			if d := cmp.Diff(want, compare(t, plan(t, with), plan(t, strings.Replace(with, tt.old, tt.next, 1)))); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+	got := compare(t, plan(t, with), plan(t, strings.Replace(with, "at: /shop", "at: /store", 1)))
+	if strings.Contains(got, "monitor") {
+		t.Errorf("a move changes monitors:\n%s", got)
+	}
+}
+
 // TestPrint compares the whole text for one change each.
 func TestPrint(t *testing.T) {
 	tests := []struct{ name, old, next, want string }{
@@ -54,6 +79,7 @@ func TestPrint(t *testing.T) {
 		{"level", "> 500", "> 600", "~ instance app (app) at /shop\n  ~ /shop/Speed: yellow: > 500 -> > 600\n0 to add, 1 to change, 0 to move, 0 to remove\n"},
 		{"history", "Up: { ", "Up: { history: { every: 1m, keep: 1w }, ", "~ instance app (app) at /shop\n  ~ /shop/Up: history: (none) -> every 1m keep 7d\n0 to add, 1 to change, 0 to move, 0 to remove\n"},
 		{"history of rows", "Disks: { ", "Disks: { history: off, ", "~ instance app (app) at /shop\n  ~ /shop/Disks: history: (none) -> off\n  ~ nodes of discovered rows are looked at again\n0 to add, 1 to change, 0 to move, 0 to remove\n"},
+		{"monitor added", "tree:", "monitors: { M: { kind: gauge, node: Speed, high: 9 } }\ntree:", "~ instance app (app) at /shop\n  + monitor M (gauge every 10s)\n0 to add, 0 to change, 0 to move, 0 to remove\n"},
 		{"properties", "at: /shop", "at: /shop\nproperties: { location: Berlin }", "~ instance app (app) at /shop\n  ~ /shop: properties: (none) -> location=\"Berlin\"\n0 to add, 1 to change, 0 to move, 0 to remove\n"},
 		{"back", "10%", "20%", "~ instance app (app) at /shop\n  ~ /shop/Speed: back of yellow: at 450 -> at 400; back of red: at 900 -> at 800\n0 to add, 1 to change, 0 to move, 0 to remove\n"},
 		{"roll-up", "need: 1", "need: 2", "~ instance app (app) at /shop\n  ~ /shop/Group: rollup: need green 1 -> need green 2\n0 to add, 1 to change, 0 to move, 0 to remove\n"},

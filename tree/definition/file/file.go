@@ -29,6 +29,7 @@ type Definition struct {
 	Include     Included   `yaml:"include" jsonschema:"description=Files beside this one whose parameters\\, templates and probes are known here"`
 	Templates   Named      `yaml:"templates" jsonschema:"description=Pieces of tree that nodes use by name"`
 	Probes      Named      `yaml:"probes" jsonschema:"description=What asks the resources"`
+	Monitors    Named      `yaml:"monitors" jsonschema:"description=JMX monitors over attributes of nodes and of other beans"`
 	Tree        Tree       `yaml:"tree" jsonschema:"description=The nodes: lower-case keywords are settings\\, every other key is a child"`
 	Tests       Tests      `yaml:"tests" jsonschema:"description=Roll-up tests: what is given and which statuses are expected"`
 }
@@ -85,6 +86,23 @@ type Node struct {
 	Use         Text       `yaml:"use" jsonschema:"description=Template whose settings and children the node takes"`
 	With        Any        `yaml:"with" jsonschema:"description=Values of the template's parameters"`
 	Nodes       Nodes      `yaml:"nodes" jsonschema:"description=Children whose names are keywords"`
+}
+
+// Monitor is a JMX monitor.
+type Monitor struct {
+	Kind       MonitorKind `yaml:"kind" jsonschema:"required,description=gauge: a number that rises to high or falls to low; counter: a count that reaches a threshold; string: a text that matches or differs"`
+	Node       Texts       `yaml:"node" jsonschema:"description=Paths of observed nodes below the definition's top; * stands for any text"`
+	Observe    Texts       `yaml:"observe" jsonschema:"description=Names of observed beans\\, or patterns of such"`
+	Attribute  Text        `yaml:"attribute" jsonschema:"description=Observed attribute\\, or a dotted path into its value. Default of nodes: Value"`
+	Every      Duration    `yaml:"every" jsonschema:"description=How often the monitor looks. Default: 10s"`
+	High       Text        `yaml:"high" jsonschema:"description=High threshold of a gauge. Default: low"`
+	Low        Text        `yaml:"low" jsonschema:"description=Low threshold of a gauge. Default: high"`
+	Threshold  Text        `yaml:"threshold" jsonschema:"description=First threshold of a counter"`
+	Offset     Text        `yaml:"offset" jsonschema:"description=By how much a threshold that was reached moves. Default: it stays"`
+	Modulus    Text        `yaml:"modulus" jsonschema:"description=At which value the count wraps. Default: it does not"`
+	Difference Text        `yaml:"difference" jsonschema:"description=Whether the change between two looks is compared instead of the value"`
+	Match      Text        `yaml:"match" jsonschema:"description=Text that a string monitor compares with"`
+	Notify     Texts       `yaml:"notify" jsonschema:"description=What is told: high and low\\, threshold\\, or match and differ. Default: all"`
 }
 
 // Test is one roll-up test.
@@ -186,6 +204,10 @@ type (
 	History struct{ Raw }
 	// Properties is written { location: Berlin }.
 	Properties struct{ Raw }
+	// MonitorKind is gauge, counter or string.
+	MonitorKind struct{ Raw }
+	// Texts is a text or a list of texts.
+	Texts struct{ Raw }
 	// Change is rate or delta.
 	Change struct{ Raw }
 	// Rollup is written worst, { need: 2 }.
@@ -198,7 +220,7 @@ type (
 	Nodes struct{ Raw }
 	// Tree is a node.
 	Tree struct{ Raw }
-	// Named holds parameters, templates or probes.
+	// Named holds parameters, templates, probes or monitors.
 	Named struct{ Raw }
 	// Included is a list of file names.
 	Included struct{ Raw }

@@ -31,6 +31,7 @@ func Of(kinds definition.Kinds) ([]byte, error) {
 	b.define("parameter", file.Parameter{})
 	b.define("test", file.Test{})
 	b.define("step", file.Step{})
+	b.define("monitor", file.Monitor{})
 	b.node()
 	b.template()
 	b.probe()
@@ -142,17 +143,19 @@ func forms() map[reflect.Type]*jsonschema.Schema {
 		reflect.TypeFor[file.History](): open(words("on", "off"), typed("boolean"), pattern(durationPattern, "1m"), history),
 		reflect.TypeFor[file.Properties](): {Type: "object", AdditionalProperties: jsonschema.FalseSchema,
 			PatternProperties: map[string]*jsonschema.Schema{rule.PropertyPattern: scalar()}},
-		reflect.TypeFor[file.Change]():   open(words("rate", "delta")),
-		reflect.TypeFor[file.Rollup]():   open(words("worst", "best"), rollup),
-		reflect.TypeFor[file.Edge]():     open(words("as_is", "one_up", "one_down", "ignore"), fixed),
-		reflect.TypeFor[file.Each]():     anyOf(typed("string"), listOf(jsonschema.TrueSchema)),
-		reflect.TypeFor[file.Nodes]():    children,
-		reflect.TypeFor[file.Tree]():     ref("node"),
-		reflect.TypeFor[file.Included](): anyOf(typed("string"), listOf(typed("string"))),
-		reflect.TypeFor[file.Tests]():    listOf(ref("test")),
-		reflect.TypeFor[file.Steps]():    listOf(ref("step")),
-		reflect.TypeFor[source.Value]():  jsonschema.TrueSchema,
-		reflect.TypeFor[time.Duration](): duration(),
+		reflect.TypeFor[file.MonitorKind](): open(words("gauge", "counter", "string")),
+		reflect.TypeFor[file.Texts]():       anyOf(scalar(), listOf(scalar())),
+		reflect.TypeFor[file.Change]():      open(words("rate", "delta")),
+		reflect.TypeFor[file.Rollup]():      open(words("worst", "best"), rollup),
+		reflect.TypeFor[file.Edge]():        open(words("as_is", "one_up", "one_down", "ignore"), fixed),
+		reflect.TypeFor[file.Each]():        anyOf(typed("string"), listOf(jsonschema.TrueSchema)),
+		reflect.TypeFor[file.Nodes]():       children,
+		reflect.TypeFor[file.Tree]():        ref("node"),
+		reflect.TypeFor[file.Included]():    anyOf(typed("string"), listOf(typed("string"))),
+		reflect.TypeFor[file.Tests]():       listOf(ref("test")),
+		reflect.TypeFor[file.Steps]():       listOf(ref("step")),
+		reflect.TypeFor[source.Value]():     jsonschema.TrueSchema,
+		reflect.TypeFor[time.Duration]():    duration(),
 	}
 }
 
@@ -187,6 +190,7 @@ func (b *builder) define(name string, of any) *jsonschema.Schema {
 		b.named(s, "parameters", "parameter")
 		b.named(s, "templates", "template")
 		b.named(s, "probes", "probe")
+		b.named(s, "monitors", "monitor")
 	}
 	if name == "parameter" {
 		t := words(variable.Types...)

@@ -26,6 +26,7 @@ type collection struct {
 var collections = map[string]collection{
 	"parameters": {entry: "parameter"},
 	"templates":  {entry: "template"},
+	"monitors":   {entry: "monitor"},
 	"probes":     {entry: "probe"},
 	"tree":       {entry: "node"},
 	"node":       {entry: "node"},
@@ -60,7 +61,7 @@ var collections = map[string]collection{
 //     when there is none. An attribute that is empty is an empty text.
 //   - Keys that are names go into the attribute name of an entry: <tree> and <node>
 //     hold <node name="Active" …>, <parameters> and <with> hold <parameter name=…>,
-//     <probes> <probe>, <templates> <template>, <labels> <label>, <properties>
+//     <probes> <probe>, <monitors> <monitor>, <templates> <template>, <labels> <label>, <properties>
 //     <property>, <states> <state>,
 //     <given> and <expect> <node>, <readings> <reading>, <rows> <table>, <headers>
 //     <header>. <entry name=…> does it in every element.
