@@ -173,3 +173,27 @@ func splitList(text string) []string {
 	}
 	return list
 }
+
+// Attributes yields the paths of the attributes that the document tells of.
+func (d *Document) Attributes() iter.Seq[tree.Path] {
+	return func(yield func(tree.Path) bool) {
+		for _, m := range d.managers {
+			for _, i := range m.leaves {
+				if !yield(d.records[i].path) {
+					return
+				}
+			}
+		}
+		for e := range d.Elements() {
+			for _, i := range e.leaves {
+				if !yield(d.records[i].path) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Whole says whether everything in the places of the element may be told: in a document
+// for a customer, whether all of it is the customer's.
+func (e *Element) Whole() bool { return e.wanted && !e.shared }
