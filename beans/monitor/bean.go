@@ -35,8 +35,8 @@ func (m *core[S]) Invoke(ctx context.Context, operation string, args []beans.Val
 	return m.bean.Invoke(ctx, operation, args)
 }
 
-// monitor is what the face of a bean needs of its monitor.
-type monitor interface {
+// Settings is what all monitors have in common.
+type Settings interface {
 	Start() error
 	Stop()
 	Active() bool
@@ -54,7 +54,7 @@ type monitor interface {
 
 // face is what the beans of all monitors show (MonitorMBean), under the names of JMX.
 type face struct {
-	m monitor
+	m Settings
 
 	ObservedObject        any    `bean:",rw" doc:"The first of the observed objects; setting it makes it the only one."`
 	ObservedObjects       []any  `bean:"" doc:"The observed objects, in the order in which they were added."`
@@ -146,7 +146,7 @@ func numberParameter(name, description string) beans.ParameterInfo {
 func java(name string) map[string]string { return map[string]string{beans.FieldOriginalType: name} }
 
 // operations are those of all monitors; gauge is the Java type of a derived gauge.
-func operations(m monitor, gauge string) []beans.Operation {
+func operations(m Settings, gauge string) []beans.Operation {
 	derived := operation("getDerivedGauge", "Returns what was derived last of an object; null if it is not observed.", beans.ImpactInfo, beans.TypeAny, func(args []beans.Value) (beans.Value, error) {
 		v, _ := m.DerivedGauge(args[0].(beans.Name))
 		return beans.Convert(v, beans.TypeAny)

@@ -65,6 +65,9 @@ func (b *Binder) Apply(plan *definition.Plan) error {
 	retired, starting := s.install()
 	s.unlock()
 
+	for _, i := range s.leaving {
+		i.unwatchAll()
+	}
 	b.retire(retired)
 	for _, i := range s.leaving {
 		i.unregister()
@@ -75,6 +78,9 @@ func (b *Binder) Apply(plan *definition.Plan) error {
 	}
 	for _, st := range starting {
 		st()
+	}
+	for _, i := range running {
+		i.watch()
 	}
 	texts := brokenTexts(plan)
 	for name, err := range s.faults {

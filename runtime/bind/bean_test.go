@@ -3,13 +3,16 @@ package bind
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"grove/beans"
 	"grove/beans/beanstest"
 	"grove/runtime/probe"
+	"grove/runtime/schedule"
 	"grove/tree"
 )
 
@@ -87,6 +90,31 @@ func TestRuntimeBean(t *testing.T) {
 		w.apply()
 		if w.beans.IsRegistered(n) || w.beans.IsRegistered(beans.MustName("grove:type=Instance,name=shop")) {
 			t.Error("the beans are still there")
+		}
+	})
+}
+
+// TestRanIsToldOfEachRun holds what a histogram of durations is made of.
+func TestRanIsToldOfEachRun(t *testing.T) {
+	inWorld(t, func(w *world) {
+		var mu sync.Mutex // guards ran
+		ran := map[string]int{}
+		w.binder.opts.Ran = func(kind string, o schedule.Outcome) {
+			mu.Lock()
+			defer mu.Unlock()
+			ran[fmt.Sprint(kind, " ", o.Duration, " ", o.Err)]++
+		}
+		w.set("a", func(context.Context) (probe.Result, error) {
+			<-time.After(200 * time.Millisecond)
+			return probe.Result{}, nil
+		})
+		w.fail("b", "no")
+		w.apply("shop.yaml", shop)
+		w.pass(21 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		if a, b := ran["actor 200ms <nil>"], ran["actor 0s no"]; a < 2 || b < 2 || len(ran) != 2 {
+			t.Errorf("told of %v", ran)
 		}
 	})
 }

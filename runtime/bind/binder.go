@@ -22,13 +22,21 @@
 // A result of a run feeds nodes in the modes timer, request and notification, and what
 // a probe sends by itself feeds nodes in mode push, so that none gets anything twice.
 //
+// # Monitors
+//
+// The JMX monitors of an instance are beans, registered and started after its probes.
+// Those that the files leave as they are go on with their state, also with what clients
+// tuned; one that changed is made anew. What a pattern names comes and goes with the
+// beans that the server tells of.
+//
 // # Locks
 //
 // Binder.applying is taken first and held by Apply and Stop. Then instance.mu, of which
 // only Apply holds several, in the order of their names. The locks of the tree come
 // after it. Binder.mu and runner.mu are taken last and held for moments. Nobody holds
 // instance.mu while a probe is stopped, since a run under way may wait for it;
-// runner.life is held then, and is taken before instance.mu.
+// runner.life is held then, and is taken before instance.mu. patterns.mu is taken in
+// whatever goroutine registers a bean, and only the locks of monitors after it.
 package bind
 
 import (
@@ -41,6 +49,7 @@ import (
 	"time"
 
 	"grove/beans"
+	"grove/beans/monitor"
 	"grove/runtime/probe"
 	"grove/runtime/schedule"
 	"grove/tree"
@@ -67,6 +76,12 @@ type Options struct {
 	Schedule *schedule.Schedule
 	// Beans gets a bean for each probe and each instance; nil: there are none.
 	Beans *beans.Server
+	// Monitors runs the JMX monitors of the instances, which are registered with Beans;
+	// nil: they do not run.
+	Monitors *monitor.Service
+	// Ran is called after each run of a probe with its kind and how it went, from the
+	// goroutine of the run; nil: nobody wants to know. It must be quick.
+	Ran func(kind string, o schedule.Outcome)
 	// Logger is told of what nobody else can be told; nil is slog.Default.
 	Logger *slog.Logger
 	// Now is the clock of readings without a time of their own; nil is time.Now.
@@ -83,6 +98,7 @@ type Binder struct {
 	applying turn // held by Apply and Stop; guards what follows
 	stopped  bool
 	shown    map[string]tree.Ref // the nodes below StatusAt, by name
+	patterns patterns            // of the monitors; has a lock of its own, too
 
 	mu        sync.RWMutex // guards what follows; see Locks
 	instances map[string]*instance
@@ -198,6 +214,7 @@ func (b *Binder) stop() {
 			leaving = append(leaving, r)
 		}
 		i.mu.Unlock()
+		i.unwatchAll()
 		i.unregister()
 	}
 	b.retire(leaving)

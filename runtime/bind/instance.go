@@ -15,7 +15,8 @@ import (
 type instance struct {
 	b        *Binder
 	name     string
-	beanName beans.Name // guarded by Binder.applying; zero: no bean
+	beanName beans.Name          // guarded by Binder.applying; zero: no bean
+	watchers map[string]*watcher // by the name of the monitor; guarded by Binder.applying
 
 	mu       sync.Mutex // guards what follows, and what its runners and targets say of it
 	plan     *definition.Instance
@@ -30,7 +31,7 @@ type instance struct {
 }
 
 func newInstance(b *Binder, name string) *instance {
-	i := &instance{b: b, name: name, runners: map[string]*runner{}, problems: map[string]string{}}
+	i := &instance{b: b, name: name, runners: map[string]*runner{}, watchers: map[string]*watcher{}, problems: map[string]string{}}
 	i.deliverer.i = i
 	return i
 }

@@ -24,6 +24,7 @@ var instanceInfo = beans.Info{
 		{Name: "at", Type: beans.TypeString, Description: "Where it hangs in the tree.", Readable: true},
 		{Name: "nodes", Type: beans.TypeInt, Unit: "nodes", Description: "Nodes that it grew, those of rows included.", Readable: true},
 		{Name: "probes", Type: beans.TypeStrings, Description: "Its probes, sorted.", Readable: true},
+		{Name: "monitors", Type: beans.TypeStrings, Description: "Its JMX monitors, in the order of the file.", Readable: true},
 		{Name: "state", Type: beans.TypeString, Description: "running: as its file says; kept: its file is in error, and what it said before goes on.", Readable: true},
 		{Name: "error", Type: beans.TypeString, Description: "What is wrong with it; empty when nothing is.", Readable: true},
 	},
@@ -50,6 +51,12 @@ func (b instanceBean) Attribute(_ context.Context, name string) (beans.Value, er
 		names := make([]string, 0, len(i.runners))
 		for _, r := range runnersOf(i.runners) {
 			names = append(names, r.plan.Name)
+		}
+		return names, nil
+	case "monitors":
+		names := make([]string, len(i.plan.Monitors))
+		for k := range i.plan.Monitors {
+			names[k] = i.plan.Monitors[k].Name
 		}
 		return names, nil
 	case "state":

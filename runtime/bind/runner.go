@@ -355,6 +355,9 @@ func (r *runner) run(ctx context.Context) error {
 // done takes notes of a run.
 func (r *runner) done(o schedule.Outcome) {
 	r.b.count(r.plan.Kind, &o)
+	if r.b.opts.Ran != nil {
+		r.b.opts.Ran(r.plan.Kind, o)
+	}
 	r.mu.Lock()
 	s := &r.runs
 	before := s.lastError

@@ -3,16 +3,21 @@ package bind
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"grove/beans"
+	"grove/beans/monitor"
 	"grove/runtime/probe"
 	"grove/runtime/probe/builtin"
 	"grove/runtime/receive"
@@ -20,6 +25,7 @@ import (
 	"grove/runtime/schedule"
 	"grove/tree"
 	"grove/tree/definition"
+	nodes "grove/tree/monitor"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -148,6 +154,10 @@ type world struct {
 	binder *Binder
 	boxes  *receive.Mailboxes
 	loader *definition.Loader
+
+	told sync.Mutex // guards lines
+	// lines are the notifications of monitors.
+	lines []string
 }
 
 func inWorld(t *testing.T, play func(w *world)) {
@@ -156,22 +166,30 @@ func inWorld(t *testing.T, play func(w *world)) {
 			play: map[string]func(context.Context) (probe.Result, error){}, made: map[string]int{}, runs: map[string]int{},
 			closed: map[string]int{}, refuse: map[string]error{}, announce: map[string]func(){},
 		}}
-		w.tree = tree.New(tree.Options{Asked: func(refs []tree.Ref) { w.binder.Asked(refs) }})
+		w.tree = tree.New(tree.Options{
+			Asked: func(refs []tree.Ref) { w.binder.Asked(refs) },
+			Names: func(changes []tree.NameChange) { nodes.Announce(w.beans, changes) },
+		})
 		var err error
 		if w.beans, err = beans.NewServer(beans.ServerOptions{ID: "test"}); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := w.beans.Mount(nodes.Domain, nodes.Type, nodes.NewDirectory(w.tree, nil)); err != nil {
+			t.Fatal(err)
+		}
+		monitors := monitor.NewService(monitor.Options{Beans: w.beans, Notify: w.note})
 		quiet := slog.New(slog.DiscardHandler)
 		s := schedule.New(schedule.Options{Log: quiet})
 		registry := probe.NewRegistry(w.kind(), push.Kind(w.boxes))
 		w.loader = &definition.Loader{Kinds: builtin.Kinds{Registry: registry}}
-		w.binder, err = New(Options{Tree: w.tree, Registry: registry, Schedule: s, Beans: w.beans, Logger: quiet})
+		w.binder, err = New(Options{Tree: w.tree, Registry: registry, Schedule: s, Beans: w.beans, Monitors: monitors, Logger: quiet})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { _ = s.Run(ctx) })
+		wg.Go(func() { _ = monitors.Run(ctx) })
 		wg.Go(func() { _ = w.tree.Run(ctx) })
 		defer func() {
 			if err := w.binder.Stop(context.Background()); err != nil {
@@ -182,6 +200,30 @@ func inWorld(t *testing.T, play func(w *world)) {
 		}()
 		play(w)
 	})
+}
+
+// note writes down what a monitor tells.
+func (w *world) note(n beans.Notification) {
+	a := n.Data.(monitor.Alarm)
+	object, ok := a.ObservedObject.Text("path")
+	if !ok {
+		object = a.ObservedObject.String()
+	}
+	name, _ := n.Source.Get("name")
+	w.told.Lock()
+	defer w.told.Unlock()
+	w.lines = append(w.lines, fmt.Sprintf("%s: %s %s %v by %v", name, strings.TrimPrefix(n.Type, "jmx.monitor."), object, a.DerivedGauge, a.Trigger))
+}
+
+// tells compares what monitors told since the last time.
+func (w *world) tells(want ...string) {
+	w.Helper()
+	w.told.Lock()
+	defer w.told.Unlock()
+	if d := cmp.Diff(want, w.lines); d != "" {
+		w.Errorf("monitors told (-want +got):\n%s", d)
+	}
+	w.lines = nil
 }
 
 // load makes a plan of files: names and contents in turn.
@@ -256,4 +298,22 @@ func (w *world) attribute(bean, name string) beans.Value {
 		w.Fatal(err)
 	}
 	return v
+}
+
+// sorted compares what monitors told, whichever told first.
+func (w *world) sorted(want ...string) {
+	w.Helper()
+	w.told.Lock()
+	slices.Sort(w.lines)
+	w.told.Unlock()
+	w.tells(want...)
+}
+
+// states lets an actor yield a state and rows from now on.
+func states(state string, rows ...[]tree.Value) func(context.Context) (probe.Result, error) {
+	return func(context.Context) (probe.Result, error) {
+		r := probe.Result{Tables: []probe.Table{{Attribute: "disks", Columns: []string{"name", "used", "kind"}, Rows: rows}}}
+		r.Text("state", state)
+		return r, nil
+	}
 }
