@@ -48,7 +48,6 @@ type fan struct {
 
 // gadget is a bean whose description is its own.
 type gadget struct {
-	beans.Standard
 	values map[string]func() (beans.Value, error)
 	info   beans.Info
 }
@@ -194,4 +193,13 @@ func (r *rig) want(target, body, want string) {
 	if got := r.ask(target, body).Body.String(); got != want {
 		r.Errorf("%s %s\ngot  %s\nwant %s", target, body, got, want)
 	}
+}
+
+// parseInto replaces a policy.
+func parseInto(p *policy.Policy, text string) error {
+	q, err := policy.Parse(text, "grove")
+	if err == nil {
+		*p = *q
+	}
+	return err
 }
