@@ -124,6 +124,11 @@ func (s *Store) prepareAgain(ctx context.Context) error {
 	if err := s.migrate(ctx, s.writer); err != nil {
 		return s.classify(err)
 	}
+	if s.engine == engineSQLite {
+		if err := s.advise(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.acquire(ctx); err != nil {
 		return err
 	}

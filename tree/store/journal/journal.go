@@ -64,7 +64,7 @@ type Journal struct {
 
 	// What follows belongs to Run.
 	batch    []Entry // that is being written
-	last     ID // the highest number that was given
+	last     ID      // the highest number that was given
 	known    bool
 	replaced int64 // of the store, when last was read
 	counted  time.Time
