@@ -71,6 +71,7 @@ type known struct {
 	ref    tree.Ref
 	sum    uint64 // over what was written; zero: nothing was
 	at     int64  // time of the reading, Unix nanoseconds
+	path   uint64 // hashed
 	number bool   // the number is kept, too
 	ages   bool   // the time of the reading counts
 }
@@ -176,10 +177,8 @@ func (m *Memory) look() (changed []uint32, seq uint64, err error) {
 		}
 		if !span.Reset {
 			for i := range span.Placed {
-				n := &span.Placed[i]
-				m.meet(n)
-				m.nodes[n.Index].sum = 0 // it may have another path or another kind of value
-				changed = append(changed, n.Index)
+				m.meet(&span.Placed[i])
+				changed = append(changed, span.Placed[i].Index)
 			}
 			for _, i := range span.Removed {
 				if int(i) < len(m.nodes) {
@@ -204,8 +203,9 @@ func (m *Memory) meet(n *tree.Node) {
 		m.nodes = append(m.nodes, known{})
 	}
 	k := &m.nodes[n.Index]
-	if k.ref != n.Ref {
-		*k = known{ref: n.Ref}
+	// A node that moved is written where it is now.
+	if path := maphash.String(m.seed, n.Path.String()); k.ref != n.Ref || k.path != path {
+		*k = known{ref: n.Ref, path: path}
 	}
 	k.number = n.Kind == tree.Performance && n.Spec.Mode == tree.Push && n.Spec.History != nil && n.Spec.History.Off
 	k.ages = k.number || n.Kind == tree.State || n.Kind == tree.TextKind
