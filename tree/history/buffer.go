@@ -6,8 +6,17 @@ import "grove/tree/history/shelf"
 // called with mu held, which it gives up meanwhile.
 func (s *Store) admit(n int) {
 	for s.state == open && s.held > 0 && s.held+n > s.opts.MaxBuffered {
-		s.room.Wait()
+		s.wait()
 	}
+}
+
+// wait waits until the buffer has more room than now, or the state changed. It is called
+// with mu held, which it gives up meanwhile.
+func (s *Store) wait() {
+	s.stuck++
+	s.rouse()
+	s.room.Wait()
+	s.stuck--
 }
 
 // push puts a sample into the buffer, with mu held.

@@ -35,6 +35,7 @@ func (s *Store) commit(ctx context.Context) {
 		<-ctx.Done()
 		return
 	}
+	s.keeping.rolled.Store(s.readRolled())
 	s.setState(open, nil)
 	flush := time.NewTicker(flushEvery)
 	defer flush.Stop()
@@ -98,7 +99,7 @@ func (s *Store) take(partial bool) (batch []shelf.Sample) {
 		batch = s.full[0]
 		s.full[0] = nil
 		s.full = s.full[1:]
-	case len(s.current) > 0 && (partial || len(s.waiters) > 0):
+	case len(s.current) > 0 && (partial || len(s.waiters) > 0 || s.stuck > 0):
 		batch = s.current
 		s.current = nil
 	}

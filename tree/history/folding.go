@@ -67,9 +67,9 @@ func (s *Store) pushFolded(f *folding, at int64, average, least, most, num float
 }
 
 // stop ends the series beside the averages.
-func (f *folding) stop(s *Store) {
+func (f *folding) stop(s *Store, at int64) {
 	for _, series := range []*shelf.Series{f.least, f.most, f.num} {
-		s.push(series, f.node.last, stale)
+		s.push(series, at, stale)
 	}
 }
 

@@ -1,11 +1,11 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -35,8 +35,9 @@ const window = longBlock
 
 // keeping is what Run does besides watching the tree.
 type keeping struct {
-	cutoff atomic.Int64 // what ends before it goes, since the limit of bytes is reached
-	rolled atomic.Int64 // everything before is merged; 0: nothing is
+	// What ends before these goes, since the limit of bytes is reached.
+	rawCutoff, longCutoff atomic.Int64
+	rolled                atomic.Int64 // everything before is merged; 0: nothing is
 	measured
 
 	busy sync.Mutex // held by what changes blocks
@@ -56,9 +57,9 @@ func (m *measured) get() (raw, long shelf.Stats) {
 
 // obsolete says which blocks go: those that are older than keep, and those that the
 // limit of bytes takes.
-func (s *Store) obsolete(keep time.Duration) func(mint, maxt int64) bool {
+func (s *Store) obsolete(keep time.Duration, cutoff *atomic.Int64) func(mint, maxt int64) bool {
 	return func(_, maxt int64) bool {
-		return maxt <= millis(s.opts.Now().Add(-keep)) || maxt <= s.keeping.cutoff.Load()
+		return maxt <= millis(s.opts.Now().Add(-keep)) || maxt <= cutoff.Load()
 	}
 }
 
@@ -131,9 +132,6 @@ func (s *Store) staging() string    { return filepath.Join(s.opts.Dir, "staging"
 
 // rollTo merges what is before to, a whole window.
 func (s *Store) rollTo(ctx context.Context, to int64) error {
-	if s.keeping.rolled.Load() == 0 {
-		s.keeping.rolled.Store(s.readRolled())
-	}
 	oldest, ok := s.raw.Oldest()
 	if !ok {
 		return nil
@@ -237,22 +235,25 @@ func (s *Store) Limit(ctx context.Context) error {
 		return shelf.ErrNotOpen
 	}
 	// Some is left free, so that it is not one block at a time for ever.
-	high := s.opts.MaxBytes / 10 * 9
+	high, half := s.opts.MaxBytes/10*9, s.opts.MaxBytes/2
 	total, log := s.measure()
-	if log > s.opts.MaxBytes/2 && total > high {
-		// Most of it is the log of what is in memory. In a block it takes less.
+	blocks := high - log
+	if log > half && total > high {
+		// Most of it is the log of what is in memory. In a block it takes less. What is
+		// left of the log goes with the next samples, so blocks need not go for it.
 		if err := s.raw.Flush(ctx); err != nil {
 			return err
 		}
-		total, _ = s.measure()
+		total, log = s.measure()
+		blocks = high
 	}
-	if total > high {
-		if err := s.deleteOldest(ctx, total-high); err != nil {
+	if more := total - log - blocks; more > 0 {
+		if err := s.deleteOldest(ctx, more); err != nil {
 			return err
 		}
-		total, _ = s.measure()
+		total, log = s.measure()
 	}
-	s.raw.SetFull(total > s.opts.MaxBytes)
+	s.raw.SetFull(total > s.opts.MaxBytes && log <= half)
 	return nil
 }
 
@@ -269,33 +270,45 @@ func (s *Store) measure() (total, log int64) {
 	return raw.Bytes + long.Bytes, log
 }
 
-// deleteOldest deletes blocks of so many bytes, if there are.
+// deleteOldest deletes blocks of so many bytes, if there are: of the merged ones when
+// they take more than a quarter of the limit, and else of those as they came.
 func (s *Store) deleteOldest(ctx context.Context, bytes int64) error {
 	raw, long := s.keeping.measured.get()
-	blocks := slices.Concat(raw.Blocks, long.Blocks)
-	slices.SortFunc(blocks, func(a, b shelf.Block) int { return int(a.Max/1000 - b.Max/1000) })
-	cutoff := int64(math.MinInt64)
-	for _, b := range blocks {
-		if bytes <= 0 {
-			break
-		}
-		cutoff = max(cutoff, b.Max)
-		bytes -= b.Bytes
+	rawCutoff, longCutoff := int64(0), int64(0)
+	merged := long.Bytes
+	oldest := func(blocks *[]shelf.Block, cutoff *int64) int64 {
+		b := slices.MinFunc(*blocks, func(a, b shelf.Block) int { return cmp.Compare(a.Max, b.Max) })
+		*blocks = slices.DeleteFunc(*blocks, func(o shelf.Block) bool { return o == b })
+		*cutoff = b.Max
+		return b.Bytes
 	}
-	if len(blocks) == 0 {
+	raw.Blocks, long.Blocks = slices.Clone(raw.Blocks), slices.Clone(long.Blocks)
+	for bytes > 0 && len(raw.Blocks)+len(long.Blocks) > 0 {
+		if len(long.Blocks) > 0 && (merged > s.opts.MaxBytes/4 || len(raw.Blocks) == 0) {
+			n := oldest(&long.Blocks, &longCutoff)
+			merged, bytes = merged-n, bytes-n
+			continue
+		}
+		bytes -= oldest(&raw.Blocks, &rawCutoff)
+	}
+	if rawCutoff == 0 && longCutoff == 0 {
 		return nil
 	}
 	// What goes from the readings as they came is merged first, even if a late one
 	// could still come.
 	if s.long.Room() == nil {
 		width := window.Milliseconds()
-		if err := s.rollTo(ctx, (cutoff+width-1)/width*width); err != nil {
+		if err := s.rollTo(ctx, (rawCutoff+width-1)/width*width); err != nil {
 			return err
 		}
 	}
-	s.keeping.cutoff.Store(cutoff)
-	s.opts.Log.Warn("the history has reached its limit of bytes: its oldest part is deleted", "limit", s.opts.MaxBytes, "up to", time.UnixMilli(cutoff))
-	defer s.keeping.cutoff.Store(math.MinInt64) // What is imported later is no part of it.
+	s.keeping.rawCutoff.Store(rawCutoff)
+	s.keeping.longCutoff.Store(longCutoff)
+	// What is imported later is no part of it.
+	defer s.keeping.rawCutoff.Store(0)
+	defer s.keeping.longCutoff.Store(0)
+	s.opts.Log.Warn("the history has reached its limit of bytes: its oldest part is deleted", "limit", s.opts.MaxBytes,
+		"readings up to", time.UnixMilli(rawCutoff).UTC(), "merged readings up to", time.UnixMilli(longCutoff).UTC())
 	return errors.Join(s.raw.Reload(ctx), s.long.Reload(ctx))
 }
 

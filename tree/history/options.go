@@ -13,7 +13,8 @@ type Options struct {
 	// Keep is how long readings are kept as they came; zero is 15 days. Long is how
 	// long they are kept merged; zero is 400 days.
 	Keep, Long time.Duration
-	// MaxBytes bounds the disk that both take: the oldest go first. Zero is 20 GiB.
+	// MaxBytes bounds the disk that both take: the oldest go first, and of the merged
+	// ones only when they take more than a quarter. Zero is 20 GiB.
 	MaxBytes int64
 	// MinFree is how much room the disk must have for readings to be taken, bytes;
 	// zero is 256 MiB.

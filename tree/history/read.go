@@ -96,15 +96,15 @@ func (s *Store) Points(ctx context.Context, path tree.Path, from, to time.Time, 
 // mergedBefore is the time before which merged readings are read: as far as there are
 // any for wide buckets, and otherwise only where there is nothing else.
 func (s *Store) mergedBefore(wide bool) int64 {
-	rolled := s.keeping.rolled.Load()
-	if rolled == 0 {
-		rolled = s.readRolled()
+	until := s.long.Newest()
+	if rolled := s.keeping.rolled.Load(); rolled > 0 {
+		until = min(until, rolled) // What is beyond is there in part only.
 	}
 	if oldest, ok := s.raw.Oldest(); ok && !wide {
 		step := rollup.Step.Milliseconds()
-		return min((oldest+step-1)/step*step, rolled)
+		until = min((oldest+step-1)/step*step, until)
 	}
-	return rolled
+	return until
 }
 
 // merged is one sample with what may be kept beside it.

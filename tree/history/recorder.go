@@ -222,7 +222,7 @@ func (s *Store) replace(old, n *node) {
 			if old.fold != nil {
 				s.endFold(old.fold)
 				if n.fold == nil { // what is beside the averages ends
-					old.fold.stop(s)
+					old.fold.stop(s, old.last+1)
 				}
 			}
 			n.value, n.last, n.lastIn, n.ended = old.value, old.last, old.lastIn, old.ended
@@ -298,7 +298,7 @@ func (s *Store) end(n *node, at int64) {
 	n.last, n.ended = max(at, n.last+1), true
 	s.push(n.value, n.last, stale)
 	if n.fold != nil {
-		n.fold.stop(s)
+		n.fold.stop(s, n.last)
 	}
 }
 

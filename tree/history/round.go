@@ -74,7 +74,7 @@ func (s *Store) see(found []seen, begin, structure, round uint64, full bool) {
 		}
 		// Producers go first: what a walk writes is not urgent.
 		for s.state == open && s.held > s.opts.MaxBuffered/2 {
-			s.room.Wait()
+			s.wait()
 		}
 		if n.told <= begin {
 			s.status(n, now, f.status)

@@ -227,7 +227,8 @@ func (w *writer) begin() (err error) {
 		return err
 	}
 	o := tsdb.DefaultHeadOptions()
-	o.ChunkRange, o.ChunkDirRoot = w.to-w.from, w.scratch
+	// A series may begin half a range before where the one written before it ended.
+	o.ChunkRange, o.ChunkDirRoot = 2*(w.to-w.from), w.scratch
 	head, err := tsdb.NewHead(nil, w.log, nil, nil, o, tsdb.NewHeadStats())
 	if err != nil {
 		return err

@@ -82,6 +82,10 @@ func (m *meters) find(name string) prometheus.Collector {
 	return nil
 }
 
+// overlapping is what the TSDB warns of, where blocks of the same time are the rule: late
+// samples have their own, and so has each part of a large window that is merged.
+const overlapping = "Overlapping blocks found during reloadBlocks"
+
 // demoted makes what the TSDB calls information a matter of debugging.
 type demoted struct{ slog.Handler }
 
@@ -98,6 +102,12 @@ func (h demoted) Enabled(ctx context.Context, l slog.Level) bool {
 
 func (h demoted) Handle(ctx context.Context, r slog.Record) error {
 	r.Level = lower(r.Level)
+	if r.Message == overlapping {
+		r.Level = slog.LevelDebug
+		if !h.Handler.Enabled(ctx, r.Level) {
+			return nil
+		}
+	}
 	return h.Handler.Handle(ctx, r)
 }
 

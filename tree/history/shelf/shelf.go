@@ -66,7 +66,8 @@ type Shelf struct {
 	syncing sync.Mutex     // guards synced, and one sync at a time
 	synced  map[string]int // by directory: all segments before are on the disk
 
-	appending sync.Mutex // held by Append, and by what must see none; taken after life
+	late      atomic.Int64 // the oldest sample that was older than what was in memory
+	appending sync.Mutex   // held by Append, and by what must see none; taken after life
 
 	// life is held for reading while the database is used.
 	life     sync.RWMutex
@@ -108,7 +109,9 @@ func New(o Options) *Shelf {
 	if o.Obsolete == nil {
 		o.Obsolete = func(int64, int64) bool { return false }
 	}
-	return &Shelf{opts: o}
+	s := &Shelf{opts: o}
+	s.late.Store(math.MaxInt64)
+	return s
 }
 
 // Dir is the directory; the log is in the one named "wal" below it.
@@ -210,7 +213,7 @@ func (s *Shelf) Append(ctx context.Context, batch []Sample) (out Outcome, err er
 	defer s.appending.Unlock()
 	lost := s.meters.value(wblFailures)
 	err = s.guard(func() error {
-		app := db.Appender(ctx)
+		app, memory, late := db.Appender(ctx), db.Head().MinTime(), s.late.Load()
 		for i := range batch {
 			k := &batch[i]
 			ref := k.Series.ref
@@ -224,6 +227,10 @@ func (s *Shelf) Append(ctx context.Context, batch []Sample) (out Outcome, err er
 					k.Series.ref, k.Series.life = got, s.lives
 				}
 				out.Taken++
+				if k.Time < memory && k.Time < late {
+					late = k.Time
+					s.late.Store(late)
+				}
 			case errors.Is(err, storage.ErrDuplicateSampleForTimestamp):
 				out.Duplicate++
 			case errors.Is(err, storage.ErrTooOldSample), errors.Is(err, storage.ErrOutOfBounds), errors.Is(err, storage.ErrOutOfOrderSample):
@@ -337,14 +344,33 @@ func (s *Shelf) Oldest() (oldest int64, ok bool) {
 		return 0, false
 	}
 	defer release()
-	oldest = min(db.Head().MinTime(), db.Head().MinOOOTime())
-	if oldest == math.MinInt64 { // between its two bounds being set
-		oldest = math.MaxInt64
-	}
+	head := db.Head()
+	oldest = head.MinTime()
 	for _, b := range db.Blocks() {
 		oldest = min(oldest, b.MinTime())
 	}
-	return oldest, oldest != math.MaxInt64
+	// The TSDB's own time of the oldest late sample is a mere bound once some of its
+	// memory was collected: then it is what could come at the latest.
+	earliest := head.MaxTime() - s.opts.OutOfOrder.Milliseconds()
+	for _, late := range []int64{s.late.Load(), head.MinOOOTime()} {
+		if late > earliest {
+			oldest = min(oldest, late)
+		}
+	}
+	return oldest, oldest != math.MaxInt64 && oldest != math.MinInt64
+}
+
+// Newest is the end of the newest block, Unix milliseconds; 0 when there is none.
+func (s *Shelf) Newest() (newest int64) {
+	db, release, err := s.use()
+	if err != nil {
+		return 0
+	}
+	defer release()
+	for _, b := range db.Blocks() {
+		newest = max(newest, b.MaxTime())
+	}
+	return newest
 }
 
 // Series is how many series are in memory.
