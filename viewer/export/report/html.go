@@ -97,11 +97,25 @@ func (r *Report) htmlWhole(x *markup.Writer) {
 	}
 	x.End().Line()
 	x.Start("p", "class", "legend soft").Start("span", "class", "counts")
-	for _, s := range [...]tree.Status{tree.Green, tree.Yellow, tree.Red, tree.White} {
-		page.State(x, s, words[s])
+	for _, p := range parts(&Node{}) {
+		x.Start("span", "class", "state").Start("svg", "class", "bar swatch", "viewBox", "0 0 12 12", "aria-hidden", "true")
+		x.Start("rect", "class", p.class, "width", "12", "height", "12").End().End()
+		x.Text(p.word).End()
 	}
-	x.Text("and the palest: unknown")
 	x.End().End().End().Line()
+}
+
+// part is the share of one status in a time, as a bar shows it.
+type part struct {
+	class, word string
+	d           time.Duration
+}
+
+func parts(n *Node) []part {
+	return []part{
+		{"green", words[tree.Green], n.For[tree.Green]}, {"yellow", words[tree.Yellow], n.For[tree.Yellow]}, {"red", words[tree.Red], n.For[tree.Red]},
+		{"white", words[tree.White], n.For[tree.White]}, {"unknown", "no record", n.Unknown},
+	}
 }
 
 // bar draws which share of the time a node had each status. The text says the same.
@@ -110,22 +124,15 @@ func bar(x *markup.Writer, n *Node) {
 	if whole == 0 {
 		return
 	}
-	parts := []struct {
-		class, word string
-		d           time.Duration
-	}{
-		{"green", words[tree.Green], n.For[tree.Green]}, {"yellow", words[tree.Yellow], n.For[tree.Yellow]}, {"red", words[tree.Red], n.For[tree.Red]},
-		{"white", words[tree.White], n.For[tree.White]}, {"unknown", "unknown", n.Unknown},
-	}
 	var said []string
-	for _, p := range parts {
+	for _, p := range parts(n) {
 		if p.d > 0 {
 			said = append(said, p.word+" "+percent(float64(p.d)/float64(whole), true))
 		}
 	}
 	x.Start("svg", "class", "bar", "viewBox", "0 0 1000 12", "preserveAspectRatio", "none", "role", "img", "aria-label", strings.Join(said, ", "))
 	at := 0.0
-	for _, p := range parts {
+	for _, p := range parts(n) {
 		if p.d == 0 {
 			continue
 		}
@@ -201,8 +208,8 @@ func (r *Report) htmlElements(x *markup.Writer) {
 	for _, n := range r.Elements {
 		x.Start("tr")
 		x.Start("td").Element("strong", n.Name).Element("span", " "+n.Path.String(), "class", "soft").End()
-		x.Element("td", n.Role, "class", "soft")
-		x.Start("td", "class", "wide")
+		x.Element("td", n.Role, "class", "when")
+		x.Start("td", "class", "wide bars")
 		bar(x, n)
 		x.End()
 		available, ok := n.Availability()
@@ -226,7 +233,7 @@ func (r *Report) htmlWorst(x *markup.Writer) {
 	table(x, "Attributes that were yellow or red, the worst first", 4, "Attribute", "Statuses", "Red", "Yellow", "Changes", "Failures")
 	for _, n := range r.Worst {
 		x.Start("tr").Element("td", n.Path.String(), "class", "wide")
-		x.Start("td", "class", "wide")
+		x.Start("td", "class", "wide bars")
 		bar(x, n)
 		x.End()
 		figure(x, "Red", nonzero(n.Down()))
