@@ -45,6 +45,7 @@ type Settings interface {
 	ObservedAttribute() string
 	SetObservedAttribute(string) error
 	ObservedObjects() []beans.Name
+	FirstObserved() beans.Name
 	Observes(beans.Name) bool
 	Observe(beans.Name) error
 	Unobserve(beans.Name)
@@ -65,15 +66,8 @@ type face struct {
 	DerivedGaugeTimeStamp int64  `bean:"" unit:"ms" doc:"When it was derived, since 1970."`
 }
 
-func (f *face) first() (beans.Name, bool) {
-	if all := f.m.ObservedObjects(); len(all) > 0 {
-		return all[0], true
-	}
-	return beans.Name{}, false
-}
-
 func (f *face) GetObservedObject() any {
-	if name, ok := f.first(); ok {
+	if name := f.m.FirstObserved(); !name.IsZero() {
 		return name
 	}
 	return nil
@@ -110,14 +104,12 @@ func (f *face) SetGranularityPeriod(ms int64) error {
 func (f *face) GetActive() bool { return f.m.Active() }
 
 func (f *face) GetDerivedGauge() any {
-	name, _ := f.first()
-	derived, _ := f.m.DerivedGauge(name)
+	derived, _ := f.m.DerivedGauge(f.m.FirstObserved())
 	return derived
 }
 
 func (f *face) GetDerivedGaugeTimeStamp() int64 {
-	name, _ := f.first()
-	_, at := f.m.DerivedGauge(name)
+	_, at := f.m.DerivedGauge(f.m.FirstObserved())
 	return millis(at)
 }
 
@@ -138,7 +130,7 @@ func operation(name, description string, impact beans.Impact, returns beans.Type
 
 var anObject = beans.ParameterInfo{Name: "object", Type: beans.TypeName, Description: "Name of an object."}
 
-// number is a parameter that is a java.lang.Number.
+// numberParameter is a parameter that is a java.lang.Number.
 func numberParameter(name, description string) beans.ParameterInfo {
 	return beans.ParameterInfo{Name: name, Type: beans.TypeAny, Description: description, Descriptor: java("java.lang.Number")}
 }
@@ -272,10 +264,7 @@ func (f *counterFace) SetNotify(on bool)            { f.c.SetNotify(on) }
 func (f *counterFace) GetDifferenceMode() bool      { return f.c.Difference() }
 func (f *counterFace) SetDifferenceMode(on bool)    { f.c.SetDifference(on) }
 
-func (f *counterFace) GetThreshold() any {
-	name, _ := f.first()
-	return f.c.Threshold(name)
-}
+func (f *counterFace) GetThreshold() any { return f.c.Threshold(f.c.FirstObserved()) }
 
 func counterBean(c *Counter) (*beans.Standard, beans.Info) {
 	threshold := operation("getThreshold", "Returns the threshold that an object has to reach next; null if it is not observed.", beans.ImpactInfo, beans.TypeAny, func(args []beans.Value) (beans.Value, error) {

@@ -220,6 +220,18 @@ func (m *core[S]) ObservedObjects() []beans.Name {
 	return names
 }
 
+// FirstObserved returns the first of the observed objects; zero if there is none.
+func (m *core[S]) FirstObserved() beans.Name {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, o := range m.order {
+		if o != nil {
+			return o.name
+		}
+	}
+	return beans.Name{}
+}
+
 // Observes reports whether an object is observed.
 func (m *core[S]) Observes(name beans.Name) bool {
 	_, ok := m.find(name)

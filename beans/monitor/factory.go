@@ -12,11 +12,11 @@ import (
 	"grove/beans"
 )
 
-// The names of the beans: the factory, and the monitors that it makes, as in
+// Domain is the domain of the factory and of the monitors that it makes, as in
 // "grove.monitor:type=GaugeMonitor,name=queue".
 const Domain = "grove.monitor"
 
-// The property type of the names of monitors.
+// The values of the property type in the names of monitors.
 const (
 	GaugeType   = "GaugeMonitor"
 	CounterType = "CounterMonitor"
