@@ -125,12 +125,21 @@ const planted = "/site"
 // for every table, and gives each attribute a reading.
 func plant(t *testing.T, tr *tree.Tree) {
 	t.Helper()
+	newGarden(t, tr)
+	water(tr, isRed)
+}
+
+// newGarden does the first half of plant, and says where each application grows.
+func newGarden(t *testing.T, tr *tree.Tree) map[string]tree.Path {
+	t.Helper()
+	places := map[string]tree.Path{}
 	for _, app := range applications(t) {
 		d := one(t, app)
 		at := tree.MustPath(planted + "/" + app)
 		if app == "grove" {
 			at = tree.MustPath("/grove")
 		}
+		places[app] = at
 		add := func(path tree.Path, spec *tree.Spec) {
 			below, _ := tree.MustPath("/test").Below(path)
 			full, err := at.Join(below)
@@ -173,7 +182,7 @@ func plant(t *testing.T, tr *tree.Tree) {
 			}
 		}
 	}
-	water(tr, isRed)
+	return places
 }
 
 // isRed chooses what is red in a planted tree: one node of each application.

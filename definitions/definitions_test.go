@@ -34,7 +34,7 @@ func applications(t *testing.T) []string {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	want := []string{"grove", "linux-host", "nginx", "snmp-switch", "web-service"}
+	want := []string{"grove", "linux-host", "nginx", "sap-system", "snmp-switch", "web-service"}
 	if !slices.Equal(names, want) {
 		t.Fatalf("the catalogue holds %v, want %v", names, want)
 	}
@@ -154,7 +154,7 @@ func TestReadme(t *testing.T) {
 // can hold for one of its forms.
 func cell(column, text string) tree.Value {
 	switch column {
-	case "enabled", "up", "responding":
+	case "enabled", "up", "responding", "numeric":
 		return tree.Bool(true)
 	case "read_only":
 		return tree.Bool(false)
@@ -164,7 +164,9 @@ func cell(column, text string) tree.Value {
 		return tree.Text("ext4")
 	case "type":
 		return tree.Text("hrStorageRam")
-	case "mountpoint", "device", "name", "index", "alias":
+	case "level":
+		return tree.Text("operator")
+	case "mountpoint", "device", "name", "index", "alias", "unit", "description", "features", "context":
 		return tree.Text(text)
 	}
 	return tree.Number(1)

@@ -43,6 +43,10 @@ type Node struct {
 	Metrics []string
 	// Always says that every instance has the node, under this one path.
 	Always bool
+	// Number says that its readings are numbers, truth values among them, so that its
+	// values are a series for exporters; those of a node whose expression may yield
+	// anything are not counted as such.
+	Number bool
 	// Varies says that its copies have other thresholds or units than Spec.
 	Varies   bool
 	Children []*Node
@@ -116,7 +120,7 @@ func (o *outliner) expand(d *definition.Definition, t *definition.Test, given []
 	}
 	keys := map[tree.Path]string{} // of the nodes of this expansion, by path
 	for i := range instance.Nodes {
-		o.add(&instance.Nodes[i], keys, tree.Root, defaults)
+		o.add(instance, &instance.Nodes[i], keys, tree.Root, defaults)
 	}
 	for _, l := range instance.Loops {
 		var rows []map[string]tree.Value
@@ -131,7 +135,7 @@ func (o *outliner) expand(d *definition.Definition, t *definition.Test, given []
 				continue // A row may be nonsense to parameters that it was not made for.
 			}
 			for i := range nodes {
-				o.add(&nodes[i], keys, l.Parent, defaults)
+				o.add(instance, &nodes[i], keys, l.Parent, defaults)
 			}
 		}
 	}
@@ -160,13 +164,13 @@ func sample(i *definition.Instance, l *definition.Loop) map[string]tree.Value {
 // add takes a node into the outline. Nodes are copies of each other when they stand at the
 // same place of the definition, and so do the nodes above them. Loop is the path under
 // which the rows of a loop hang.
-func (o *outliner) add(n *definition.Node, keys map[tree.Path]string, loop tree.Path, defaults bool) {
+func (o *outliner) add(i *definition.Instance, n *definition.Node, keys map[tree.Path]string, loop tree.Path, defaults bool) {
 	parent := keys[n.Path.Parent()]
 	key := parent + "\n" + n.Pos.String()
 	keys[n.Path] = key
 	known := o.byKey[key]
 	if known == nil {
-		known = &Node{Name: n.Path.Name(), Spec: n.Spec, Source: n.Source, path: n.Path, pos: n.Pos, byDefaults: defaults}
+		known = &Node{Name: n.Path.Name(), Spec: n.Spec, Source: n.Source, path: n.Path, pos: n.Pos, byDefaults: defaults, Number: number(i, n)}
 		o.byKey[key] = known
 		if above := o.byKey[parent]; above != nil {
 			above.Children = append(above.Children, known)
@@ -177,12 +181,35 @@ func (o *outliner) add(n *definition.Node, keys map[tree.Path]string, loop tree.
 	if known.Name != n.Path.Name() || loop == n.Path.Parent() && loop != tree.Root {
 		known.copies = true
 	}
-	if i, found := slices.BinarySearch(known.Metrics, n.Spec.Metric); !found {
-		known.Metrics = slices.Insert(known.Metrics, i, n.Spec.Metric)
+	if at, found := slices.BinarySearch(known.Metrics, n.Spec.Metric); !found {
+		known.Metrics = slices.Insert(known.Metrics, at, n.Spec.Metric)
 	}
 	if known.byDefaults == defaults && !sameColours(known.Spec, n.Spec) {
 		known.Varies = true
 	}
+}
+
+// number says whether the readings of a node are numbers.
+func number(i *definition.Instance, n *definition.Node) bool {
+	if n.Spec.Kind != tree.State || n.Source == nil || n.Source.Value != nil {
+		return n.Spec.Kind == tree.Performance
+	}
+	for _, a := range i.Attributes(n.Source.Probe) {
+		if a.Name != n.Source.Attribute {
+			continue
+		}
+		of := a.Type
+		for _, c := range a.Columns {
+			if c.Name == n.Source.Column {
+				of = c.Type
+			}
+		}
+		switch of {
+		case beans.TypeBool, beans.TypeInt, beans.TypeFloat, beans.TypeDuration:
+			return true
+		}
+	}
+	return false
 }
 
 // sameColours holds for nodes whose numbers mean the same.

@@ -80,7 +80,7 @@ tests:
 		for _, flag := range []struct {
 			is   bool
 			name string
-		}{{n.Always, "always"}, {n.Varies, "varies"}, {n.Colours(), "colours"}, {!n.Attribute(), "group"}} {
+		}{{n.Always, "always"}, {n.Varies, "varies"}, {n.Colours(), "colours"}, {n.Number, "number"}, {!n.Attribute(), "group"}} {
 			if flag.is {
 				got.WriteString(" " + flag.name)
 			}
@@ -91,22 +91,22 @@ tests:
 		got.WriteString("\n")
 	}
 	want := `||[] always group
-/A~1B\.|A/B.|[it_ab] always colours > 5
+/A~1B\.|A/B.|[it_ab] always colours number > 5
 /Left|Left|[] always group
-/Left/Number|Left / Number|[] always
-/Left/Up|Left / Up|[] always colours
+/Left/Number|Left / Number|[] always number
+/Left/Up|Left / Up|[] always colours number
 /Right|Right|[] always group
-/Right/Number|Right / Number|[] always
-/Right/Up|Right / Up|[] always colours
+/Right/Number|Right / Number|[] always number
+/Right/Up|Right / Up|[] always colours number
 /Ports|Ports|[] always group
-/Ports/[^/]+|Ports / *|[it_port1 it_port2 it_port3] varies colours > 1
+/Ports/[^/]+|Ports / *|[it_port1 it_port2 it_port3] varies colours number > 1
 /Names|Names|[] always group
 /Names/[^/]+|Names / *|[] colours
-/Only more|Only more|[]
+/Only more|Only more|[] number
 /Rows|Rows|[] always group
 /Rows/[^/]+|Rows / *|[] group
-/Rows/[^/]+/Size|Rows / * / Size|[]
-/Rows/All|Rows / All|[] always
+/Rows/[^/]+/Size|Rows / * / Size|[] number
+/Rows/All|Rows / All|[] always number
 `
 	if d := cmp.Diff(want, trimLines(got.String())); d != "" {
 		t.Errorf("-want +got\n%s", d)
