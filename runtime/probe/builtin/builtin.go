@@ -14,6 +14,7 @@ import (
 	"grove/runtime/probe/host"
 	"grove/runtime/probe/http"
 	"grove/runtime/probe/process"
+	"grove/runtime/probe/sapcontrol"
 	"grove/runtime/probe/secret"
 	"grove/runtime/probe/snmp"
 	"grove/runtime/probe/tcp"
@@ -44,6 +45,7 @@ func Registry(o Options) *probe.Registry {
 		http.Kind(o.Dial, http.Secrets(o.Secrets)),
 		process.Kind(),
 		push.Kind(o.Mailboxes),
+		sapcontrol.Kind(o.Dial, sapcontrol.Secrets(o.Secrets)),
 		snmp.Kind(o.Dial, snmp.Secrets(o.Secrets)),
 		tcp.Kind(o.Dial),
 	)
