@@ -127,7 +127,7 @@ func listenSocket(path string) (net.Listener, uint64, error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("socket: %w", err)
 	}
-	defer os.Remove(dir)
+	defer func() { _ = os.Remove(dir) }() // Empty by then; what cannot be removed harms nobody.
 	made := filepath.Join(dir, "s")
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: made, Net: "unix"})
 	if err != nil {

@@ -2,6 +2,7 @@ package sapcontrol
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -92,8 +93,8 @@ func TestRecordedShapesOfSAPHostExporter(t *testing.T) {
 		type instance struct {
 			Hostname      string `xml:"hostname,omitempty"`
 			InstanceNr    int32  `xml:"instanceNr,omitempty"`
-			HttpPort      int32  `xml:"httpPort,omitempty"`
-			HttpsPort     int32  `xml:"httpsPort,omitempty"`
+			HTTPPort      int32  `xml:"httpPort,omitempty"`
+			HTTPSPort     int32  `xml:"httpsPort,omitempty"`
 			StartPriority string `xml:"startPriority,omitempty"`
 			Features      string `xml:"features,omitempty"`
 			Dispstatus    string `xml:"dispstatus,omitempty"`
@@ -331,7 +332,8 @@ func FuzzRequest(f *testing.F) {
 			t.Fatalf("got %v and %v", r, err)
 		}
 		if err != nil {
-			if _, isFault := err.(*fault); !isFault {
+			var told *fault
+			if !errors.As(err, &told) {
 				t.Errorf("%T is not told to the client", err)
 			}
 			var into struct{}
