@@ -26,7 +26,7 @@ type watcher struct {
 
 // jmxMonitor is what the three kinds of monitors have in common.
 type jmxMonitor interface {
-	beans.Bean
+	beans.Emitter
 	monitor.Settings
 }
 
@@ -78,6 +78,7 @@ func (i *instance) begin(m *definition.Monitor) error {
 			return err
 		}
 	}
+	w.fill(i.b.opts.Tree)
 	if w.beanName, err = i.b.opts.Beans.Register(w.bean, name); err != nil {
 		return err
 	}

@@ -1,9 +1,12 @@
 package bind
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"grove/beans"
 	"grove/tree"
@@ -116,5 +119,62 @@ func TestMonitorThatCannotBe(t *testing.T) {
 		w.pass(15 * time.Second)
 		w.sorted("High: gauge.high /shop/Value 25 by 10", `Runs: gauge.high grove:type=RuntimeBean,instance="shop",name=a,kind=actor 4 by 4`)
 		w.is("/grove/Definitions/shop", "loaded", tree.Green)
+	})
+}
+
+// TestMonitorsFillLogs compares the lines and what they make of the status of the log.
+func TestMonitorsFillLogs(t *testing.T) {
+	const definition = `
+grove: 1
+application: shop
+at: /shop
+probes:
+  a: { kind: actor, id: a, every: 10s }
+  b: { kind: actor, id: b, every: 10s }
+tree:
+  Value: { from: a.value }
+  State: { from: b.state, states: { "*": green } }
+  Alarms: { kind: log }
+monitors:
+  High: { kind: gauge, node: Value, high: 10, low: 5, log: Alarms, status: { high: red, low: green } }
+  Rise: { kind: counter, node: Value, threshold: 10, difference: true, log: Alarms }
+  Word: { kind: string, node: State, match: ok, log: Alarms }
+  None: { kind: gauge, observe: "a:b=c", attribute: V, high: 1, log: Alarms, status: { error: yellow } }
+`
+	inWorld(t, func(w *world) {
+		w.value("a", "value", 7)
+		w.set("b", states("ok"))
+		w.apply("shop.yaml", definition)
+		see := func(status tree.Status, want ...string) {
+			t.Helper()
+			events, err := w.tree.Events(tree.MustPath("/shop/Alarms"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, e := range events {
+				got = append(got, e.Status.String()+" "+e.Text)
+			}
+			slices.Sort(got)
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("the log (-want +got):\n%s", d)
+			}
+			if n := w.node("/shop/Alarms"); n.Status != status {
+				t.Errorf("the log is %s, want %s", n.Status, status)
+			}
+			if err := w.tree.Reset(tree.MustPath("/shop/Alarms")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.pass(25 * time.Second)
+		see(tree.Yellow, `white Word: Value of /shop/State is "ok"`, "yellow None: V of a:b=c cannot be told: The observed object must be accessible in the MBeanServerConnection")
+		w.value("a", "value", 25)
+		w.set("b", states("lost"))
+		w.pass(20 * time.Second)
+		see(tree.Red, "red High: Value of /shop/Value rose to 25, the high threshold is 10",
+			"white Rise: the change of Value of /shop/Value reached 18, the threshold is 10", `white Word: Value of /shop/State is "lost", not "ok"`)
+		w.value("a", "value", 5)
+		w.pass(20 * time.Second)
+		see(tree.Green, "green High: Value of /shop/Value fell to 5, the low threshold is 5")
 	})
 }

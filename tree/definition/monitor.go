@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"grove/beans"
 	"grove/tree"
 	"grove/tree/definition/file"
+	"grove/tree/definition/rule"
 	"grove/tree/definition/source"
 )
 
@@ -32,6 +34,11 @@ type Monitor struct {
 	// Notify lists what is told, sorted: of "high" and "low", "threshold", or "match" and
 	// "differ".
 	Notify []string
+	// Log is the node of kind log that gets a line of everything that is told; the root
+	// stands for none. Status says how bad the lines are, by the words of Notify and
+	// "error"; what is not in it says nothing of the status.
+	Log    tree.Path
+	Status map[string]tree.Status
 	Pos    source.Pos
 }
 
@@ -46,7 +53,7 @@ func (m *Monitor) Equal(o *Monitor) bool {
 	return m.Name == o.Name && m.Kind == o.Kind && slices.EqualFunc(m.Objects, o.Objects, beans.Name.Equal) && slices.Equal(m.Nodes, o.Nodes) &&
 		m.Attribute == o.Attribute && m.Every == o.Every && m.High == o.High && m.Low == o.Low &&
 		m.Threshold == o.Threshold && m.Offset == o.Offset && m.Modulus == o.Modulus &&
-		m.Difference == o.Difference && m.Match == o.Match && slices.Equal(m.Notify, o.Notify)
+		m.Difference == o.Difference && m.Match == o.Match && slices.Equal(m.Notify, o.Notify) && m.Log == o.Log && maps.Equal(m.Status, o.Status)
 }
 
 // MonitorKind is the kind of a monitor.
@@ -155,6 +162,7 @@ func (r *monitorReader) read() (m Monitor, ok bool) {
 	r.times(&s)
 	r.thresholds(&s)
 	r.notify(&s)
+	r.log(&s)
 	return r.m, len(r.errs) == before && len(r.m.Objects)+len(r.m.Nodes) > 0
 }
 
@@ -437,4 +445,72 @@ func (r *monitorReader) notify(s *file.Monitor) {
 		}
 	}
 	slices.Sort(r.m.Notify)
+}
+
+// monitorError is the word for the errors of a monitor.
+const monitorError = "error"
+
+// log reads where the lines of the monitor go, and how bad they are.
+func (r *monitorReader) log(s *file.Monitor) {
+	r.statuses(s)
+	if !s.Log.Given() {
+		if s.Status.Given() && !r.vague["log"] {
+			r.errs.Add(s.Status.Pos, "status says how bad the lines of a log are, but there is none").WithHint("give it log, the path of a node of kind log")
+		}
+		return
+	}
+	text, bad := s.Log.Str()
+	if bad != nil {
+		r.errs.Append(bad)
+		return
+	}
+	below, err := tree.ParsePath("/" + strings.TrimPrefix(text, "/"))
+	if err != nil {
+		r.errs.Add(s.Log.Pos, "log: %w", err)
+		return
+	}
+	p, err := r.at.Join(below)
+	if err != nil {
+		r.errs.Add(s.Log.Pos, "log: %w", err)
+		return
+	}
+	k := slices.IndexFunc(r.nodes, func(n Node) bool { return n.Path == p })
+	switch {
+	case k < 0 && r.check:
+		r.noNode(&s.Log.Value, below)
+	case k < 0: // a condition leaves it out
+	case r.nodes[k].Spec.Kind != tree.Log:
+		r.errs.Add(s.Log.Pos, "node %q is of kind %s, not log", text, r.nodes[k].Spec.Kind)
+	case r.nodes[k].Source != nil:
+		r.errs.Add(s.Log.Pos, "log %q has a source already", text).WithHint("a log of its own: { kind: log }")
+	default:
+		r.m.Log = p
+	}
+}
+
+// statuses reads how bad each line is.
+func (r *monitorReader) statuses(s *file.Monitor) {
+	if !s.Status.Given() {
+		return
+	}
+	if s.Status.Kind != source.Map {
+		r.errs.Add(s.Status.Pos, "status is a map such as { high: red, low: green }, not %s", s.Status.Describe())
+		return
+	}
+	can := append(slices.Clone(monitorNotify[r.m.Kind]), monitorError)
+	r.m.Status = make(map[string]tree.Status, len(s.Status.Fields))
+	for i := range s.Status.Fields {
+		f := &s.Status.Fields[i]
+		if !slices.Contains(can, f.Key) {
+			hint := source.DidYouMean(f.Key, can)
+			if hint == "" {
+				hint = "a " + string(r.m.Kind) + " tells " + strings.Join(can, ", ")
+			}
+			r.errs.Add(f.Pos, "unknown key %q in status", f.Key).WithHint("%s", hint)
+			continue
+		}
+		status, bad := rule.ParseStatus(&f.Value)
+		r.errs.Append(bad)
+		r.m.Status[f.Key] = status
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"grove/beans"
+	"grove/tree"
 	"grove/tree/definition"
 	"grove/tree/definition/source"
 )
@@ -26,6 +27,8 @@ tree:
   Name: { from: h.name, kind: text }
   Load: { where: detailed, from: h.load }
   Disks: { "${row.mount}": { each: disks.filesystems, from: row.used } }
+  Lines: { kind: log }
+  Away: { kind: log, where: detailed }
 monitors:
 `
 
@@ -48,14 +51,19 @@ func TestMonitors(t *testing.T) {
 			Kind: "counter", Objects: []beans.Name{beans.MustName("a:b=c"), beans.MustName("*:type=app,*")}, Attribute: "Size.total", Every: 10 * time.Second,
 			Threshold: int64(1000), Offset: int64(5), Notify: []string{"threshold"},
 		},
-		`M: { kind: string, node: Name, match: up, notify: differ }`:  {Kind: "string", Nodes: []string{"/app/Name"}, Attribute: "Value", Every: 10 * time.Second, Match: "up", Notify: []string{"differ"}},
+		`M: { kind: string, node: Name, match: up, notify: differ }`: {Kind: "string", Nodes: []string{"/app/Name"}, Attribute: "Value", Every: 10 * time.Second, Match: "up", Notify: []string{"differ"}},
+		`M: { kind: gauge, node: CPU, high: 1, log: Lines, status: { high: red, error: white } }`: {
+			Kind: "gauge", Nodes: []string{"/app/CPU"}, Attribute: "Value", Every: 10 * time.Second, High: int64(1), Low: int64(1), Notify: []string{"high"},
+			Log: tree.MustPath("/app/Lines"), Status: map[string]tree.Status{"high": tree.Red, "error": tree.White},
+		},
+		`M: { kind: gauge, node: CPU, high: 1, log: Away }`:           {Kind: "gauge", Nodes: []string{"/app/CPU"}, Attribute: "Value", Every: 10 * time.Second, High: int64(1), Low: int64(1), Notify: []string{"high"}},
 		`M: { kind: string, node: "", attribute: Status, match: "" }`: {Kind: "string", Nodes: []string{"/app"}, Attribute: "Status", Every: 10 * time.Second, Notify: []string{"differ", "match"}},
 		`M: { kind: gauge, node: [ Load, CPU ], high: 1 }`:            {Kind: "gauge", Nodes: []string{"/app/CPU"}, Attribute: "Value", Every: 10 * time.Second, High: int64(1), Low: int64(1), Notify: []string{"high"}},
 	} {
 		t.Run(text, func(t *testing.T) {
 			want.Name = "M"
 			got := monitors(t, "  "+text+"\n")
-			if d := cmp.Diff([]definition.Monitor{want}, got, cmpopts.IgnoreTypes(source.Pos{}), cmpopts.EquateEmpty(), cmp.Comparer(beans.Name.Equal)); d != "" {
+			if d := cmp.Diff([]definition.Monitor{want}, got, cmpopts.IgnoreTypes(source.Pos{}), cmpopts.EquateEmpty(), cmp.Comparer(beans.Name.Equal), cmp.Comparer(func(a, b tree.Path) bool { return a == b })); d != "" {
 				t.Error(d)
 			}
 			if again := monitors(t, "  "+text+"\n"); !again[0].Equal(&got[0]) {
@@ -96,7 +104,7 @@ func TestMonitorsAreBounded(t *testing.T) {
 		fmt.Fprintf(&b, "  m%d: { kind: gauge, node: CPU, high: 1 }\n", i)
 	}
 	_, errs := load(t, "app.yaml", watched+b.String())
-	if got, want := printed(errs), "app.yaml:14:3: more than 1000 monitors\n"; got != want {
+	if got, want := printed(errs), "app.yaml:16:3: more than 1000 monitors\n"; got != want {
 		t.Errorf("got %s", got)
 	}
 }

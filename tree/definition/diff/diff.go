@@ -231,6 +231,8 @@ func monitorFields(o, n *definition.Monitor, at, next tree.Path) []string {
 	field(&out, "difference", strconv.FormatBool(o.Difference), strconv.FormatBool(n.Difference))
 	field(&out, "match", strconv.Quote(o.Match), strconv.Quote(n.Match))
 	field(&out, "notify", strings.Join(o.Notify, ", "), strings.Join(n.Notify, ", "))
+	field(&out, "log", logBelow(o, at), logBelow(n, next))
+	field(&out, "status", states(o.Status), states(n.Status))
 	return out
 }
 
@@ -240,6 +242,11 @@ func nodesBelow(m *definition.Monitor, at tree.Path) string {
 		names[i] = strings.TrimPrefix(strings.TrimPrefix(n, at.String()), "/")
 	}
 	return strings.Join(names, ", ")
+}
+
+func logBelow(m *definition.Monitor, at tree.Path) string {
+	p, _ := at.Below(m.Log)
+	return strings.TrimPrefix(p.String(), "/")
 }
 
 func objects(m *definition.Monitor) string {

@@ -49,13 +49,14 @@ func compare(t *testing.T, old, next *definition.Plan) string {
 // TestMonitors changes one monitor, removes it, and moves it with its instance.
 func TestMonitors(t *testing.T) {
 	const text = "monitors:\n  M: { kind: gauge, node: Speed, high: 9, every: 1m }\n  C: { kind: counter, observe: \"a:b=c\", attribute: V, threshold: 5 }\n  S: { kind: string, node: Up, attribute: Status, match: green }\ntree:"
-	with := strings.Replace(app, "tree:", text, 1)
+	with := strings.Replace(app, "tree:", text, 1) + "  Lines: { kind: log }\n"
 	for name, tt := range map[string]struct{ old, next, want string }{
 		"numbers": {"high: 9, every: 1m", "high: 10, low: 5, difference: true", "  ~ monitor M: every: 1m -> 10s; high: 9 -> 10; low: 9 -> 5; difference: false -> true; notify: high -> high, low\n"},
 		"kind":    {"kind: gauge, node: Speed, high: 9", "kind: counter, node: Speed, threshold: 9", "  ~ monitor M: kind: gauge -> counter; high: 9 -> (none); low: 9 -> (none); threshold: (none) -> 9; notify: high -> threshold\n"},
 		"object":  {"a:b=c", "a:b=*", "  ~ monitor C: observe: a:b=c -> a:b=*\n"},
 		"node":    {"node: Speed", "node: [ Speed, Load ]", "  ~ monitor M: node: Speed -> Speed, Load\n"},
 		"text":    {"match: green", "match: red, notify: match", "  ~ monitor S: match: \"green\" -> \"red\"; notify: differ, match -> match\n"},
+		"log":     {"match: green", "match: green, log: Lines, status: { differ: red }", "  ~ monitor S: log: (none) -> Lines; status: (none) -> differ red\n"},
 		"removed": {"  S: { kind: string, node: Up, attribute: Status, match: green }\n", "", "  - monitor S (string)\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

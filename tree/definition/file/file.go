@@ -103,6 +103,8 @@ type Monitor struct {
 	Difference Text        `yaml:"difference" jsonschema:"description=Whether the change between two looks is compared instead of the value"`
 	Match      Text        `yaml:"match" jsonschema:"description=Text that a string monitor compares with"`
 	Notify     Texts       `yaml:"notify" jsonschema:"description=What is told: high and low\\, threshold\\, or match and differ. Default: all"`
+	Log        Text        `yaml:"log" jsonschema:"description=Path of a node of kind log that gets a line of everything that is told"`
+	Status     States      `yaml:"status" jsonschema:"description=How bad the lines of the log are: by what is told\\, and error. Default: they say nothing of the status"`
 }
 
 // Test is one roll-up test.
