@@ -124,7 +124,7 @@ func (s *Server) configFace() *configFace {
 	}
 	return &configFace{
 		history: s.history,
-		MaxBody: MaxBody, MaxAnswer: MaxAnswer, MaxBulk: request.MaxBulk,
+		MaxBody: MaxBody, MaxAnswer: int64(s.opts.MaxAnswer), MaxBulk: request.MaxBulk,
 		NotificationQueue: notification.MaxEntries, NotificationExpire: expire.String(), Policy: s.opts.Policy.String(),
 	}
 }

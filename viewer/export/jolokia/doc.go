@@ -26,7 +26,7 @@
 //
 // # Bounds
 //
-// A body has [MaxBody] bytes, an answer [MaxAnswer], made within Options.Timeout. At
+// A body has [MaxBody] bytes, an answer Options.MaxAnswer, made within Options.Timeout. At
 // most [MaxHeavy] lists, searches and pattern reads run at once; others wait. Package
 // request bounds paths, bulks and nesting, package notification clients and queues,
 // package history what it remembers.

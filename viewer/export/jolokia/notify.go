@@ -124,7 +124,7 @@ func (s *Server) next(ctx context.Context, channel *notification.Channel) ([]byt
 		}
 		return nil, err
 	}
-	v, err := value.Options{Budget: &value.Budget{Bytes: MaxAnswer}}.Serialize(e.Result, nil)
+	v, err := value.Options{Budget: &value.Budget{Bytes: s.opts.MaxAnswer}}.Serialize(e.Result, nil)
 	if err != nil {
 		s.opts.Log.Warn("a notification was not sent to a Jolokia client", "error", err)
 		return nil, nil

@@ -30,7 +30,7 @@ const Protocol = "8.2"
 // Bounds of the agent.
 const (
 	MaxBody        = 1 << 20  // bytes
-	MaxAnswer      = 32 << 20 // bytes, of a bulk as a whole
+	DefaultAnswer  = 32 << 20 // bytes, of a bulk as a whole
 	MaxHeavy       = 4        // requests over many beans at once
 	MaxEffects     = 1000     // beans of which one exec runs an operation
 	DefaultTimeout = time.Minute
@@ -57,6 +57,8 @@ type Options struct {
 	// Own receives the agent's metrics, which [MetricHelp] explains; nil is a set that
 	// nobody reads.
 	Own *metrics.Set
+	// MaxAnswer bounds an answer, in bytes; zero stands for DefaultAnswer.
+	MaxAnswer int
 	// Timeout bounds how long one answer may take; zero stands for DefaultTimeout.
 	Timeout time.Duration
 	// Expire is how long a client of notifications may be silent, KeepAlive how often an
@@ -109,6 +111,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.MaxAnswer <= 0 {
+		o.MaxAnswer = DefaultAnswer
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
@@ -210,7 +215,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, all []*request.Request, bulk, plainText bool) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.opts.Timeout)
 	defer cancel()
-	c := &call{Context: ctx, remote: r.RemoteAddr, budget: &value.Budget{Bytes: MaxAnswer}}
+	c := &call{Context: ctx, remote: r.RemoteAddr, budget: &value.Budget{Bytes: s.opts.MaxAnswer}}
 	answers := make([]any, len(all))
 	for i, one := range all {
 		answer, err := s.answer(c, one)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 
 	"grove/beans"
@@ -274,7 +275,7 @@ func fromMap(m map[string]any, p Params) (*Request, error) {
 		case []any:
 			var names []string
 			for _, v := range a {
-				if name, ok := v.(string); ok && strings.TrimSpace(name) != "" {
+				if name, ok := v.(string); ok {
 					names = append(names, name)
 				}
 			}
@@ -325,15 +326,18 @@ func (r *Request) readSteps(parts []string) (err error) {
 	return err
 }
 
-// readAttributes takes one name, or several; "*" or nothing stand for all.
+// readAttributes takes one name, or several; a text of "*" and no names stand for all.
+// Names that are blank do not count.
 func (r *Request) readAttributes(names []string, list bool) {
+	several := list || len(names) != 1
+	names = slices.DeleteFunc(names, func(name string) bool { return strings.TrimSpace(name) == "" })
 	switch {
-	case !list && len(names) == 1 && names[0] != "*" && strings.TrimSpace(names[0]) != "":
-		r.Attribute = names[0]
-	case !list && len(names) == 1:
+	case several || len(names) == 0:
+		r.Several, r.Attributes = true, names
+	case names[0] == "*":
 		r.Several = true
 	default:
-		r.Several, r.Attributes = true, names
+		r.Attribute = names[0]
 	}
 }
 

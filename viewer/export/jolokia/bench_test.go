@@ -1,0 +1,17 @@
+package jolokia
+
+import (
+	"net/http/httptest"
+	"testing"
+)
+
+// BenchmarkPatternRead reads two attributes of 100,000 beans.
+func BenchmarkPatternRead(b *testing.B) {
+	agent, _ := newForest(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		agent.ServeHTTP(w, httptest.NewRequest("GET", "/jolokia/read/grove:type=Node,*/Value,Status", nil))
+		b.SetBytes(int64(w.Body.Len()))
+	}
+}

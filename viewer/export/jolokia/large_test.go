@@ -1,0 +1,126 @@
+package jolokia
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"grove/beans"
+	"grove/tree"
+	"grove/tree/monitor"
+)
+
+// newForest returns an agent before a tree of 100,000 values and what is above them.
+func newForest(t testing.TB) (*Server, *tree.Tree) {
+	t.Helper()
+	s, err := beans.NewServer(beans.ServerOptions{DefaultDomain: monitor.Domain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := tree.New(tree.Options{})
+	spec := &tree.Spec{Kind: tree.Performance, Unit: "s", Description: "how long it takes", Threshold: &tree.Threshold{Red: tree.AboveLevel(900, 800)}}
+	var ops []tree.Op
+	path := func(i int) tree.Path { return tree.MustPath(fmt.Sprintf("/site%d/host%d/value%d", i/1000, i/10, i)) }
+	for i := range 100_000 {
+		ops = append(ops, tree.Add(path(i), spec))
+	}
+	if err := tr.Change(ops...); err != nil {
+		t.Fatal(err)
+	}
+	var batch []tree.Reading
+	for i := range 100_000 {
+		ref, _ := tr.Lookup(path(i))
+		batch = append(batch, tree.Reading{Node: ref, Value: float64(i) / 100})
+	}
+	tr.Apply(batch)
+	tr.Flush()
+	if _, err := s.Mount(monitor.Domain, monitor.Type, monitor.NewDirectory(tr, nil)); err != nil {
+		t.Fatal(err)
+	}
+	agent, err := New(Options{Beans: s, Version: "1.2.3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(agent.Close)
+	return agent, tr
+}
+
+func TestHundredThousandNodes(t *testing.T) {
+	agent, tr := newForest(t)
+	nodes := tr.Len()
+	ask := func(target, body string) (status int, text string, value any, size int) {
+		t.Helper()
+		req := httptest.NewRequest("GET", target, nil)
+		if body != "" {
+			req = httptest.NewRequest("POST", target, strings.NewReader(body))
+		}
+		w := httptest.NewRecorder()
+		begin := time.Now()
+		agent.ServeHTTP(w, req)
+		t.Logf("%s %s: %v, %d bytes", target, body, time.Since(begin).Round(time.Millisecond), w.Body.Len())
+		var a struct {
+			Status int
+			Error  string
+			Value  any
+		}
+		size = w.Body.Len()
+		if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
+			t.Fatal(err)
+		}
+		return a.Status, a.Error, a.Value, size
+	}
+
+	status, _, v, _ := ask("/jolokia/search/grove:type=Node,*", "")
+	if list, _ := v.([]any); status != 200 || len(list) != nodes {
+		t.Errorf("search: %d, %d names", status, len(list))
+	}
+	status, _, v, _ = ask(`/jolokia/search/grove:type=Node,path=%22!/site7!/host712!/*%22`, "")
+	if list, _ := v.([]any); status != 200 || len(list) != 10 {
+		t.Errorf("search of a host: %d, %d names", status, len(list))
+	}
+	status, _, v, _ = ask("/jolokia", `{"type":"read","mbean":"grove:type=Node,*","attribute":"Value"}`)
+	m, _ := v.(map[string]any)
+	one, _ := m[`grove:type=Node,path="/site7/host712/value7123"`].(map[string]any)
+	if status != 200 || len(m) != 100_000 || one["Value"] != 71.23 {
+		t.Errorf("pattern read: %d, %d beans, %v", status, len(m), one)
+	}
+	status, _, v, _ = ask("/jolokia/list?maxDepth=9&listCache=true", "")
+	m, _ = v.(map[string]any)
+	domains, _ := m["domains"].(map[string]any)
+	listed, _ := domains["grove"].(map[string]any)
+	cache, _ := m["cache"].(map[string]any)
+	if status != 200 || len(listed) != nodes || len(cache) > 20 {
+		t.Errorf("list with the cache: %d, %d beans, %d descriptions", status, len(listed), len(cache))
+	}
+	status, _, v, _ = ask("/jolokia/list?maxDepth=2", "")
+	domains, _ = v.(map[string]any)
+	if listed, _ := domains["grove"].(map[string]any); status != 200 || len(listed) != nodes {
+		t.Errorf("list of names: %d, %d beans", status, len(listed))
+	}
+
+	// What would be too large is refused with what to do, and does not grow first.
+	agent.opts.MaxAnswer = 1 << 20
+	const list, read = "ask for a part of the list with a path, with maxDepth=2 or with listCache=true", "ask for fewer beans or attributes"
+	for target, advice := range map[string]string{
+		"/jolokia/list":                              list,
+		"/jolokia/list?maxDepth=2":                   list,
+		"/jolokia/list?listKeys=true&listCache=true": list, // each has keys of its own
+		"/jolokia/read/grove:type=Node,*":            read,
+		"/jolokia/search/*:*":                        read,
+	} {
+		status, text, _, size := ask(target, "")
+		if want := "the answer is larger than the bound of 1048576 bytes: " + advice; status != 500 || text != want || size > 1000 {
+			t.Errorf("%s\n%d %s (%d bytes)", target, status, text, size)
+		}
+	}
+	// A bulk shares the bound.
+	w := httptest.NewRecorder()
+	agent.ServeHTTP(w, httptest.NewRequest("POST", "/jolokia", strings.NewReader("["+
+		strings.Repeat(`{"type":"search","mbean":"grove:type=Node,path=\"/site7/*\""},`, 20)+`{"type":"version"}]`)))
+	if size := w.Body.Len(); size > 5<<18 || !strings.Contains(w.Body.String(), `"status":200`) || !strings.Contains(w.Body.String(), "larger than the bound") {
+		t.Errorf("a bulk of %d bytes", size)
+	}
+}
