@@ -137,7 +137,6 @@ type Server struct {
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
-	log strings.Builder
 }
 
 // TheServer is the one on which Postgres makes databases, for tests that take it away
@@ -193,7 +192,12 @@ func (s *Server) Start() error {
 	defer s.mu.Unlock()
 	cmd := exec.Command(filepath.Join(s.bin, "postgres"), "-D", filepath.Join(s.dir, "data"), "-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=100")
 	cmd.Dir = s.dir
-	cmd.Stdout, cmd.Stderr = &s.log, &s.log
+	log, err := os.OpenFile(s.logName(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
 	// It goes when the tests are killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.user, Pdeathsig: syscall.SIGQUIT}
 	if err := cmd.Start(); err != nil {
@@ -208,10 +212,13 @@ func (s *Server) Start() error {
 			return conn.Close(context.Background())
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("the PostgreSQL server does not answer: %w\n%s", err, s.log.String())
+			said, _ := os.ReadFile(s.logName()) // It is of use if it is there.
+			return fmt.Errorf("the PostgreSQL server does not answer: %w\n%s", err, said)
 		}
 	}
 }
+
+func (s *Server) logName() string { return filepath.Join(s.dir, "log") }
 
 // Stop stops the server: with SIGINT as it should be, with SIGQUIT as a crash would.
 func (s *Server) Stop(sig syscall.Signal) error {
@@ -226,6 +233,11 @@ func (s *Server) Stop(sig syscall.Signal) error {
 	}
 	s.cmd = nil
 	return err
+}
+
+// Restart lets the server crash and recover.
+func (s *Server) Restart() error {
+	return errors.Join(s.Stop(syscall.SIGQUIT), s.Start())
 }
 
 // logger writes to the log of a test.
