@@ -134,6 +134,9 @@ func newGarden(t *testing.T, tr *tree.Tree) map[string]tree.Path {
 	t.Helper()
 	places := map[string]tree.Path{}
 	for _, app := range applications(t) {
+		if reds[app].path == "" {
+			t.Fatalf("%s: choose which of its nodes is red, in reds", app)
+		}
 		d := one(t, app)
 		at := tree.MustPath(planted + "/" + app)
 		if app == "grove" {
@@ -185,10 +188,20 @@ func newGarden(t *testing.T, tr *tree.Tree) map[string]tree.Path {
 	return places
 }
 
-// isRed chooses what is red in a planted tree: one node of each application.
+// reds are what is red in a planted tree: of each application a node that turns red at
+// once, and what an alert says of it.
+var reds = map[string]struct{ path, alert, value string }{
+	"grove":       {"/grove/Answers/Healthy", "GroveAnswersHealthy", "0"},
+	"linux-host":  {planted + "/linux-host/File systems/~1var/Used", "LinuxHostFileSystemsUsed", "191%"},
+	"nginx":       {planted + "/nginx/Answer/Up", "NginxAnswerUp", "0"},
+	"sap-system":  {planted + "/sap-system/Answer/Up", "SapSystemAnswerUp", "0"},
+	"snmp-switch": {planted + "/snmp-switch/Agent/Answers", "SnmpSwitchAgentAnswers", "0"},
+	"web-service": {planted + "/web-service/Up", "WebServiceUp", "0"},
+}
+
 func isRed(p tree.Path) bool {
-	for _, end := range []string{"/nginx/Answer/Up", "/web-service/Up", "/snmp-switch/Agent/Answers", "/linux-host/File systems/~1var/Used", "/grove/Answers/Healthy"} {
-		if strings.HasSuffix(p.String(), end) {
+	for _, r := range reds {
+		if r.path == p.String() {
 			return true
 		}
 	}
