@@ -108,19 +108,21 @@ func (b *book) drop(a *Alert) {
 	b.dropped++
 }
 
-// end notes that an attribute has a colour now, which ends its alerts of others.
-func (b *book) end(path string, now Value, at time.Time) {
+// end notes that an attribute took a colour, which ends its alerts of others that were
+// open before.
+func (b *book) end(path string, took Value, at time.Time) {
 	for _, a := range b.of[path] {
-		if a.Ended == nil && a.Value != now {
+		if a.Ended == nil && a.Value != took && !a.Opened.After(at) {
 			a.Ended = &at
 			b.changed = append(b.changed, a.ID)
 		}
 	}
 }
 
-// current says whether there is an alert of the colour which the attribute still has.
-func (b *book) current(path string, v Value) bool {
-	return slices.ContainsFunc(b.of[path], func(a *Alert) bool { return a.Ended == nil && a.Value == v })
+// known says whether there is an alert of the colour that an attribute took: one that
+// has not ended, or one of that very time.
+func (b *book) known(path string, v Value, at time.Time) bool {
+	return slices.ContainsFunc(b.of[path], func(a *Alert) bool { return a.Value == v && (a.Ended == nil || a.Opened.Equal(at)) })
 }
 
 // highest is the open alert of an element that matters most; nil when there is none.

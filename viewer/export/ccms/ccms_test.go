@@ -276,6 +276,36 @@ func TestAlertsOpenAndAreAcknowledged(t *testing.T) {
 	is(Filter{State: Open, Value: tree.Red}, "3 Open red open ended")
 }
 
+// TestAlertsWithoutBeingTold: what was not told is found, once, and told late it does
+// not count twice.
+func TestAlertsWithoutBeingTold(t *testing.T) {
+	w := newWorld(t)
+	heard := w.Exporter
+	w.shop()
+	w.Exporter = nil // the tree tells nobody
+	w.report("/shop/web1/Connections/Open", tree.Number(600))
+	w.Exporter = heard
+	at := w.now
+	f := Filter{Below: tree.MustPath("/shop/web1/Connections")}
+	if d := cmp.Diff([]string{"2 Open yellow open"}, w.summary(f)); d != "" {
+		t.Error(d)
+	}
+	w.Exporter = nil
+	w.report("/shop/web1/Connections/Open", tree.Number(1200))
+	w.Exporter = heard
+	if d := cmp.Diff([]string{"3 Open red open", "2 Open yellow open ended"}, w.summary(f)); d != "" {
+		t.Error(d)
+	}
+	ref, _ := w.Lookup(tree.MustPath("/shop/web1/Connections/Open"))
+	w.Statuses([]tree.StatusChange{
+		{Ref: ref, Path: f.Below, Kind: tree.Performance, From: tree.Green, To: tree.Yellow, Time: at, Value: tree.Number(600)},
+		{Ref: ref, Path: f.Below, Kind: tree.Performance, From: tree.Yellow, To: tree.Red, Time: w.now, Value: tree.Number(1200)},
+	})
+	if d := cmp.Diff([]string{"3 Open red open", "2 Open yellow open ended"}, w.summary(f)); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestSilenceEndsNoAlert(t *testing.T) {
 	w := newWorld(t)
 	w.shop()

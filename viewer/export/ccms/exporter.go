@@ -167,51 +167,53 @@ func (e *Exporter) Sample() error {
 	return err
 }
 
-// refresh brings the table up to date. After a change of structure, attributes may have
-// a colour of which no change was told: what a restart brought back is no news.
+// refresh brings the table up to date, and the alerts with it.
 func (e *Exporter) refresh() error {
-	rebuilt, err := e.table.update()
-	if err != nil || !rebuilt {
+	if err := e.table.update(); err != nil {
 		return err
 	}
-	for i := range e.table.rows {
-		r := &e.table.rows[i]
-		if r.kind == tree.Group || r.status == tree.White {
-			continue
-		}
-		path := r.path.String()
-		e.book.end(path, r.status, r.since)
-		if r.status > tree.Green && !e.book.current(path, r.status) {
-			e.open(r, r.status, r.since, r.value)
-		}
-	}
+	e.settle()
 	return nil
 }
 
+// settle opens and ends the alerts of attributes whose colour is another than before:
+// what nobody told of, such as what a restart brought back.
+func (e *Exporter) settle() {
+	for _, k := range e.table.turned {
+		if r := &e.table.rows[k]; r.status != tree.White { // silence is no improvement
+			e.take(r, r.status, r.since, r.value)
+		}
+	}
+	e.table.turned = e.table.turned[:0]
+}
+
+// take notes that the attribute of a row took a colour.
+func (e *Exporter) take(r *row, v Value, at time.Time, value tree.Value) {
+	path := r.path.String()
+	e.book.end(path, v, at)
+	if v > tree.Green && !e.book.known(path, v, at) {
+		e.open(r, v, at, value)
+	}
+}
+
 // Statuses takes changes of status in their order, as tree.Options.Statuses tells them.
+// Without it Run finds out by itself, but sees a colour that comes and goes within one of
+// its intervals not at all.
 func (e *Exporter) Statuses(changes []tree.StatusChange) {
 	e.mu.Lock()
-	if err := e.refresh(); err != nil {
+	if err := e.table.update(); err != nil {
 		e.opts.Log.Warn("the monitoring tree cannot be read", "error", err)
 	}
 	for i := range changes {
 		c := &changes[i]
-		if c.Kind == tree.Group {
+		if c.Kind == tree.Group || c.To == tree.White {
 			continue
 		}
-		path := c.Path.String()
-		if c.To != tree.White { // silence is no improvement
-			e.book.end(path, c.To, c.Time)
+		if k, ok := e.table.position(c.Ref); ok { // else it went meanwhile
+			e.take(&e.table.rows[k], c.To, c.Time, c.Value)
 		}
-		if c.To <= tree.Green || e.book.current(path, c.To) {
-			continue
-		}
-		k, ok := e.table.position(c.Ref)
-		if !ok {
-			continue // it went meanwhile
-		}
-		e.open(&e.table.rows[k], c.To, c.Time, c.Value)
 	}
+	e.settle()
 	e.mu.Unlock()
 	e.keep()
 }

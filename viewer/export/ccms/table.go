@@ -20,6 +20,7 @@ type table struct {
 	byNumber  map[uint64]int32 // of identifiers
 	byName    map[string]int32 // full names
 	windows   map[tree.Ref]*window
+	turned    []int32 // attributes whose colour changed since turned was taken
 }
 
 // row is one node.
@@ -52,26 +53,28 @@ func (r *row) set(c *tree.Cell) {
 	r.reason, r.counts, r.flapping = c.Reason, c.Counts, c.Flapping
 }
 
-// update brings the table up to date and samples what changed; rebuilt says that the
-// structure is new.
-func (t *table) update() (rebuilt bool, err error) {
+// update brings the table up to date and samples what changed.
+func (t *table) update() error {
 	if t.full {
 		span, err := t.view.Since(t.seq, func(c *tree.Cell) {
 			if int(c.Index) < len(t.positions) && t.positions[c.Index] >= 0 {
 				r := &t.rows[t.positions[c.Index]]
+				if c.Status != r.status && c.Kind != tree.Group {
+					t.turned = append(t.turned, t.positions[c.Index])
+				}
 				r.set(c)
 				t.sample(r)
 			}
 		})
 		if err != nil {
-			return false, err
+			return err
 		}
 		if !span.Reset && len(span.Placed) == 0 && len(span.Removed) == 0 {
 			t.seq = span.To
-			return false, nil
+			return nil
 		}
 	}
-	return true, t.rebuild()
+	return t.rebuild()
 }
 
 // sample adds the present value of a performance attribute to its window.
@@ -140,6 +143,12 @@ func (t *table) rebuild() error {
 		t.rows[p].end = int32(len(t.rows))
 	}
 	t.seq, t.full = seq, true
+	t.turned = t.turned[:0]
+	for i := range t.rows { // positions are new, and much may have changed
+		if t.rows[i].kind != tree.Group {
+			t.turned = append(t.turned, int32(i))
+		}
+	}
 	return nil
 }
 
