@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"grove/tree/history/rollup"
 )
 
 // collection sorts samples into buckets.
@@ -90,7 +92,7 @@ func (c *collection) points() []Point {
 		if before != nil {
 			allowed := limits[0]
 			if before.long || b.long {
-				allowed = max(allowed, limits[1])
+				allowed = max(allowed, limits[1], 2*rollup.Step.Milliseconds())
 			}
 			silent := allowed > 0 && b.from-before.to > max(allowed, c.width)
 			if marked || before.gapTo > before.to || b.gapFrom != 0 && b.gapFrom < b.from || silent {

@@ -34,13 +34,17 @@ const shard = 20_000
 // Write merges the samples of all series from from up to before to, Unix milliseconds and
 // whole steps, into blocks in dir, which is made when there is something to write. It
 // needs room for scratch files at dir.
-func Write(ctx context.Context, raw storage.Queryable, dir string, from, to int64, log *slog.Logger) (err error) {
+func Write(ctx context.Context, raw storage.Queryable, dir string, from, to int64, log *slog.Logger) error {
+	return write(ctx, raw, dir, from, to, shard, log)
+}
+
+func write(ctx context.Context, raw storage.Queryable, dir string, from, to int64, shard int, log *slog.Logger) (err error) {
 	q, err := raw.Querier(from, to-1)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, q.Close()) }()
-	w := &writer{ctx: ctx, q: q, dir: dir, from: from, to: to, log: log}
+	w := &writer{ctx: ctx, q: q, dir: dir, from: from, to: to, shard: shard, log: log}
 	defer func() { err = errors.Join(err, w.drop()) }()
 	if err := w.findFolded(); err != nil {
 		return err
@@ -76,6 +80,7 @@ type writer struct {
 	q        storage.Querier
 	dir      string
 	from, to int64
+	shard    int
 	log      *slog.Logger
 	folded   map[uint64]struct{} // hashes of the series that have others beside them
 
@@ -212,7 +217,7 @@ func (w *writer) write(of labels.Labels, last bool) error {
 	if err := app.Commit(); err != nil {
 		return err
 	}
-	if w.inHead++; w.inHead >= shard {
+	if w.inHead++; w.inHead >= w.shard {
 		return w.flush()
 	}
 	return nil
