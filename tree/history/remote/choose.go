@@ -44,7 +44,7 @@ func newChooser(t *Target, common map[string]string) (*chooser, error) {
 		added = map[string]string{}
 	}
 	maps.Copy(added, t.Labels)
-	for _, name := range slices.Sorted(maps.Keys(added)) {
+	for _, name := range sortedKeys(added) {
 		c.added = append(c.added, labels.Label{Name: name, Value: strings.ToValidUTF8(added[name], "�")})
 	}
 	return c, nil

@@ -87,7 +87,7 @@ func (e *KeyError) Error() string { return e.Key + ": " + e.Err.Error() }
 func (e *KeyError) Unwrap() error { return e.Err }
 
 // checks collects what is wrong.
-type checks []error
+type checks []*KeyError
 
 func (c *checks) add(key, format string, args ...any) {
 	*c = append(*c, &KeyError{key, fmt.Errorf(format, args...)})
@@ -110,10 +110,10 @@ func (t *Target) Check() error {
 		c.add("version", "must be 1 or 2, not %d", t.Version)
 	}
 	t.Access.check(&c)
-	for _, name := range slices.Sorted(maps.Keys(t.Headers)) {
+	for _, name := range sortedKeys(t.Headers) {
 		c.header("headers."+clip(name), name, t.Headers[name])
 	}
-	for _, name := range slices.Sorted(maps.Keys(t.Labels)) {
+	for _, name := range sortedKeys(t.Labels) {
 		if !metric.ValidLabel(name) {
 			c.add("labels."+clip(name), "is not a label name, or one of grove's own")
 		}
@@ -136,9 +136,20 @@ func (t *Target) Check() error {
 	if n := max(len(t.Headers), len(t.Labels), len(t.Paths), len(t.Metrics), len(t.NotMetrics)); n > maxListed {
 		c.add("url", "the target has a list of %d elements, and %d is the bound", n, maxListed)
 	}
-	slices.SortStableFunc(c, func(a, b error) int { return strings.Compare(a.(*KeyError).Key, b.(*KeyError).Key) })
-	return errors.Join(c...)
+	return c.sorted()
 }
+
+// sorted joins what is wrong, by the keys.
+func (c checks) sorted() error {
+	slices.SortStableFunc(c, func(a, b *KeyError) int { return strings.Compare(a.Key, b.Key) })
+	errs := make([]error, len(c))
+	for i, e := range c {
+		errs[i] = e
+	}
+	return errors.Join(errs...)
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func validName(s string) bool {
 	for i := range len(s) {
