@@ -13,6 +13,7 @@ import (
 
 	"grove/tree"
 	"grove/tree/definition"
+	"grove/tree/definition/source"
 	"grove/tree/definition/kindstest"
 )
 
@@ -64,6 +65,26 @@ func TestDirReadsOnlyWhatItShould(t *testing.T) {
 	want := filepath.Join(dir, "link.yaml") + ": the file is a symbolic link, which is not followed; only regular files are read\n"
 	if got := printed(errs); got != want {
 		t.Errorf("got  %swant %s", got, want)
+	}
+}
+
+func TestSharedStandsBeside(t *testing.T) {
+	dir, shared := t.TempDir(), t.TempDir()
+	writeFiles(t, dir, map[string]string{"a.yaml": fmt.Sprintf(one, "a")})
+	writeFiles(t, shared, map[string]string{"a.yaml": fmt.Sprintf(one, "b"), "bad.yaml": "x: ["})
+	l := loader()
+	l.Shared = shared
+	for name, load := range map[string]func() (*definition.Plan, source.Errors){
+		"Dir": func() (*definition.Plan, source.Errors) { return l.Dir(dir) },
+		"FS":  func() (*definition.Plan, source.Errors) { return l.FS(os.DirFS(dir), dir) },
+	} {
+		plan, errs := load()
+		if got, want := instances(plan), []string{"a", "b"}; !cmp.Equal(want, got) {
+			t.Errorf("%s: instances %v, want %v", name, got, want)
+		}
+		if len(errs) != 1 || errs[0].Pos.File != filepath.Join(shared, "bad.yaml") {
+			t.Errorf("%s: %s", name, printed(errs))
+		}
 	}
 }
 

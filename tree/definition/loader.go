@@ -42,6 +42,9 @@ type Loader struct {
 	// Catalogue holds the definitions that come with the program; a definition of
 	// the same application in the files goes before. Nil: there are none.
 	Catalogue fs.FS
+	// Shared is a directory that is loaded beside the one that Dir and FS are given, such
+	// as that of the definitions that managers share. Empty: none.
+	Shared string
 	// Facts are names that every definition knows, such as ${hostname}.
 	Facts map[string]string
 	// Ask lists instances that the program itself asks for.
@@ -77,27 +80,60 @@ type entry struct {
 }
 
 // Dir loads the drop-in directory: every *.yaml, *.yml and *.xml in it and in its
-// directories, one level deep. A directory that is not there is empty.
+// directories, one level deep, and what Shared has. A directory that is not there is
+// empty.
 func (l *Loader) Dir(dir string) (*Plan, source.Errors) {
-	r, err := os.OpenRoot(dir)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return l.load(nil, nil)
-		}
-		return l.load(nil, source.Errors{source.Errorf(source.Pos{File: dir}, "%w", bare(err))})
-	}
-	defer r.Close()
-	rt := &root{fsys: dirFS{r}, prefix: dir}
-	inputs, errs := rt.list()
-	return l.load(inputs, errs)
+	d := directories{}
+	defer d.close()
+	d.add(dir)
+	return l.loadShared(&d)
 }
 
 // FS loads a directory that is not on disk, as Dir does; prefix goes before the names
 // of its files in messages.
 func (l *Loader) FS(fsys fs.FS, prefix string) (*Plan, source.Errors) {
-	rt := &root{fsys: fsys, prefix: prefix}
-	inputs, errs := rt.list()
-	return l.load(inputs, errs)
+	d := directories{}
+	defer d.close()
+	d.list(&root{fsys: fsys, prefix: prefix})
+	return l.loadShared(&d)
+}
+
+func (l *Loader) loadShared(d *directories) (*Plan, source.Errors) {
+	if l.Shared != "" {
+		d.add(l.Shared)
+	}
+	return l.load(d.inputs, d.errs)
+}
+
+// directories gathers the files of directories.
+type directories struct {
+	open   []*os.Root
+	inputs []input
+	errs   source.Errors
+}
+
+func (d *directories) add(dir string) {
+	r, err := os.OpenRoot(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		d.errs.Add(source.Pos{File: dir}, "%w", bare(err))
+	default:
+		d.open = append(d.open, r)
+		d.list(&root{fsys: dirFS{r}, prefix: dir})
+	}
+}
+
+func (d *directories) list(r *root) {
+	inputs, errs := r.list()
+	d.inputs = append(d.inputs, inputs...)
+	d.errs.Append(errs...)
+}
+
+func (d *directories) close() {
+	for _, r := range d.open {
+		_ = r.Close() // It was only read.
+	}
 }
 
 // Files loads the files that are named; a directory stands for the files in it. What
