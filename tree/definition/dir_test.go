@@ -13,8 +13,8 @@ import (
 
 	"grove/tree"
 	"grove/tree/definition"
-	"grove/tree/definition/source"
 	"grove/tree/definition/kindstest"
+	"grove/tree/definition/source"
 )
 
 const one = "grove: 1\napplication: %s\nat: /%[1]s\nprobes: { h: { kind: host } }\ntree: { CPU: { from: h.cpu } }\n"
