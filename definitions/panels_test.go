@@ -26,7 +26,7 @@ func TestEveryPanelHasData(t *testing.T) {
 	defer e.Close()
 	grove := httptest.NewServer(e)
 	defer grove.Close()
-	server := prometheustest.Start(t, fmt.Sprintf("scrape_configs:\n- job_name: grove\n  scrape_interval: 500ms\n  scrape_timeout: 500ms\n  static_configs:\n  - targets: [%q]\n",
+	server := prometheustest.Start(t, fmt.Sprintf("scrape_configs:\n- job_name: grove\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  static_configs:\n  - targets: [%q]\n",
 		strings.TrimPrefix(grove.URL, "http://")))
 	if got := server.Value("count(count_over_time(grove_node_status[1m]) > 2) == " + fmt.Sprint(tr.Len())); got != fmt.Sprint(tr.Len()) {
 		t.Fatal(got)

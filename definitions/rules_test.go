@@ -282,7 +282,7 @@ func TestPrometheusRaisesAlerts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	server := prometheustest.Start(t, fmt.Sprintf("global: { scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms }\nrule_files: [ %q ]\nscrape_configs:\n- job_name: grove\n  static_configs:\n  - targets: [%q]\n",
+	server := prometheustest.Start(t, fmt.Sprintf("global: { scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }\nrule_files: [ %q ]\nscrape_configs:\n- job_name: grove\n  static_configs:\n  - targets: [%q]\n",
 		filepath.Join(dir, "*.rules"), strings.TrimPrefix(grove.URL, "http://")))
 	type alert struct {
 		State       string            `json:"state"`

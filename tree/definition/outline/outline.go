@@ -41,6 +41,8 @@ type Node struct {
 	Source *definition.Source
 	// Metrics are the names of the metrics of its copies, sorted; "" for none.
 	Metrics []string
+	// Units are the units of its copies, sorted; "" for none.
+	Units []string
 	// Always says that every instance has the node, under this one path.
 	Always bool
 	// Number says that its readings are numbers, truth values among them, so that its
@@ -181,12 +183,19 @@ func (o *outliner) add(i *definition.Instance, n *definition.Node, keys map[tree
 	if known.Name != n.Path.Name() || loop == n.Path.Parent() && loop != tree.Root {
 		known.copies = true
 	}
-	if at, found := slices.BinarySearch(known.Metrics, n.Spec.Metric); !found {
-		known.Metrics = slices.Insert(known.Metrics, at, n.Spec.Metric)
-	}
+	known.Metrics = insert(known.Metrics, n.Spec.Metric)
+	known.Units = insert(known.Units, n.Spec.Unit)
 	if known.byDefaults == defaults && !sameColours(known.Spec, n.Spec) {
 		known.Varies = true
 	}
+}
+
+// insert adds a text to a sorted list of different ones.
+func insert(list []string, text string) []string {
+	if at, found := slices.BinarySearch(list, text); !found {
+		return slices.Insert(list, at, text)
+	}
+	return list
 }
 
 // number says whether the readings of a node are numbers.

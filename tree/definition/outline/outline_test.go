@@ -57,7 +57,7 @@ tree:
   Left: { use: pair }
   Right: { use: pair }
   Ports:
-    "Port ${item}": { each: "1..3", from: p.n, red: "> ${item}", metric: "it_port${item}" }
+    "Port ${item}": { each: "1..3", from: p.n, unit: "u${item}", red: "> ${item}", metric: "it_port${item}" }
   Names:
     "${item}": { each: "${names}", kind: status }
   Only more: { where: more, from: p.n }
@@ -85,6 +85,9 @@ tests:
 				got.WriteString(" " + flag.name)
 			}
 		}
+		if len(n.Units) > 1 {
+			fmt.Fprintf(&got, " %v", n.Units)
+		}
 		if th := n.Spec.Threshold; th != nil {
 			got.WriteString(" " + th.Red.String())
 		}
@@ -99,7 +102,7 @@ tests:
 /Right/Number|Right / Number|[] always number
 /Right/Up|Right / Up|[] always colours number
 /Ports|Ports|[] always group
-/Ports/[^/]+|Ports / *|[it_port1 it_port2 it_port3] varies colours number > 1
+/Ports/[^/]+|Ports / *|[it_port1 it_port2 it_port3] varies colours number [u1 u2 u3] > 1
 /Names|Names|[] always group
 /Names/[^/]+|Names / *|[] colours
 /Only more|Only more|[] number

@@ -173,6 +173,9 @@ func number(n *outline.Node, section string) chart {
 	} else if !n.Varies {
 		c.steps = steps(n.Spec.Threshold, first.Scale)
 	}
+	if len(n.Units) > 1 && unit == n.Spec.Unit {
+		unit = "" // Each copy has another, and the series says which.
+	}
 	c.unit = unitName(unit)
 	c.ratio = unit == "ratio"
 	c.positive = c.ratio || unit == "%"

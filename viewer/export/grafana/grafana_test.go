@@ -62,6 +62,7 @@ tree:
     "${row.name}":
       each: p.rows
       Size: { from: row.size, unit: bytes, red: "> 1000" }
+      Odd: { from: row.size, unit: "${row.name}" }
       Grade: { from: row.size, metric: "my_${row.name}_grade" }
 tests:
   - name: two rows
@@ -96,6 +97,7 @@ func TestDashboardAsks(t *testing.T) {
 		`States of A.b (c) "d" \ e: grove_node_status{path=~"/x` + odd + `/State"} false false`,
 		`Plain: grove_node_value{path=~"/x` + odd + `/Plain"} false false`,
 		`Size: grove_node_value{path=~"/x/Rows/[^/]+/Size"} false true`,
+		`Odd: grove_node_value{path=~"/x/Rows/[^/]+/Odd"} false true`,
 		`Grade: {__name__=~"my_a_grade|my_b_grade|my_sample_grade",path=~"/x/Rows/[^/]+/Grade"} false true`,
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -105,6 +107,9 @@ func TestDashboardAsks(t *testing.T) {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %s", want)
 		}
+	}
+	if strings.Contains(string(text), "suffix: a") {
+		t.Error("a chart of values in different units has the unit of the first")
 	}
 	again, err := Dashboard(define(t, sample))
 	if err != nil || string(again) != string(text) {

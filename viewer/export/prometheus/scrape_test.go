@@ -33,7 +33,7 @@ func TestPrometheusScrapes(t *testing.T) {
 	}))
 	defer grove.Close()
 
-	server := prometheustest.Start(t, fmt.Sprintf("scrape_configs:\n- job_name: grove\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n  static_configs:\n  - targets: [%q]\n",
+	server := prometheustest.Start(t, fmt.Sprintf("scrape_configs:\n- job_name: grove\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  static_configs:\n  - targets: [%q]\n",
 		strings.TrimPrefix(grove.URL, "http://")))
 	for query, want := range map[string]string{
 		`up{job="grove"}`: "1",
@@ -81,7 +81,7 @@ func TestPrometheusScrapesHundredThousandNodes(t *testing.T) {
 	defer e.Close()
 	grove := httptest.NewServer(e)
 	defer grove.Close()
-	job := "- job_name: %s\n  scrape_interval: 3s\n  scrape_timeout: 3s\n  params: {%s}\n  static_configs:\n  - targets: [%q]\n"
+	job := "- job_name: %s\n  scrape_interval: 10s\n  scrape_timeout: 10s\n  params: {%s}\n  static_configs:\n  - targets: [%q]\n"
 	target := strings.TrimPrefix(grove.URL, "http://")
 	server := prometheustest.Start(t, "scrape_configs:\n"+
 		fmt.Sprintf(job, "all", `"exclude[]": [grove_node_state, grove_group_nodes]`, target)+

@@ -25,7 +25,7 @@ const Program = "/usr/bin/prometheus"
 
 // patience is how long a test waits for what must come; it is long, since the machine
 // may be busy, and nothing waits so long when all is well.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // Server is a running Prometheus.
 type Server struct {
@@ -104,7 +104,7 @@ func (s *Server) Get(path string, data any) error {
 }
 
 // Until asks again and again until what is asked succeeds, and returns its last error
-// when it does not for a minute.
+// when it does not in the end.
 func (s *Server) Until(ask func() error) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
