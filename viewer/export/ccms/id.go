@@ -23,7 +23,36 @@ const half = 1 << 32
 // makeTID writes MTSYSID 8, MTMCNAME 40, MTNUMRANGE 3, MTUID 10, MTCLASS 3, MTINDEX 10,
 // EXTINDEX 10. The upper half of the number is MTUID, the lower MTINDEX.
 func makeTID(system, segment string, number uint64, class Class) string {
-	return fmt.Sprintf("%-8s%-40s%s%010d%03d%010d%010d", system, segment, numberRange, number/half, class, number%half, 0)
+	b := make([]byte, 0, tidLength)
+	b = appendText(b, system, 8)
+	b = appendText(b, segment, 40)
+	b = append(b, numberRange...)
+	b = appendDigits(b, number/half, 10)
+	b = appendDigits(b, uint64(class), 3)
+	b = appendDigits(b, number%half, 10)
+	return string(appendDigits(b, 0, 10))
+}
+
+// appendText appends a text and blanks up to a width.
+func appendText(b []byte, text string, width int) []byte {
+	b = append(b, text...)
+	for range width - len(text) {
+		b = append(b, ' ')
+	}
+	return b
+}
+
+// appendDigits appends a number with zeros before it.
+func appendDigits(b []byte, n uint64, width int) []byte {
+	at := len(b)
+	for range width {
+		b = append(b, '0')
+	}
+	for i := at + width - 1; i >= at; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return b
 }
 
 // parseTID returns the number in a TID of this system and segment. Blanks at the end

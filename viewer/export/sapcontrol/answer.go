@@ -51,9 +51,15 @@ var levels = enumerations[1].values
 // put writes the element of a field. A value that does not go with the type of the
 // field is a mistake in the program.
 func put(b *bytes.Buffer, f field, value any) {
-	b.WriteString("<" + f.name + ">")
+	b.WriteByte('<')
+	b.WriteString(f.name)
+	b.WriteByte('>')
 	switch v := value.(type) {
 	case string:
+		if isPlain(v) {
+			b.WriteString(v)
+			break
+		}
 		_ = xml.EscapeText(b, []byte(v)) // A Buffer takes everything; what XML cannot hold becomes U+FFFD.
 	case int:
 		b.WriteString(strconv.Itoa(v))
@@ -84,7 +90,19 @@ func put(b *bytes.Buffer, f field, value any) {
 			b.WriteString("</item>")
 		}
 	}
-	b.WriteString("</" + f.name + ">")
+	b.WriteString("</")
+	b.WriteString(f.name)
+	b.WriteByte('>')
+}
+
+// isPlain says whether a text needs no escaping, as nearly all do.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '<' || c == '>' || c == '&' || c == '"' || c == '\'' {
+			return false
+		}
+	}
+	return true
 }
 
 // list is an array of records: n of them, row i with the values of all fields in order.
