@@ -54,8 +54,9 @@ func Overview() ([]byte, error) {
 	})
 	b.timeline("Top of the tree", "Status over time of what hangs at the top.", metric.Status+`{path=~"/[^/]*"}`, "", 10)
 	b.chart(chart{
-		title: "Oldest reading", description: "Time since the last reading of the attribute that has waited longest, of those that are not white.",
-		expr: fmt.Sprintf("max(time() - %s%s and on (path) %s > 0)", metric.ReadingTime, below, metric.Status), legend: "oldest", unit: units.Seconds, width: 24, positive: true,
+		title: "Silent attributes", description: "Groups with the most white attributes anywhere below: nothing is known of them.",
+		expr:   fmt.Sprintf(`topk(5, %s{path=~%s,path!="/",status="white"})`, metric.GroupNodes, quote("$subtree(/.*)?")),
+		legend: "{{path}}", unit: units.Short, width: 24, positive: true,
 	})
 
 	b.row("Grove itself")
