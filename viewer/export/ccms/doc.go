@@ -55,6 +55,8 @@
 // # Alerts
 //
 // Each time an attribute turns yellow or red an alert opens. It stays open, also
-// when the attribute is well again, until somebody acknowledges it, as in CCMS; the
-// list is bounded per element and altogether, and what falls out of it is counted.
+// when the attribute is well again or gone, until somebody acknowledges it, as in CCMS;
+// the list is bounded per element and altogether, and what falls out of it is counted.
+// [Exporter.Statuses] hears of every change; what it is not told, such as the colours
+// that a restart brings back, Run finds by comparing.
 package ccms
