@@ -30,8 +30,11 @@ const (
 
 // Options are the surroundings of an Engine.
 type Options struct {
-	// Store holds the samples. Its error tsdb.ErrNotReady makes an answer Unavailable.
+	// Store holds the samples.
 	Store storage.Queryable
+	// NotReady is what the store's errors wrap while it cannot answer yet: they make
+	// the answer Unavailable.
+	NotReady error
 	// Metadata tells what is known of the metrics, by name; nil knows nothing.
 	Metadata func() map[string][]Metadata
 	// Timeout bounds the time of one question with its wait for others; zero is
@@ -86,7 +89,7 @@ func New(o Options) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.Store = store{o.Store}
+	o.Store = store{o.Store, o.NotReady}
 	p := parser.NewParser(parser.Options{})
 	return &Engine{
 		opts:   o,
@@ -107,14 +110,20 @@ func New(o Options) (*Engine, error) {
 
 // store tells failures of opening the store from those of a query, which the engine
 // does not.
-type store struct{ storage.Queryable }
+type store struct {
+	storage.Queryable
+	notReady error
+}
 
 func (s store) Querier(from, to int64) (storage.Querier, error) {
 	q, err := s.Queryable.Querier(from, to)
-	if err != nil {
-		return nil, promql.ErrStorage{Err: err}
+	switch {
+	case err == nil:
+		return q, nil
+	case s.notReady != nil && errors.Is(err, s.notReady):
+		return nil, &Error{Unavailable, err}
 	}
-	return q, nil
+	return nil, promql.ErrStorage{Err: err}
 }
 
 // Close frees the engine. Questions that are under way end by themselves.

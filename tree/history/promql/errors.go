@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/tsdb"
 )
 
 // Kind classifies errors as Prometheus' HTTP interface does; its text is the field
@@ -54,17 +53,11 @@ func classify(err error) error {
 		return nil
 	case errors.As(err, &known):
 		return err
-	case errors.Is(err, tsdb.ErrNotReady):
-		return &Error{Unavailable, err}
 	case errors.As(err, &canceled):
 		return &Error{Canceled, err}
 	case errors.As(err, &timeout):
 		return &Error{Timeout, err}
 	case errors.As(err, &storage):
-		// ErrStorage does not unwrap.
-		if errors.Is(storage.Err, tsdb.ErrNotReady) {
-			return &Error{Unavailable, storage.Err}
-		}
 		return &Error{Internal, err}
 	case errors.Is(err, context.Canceled):
 		return &Error{Canceled, err}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"grove/tree"
+	"grove/tree/metric"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -245,7 +247,7 @@ func TestErrorsHaveTheirKind(t *testing.T) {
 		"canceled":  {newStore(t), canceled, Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := newEngine(t, Options{Store: c.store})
+			e := newEngine(t, Options{Store: c.store, NotReady: tsdb.ErrNotReady})
 			_, err := e.Instant(c.ctx, Query{Expr: "own"}, at(0))
 			var got *Error
 			if !errors.As(err, &got) || got.Kind != c.want {
@@ -258,12 +260,11 @@ func TestErrorsHaveTheirKind(t *testing.T) {
 		})
 	}
 	for err, want := range map[error]Kind{
-		promql.ErrQueryTimeout("x"):              Timeout,
-		promql.ErrStorage{Err: tsdb.ErrNotReady}: Unavailable,
-		promql.ErrStorage{Err: errors.New("x")}:  Internal,
-		context.DeadlineExceeded:                 Timeout,
-		&Error{BadData, errors.New("x")}:         BadData,
-		errors.New("x"):                          Execution,
+		promql.ErrQueryTimeout("x"):             Timeout,
+		promql.ErrStorage{Err: errors.New("x")}: Internal,
+		context.DeadlineExceeded:                Timeout,
+		&Error{BadData, errors.New("x")}:        BadData,
+		errors.New("x"):                         Execution,
 	} {
 		var got *Error
 		if !errors.As(classify(err), &got) || got.Kind != want {
@@ -376,6 +377,36 @@ func TestMetadata(t *testing.T) {
 		if d := cmp.Diff(c.want, c.got); d != "" {
 			t.Errorf("%s: -want +got\n%s", name, d)
 		}
+	}
+}
+
+func TestCatalogueFollowsTheTree(t *testing.T) {
+	tr := tree.New(tree.Options{})
+	c := NewCatalogue(tr)
+	if _, ok := c.Of("answer_seconds"); ok || c.All()[metric.Value] == nil {
+		t.Errorf("%v", c.All())
+	}
+	spec := &tree.Spec{Kind: tree.Performance, Unit: "ms", Metric: "answer_seconds", Description: "Time until the answer."}
+	if _, err := tr.Add(tree.MustPath("/shop/answer"), spec); err != nil {
+		t.Fatal(err)
+	}
+	tr.Flush()
+	want := Metadata{"gauge", "Time until the answer.", "seconds"}
+	if got, ok := c.Of("answer_seconds"); !ok || got != want {
+		t.Errorf("%v %+v, want %+v", ok, got, want)
+	}
+}
+
+// TestVersionIsThatOfTheEngine holds that readers are told the truth.
+func TestVersionIsThatOfTheEngine(t *testing.T) {
+	text, err := os.ReadFile("../../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Prometheus 3.13.5 is the module's v0.313.5.
+	want := strings.Replace("v"+Version, "v3.", "v0.3", 1)
+	if !strings.Contains(string(text), "\tgithub.com/prometheus/prometheus "+want+"\n") {
+		t.Errorf("go.mod has another version than %s", want)
 	}
 }
 
