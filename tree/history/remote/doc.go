@@ -10,7 +10,7 @@
 // stores take as the one they have, and it is never left out: not when the target is
 // down while grove restarts, and not when it arrives late, since the log is in the
 // order of arrival. The history cuts its log every few hours; what a target still
-// needs is kept by hard links to the log's files (see [shelf]), which cost disk
+// needs is kept by hard links to the log's files (see [spool]), which cost disk
 // only once the history has dropped its own.
 //
 // Prometheus' QueueManager reads the same log, but it begins at the time of its start,

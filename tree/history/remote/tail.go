@@ -16,7 +16,7 @@ import (
 // tail reads samples from the log in the order in which they were written, from a
 // position on. It is for one goroutine.
 type tail struct {
-	shelf *shelf
+	spool *spool
 	// choose returns the labels that a series is sent with, or false.
 	choose func(labels.Labels) (labels.Labels, bool)
 	log    *slog.Logger
@@ -42,7 +42,7 @@ var errBehind = errors.New("the log does not hold the position")
 // counted in t.lost.
 func (t *tail) open(p position) error {
 	t.close()
-	segments, err := t.shelf.segments()
+	segments, err := t.spool.segments()
 	if err != nil {
 		return err
 	}
@@ -67,14 +67,14 @@ func (t *tail) open(p position) error {
 func (t *tail) loadSeries(p position, segments []int) error {
 	t.series = map[chunks.HeadSeriesRef]labels.Labels{}
 	t.base = -1
-	checkpoints, err := numbered(t.shelf.dir, checkpointPrefix)
+	checkpoints, err := numbered(t.spool.dir, checkpointPrefix)
 	if err != nil {
 		return err
 	}
 	// A number stands for the same series in all of them, so that the later ones do no
 	// harm, and help when segments were dropped.
 	for _, n := range checkpoints {
-		dir := checkpointName(t.shelf.dir, n)
+		dir := checkpointName(t.spool.dir, n)
 		parts, err := numbered(dir, "")
 		if err != nil {
 			return err
@@ -88,7 +88,7 @@ func (t *tail) loadSeries(p position, segments []int) error {
 	}
 	for _, n := range segments {
 		if n < p.Segment {
-			if err := t.scan(wlog.SegmentName(t.shelf.dir, n)); err != nil {
+			if err := t.scan(wlog.SegmentName(t.spool.dir, n)); err != nil {
 				return err
 			}
 		}
@@ -100,7 +100,7 @@ func (t *tail) loadSeries(p position, segments []int) error {
 func (t *tail) scan(file string) error {
 	s, err := wlog.OpenReadSegment(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // The shelf dropped it in the meantime.
+		return nil // The spool dropped it in the meantime.
 	}
 	if err != nil {
 		return err
@@ -138,7 +138,7 @@ func (t *tail) note(rec []byte) error {
 
 // enter opens the segment of a position and reads up to it.
 func (t *tail) enter(p position) error {
-	s, err := wlog.OpenReadSegment(wlog.SegmentName(t.shelf.dir, p.Segment))
+	s, err := wlog.OpenReadSegment(wlog.SegmentName(t.spool.dir, p.Segment))
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (t *tail) next(into []sample, want int) ([]sample, bool, error) {
 		}
 		err := t.reader.Err()
 		damaged := err != nil && !errors.Is(err, io.EOF)
-		segments, err2 := t.shelf.segments()
+		segments, err2 := t.spool.segments()
 		if err2 != nil {
 			return into, false, err2
 		}
@@ -228,12 +228,12 @@ func (t *tail) next(into []sample, want int) ([]sample, bool, error) {
 // that ended.
 func (t *tail) follow(p position) error {
 	t.close()
-	checkpoints, err := numbered(t.shelf.dir, checkpointPrefix)
+	checkpoints, err := numbered(t.spool.dir, checkpointPrefix)
 	if err != nil {
 		return err
 	}
 	if n := len(checkpoints); n > 0 && checkpoints[n-1] > t.base && checkpoints[n-1] < p.Segment {
-		segments, err := t.shelf.segments()
+		segments, err := t.spool.segments()
 		if err != nil {
 			return err
 		}

@@ -31,7 +31,7 @@ const (
 type target struct {
 	opts   Target
 	file   string // of the position
-	shelf  *shelf
+	spool  *spool
 	tail   *tail
 	sender *sender
 	known  func(metric string) (Metadata, bool)
@@ -60,7 +60,7 @@ func (t *target) statistics() Stats {
 	t.mu.Lock()
 	s, at, oldest := t.stats, t.progress.position, t.oldest
 	t.mu.Unlock()
-	s.Pending = t.shelf.behind(at)
+	s.Pending = t.spool.behind(at)
 	if oldest != 0 {
 		s.Behind = max(t.now().Sub(time.UnixMilli(oldest)), 0)
 	}
@@ -315,7 +315,7 @@ func (t *target) start() error {
 		return fmt.Errorf("remote write to %s: %w", t.opts.Name, err)
 	}
 	if !ok {
-		if segments, err := numbered(t.shelf.log, ""); err == nil && len(segments) > 0 {
+		if segments, err := numbered(t.spool.log, ""); err == nil && len(segments) > 0 {
 			p.Segment = segments[len(segments)-1]
 		}
 	}

@@ -49,7 +49,7 @@ type Options struct {
 
 // Writer sends the samples of a history to other stores.
 type Writer struct {
-	shelf   *shelf
+	spool   *spool
 	targets []*target
 	log     *slog.Logger
 }
@@ -78,7 +78,7 @@ func New(o Options) (*Writer, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("remote write: %w", err)
 	}
-	w := &Writer{log: o.Log, shelf: &shelf{log: o.WAL, dir: filepath.Join(o.Dir, "log"), max: o.MaxBuffer}}
+	w := &Writer{log: o.Log, spool: &spool{log: o.WAL, dir: filepath.Join(o.Dir, "log"), max: o.MaxBuffer}}
 	taken := map[string]bool{}
 	for i, t := range o.Targets {
 		one, err := w.target(t, &o)
@@ -92,8 +92,8 @@ func New(o Options) (*Writer, error) {
 		w.targets = append(w.targets, one)
 	}
 	if len(w.targets) == 0 {
-		// Nobody needs what the shelf has.
-		return w, os.RemoveAll(w.shelf.dir)
+		// Nobody needs what the spool has.
+		return w, os.RemoveAll(w.spool.dir)
 	}
 	if err := w.update(); err != nil {
 		return nil, fmt.Errorf("remote write: %w", err)
@@ -115,8 +115,8 @@ func (w *Writer) target(t Target, o *Options) (*target, error) {
 		return nil, err
 	}
 	one := &target{
-		opts: t, file: filepath.Join(o.Dir, t.Name+".json"), shelf: w.shelf, sender: s, known: o.Metadata, now: o.Now, log: o.Log,
-		tail:  &tail{shelf: w.shelf, choose: c.choose, log: o.Log},
+		opts: t, file: filepath.Join(o.Dir, t.Name+".json"), spool: w.spool, sender: s, known: o.Metadata, now: o.Now, log: o.Log,
+		tail:  &tail{spool: w.spool, choose: c.choose, log: o.Log},
 		stats: Stats{Name: t.Name},
 	}
 	return one, one.start()
@@ -128,7 +128,7 @@ func (w *Writer) update() error {
 	for _, t := range w.targets[1:] {
 		need = min(need, t.need())
 	}
-	err := w.shelf.update(need)
+	err := w.spool.update(need)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // The history has not opened its log yet.
 	}
@@ -172,4 +172,4 @@ func (w *Writer) Stats() []Stats {
 }
 
 // Held returns the bytes of files that are kept only for targets that are behind.
-func (w *Writer) Held() int64 { return w.shelf.held() }
+func (w *Writer) Held() int64 { return w.spool.held() }

@@ -94,19 +94,19 @@ func TestTheLogIsKeptForWhoIsBehind(t *testing.T) {
 		h.DisableCompactions()
 	}
 	h.write(400, 40) // 40 series, of which 20 end
-	until(t, "the log is linked", func() bool { return linked(t, &s.targets[0].shelf.dir, h) })
+	until(t, "the log is linked", func() bool { return linked(t, &s.targets[0].spool.dir, h) })
 	cut()
 	h.write(1000, 20)
-	until(t, "the log is linked", func() bool { return linked(t, &s.targets[0].shelf.dir, h) })
+	until(t, "the log is linked", func() bool { return linked(t, &s.targets[0].spool.dir, h) })
 	cut()
 	h.write(600, 20)
-	until(t, "the log is linked", func() bool { return linked(t, &s.targets[0].shelf.dir, h) })
+	until(t, "the log is linked", func() bool { return linked(t, &s.targets[0].spool.dir, h) })
 	cut()
 	first, err := numbered(filepath.Join(h.dir, "wal"), "")
 	if err != nil || first[0] == 0 {
 		t.Fatalf("the log was not cut: %v, %v", first, err)
 	}
-	until(t, "the shelf tells what it holds", func() bool { return s.Held() > 0 })
+	until(t, "the spool tells what it holds", func() bool { return s.Held() > 0 })
 	s.stop()
 	h.reopen()
 	r.set(func(r *receiver) { r.down = false })
@@ -115,13 +115,13 @@ func TestTheLogIsKeptForWhoIsBehind(t *testing.T) {
 	if d := h.wrote.missing(r.received(t)); d != nil {
 		t.Error(said(d))
 	}
-	until(t, "the shelf lets go", func() bool { return s.Held() == 0 })
+	until(t, "the spool lets go", func() bool { return s.Held() == 0 })
 	if s := s.Stats()[0]; s.Lost != 0 || s.Failed != 0 {
 		t.Errorf("%+v", s)
 	}
 }
 
-// linked tells whether the shelf has every segment of the log.
+// linked tells whether the spool has every segment of the log.
 func linked(t *testing.T, dir *string, h *history) bool {
 	t.Helper()
 	there, err := numbered(filepath.Join(h.dir, "wal"), "")
@@ -143,13 +143,13 @@ func TestABufferThatIsFullSaysWhatIsLost(t *testing.T) {
 	o.MaxBuffer = 200 << 10
 	s := h.run(o)
 	h.write(2800, 40)
-	until(t, "the log is linked", func() bool { return linked(t, &s.targets[0].shelf.dir, h) })
+	until(t, "the log is linked", func() bool { return linked(t, &s.targets[0].spool.dir, h) })
 	h.EnableCompactions()
 	if err := h.Compact(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the bound holds", func() bool {
-		kept, err := numbered(s.shelf.dir, "")
+		kept, err := numbered(s.spool.dir, "")
 		return err == nil && kept[0] > 0 && s.Held() <= o.MaxBuffer
 	})
 	s.stop()

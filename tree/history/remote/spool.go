@@ -14,17 +14,17 @@ import (
 	"github.com/prometheus/prometheus/tsdb/wlog"
 )
 
-// shelf keeps those files of the history's log that a target still needs, by hard
+// spool keeps those files of the history's log that a target still needs, by hard
 // links in a folder of its own: the segments, and the checkpoints, which hold the
 // labels of series that began in segments before them. A file that the history drops
-// stays here until every target is past it, or the shelf holds too much.
-type shelf struct {
+// stays here until every target is past it, or the spool holds too much.
+type spool struct {
 	log string // the history's log
 	dir string // the links, on the same file system
-	max int64  // bytes that only the shelf holds
+	max int64  // bytes that only the spool holds
 
 	mu    sync.Mutex // guards the folder and what follows
-	bytes int64      // that only the shelf held as of the last update
+	bytes int64      // that only the spool held as of the last update
 }
 
 // names of checkpoints begin so, as the log has them.
@@ -54,7 +54,7 @@ func checkpointName(dir string, n int) string {
 
 // update links what is new in the log, and drops what no target needs that stands
 // at or after need.
-func (s *shelf) update(need int) error {
+func (s *spool) update(need int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
@@ -109,7 +109,7 @@ func link(from, to string) error {
 	return os.Rename(fresh, to)
 }
 
-func (s *shelf) linkCheckpoint(n int) error {
+func (s *spool) linkCheckpoint(n int) error {
 	from, to := checkpointName(s.log, n), checkpointName(s.dir, n)
 	if _, err := os.Stat(to); err == nil {
 		return nil
@@ -137,9 +137,9 @@ func (s *shelf) linkCheckpoint(n int) error {
 	return os.Rename(fresh, to)
 }
 
-// prune drops what nobody needs, then the oldest until the shelf holds no more than
+// prune drops what nobody needs, then the oldest until the spool holds no more than
 // it may.
-func (s *shelf) prune(need int, inLog []int) error {
+func (s *spool) prune(need int, inLog []int) error {
 	// A target reads the newest checkpoint before its segment and all segments between.
 	checkpoints, err := numbered(s.dir, checkpointPrefix)
 	if err != nil {
@@ -155,7 +155,7 @@ func (s *shelf) prune(need int, inLog []int) error {
 	if err != nil {
 		return err
 	}
-	var own []int // segments that only the shelf has, rising
+	var own []int // segments that only the spool has, rising
 	s.bytes = 0
 	sizes := map[int]int64{}
 	for _, n := range segments {
@@ -199,22 +199,22 @@ func (s *shelf) prune(need int, inLog []int) error {
 	return nil
 }
 
-// held returns the bytes that only the shelf holds.
-func (s *shelf) held() int64 {
+// held returns the bytes that only the spool holds.
+func (s *spool) held() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.bytes
 }
 
 // segments lists what can be read, rising.
-func (s *shelf) segments() ([]int, error) {
+func (s *spool) segments() ([]int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return numbered(s.dir, "")
 }
 
 // behind returns how many bytes stand after p.
-func (s *shelf) behind(p position) int64 {
+func (s *spool) behind(p position) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	segments, err := numbered(s.dir, "")
