@@ -55,8 +55,8 @@ func (d *Document) Write(w io.Writer, format, static string) error {
 	}
 }
 
-// xmlPolicy lets a browser load the style sheets and what they load, and nothing else. A
-// style sheet of XSLT counts as a script.
+// xmlPolicy lets a browser load the style sheets, and nothing else. One of XSLT counts as
+// a script.
 const xmlPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // maxAtOnce bounds the documents that are made and sent at the same time.
@@ -211,7 +211,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // staticTypes are the content types of the files by their ends.
 var staticTypes = map[string]string{
-	".xsd": "application/xml; charset=utf-8", ".xsl": "text/xsl; charset=utf-8",
+	".xsd": "application/xml; charset=utf-8", ".xsl": "application/xslt+xml",
 	".json": "application/schema+json", ".css": "text/css; charset=utf-8",
 }
 

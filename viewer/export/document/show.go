@@ -67,8 +67,11 @@ func describe(r *record) string {
 	if r.status == tree.White && r.reason != "" {
 		return r.reason
 	}
-	if shown := Show(r.value, r.unit()); shown != "" {
+	if shown := shownOf(r); shown != "" {
 		return shown
+	}
+	if text, ok := r.value.Text(); ok && text != "" {
+		return text
 	}
 	return words[r.status]
 }

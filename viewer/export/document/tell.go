@@ -272,10 +272,14 @@ func (d *Document) tellAttribute(s sink, r *record) {
 
 // shownOf is the value of an attribute for people; a text is its value already.
 func shownOf(r *record) string {
-	if _, isNumber := r.value.Number(); isNumber {
-		return Show(r.value, r.unit())
+	n, isNumber := r.value.Number()
+	switch {
+	case !isNumber:
+		return ""
+	case r.kind == tree.State && r.unit() == "" && (n == 0 || n == 1):
+		return strconv.FormatBool(n == 1) // A truth value is the number 1 or 0.
 	}
-	return ""
+	return Show(r.value, r.unit())
 }
 
 func tellLevels(s sink, l *levels, tuned bool) {

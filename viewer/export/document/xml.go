@@ -19,9 +19,11 @@ type XMLOptions struct {
 func (d *Document) WriteXML(w io.Writer, o XMLOptions) error {
 	x := markup.XML(w)
 	if o.Static != "" {
-		// A browser that knows XSLT takes the first, any other the second.
-		x.Instruction("xml-stylesheet", `type="text/xsl" href="`+o.Static+"/"+StyleSheetXSL+`"`)
+		// Browsers are giving up XSLT, and warn of it above every page that it makes, so
+		// they are told to show the document by CSS. What transforms knows the type of the
+		// second (XSLT 2.0, appendix B.1), which they do not take.
 		x.Instruction("xml-stylesheet", `type="text/css" href="`+o.Static+"/"+StyleSheetCSS+`"`)
+		x.Instruction("xml-stylesheet", `type="application/xslt+xml" href="`+o.Static+"/"+StyleSheetXSL+`"`)
 	}
 	x.Start("document", "xmlns", Namespace)
 	if o.Static != "" {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -192,7 +193,7 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 	w.told.err = errBroken
-	if _, err := m.Make(t.Context(), day()); err != errBroken {
+	if _, err := m.Make(t.Context(), day()); !errors.Is(err, errBroken) {
 		t.Error(err)
 	}
 }
