@@ -94,7 +94,7 @@ func newGadget() *gadget {
 
 // rig is a bean server with an agent in front of it.
 type rig struct {
-	*testing.T
+	testing.TB
 	beans  *beans.Server
 	server *Server
 	set    *metrics.Set
@@ -114,9 +114,9 @@ grove:type=Timer   exec   @info,addNotification
 jolokia:type=History,*  exec  *
 `
 
-func newRig(t *testing.T, change func(*Options)) *rig {
+func newRig(t testing.TB, change func(*Options)) *rig {
 	t.Helper()
-	r := &rig{T: t, set: metrics.NewSet()}
+	r := &rig{TB: t, set: metrics.NewSet()}
 	var err error
 	if r.beans, err = beans.NewServer(beans.ServerOptions{DefaultDomain: "grove", ID: "test", ImplementationVersion: "1.2.3"}); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"grove/beans"
+	"grove/beans/beanstest"
 	"grove/viewer/export/jolokia/request"
 )
 
@@ -413,6 +414,28 @@ func TestBoundsOfRequests(t *testing.T) {
 				t.Errorf("%d %.500s", w.Code, w.Body)
 			}
 		})
+	}
+}
+
+// TestOwnBeans holds the agent's beans to what every bean promises.
+func TestOwnBeans(t *testing.T) {
+	r := newRig(t, nil)
+	names, err := r.beans.Query(t.Context(), beans.MustName("jolokia:*"), nil)
+	if err != nil || len(names) != 4 {
+		t.Fatal(err, names)
+	}
+	for _, n := range names {
+		b, err := r.beans.Bean(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, violation := range beanstest.Check(t.Context(), b) {
+			t.Errorf("%s: %v", n, violation)
+		}
+	}
+	r.server.Close()
+	if names, err = r.beans.Query(t.Context(), beans.MustName("jolokia:*"), nil); err != nil || len(names) != 0 {
+		t.Error("beans are left:", names, err)
 	}
 }
 

@@ -145,6 +145,7 @@ for (const mode of ["pull", "sse"]) {
     const j = new Jolokia(url);
     const writer = new Simple(url);
     let handle;
+    if (mode === "pull") j.start(50);
     const got = await new Promise((done, fail) => {
       const all = [];
       j.addNotificationListener({
@@ -159,7 +160,6 @@ for (const mode of ["pull", "sse"]) {
         handle = h;
         await writer.setAttribute(fan, "Pause", 1);
         await writer.setAttribute(fan, "Pause", 90);
-        if (mode === "pull") j.start(50);
       }).catch(fail);
     });
     j.stop();
@@ -184,3 +184,4 @@ for (const [name, check] of Object.entries(checks)) {
     process.exitCode = 1;
   }
 }
+process.exit(); // sockets that are kept alive would keep the program alive
