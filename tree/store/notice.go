@@ -25,6 +25,9 @@ type Notice struct {
 // than 8,000 bytes, so it names what changed and no more.
 const channel = "grove"
 
+// everyTopic is a notice to all who watch anything.
+const everyTopic = "*"
+
 // maxPending bounds the notices that wait for one watcher, who then reads everything.
 const maxPending = 256
 
@@ -134,8 +137,11 @@ func (s *Store) listen(ctx context.Context, topic string, told func(Notice)) err
 		cancel()
 		switch {
 		case err == nil:
-			if n := parseNotice(heard.Payload); n.Topic == topic {
+			switch n := parseNotice(heard.Payload); n.Topic {
+			case topic:
 				told(n)
+			case everyTopic:
+				told(Notice{Topic: topic, All: true})
 			}
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -172,7 +178,7 @@ func (h *hub) publish(notices []Notice) {
 	defer h.mu.Unlock()
 	for w := range h.watchers {
 		for _, n := range notices {
-			if n.Topic == w.topic {
+			if n.Topic == w.topic || n.Topic == everyTopic {
 				w.add(n)
 			}
 		}

@@ -132,10 +132,13 @@ func (s *Store) prepareAgain(ctx context.Context) error {
 	if err := s.acquire(ctx); err != nil {
 		return err
 	}
-	if err := s.takeOver(ctx, s.conn); err != nil {
+	id, epoch, err := s.takeOver(ctx, s.conn)
+	if err != nil {
 		s.dropConn()
 		return s.classify(err)
 	}
+	s.manager.Store(id)
+	s.epoch = epoch
 	s.prepared.Store(true)
 	return nil
 }
@@ -146,30 +149,26 @@ type execer interface {
 	QueryRowContext(context.Context, string, ...any) *sql.Row
 }
 
-// takeOver makes this process the one that writes as its manager.
-func (s *Store) takeOver(ctx context.Context, db execer) error {
+// takeOver makes this process the one that writes as its manager, under a number and an
+// epoch of its own.
+func (s *Store) takeOver(ctx context.Context, db execer) (id, epoch int64, err error) {
 	if s.options.Manager == "" {
-		return nil
+		return 0, 0, nil
 	}
-	var id int64
-	for try := 0; ; try++ {
-		err := db.QueryRowContext(ctx, "UPDATE manager SET epoch = epoch + 1, opened = $1 WHERE name = $2 RETURNING id, epoch",
-			s.options.Now().UnixMilli(), s.options.Manager).Scan(&id, &s.epoch)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, sql.ErrNoRows) || try > maxTries {
-			return err
+	for range maxTries {
+		err = db.QueryRowContext(ctx, "UPDATE manager SET epoch = epoch + 1, opened = $1 WHERE name = $2 RETURNING id, epoch",
+			s.options.Now().UnixMilli(), s.options.Manager).Scan(&id, &epoch)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return id, epoch, err
 		}
 		// Another manager may take the same number at this moment: then the next one.
 		_, err = db.ExecContext(ctx, "INSERT INTO manager (id, name, epoch, opened) "+
 			"SELECT COALESCE(MAX(id), 0) + 1, CAST($1 AS TEXT), 0, 0 FROM manager WHERE true ON CONFLICT DO NOTHING", s.options.Manager)
 		if err != nil {
-			return err
+			return 0, 0, err
 		}
 	}
-	s.manager.Store(id)
-	return nil
+	return 0, 0, fmt.Errorf("%w: too many managers come at once", ErrUnavailable)
 }
 
 // connect makes sure that the writer has its connection, to a database with tables.

@@ -23,6 +23,7 @@ type Tx struct {
 	notices    []Notice
 	learned    []int64 // nodes that the table has once the transaction is committed
 	rows       int64   // changed
+	committed  func()  // called by the writer after the commit; nil is nothing
 }
 
 // Context ends when the work should.

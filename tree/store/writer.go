@@ -305,6 +305,9 @@ func (s *Store) committed(group []*work, txs []*Tx, errs []error) {
 			continue
 		}
 		rows += tx.rows
+		if tx.committed != nil {
+			tx.committed()
+		}
 		notices = append(notices, tx.notices...)
 		for _, n := range tx.learned {
 			if len(s.known.nodes) >= maxKnown {
