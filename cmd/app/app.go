@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -19,9 +20,11 @@ import (
 	client "github.com/prometheus/client_golang/prometheus"
 
 	"grove/beans"
+	jmx "grove/beans/monitor"
 	"grove/beans/timer"
 	"grove/notify"
 	"grove/runtime/bind"
+	"grove/runtime/probe"
 	"grove/runtime/probe/builtin"
 	"grove/runtime/receive"
 	"grove/runtime/receive/push"
@@ -31,8 +34,11 @@ import (
 	"grove/tree/definition/watch"
 	"grove/tree/monitor"
 	"grove/viewer"
+	"grove/viewer/export/cloudevents"
+	"grove/viewer/export/jolokia"
 	"grove/viewer/export/prometheus"
 	"grove/viewer/live"
+	"grove/viewer/record"
 	"grove/viewer/web"
 )
 
@@ -45,9 +51,13 @@ type App struct {
 	Beans *beans.Server
 	Bus   *notify.Bus
 
+	past     past
+	faces    faces
+	exports  exports
 	statuses *statusLog
 	watch    *watch.Watcher
 	loader   *definition.Loader
+	registry *probe.Registry
 	binder   *bind.Binder
 	schedule *schedule.Schedule
 	timer    *timer.Timer
@@ -95,6 +105,11 @@ func (a *App) build(policies policies) error {
 		return fmt.Errorf("definitions: %w", err)
 	}
 
+	// The past comes first: the tree tells it everything from the beginning.
+	if err := a.openPast(); err != nil {
+		return err
+	}
+
 	// The bottom: beans, the tree on them, and who is told of changes of status.
 	a.Beans, err = beans.NewServer(beans.ServerOptions{DefaultDomain: monitor.Domain, ImplementationVersion: c.Version})
 	if err != nil {
@@ -107,12 +122,15 @@ func (a *App) build(policies policies) error {
 	}
 	a.statuses = &statusLog{log: a.log, source: a.Bus.Source(beans.MustName(monitor.Domain + ":type=Tree"))}
 	var feed *live.Server // made below, since it follows the tree
-	a.Tree = tree.New(tree.Options{
+	options := tree.Options{
 		Statuses: a.statuses.take,
 		Names:    func(changes []tree.NameChange) { monitor.Announce(a.Beans, changes) },
 		Asked:    func(refs []tree.Ref) { a.binder.Asked(refs) },
 		Pace:     func() time.Duration { return feed.Pace() },
-	})
+	}
+	a.past.hook(&options)
+	a.Tree = tree.New(options)
+	a.bindPast()
 	directory := monitor.NewDirectory(a.Tree, func(_ context.Context, r tree.Ref) error { return a.binder.Refresh(r) })
 	a.statuses.directory = directory
 	if _, err = a.Beans.Mount(monitor.Domain, monitor.Type, directory); err != nil {
@@ -125,25 +143,36 @@ func (a *App) build(policies policies) error {
 
 	// The runtime beans.
 	mailboxes := new(receive.Mailboxes)
-	registry := builtin.Registry(builtin.Options{Dial: policies.dial, Commands: policies.commands, Secrets: policies.secrets, Mailboxes: mailboxes})
+	a.registry = builtin.Registry(builtin.Options{Dial: policies.dial, Commands: policies.commands, Secrets: policies.secrets, Mailboxes: mailboxes})
 	limits := map[string]int{}
-	for _, name := range registry.Names() {
-		if kind, _ := registry.Kind(name); kind.Limit > 0 {
+	for _, name := range a.registry.Names() {
+		if kind, _ := a.registry.Kind(name); kind.Limit > 0 {
 			limits[name] = kind.Limit
 		}
 	}
 	a.schedule = schedule.New(schedule.Options{Kinds: limits, Log: a.log})
-	a.binder, err = bind.New(bind.Options{Tree: a.Tree, Registry: registry, Schedule: a.schedule, Beans: a.Beans, Logger: a.log})
+	own := metrics.NewSet() // what is counted too often for a registry
+	monitors := jmx.NewService(jmx.Options{Beans: a.Beans, Notify: a.Bus.Publish})
+	if _, err = a.Beans.Register(jmx.NewFactory(monitors), jmx.FactoryName); err != nil {
+		return err
+	}
+	a.run("monitors", monitors.Run)
+	a.binder, err = bind.New(bind.Options{
+		Tree: a.Tree, Registry: a.registry, Schedule: a.schedule, Beans: a.Beans, Monitors: monitors, Logger: a.log,
+		Ran: func(kind string, o schedule.Outcome) {
+			own.GetOrCreateHistogram(probeDuration + `{kind="` + kind + `"}`).Update(o.Duration.Seconds())
+		},
+	})
 	if err != nil {
 		return err
 	}
 	a.onStop("probes", a.binder.Stop)
-	own := metrics.NewSet() // what is counted too often for a registry
-	receiver, err := push.New(push.Options{Tree: a.Tree, Mailboxes: mailboxes, Own: own})
+	receiver, err := push.New(push.Options{Tree: a.Tree, Mailboxes: mailboxes, Kept: a.past.kept, Own: own})
 	if err != nil {
 		return err
 	}
-	a.loader = newLoader(registry)
+	a.loader = newLoader(a.registry)
+	a.loader.Shared = filepath.Join(c.Data, sharedDir)
 	a.loader.Running = a.binder.Running
 	a.loaded.Store(&definition.Plan{})
 	a.watch = &watch.Watcher{Dir: c.Definitions, Changed: a.Reload}
@@ -155,20 +184,26 @@ func (a *App) build(policies policies) error {
 	registered.MustRegister(&ownMetrics{tree: a.Tree, schedule: a.schedule, receiver: receiver, bus: a.Bus, binder: a.binder})
 	exporter, err := prometheus.New(prometheus.Options{
 		Tree: a.Tree, Refuse: viewer.WriteProblem, Log: a.log,
-		Gatherers: []client.Gatherer{registered, prometheus.FromSet(own, viewer.MetricHelp(), live.MetricHelp(), push.MetricHelp())},
+		Gatherers: []client.Gatherer{registered, prometheus.FromSet(own, metricHelp(), viewer.MetricHelp(), live.MetricHelp(), push.MetricHelp(), jolokia.MetricHelp(), cloudevents.MetricHelp())},
 	})
 	if err != nil {
 		return err
 	}
 	a.onStop("exporter", func(context.Context) error { exporter.Close(); return nil })
+	mounts, err := a.openFaces(policies, own)
+	if err != nil {
+		return err
+	}
+	records := record.New(record.Options{Tree: a.Tree, History: a.past.samples, Journal: a.past.journal, Problem: viewer.Problem})
 	page, built := web.Assets()
 	if !built {
 		a.log.Warn("the page was not built into this program: run make build")
 	}
 	a.viewer, err = viewer.New(viewer.Options{
+		Ready:  a.past.samples.Ready,
 		Listen: c.Listen, Version: c.Version, Tree: a.Tree, Definitions: a, Hosts: c.Hosts,
-		Operations: []func(huma.API){receiver.Register, a.registerPlan},
-		Metrics:    exporter, Own: own, Live: feed, Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
+		Operations: []func(huma.API){receiver.Register, a.registerPlan, records.Register},
+		Metrics:    exporter, Own: own, Live: feed, Mounts: mounts, Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("%w: another program listens there; choose another address with --listen", err)
@@ -177,8 +212,11 @@ func (a *App) build(policies policies) error {
 		return err
 	}
 	a.onStop("web server", a.viewer.Stop)
+	if err := a.openExports(policies.exports); err != nil {
+		return err
+	}
 	a.loader.Ask = ownInstances(c, a.viewer.Addr())
-	return a.showAccess()
+	return errors.Join(a.showAccess(), a.showCondition())
 }
 
 // Addr is where the manager listens.
@@ -193,11 +231,20 @@ func (a *App) Ended() <-chan struct{} { return a.viewer.Ended() }
 // Start runs the manager. The definitions are loaded when it returns, and nothing was
 // served before: who pushes to a manager that has just come back finds its nodes.
 func (a *App) Start() {
+	a.runPast()
+	a.run("notifications of beans", (&emitters{beans: a.Beans, bus: a.Bus, log: a.log}).run)
+	a.runExports()
+	a.run("own condition", a.keepShowing)
+	a.run("CCMS", a.faces.elements.Run)
 	a.run("tree", a.Tree.Run)
+	a.Reload()
+	a.restore(context.Background())
 	a.run("schedule", a.schedule.Run)
 	a.run("timer", a.timer.Run)
-	a.Reload()
 	a.run("watch of definitions", a.watch.Run)
+	if a.faces.sap != nil {
+		a.faces.sap.Start()
+	}
 	a.viewer.Start()
 }
 

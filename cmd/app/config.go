@@ -5,13 +5,18 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"grove/runtime/probe/command"
 	"grove/runtime/probe/dial"
 	"grove/runtime/probe/secret"
+	"grove/tree"
+	"grove/tree/monitor"
 	"grove/viewer"
+	"grove/viewer/export/jolokia/policy"
 )
 
 // Config is what a manager is started with. Its fields are named after the flags.
@@ -32,6 +37,28 @@ type Config struct {
 	// Dial, Commands and SecretDirs are what definitions may connect to, run, and
 	// read secrets from; see the policies of these names. Empty is their default.
 	Dial, Commands, SecretDirs []string
+	// Name names this manager to others, and in what it sends them; empty is the name of
+	// the host.
+	Name string
+	// Database is a file, or the address of a PostgreSQL database that several managers
+	// may share; empty is a file in Data. DatabasePassword refers to its password,
+	// "file:/path" or "env:NAME".
+	Database, DatabasePassword string
+	// HistoryKeep is how long readings are kept as they came, HistoryLong how long merged
+	// into five minutes each, HistoryBytes how much disk both take at most; JournalKeep
+	// is how long changes of status and events are kept. Zero is the default of each.
+	HistoryKeep, HistoryLong, JournalKeep time.Duration
+	HistoryBytes                          int64
+	// Exports is the file that says what is sent out; empty: nothing is.
+	Exports string
+	// Jolokia is the file with the rules that say what JMX clients may change; empty:
+	// nothing.
+	Jolokia string
+	// SAPSystem and SAPInstance name this manager to SAP's tools; SAPListen lets
+	// SAPControl listen on its own port and socket.
+	SAPSystem   string
+	SAPInstance int
+	SAPListen   bool
 	// NoHost leaves out the tree of this host, which is there by default.
 	NoHost bool
 	// Version and Revision say which program this is.
@@ -45,6 +72,8 @@ type policies struct {
 	dial     *dial.Policy
 	commands *command.Policy
 	secrets  *secret.Policy
+	jolokia  *policy.Policy
+	exports  Exports
 }
 
 // check fills the defaults and refuses what cannot work, before anything is
@@ -64,6 +93,12 @@ func (c *Config) check() (p policies, err error) {
 	}
 	if c.Version == "" {
 		c.Version = "dev"
+	}
+	if c.Name == "" {
+		c.Name = hostname()
+	}
+	if err := tree.CheckName(c.Name); err != nil {
+		return p, fmt.Errorf("--name: %w", err)
 	}
 	_, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
@@ -90,6 +125,21 @@ func (c *Config) check() (p policies, err error) {
 		if p.secrets, err = secret.NewPolicy(c.SecretDirs, nil); err != nil {
 			return p, fmt.Errorf("--secrets: %w", err)
 		}
+	}
+	if c.Jolokia != "" {
+		rules, err := os.ReadFile(c.Jolokia)
+		if err != nil {
+			return p, fmt.Errorf("--jolokia: %w", err)
+		}
+		if p.jolokia, err = policy.Parse(string(rules), monitor.Domain); err != nil {
+			return p, fmt.Errorf("--jolokia: %s: %w", c.Jolokia, err)
+		}
+	}
+	if p.exports, err = readExports(c.Exports); err != nil {
+		return p, fmt.Errorf("--exports: %w", err)
+	}
+	if c.SAPInstance < 0 || c.SAPInstance > 99 {
+		return p, fmt.Errorf("--sap-instance %d: an instance number is 0 to 99", c.SAPInstance)
 	}
 	return p, nil
 }

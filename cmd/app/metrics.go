@@ -55,6 +55,13 @@ var (
 	busLost       = desc("bus_lost_notifications_total", "Notifications that subscribers lost because their queues were full.")
 )
 
+// probeDuration is a histogram for each kind of probe.
+const probeDuration = "grove_probe_duration_seconds"
+
+func metricHelp() map[string]string {
+	return map[string]string{probeDuration: "How long runs of probes took, by kind."}
+}
+
 // Describe implements client.Collector.
 func (m *ownMetrics) Describe(ch chan<- *client.Desc) {
 	for _, d := range []*client.Desc{

@@ -68,6 +68,8 @@ type commands struct {
 	Schema  schemaCommand  `cmd:"" help:"Print the JSON Schema of definition files, for editors."`
 	Tree    treeCommand    `cmd:"" help:"Print the tree of a running server."`
 	Get     getCommand     `cmd:"" help:"Print one node of a running server."`
+	History historyCommand `cmd:"" help:"Draw what a node of a running server was."`
+	Journal journalCommand `cmd:"" help:"Print what happened in a running server."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

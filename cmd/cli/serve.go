@@ -23,14 +23,28 @@ type serveCommand struct {
 	Listen      string   `help:"Address of the web server; port 0 picks a free one." default:"127.0.0.1:7440" placeholder:"HOST:PORT"`
 	Data        string   `help:"Directory that belongs to this grove alone." default:"data" placeholder:"DIR"`
 	Definitions string   `help:"Drop-in directory of definitions and instances; default: definitions in the data directory." placeholder:"DIR"`
+	Name        string   `help:"Name of this grove, to others and in what it sends them; default: the name of the host." placeholder:"NAME"`
 	Host        []string `help:"Further names by which browsers may ask for the server." placeholder:"NAME"`
 	Insecure    bool     `help:"Listen on an address that others can reach, although there is no access control: everyone who reaches it can read and push everything."`
 	Dial        []string `help:"Addresses that probes may connect to: addresses, networks, loopback, private, link-local, metadata, all; ! before one refuses it. Default: all but metadata services." placeholder:"RULE"`
 	Commands    []string `help:"Programs that probes may run: files, directories ending in /, or all. Default: the plugin directories of the distributions." placeholder:"RULE"`
 	Secrets     []string `help:"Directories that secrets may be read from. Default: every file that grove can read." placeholder:"DIR"`
-	OwnHost     bool     `help:"Watch this host without being asked." default:"true" negatable:""`
-	LogLevel    string   `help:"What is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
-	LogFormat   string   `help:"How it is logged: text or json." enum:"text,json" default:"text"`
+
+	Database         string `help:"Where facts are kept: a file, or postgres://USER@HOST/DATABASE, which several groves may share. Default: facts.db in the data directory." placeholder:"FILE|URL" group:"What is kept"`
+	DatabasePassword string `help:"Where the password of the database is: file:/path or env:NAME." placeholder:"REF" group:"What is kept"`
+	HistoryKeep      days   `help:"How long readings are kept as they came." default:"15d" placeholder:"TIME" group:"What is kept"`
+	HistoryLong      days   `help:"How long they are kept merged into five minutes each." default:"400d" placeholder:"TIME" group:"What is kept"`
+	HistorySize      size   `help:"How much disk the history takes at most; the oldest goes first." default:"20GiB" placeholder:"SIZE" group:"What is kept"`
+	JournalKeep      days   `help:"How long changes of status and events are kept." default:"400d" placeholder:"TIME" group:"What is kept"`
+	Exports          string `help:"File that says what is sent out: remote write, OpenTelemetry, documents." type:"path" placeholder:"FILE" group:"Other programs"`
+	Jolokia          string `help:"File with rules that say what JMX clients may change. Default: nothing." type:"path" placeholder:"FILE" group:"Other programs"`
+	SAPSystem        string `name:"sap-system" help:"Name of this grove to SAP's tools." placeholder:"SID" group:"Other programs"`
+	SAPInstance      int    `name:"sap-instance" help:"Instance number of this grove to SAP's tools." default:"0" placeholder:"NN" group:"Other programs"`
+	SAPListen        bool   `name:"sap-listen" help:"Let SAPControl listen on port 5NN13 of loopback and on its socket." group:"Other programs"`
+
+	OwnHost   bool   `help:"Watch this host without being asked." default:"true" negatable:""`
+	LogLevel  string `help:"What is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+	LogFormat string `help:"How it is logged: text or json." enum:"text,json" default:"text"`
 }
 
 // Run implements the command: it serves until ctx ends. SIGHUP loads the definitions
@@ -40,6 +54,9 @@ func (c *serveCommand) Run(ctx context.Context, p *Process) error {
 	a, err := app.New(app.Config{
 		Listen: c.Listen, Data: c.Data, Definitions: c.Definitions, Hosts: c.Host, Insecure: c.Insecure,
 		Dial: c.Dial, Commands: c.Commands, SecretDirs: c.Secrets, NoHost: !c.OwnHost,
+		Name: c.Name, Database: c.Database, DatabasePassword: c.DatabasePassword, Exports: c.Exports, Jolokia: c.Jolokia,
+		HistoryKeep: time.Duration(c.HistoryKeep), HistoryLong: time.Duration(c.HistoryLong), HistoryBytes: int64(c.HistorySize), JournalKeep: time.Duration(c.JournalKeep),
+		SAPSystem: c.SAPSystem, SAPInstance: c.SAPInstance, SAPListen: c.SAPListen,
 		Version: Version, Revision: revision(), Log: log,
 	})
 	if errors.Is(err, app.ErrConfig) {

@@ -1,0 +1,166 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"grove/runtime/probe/secret"
+	"grove/tree"
+	"grove/tree/history"
+	"grove/tree/store"
+	"grove/tree/store/audit"
+	"grove/tree/store/journal"
+	"grove/tree/store/memory"
+	"grove/tree/store/revision"
+)
+
+// openWithin bounds the wait for a database at start-up.
+const openWithin = 30 * time.Second
+
+// sharedDir is where the definitions are, in the data directory, that managers share.
+const sharedDir = "shared"
+
+// past is what the manager knows of before: samples in the history, facts in the
+// central database.
+type past struct {
+	facts   *store.Store
+	journal *journal.Journal
+	memory  *memory.Memory
+	audit   *audit.Log
+	shared  *revision.Definitions
+	samples *history.Store
+}
+
+// openPast opens both below the data directory, before there is a tree. The log of the
+// history is replayed in the background.
+func (a *App) openPast() error {
+	c := &a.config
+	ctx, cancel := context.WithTimeout(context.Background(), openWithin)
+	defer cancel()
+	o := store.Options{Address: c.Database, Manager: c.Name, Log: a.log, Patient: true}
+	if o.Address == "" {
+		o.Address = filepath.Join(c.Data, "facts.db")
+	}
+	if c.DatabasePassword != "" {
+		o.Password = func(context.Context) (string, error) { return readSecret(c.DatabasePassword) }
+	}
+	var err error
+	if a.past.facts, err = store.Open(ctx, o); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	a.onStop("database", func(context.Context) error { return a.past.facts.Close() })
+	a.past.journal = journal.New(journal.Options{Store: a.past.facts, Keep: c.JournalKeep, Log: a.log})
+	shared := filepath.Join(c.Data, sharedDir)
+	if err := os.MkdirAll(shared, 0o700); err != nil {
+		return fmt.Errorf("shared definitions: %w", err)
+	}
+	a.past.audit = audit.New(a.past.facts, c.Name, nil)
+	a.past.shared = revision.New(revision.Options{
+		Store: a.past.facts, Dir: shared, Check: a.checkShared, Changed: a.Reload, Log: a.log,
+	})
+	a.past.samples, err = history.Open(history.Options{
+		Dir: filepath.Join(c.Data, "history"), Keep: c.HistoryKeep, Long: c.HistoryLong, MaxBytes: c.HistoryBytes, Log: a.log,
+	})
+	if err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
+	a.onStop("history", func(context.Context) error { return a.past.samples.Close() })
+	return nil
+}
+
+// bindPast tells the past of which tree it is.
+func (a *App) bindPast() {
+	p := &a.past
+	p.journal.Bind(a.Tree)
+	p.samples.Bind(a.Tree)
+	p.memory = memory.New(memory.Options{
+		Store: p.facts, Tree: a.Tree, Events: p.journal.Events, Log: a.log,
+		Last: func(path tree.Path) (float64, time.Time, bool) {
+			last, ok, err := p.samples.Last(context.Background(), path)
+			return last.Value, last.Time, ok && err == nil && !last.Gap
+		},
+	})
+}
+
+// hook lets a tree tell the past what it does.
+func (p *past) hook(o *tree.Options) {
+	o.Readings = p.samples.Readings
+	o.Reports = func(now time.Time, reports []tree.Report) {
+		p.samples.Reports(now, reports)
+		p.journal.Reports(now, reports)
+	}
+	o.Tuned = func(tuned tree.Tuning) error { return p.memory.Tuned(tuned) }
+	live := o.Statuses
+	o.Statuses = func(changes []tree.StatusChange) {
+		live(changes)
+		p.samples.Statuses(changes)
+		p.journal.Statuses(changes)
+	}
+}
+
+// markWithin bounds the wait for the journal's marks of start and stop.
+const markWithin = 5 * time.Second
+
+// mark writes into the journal that the manager starts, or stops: reports tell by that
+// when nobody watched.
+func (a *App) mark(to tree.Status, text string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), markWithin)
+	defer cancel()
+	return a.past.journal.Append(ctx, journal.Entry{Time: time.Now(), Path: tree.Root, Kind: journal.Manager, To: to, Text: text})
+}
+
+// keptWithin bounds how long an acknowledgement waits for the disk.
+const keptWithin = 20 * time.Second
+
+// kept returns once everything that the tree was given before is on disk.
+func (p *past) kept(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, keptWithin)
+	defer cancel()
+	return errors.Join(p.journal.Sync(ctx), p.memory.Sync(ctx), p.samples.Sync(ctx))
+}
+
+// restoreWithin bounds the wait of a manager that starts for its history.
+const restoreWithin = 3 * time.Second
+
+// restore gives the nodes back what they were before, as far as no reading has come
+// since. A history whose log takes longer to replay gives its numbers later.
+func (a *App) restore(ctx context.Context) {
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(restoreWithin); a.past.samples.Ready() != nil && time.Now().Before(end); {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	n, err := a.past.memory.Restore(ctx)
+	if err != nil {
+		a.log.Error("what nodes were before is not all restored", "error", err)
+	}
+	if n > 0 {
+		a.log.Info("nodes have back what they were before", "nodes", n)
+	}
+}
+
+// runPast keeps the past until Stop.
+func (a *App) runPast() {
+	a.run("journal", a.past.journal.Run)
+	if err := a.mark(tree.Green, "grove "+a.config.Version+" starts"); err != nil {
+		a.log.Error("the journal does not know of the start", "error", err)
+	}
+	a.onStop("mark of the stop", func(context.Context) error { return a.mark(tree.White, "grove stops") })
+	a.run("memory", a.past.memory.Run)
+	a.run("shared definitions", a.past.shared.Run)
+	a.run("history", a.past.samples.Run)
+}
+
+// readSecret returns what a reference of the operator stands for, "file:/path" or
+// "env:NAME".
+func readSecret(reference string) (string, error) {
+	return (*secret.Policy)(nil).Read(secret.Ref(reference))
+}

@@ -1,0 +1,91 @@
+package record
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/common/model"
+
+	"grove/tree"
+	"grove/tree/history"
+	"grove/tree/store/journal"
+)
+
+// History is what is asked of the samples; *history.Store has it.
+type History interface {
+	Points(ctx context.Context, path tree.Path, from, to time.Time, buckets int) ([]history.Point, history.Resolution, error)
+}
+
+// Journal is what is asked of the journal; *journal.Journal has it.
+type Journal interface {
+	Search(ctx context.Context, q journal.Query) (journal.Page, error)
+	Intervals(ctx context.Context, p tree.Path, from, to time.Time) ([]journal.Interval, error)
+}
+
+// Options are the surroundings of the operations.
+type Options struct {
+	Tree    *tree.Tree
+	History History
+	Journal Journal
+	Now     func() time.Time // nil is time.Now
+	// Problem makes answers of errors that this room does not know.
+	Problem func(error) error
+}
+
+// API holds the operations; Register adds them.
+type API struct{ Options }
+
+// New returns the operations.
+func New(o Options) *API {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &API{o}
+}
+
+// Register adds the operations to an API.
+func (a *API) Register(api huma.API) {
+	a.registerHistory(api)
+	a.registerJournal(api)
+}
+
+// span reads a range of time: each end is RFC 3339, "now", or how long ago, such as
+// "-24h" or "-7d".
+func (a *API) span(from, to string) (begin, end time.Time, err error) {
+	now := a.Now()
+	if end, err = moment(now, to); err != nil {
+		return begin, end, huma.NewError(http.StatusBadRequest, "to: "+err.Error())
+	}
+	if begin, err = moment(now, from); err != nil {
+		return begin, end, huma.NewError(http.StatusBadRequest, "from: "+err.Error())
+	}
+	if !begin.Before(end) {
+		return begin, end, huma.NewError(http.StatusBadRequest, fmt.Sprintf("from %s is not before to %s", stamp(begin), stamp(end)))
+	}
+	return begin, end, nil
+}
+
+func moment(now time.Time, text string) (time.Time, error) {
+	if text == "now" {
+		return now, nil
+	}
+	if ago, ok := strings.CutPrefix(text, "-"); ok {
+		d, err := model.ParseDuration(ago)
+		if err != nil {
+			return now, fmt.Errorf("%.40q is no duration, such as 30m, 24h or 7d", ago)
+		}
+		return now.Add(-time.Duration(d)), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, fmt.Errorf("%.40q is neither a time such as 2026-03-01T12:00:00Z, nor how long ago, such as -24h, nor now", text)
+	}
+	return at, nil
+}
+
+// stamp writes a time as all of the REST interface does.
+func stamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
