@@ -35,7 +35,6 @@ func (s *Store) commit(ctx context.Context) {
 		<-ctx.Done()
 		return
 	}
-	s.keeping.rolled.Store(s.readRolled())
 	s.setState(open, nil)
 	flush := time.NewTicker(flushEvery)
 	defer flush.Stop()
@@ -54,19 +53,24 @@ func (s *Store) commit(ctx context.Context) {
 		s.drain(ctx, partial)
 		s.sync(due)
 	}
-	s.drain(ctx, true)
+	for s.drain(ctx, true) {
+	}
 	s.sync(true)
 	s.mu.Lock()
 	s.tellWaiters(errClosed)
 	s.mu.Unlock()
 }
 
-// drain commits all whole batches, and the one that is not full if asked or awaited.
-func (s *Store) drain(ctx context.Context, partial bool) {
-	for {
+// maxDrain is how many batches are committed before who waits for the disk has a turn.
+const maxDrain = 64
+
+// drain commits whole batches, and the one that is not full if asked or awaited; more
+// says that there can be others.
+func (s *Store) drain(ctx context.Context, partial bool) (more bool) {
+	for range maxDrain {
 		batch := s.take(partial)
 		if batch == nil {
-			return
+			return false
 		}
 		out, ok := s.put(ctx, batch)
 		s.mu.Lock()
@@ -88,6 +92,8 @@ func (s *Store) drain(ctx context.Context, partial bool) {
 		s.room.Broadcast()
 		s.mu.Unlock()
 	}
+	s.rouse()
+	return true
 }
 
 // take removes the oldest batch from the buffer.

@@ -55,12 +55,17 @@ func (m *measured) get() (raw, long shelf.Stats) {
 	return m.raw, m.long
 }
 
-// obsolete says which blocks go: those that are older than keep, and those that the
-// limit of bytes takes.
-func (s *Store) obsolete(keep time.Duration, cutoff *atomic.Int64) func(mint, maxt int64) bool {
-	return func(_, maxt int64) bool {
-		return maxt <= millis(s.opts.Now().Add(-keep)) || maxt <= cutoff.Load()
-	}
+// obsoleteRaw says which blocks of readings as they came go: those that are older than
+// they are kept and merged, which they may not be when the store was closed for long, and
+// those that the limit of bytes takes.
+func (s *Store) obsoleteRaw(_, maxt int64) bool {
+	old := millis(s.opts.Now().Add(-s.opts.Keep))
+	return maxt <= min(old, s.keeping.rolled.Load()) || maxt <= s.keeping.rawCutoff.Load()
+}
+
+// obsoleteLong says it of merged ones.
+func (s *Store) obsoleteLong(_, maxt int64) bool {
+	return maxt <= max(millis(s.opts.Now().Add(-s.opts.Long)), s.keeping.longCutoff.Load())
 }
 
 // Run watches the tree and keeps the samples in order until ctx ends.

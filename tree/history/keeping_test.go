@@ -15,7 +15,8 @@ import (
 
 func TestOldestGoesFirst(t *testing.T) {
 	g := plant(t, t.TempDir(), func(o *Options) { o.MaxBytes, o.OutOfOrder = 16<<20, time.Hour })
-	refs := make([]tree.Ref, 200)
+	g.opts.MaxBytes = 4 << 20 // less than is allowed, so that it does not take long
+	refs := make([]tree.Ref, 40)
 	for i := range refs {
 		refs[i] = g.add(t, fmt.Sprintf("/n/%d", i), tree.Spec{Kind: tree.Performance})
 	}
@@ -71,7 +72,8 @@ func TestOldestGoesFirst(t *testing.T) {
 // TestLimitThatBlocksCannotKeep fills memory faster than blocks are made.
 func TestLimitThatBlocksCannotKeep(t *testing.T) {
 	g := plant(t, t.TempDir(), func(o *Options) { o.MaxBytes = 16 << 20 })
-	refs := make([]tree.Ref, 2000)
+	g.opts.MaxBytes = 4 << 20
+	refs := make([]tree.Ref, 500)
 	for i := range refs {
 		refs[i] = g.add(t, fmt.Sprintf("/n/%d", i), tree.Spec{Kind: tree.Performance})
 	}
@@ -89,7 +91,7 @@ func TestLimitThatBlocksCannotKeep(t *testing.T) {
 		give()
 	}
 	g.sync(t)
-	if before := g.raw.Stats().Bytes; before < 16<<20 {
+	if before := g.raw.Stats().Bytes; before < 4<<20 {
 		t.Fatalf("only %d bytes", before)
 	}
 	for k := 0; ; k++ {

@@ -234,6 +234,43 @@ func TestLongRunIsMergedOnceNothingCanComeAnyMore(t *testing.T) {
 	}
 }
 
+// TestClosedForLong holds that what was not merged when the store was closed is merged
+// before it is deleted.
+func TestClosedForLong(t *testing.T) {
+	dir := t.TempDir()
+	g := plant(t, dir, nil)
+	ref := g.add(t, "/a", tree.Spec{Kind: tree.Performance})
+	g.live(t, ref, 5*time.Hour)
+	if err := g.Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if st := g.Stats(); !st.Merged.IsZero() {
+		t.Errorf("merged up to %s, while late ones can come", st.Merged)
+	}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g.advance(30 * 24 * time.Hour)
+	next := plantAt(t, dir, g.clock, nil)
+	next.sync(t)
+	ref = next.add(t, "/a", tree.Spec{Kind: tree.Performance})
+	next.live(t, ref, 4*time.Hour)
+	if err := next.Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	next.live(t, ref, 4*time.Hour)
+	if err := next.Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if st := next.Stats(); st.Oldest.Before(noon.Add(24 * time.Hour)) {
+		t.Errorf("readings of %s are still there", st.Oldest)
+	}
+	want := []string{"0: 0 14.5 29 14.5 x30", "300: 0 14.5 29 14.5 x30", "600: 0 14.5 29 14.5 x30"}
+	if diff := cmp.Diff(want, next.points(t, "/a", 0, 15*time.Minute, 4)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestScalesGoBackExactly(t *testing.T) {
 	for _, c := range []struct{ metric, unit string }{
 		{"a_ratio", "%"}, {"a_ratio", "‰"}, {"a_seconds", "ms"}, {"a_seconds", "ns"}, {"a_seconds", "d"},

@@ -96,13 +96,14 @@ func Open(o Options) (*Store, error) {
 	common := shelf.Options{MaxSeries: o.MaxSeries, MinFree: o.MinFree, Segment: o.segment()}
 	raw, long := common, common
 	raw.Dir, raw.BlockRange, raw.MaxBlockRange = filepath.Join(o.Dir, "raw"), rawBlock, max(min(o.Keep/10, maxRawBlock), rawBlock)
-	raw.OutOfOrder, raw.Obsolete, raw.Log = o.OutOfOrder, s.obsolete(o.Keep, &s.keeping.rawCutoff), o.Log.With("samples", "raw")
+	raw.OutOfOrder, raw.Obsolete, raw.Log = o.OutOfOrder, s.obsoleteRaw, o.Log.With("samples", "raw")
 	long.Dir, long.BlockRange, long.MaxBlockRange = filepath.Join(o.Dir, "long"), longBlock, max(min(o.Long/10, maxLongBlock), longBlock)
 	// Nothing is late where all is put in as blocks; but only a shelf that takes late
 	// samples finds new blocks when it is told to.
 	long.OutOfOrder = time.Millisecond
-	long.Obsolete, long.Log = s.obsolete(o.Long, &s.keeping.longCutoff), o.Log.With("samples", "long")
+	long.Obsolete, long.Log = s.obsoleteLong, o.Log.With("samples", "long")
 	s.raw, s.long = shelf.New(raw), shelf.New(long)
+	s.keeping.rolled.Store(s.readRolled())
 	ctx, quit := context.WithCancel(context.Background())
 	s.quit = quit
 	go s.commit(ctx)
