@@ -51,6 +51,7 @@ func (m *Maker) findGaps(ctx context.Context, from, to time.Time) (gaps, error) 
 		}
 		for _, e := range page.Entries {
 			switch {
+			case e.From == e.To: // It still runs.
 			case e.To == tree.White && stopped == nil:
 				stopped = &Gap{From: e.Time}
 			case e.To == tree.White:

@@ -127,6 +127,20 @@ func TestTimesWithin(t *testing.T) {
 	}
 }
 
+// TestSignsOfLife holds that a crash was after the last of them.
+func TestSignsOfLife(t *testing.T) {
+	w := newWorld(t)
+	w.told.add(8*hour+15*minute, "/", journal.Manager, tree.Green, tree.Green)
+	w.told.add(9*hour, "/", journal.Manager, tree.Green, tree.Green)
+	var got []string
+	for _, g := range w.report(t, day()).Gaps {
+		got = append(got, g.From.Format("15:04")+" "+g.To.Format("15:04"))
+	}
+	if diff := cmp.Diff([]string{"06:00 07:00", "08:15 08:20"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestACustomerSeesNothingOfOthers(t *testing.T) {
 	q := day()
 	q.Customer = "ATT"
