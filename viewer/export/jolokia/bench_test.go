@@ -15,3 +15,14 @@ func BenchmarkPatternRead(b *testing.B) {
 		b.SetBytes(int64(w.Body.Len()))
 	}
 }
+
+// BenchmarkListCache lists 100,000 beans with the cache.
+func BenchmarkListCache(b *testing.B) {
+	agent, _ := newForest(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		agent.ServeHTTP(w, httptest.NewRequest("GET", "/jolokia/list?listCache=true", nil))
+		b.SetBytes(int64(w.Body.Len()))
+	}
+}

@@ -3,6 +3,7 @@ package jolokia
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -16,22 +17,22 @@ import (
 )
 
 // serveWhole starts grove's own HTTP server with the agent mounted in it.
-func serveWhole(t *testing.T, r *rig) (base string) {
+func serveWhole(t *testing.T, r *rig) (base string, stop func()) {
 	t.Helper()
 	s, err := viewer.New(viewer.Options{Listen: "127.0.0.1:0", Tree: tree.New(tree.Options{}), Mounts: []viewer.Mount{{Prefix: "/jolokia", Handler: r.server}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Start()
-	t.Cleanup(func() {
-		r.server.Close() // streams end, or the server would wait for them
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	stop = func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := s.Stop(ctx); err != nil {
 			t.Error(err)
 		}
-	})
-	return "http://" + s.Addr().String()
+	}
+	t.Cleanup(stop)
+	return "http://" + s.Addr().String(), stop
 }
 
 // TestCurl asks through grove's own server with curl, which sends paths as they are
@@ -48,7 +49,7 @@ func TestCurl(t *testing.T) {
 		}
 		r.register(newGadget(), name)
 	}
-	base := serveWhole(t, r)
+	base, _ := serveWhole(t, r)
 	const form = "%{http_code} %{redirect_url}"
 	for _, tt := range []struct {
 		name, path string
@@ -90,27 +91,34 @@ func TestCurl(t *testing.T) {
 	}
 }
 
-// TestStreamEndsWithTheAgent sees that closing the agent ends a stream through grove's own
-// server, which waits for the requests under way.
-func TestStreamEndsWithTheAgent(t *testing.T) {
-	r := newRig(t, nil)
-	base := serveWhole(t, r)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/jolokia/notification/open/"+r.client()+"/sse", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	buf := make([]byte, 5)
-	if _, err := resp.Body.Read(buf); err != nil || string(buf) != ":\r\n\r\n" {
-		t.Errorf("%q %v", buf, err)
-	}
-	r.server.Close()
-	if n, err := resp.Body.Read(buf); n != 0 || err == nil {
-		t.Errorf("the stream goes on: %d %v", n, err)
+// TestStreamsEnd sees that a stream ends with the agent, and that grove's own server, which
+// waits for the requests under way, does not wait for streams.
+func TestStreamsEnd(t *testing.T) {
+	for name, end := range map[string]func(agent, server func()){
+		"agent":  func(agent, _ func()) { agent() },
+		"server": func(_, server func()) { server() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			base, stop := serveWhole(t, r)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/jolokia/notification/open/"+r.client()+"/sse", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			buf := make([]byte, 5)
+			if _, err := io.ReadFull(resp.Body, buf); err != nil || string(buf) != ":\r\n\r\n" {
+				t.Errorf("%q %v", buf, err)
+			}
+			end(r.server.Close, stop)
+			if rest, err := io.ReadAll(resp.Body); len(rest) != 0 || err != nil {
+				t.Errorf("the stream goes on: %q %v", rest, err)
+			}
+		})
 	}
 }
 

@@ -344,9 +344,9 @@ func (w *writer) flag(key string, b bool) {
 	w.dst = strconv.AppendBool(w.dst, b)
 }
 
-// openType adds an open type, if there is one.
-func (w *writer) openType(key string, t any) {
-	if w.openTypes && t != nil {
+// openType adds an open type, if there is one and none of Java's is given.
+func (w *writer) openType(key string, t any, descriptor map[string]string) {
+	if t != nil && descriptor[beans.FieldOriginalType] == "" {
 		w.key(key)
 		w.dst = value.Append(w.dst, t)
 	}
@@ -361,8 +361,8 @@ func (w *writer) attribute(a *beans.AttributeInfo) {
 	w.flag("w", a.Writable)
 	w.flag("rw", a.Readable && a.Writable)
 	w.flag("is", false)
-	if a.Descriptor[beans.FieldOriginalType] == "" {
-		w.openType("openType", value.AttributeOpenType(*a))
+	if w.openTypes {
+		w.openType("openType", value.AttributeOpenType(*a), a.Descriptor)
 	}
 	w.close('}')
 }
@@ -415,16 +415,16 @@ func (w *writer) operation(o *beans.OperationInfo) {
 		w.text("name", p.Name)
 		w.text("type", value.ParameterType(p))
 		w.text("desc", withUnit(p.Description, p.Unit))
-		if p.Descriptor[beans.FieldOriginalType] == "" {
-			w.openType("openType", value.OpenType(p.Type))
+		if w.openTypes {
+			w.openType("openType", value.OpenType(p.Type), p.Descriptor)
 		}
 		w.close('}')
 	}
 	w.close(']')
 	w.text("ret", value.ReturnType(*o))
 	w.text("desc", o.Description)
-	if o.Descriptor[beans.FieldOriginalType] == "" {
-		w.openType("openRet", value.OpenType(o.Returns))
+	if w.openTypes {
+		w.openType("openRet", value.OpenType(o.Returns), o.Descriptor)
 	}
 	w.close('}')
 }

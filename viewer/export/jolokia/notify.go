@@ -71,6 +71,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, one *request.Req
 		fail(&request.IllegalArgument{Text: "No backend of type '" + one.Command.Mode + "' has a channel to open; " + notification.Stream + " has"})
 		return
 	}
+	s.followShutdown(r)
 	channel, err := s.clients.Open(one.Command.Client)
 	if err != nil {
 		fail(err)
@@ -110,6 +111,18 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, one *request.Req
 		if !send(event) {
 			return
 		}
+	}
+}
+
+// followShutdown has the streams end when the HTTP server of a request shuts down, since
+// it waits for the requests under way.
+func (s *Server) followShutdown(r *http.Request) {
+	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok {
+		return
+	}
+	if _, known := s.servers.LoadOrStore(server, true); !known {
+		server.RegisterOnShutdown(s.clients.EndStreams)
 	}
 }
 

@@ -87,6 +87,7 @@ type Server struct {
 	heavy   chan struct{} // has an element for each heavy request that runs
 	changed atomic.Int64  // seconds since 1970 when a bean came or went last
 	counts  *counts
+	servers sync.Map // *http.Server whose shutdown ends the streams
 	undo    []func()
 	closing sync.Once
 }

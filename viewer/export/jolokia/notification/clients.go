@@ -99,6 +99,21 @@ func (c *Clients) Close() {
 	}
 }
 
+// EndStreams ends all streams that are open. The clients stay and may come back.
+func (c *Clients) EndStreams() {
+	c.mu.Lock()
+	all := slices.Collect(maps.Values(c.clients))
+	c.mu.Unlock()
+	for _, one := range all {
+		one.mu.Lock()
+		if one.stream != nil {
+			close(one.stream.ended)
+			one.stream = nil
+		}
+		one.mu.Unlock()
+	}
+}
+
 // Register makes a client and returns its ID, which is its secret too.
 func (c *Clients) Register() (string, error) {
 	one := &client{all: c, id: uuid(), listeners: map[string]*listener{}, seen: time.Now()}
