@@ -29,8 +29,8 @@
 // # Where it comes from
 //
 // The statuses come from the journal. Its entries of kind manager say when the manager
-// did not run: one to the status white says that it stops, one from a status to the same
-// that it still runs, every other that it started. A start without a stop before it
+// did not run: one to the status white says that it stops, one from another status to
+// the same that it still runs, every other that it started. A start without a stop before it
 // follows a crash, which was after the last entry of any kind before it; so the more often
 // the manager says that it still runs, the less is unknown.
 package report

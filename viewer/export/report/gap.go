@@ -51,10 +51,9 @@ func (m *Maker) findGaps(ctx context.Context, from, to time.Time) (gaps, error) 
 		}
 		for _, e := range page.Entries {
 			switch {
-			case e.From == e.To: // It still runs.
 			case e.To == tree.White && stopped == nil:
 				stopped = &Gap{From: e.Time}
-			case e.To == tree.White:
+			case e.To == tree.White || e.From == e.To: // It is stopped already, or still runs.
 			case stopped != nil:
 				list = append(list, Gap{From: stopped.From, To: e.Time, Planned: true, Reason: "the manager was stopped"})
 				stopped = nil

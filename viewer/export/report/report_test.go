@@ -132,11 +132,12 @@ func TestSignsOfLife(t *testing.T) {
 	w := newWorld(t)
 	w.told.add(8*hour+15*minute, "/", journal.Manager, tree.Green, tree.Green)
 	w.told.add(9*hour, "/", journal.Manager, tree.Green, tree.Green)
+	w.told.add(12*hour+30*minute, "/", journal.Manager, tree.White, tree.White) // A stop, told without what was before.
 	var got []string
 	for _, g := range w.report(t, day()).Gaps {
 		got = append(got, g.From.Format("15:04")+" "+g.To.Format("15:04"))
 	}
-	if diff := cmp.Diff([]string{"06:00 07:00", "08:15 08:20"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"06:00 07:00", "08:15 08:20", "12:30 13:00"}, got); diff != "" {
 		t.Error(diff)
 	}
 }
