@@ -90,9 +90,13 @@ func postgresAddress(address string) (*url.URL, error) {
 
 // shown is an address as it may be shown to people.
 func shown(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || !strings.Contains(address, "://") {
+	scheme, _, isServer := strings.Cut(address, "://")
+	if !isServer {
 		return filepath.Clean(address)
+	}
+	u, err := url.Parse(address)
+	if err != nil { // what it holds is not known
+		return scheme + "://…"
 	}
 	u.RawQuery = ""
 	return u.Redacted()
