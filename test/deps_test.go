@@ -20,7 +20,7 @@ import (
 const order = `
 	# The component model stands on the standard library alone.
 	none < beans;
-	beans < beans/timer, beans/beanstest;
+	beans < beans/timer, beans/monitor, beans/beanstest;
 
 	# The live tree, and the language that grows it.
 	beans < tree < tree/monitor, tree/metric;
@@ -30,21 +30,28 @@ const order = `
 	tree/definition/variable < tree/definition/file;
 	tree/definition/expression, tree/definition/file, tree/definition/rule
 		< tree/definition
-		< tree/definition/diff, tree/definition/rolluptest, tree/definition/schema, tree/definition/kindstest;
+		< tree/definition/diff, tree/definition/rolluptest, tree/definition/schema, tree/definition/kindstest, tree/definition/outline;
+
+	# What was: samples, and facts.
+	none < tree/history/fold, tree/history/shelf;
+	tree/metric, tree/history/fold < tree/history/rollup;
+	tree/history/rollup, tree/history/shelf < tree/history;
+	tree/metric < tree/history/promql, tree/history/remote;
+	tree < tree/store < tree/store/journal, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/storetest;
 
 	# Probes and receivers: one folder a kind, and none knows another.
 	none < runtime, runtime/schedule, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib;
 	tree < runtime/probe
 		< runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command, runtime/probe/probetest;
 	runtime/probe, runtime/probe/dial < runtime/probe/tcp;
-	runtime/probe, runtime/probe/dial, runtime/probe/secret < runtime/probe/http;
+	runtime/probe, runtime/probe/dial, runtime/probe/secret < runtime/probe/http, runtime/probe/sapcontrol;
 	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib < runtime/probe/snmp;
 	runtime/probe < runtime/receive < runtime/receive/push;
 	tree/definition,
 	runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command,
-	runtime/probe/tcp, runtime/probe/http, runtime/probe/snmp, runtime/receive/push
+	runtime/probe/tcp, runtime/probe/http, runtime/probe/snmp, runtime/probe/sapcontrol, runtime/receive/push
 		< runtime/probe/builtin;
-	runtime/probe, runtime/schedule, tree/definition < runtime/bind;
+	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 
 	# The bus of notifications.
 	beans < notify;
@@ -54,46 +61,73 @@ const order = `
 	tree < viewer, viewer/live/frame;
 	tree/metric < viewer/export/prometheus;
 	viewer/live/frame < viewer/live, viewer/live/client;
+	viewer, tree/history, tree/store/journal < viewer/record;
+	none < viewer/export/prometheus/prometheustest, viewer/export/document/markup, viewer/export/document/reply;
+	tree/history/promql < viewer/export/promql;
+	beans < viewer/export/jolokia/policy, viewer/export/jolokia/value;
+	viewer/export/jolokia/value < viewer/export/jolokia/request, viewer/export/jolokia/notification, viewer/export/jolokia/history;
+	viewer/export/jolokia/policy, viewer/export/jolokia/request, viewer/export/jolokia/notification, viewer/export/jolokia/history < viewer/export/jolokia;
+	tree < viewer/export/ccms < viewer/export/sapcontrol;
+	tree < viewer/export/cloudevents;
+	tree/metric < viewer/export/otlp;
+	tree, viewer/export/document/markup < viewer/export/document/page;
+	viewer/export/document/page, viewer/export/document/reply < viewer/export/document;
+	viewer/export/document, tree/store/journal < viewer/export/report < viewer/export/document/publish;
+	tree/metric, tree/definition/outline < viewer/export/grafana, viewer/export/rules;
 
 	# The catalogue is files; the wiring may import everything.
 	none < definitions;
 	beans/timer, tree/monitor, tree/definition/watch, tree/definition/diff,
 	runtime/probe/builtin, runtime/receive/push, runtime/bind,
+	tree/history, tree/history/remote, tree/store/audit, tree/store/revision, tree/store/memory,
 	notify,
-	viewer, viewer/web, viewer/live, viewer/export/prometheus,
+	viewer/record, viewer/web, viewer/live, viewer/export/prometheus, viewer/export/promql, viewer/export/jolokia,
+	viewer/export/sapcontrol, viewer/export/cloudevents, viewer/export/otlp, viewer/export/document/publish,
 	definitions
 		< cmd/app;
-	cmd/app, tree/definition/rolluptest, tree/definition/schema, viewer/live/client < cmd/cli < cmd/grove;
+	cmd/app, tree/definition/rolluptest, tree/definition/schema, viewer/live/client, viewer/export/grafana, viewer/export/rules < cmd/cli < cmd/grove;
 `
 
 // modules says which packages may import which module directly, tests aside. A module
 // is a weight that all carry: it stays in the room that needs it.
 var modules = map[string][]string{
-	"github.com/VictoriaMetrics/metrics":       {"viewer/export/prometheus", "viewer", "viewer/live", "runtime/receive/push", "cmd/app"},
-	"github.com/agnivade/levenshtein":          {"tree", "tree/definition/source", "runtime/probe/snmp/mib"},
-	"github.com/alecthomas/kong":               {"cmd/cli"},
-	"github.com/danielgtaylor/huma/v2":         {"viewer", "runtime/receive/push", "cmd/app"},
-	"github.com/expr-lang/expr":                {"tree/definition/expression"},
-	"github.com/fsnotify/fsnotify":             {"tree/definition/watch"},
-	"github.com/gorilla/websocket":             {"viewer/live", "viewer/live/client"},
-	"github.com/gosnmp/gosnmp":                 {"runtime/probe/snmp"},
-	"github.com/invopop/jsonschema":            {"tree/definition/schema", "runtime/probe/http", "runtime/probe/probetest"},
-	"github.com/ohler55/ojg":                   {"runtime/probe/http", "runtime/probe/command"},
-	"github.com/prometheus/client_golang":      {"viewer/export/prometheus", "viewer/live", "cmd/app"},
-	"github.com/prometheus/client_model":       {"viewer/export/prometheus"},
-	"github.com/prometheus/common":             {"viewer/export/prometheus"},
-	"github.com/shirou/gopsutil/v4":            {"runtime/probe/host"},
-	"go.yaml.in/yaml/v4":                       {"tree/definition/source", "tree/definition", "runtime/probe/probetest"},
-	"golang.org/x/sys":                         {"runtime/probe/command", "cmd/app"},
-	"golang.org/x/term":                        {"cmd/cli"},
-	"github.com/google/go-cmp":                 {"runtime/probe/probetest"},
-	"go.uber.org/goleak":                       {"runtime/probe/probetest"},
-	"github.com/rogpeppe/go-internal":          nil, // tests only
-	"github.com/santhosh-tekuri/jsonschema/v6": nil, // tests only
+	"github.com/VictoriaMetrics/metrics":           {"viewer/export/prometheus", "viewer", "viewer/live", "viewer/export/jolokia", "viewer/export/cloudevents", "runtime/receive/push", "cmd/app"},
+	"github.com/agnivade/levenshtein":              {"tree", "tree/definition/source", "runtime/probe/snmp/mib"},
+	"github.com/alecthomas/kong":                   {"cmd/cli"},
+	"github.com/danielgtaylor/huma/v2":             {"viewer", "viewer/record", "runtime/receive/push", "cmd/app"},
+	"github.com/expr-lang/expr":                    {"tree/definition/expression"},
+	"github.com/fsnotify/fsnotify":                 {"tree/definition/watch"},
+	"github.com/gorilla/websocket":                 {"viewer/live", "viewer/live/client"},
+	"github.com/gosnmp/gosnmp":                     {"runtime/probe/snmp"},
+	"github.com/invopop/jsonschema":                {"tree/definition/schema", "runtime/probe/http", "runtime/probe/probetest"},
+	"github.com/ohler55/ojg":                       {"runtime/probe/http", "runtime/probe/command"},
+	"github.com/prometheus/client_golang":          {"viewer/export/prometheus", "viewer/live", "tree/history/shelf", "tree/history/remote", "cmd/app"},
+	"github.com/prometheus/client_model":           {"viewer/export/prometheus", "tree/history/shelf"},
+	"github.com/prometheus/common":                 {"viewer/export/prometheus", "viewer/record", "tree/history/remote", "cmd/cli"},
+	"github.com/shirou/gopsutil/v4":                {"runtime/probe/host"},
+	"go.yaml.in/yaml/v4":                           {"tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
+	"golang.org/x/sys":                             {"runtime/probe/command", "cmd/app"},
+	"golang.org/x/term":                            {"cmd/cli"},
+	"github.com/google/go-cmp":                     {"runtime/probe/probetest"},
+	"go.uber.org/goleak":                           {"runtime/probe/probetest", "tree/store/storetest"},
+	"github.com/rogpeppe/go-internal":              nil, // tests only
+	"github.com/santhosh-tekuri/jsonschema/v6":     nil, // tests only
+	"github.com/prometheus/prometheus":             {"tree/history", "tree/history/fold", "tree/history/rollup", "tree/history/shelf", "tree/history/promql", "tree/history/remote"},
+	"github.com/golang/snappy":                     {"tree/history/remote"},
+	"github.com/oklog/ulid/v2":                     {"tree/history/shelf"},
+	"github.com/jackc/pgx/v5":                      {"tree/store", "tree/store/storetest"},
+	"github.com/pressly/goose/v3":                  {"tree/store"},
+	"modernc.org/sqlite":                           {"tree/store"},
+	"github.com/cloudevents/sdk-go/v2":             {"viewer/export/cloudevents"},
+	"go.opentelemetry.io/otel":                     {"viewer/export/otlp"},
+	"go.opentelemetry.io/collector/pdata":          nil, // tests only
+	"github.com/klauspost/compress":                {"viewer/export/prometheus"},
+	"github.com/grafana/grafana-foundation-sdk/go": {"viewer/export/grafana"},
+	"github.com/guptarohit/asciigraph":             {"cmd/cli"},
 }
 
 // suites are packages that only tests import.
-var suites = []string{"beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest"}
+var suites = []string{"beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest"}
 
 // floors are the floors of the house from the ground up. The test files of a package may
 // import everything on their own room of the floor and on the floors below.
