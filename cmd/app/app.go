@@ -123,10 +123,13 @@ func (a *App) build(policies policies) error {
 	a.statuses = &statusLog{log: a.log, source: a.Bus.Source(beans.MustName(monitor.Domain + ":type=Tree"))}
 	var feed *live.Server // made below, since it follows the tree
 	options := tree.Options{
-		Statuses: a.statuses.take,
-		Names:    func(changes []tree.NameChange) { monitor.Announce(a.Beans, changes) },
-		Asked:    func(refs []tree.Ref) { a.binder.Asked(refs) },
-		Pace:     func() time.Duration { return feed.Pace() },
+		Statuses: func(changes []tree.StatusChange) {
+			a.statuses.take(changes)
+			a.faces.elements.Statuses(changes)
+		},
+		Names: func(changes []tree.NameChange) { monitor.Announce(a.Beans, changes) },
+		Asked: func(refs []tree.Ref) { a.binder.Asked(refs) },
+		Pace:  func() time.Duration { return feed.Pace() },
 	}
 	a.past.hook(&options)
 	a.Tree = tree.New(options)
