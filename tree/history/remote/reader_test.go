@@ -58,6 +58,9 @@ func TestRealStoresAreReadBack(t *testing.T) {
 			want := merged(h.wrote[path(1)], begin, end, step)
 			var got []Point
 			until(t, "the store shows everything", func() bool {
+				if _, err := ask(t, "http://"+s.address, end); err != nil {
+					t.Fatal(err)
+				}
 				if got, err = r.Points(t.Context(), xSeconds(path(1)), begin, end, 100); err != nil {
 					t.Fatal(err)
 				}

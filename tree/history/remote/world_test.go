@@ -297,6 +297,10 @@ func ask(t testing.TB, base string, at time.Time) (ledger, error) {
 		return nil, err
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	// VictoriaMetrics shows what it took only after a while, unless it is asked to.
+	if flushed, err := client.Get(base + "/internal/force_flush"); err == nil {
+		_ = flushed.Body.Close()
+	}
 	res, err := client.Do(r)
 	if err != nil {
 		return nil, err
