@@ -31,6 +31,12 @@
 // request bounds paths, bulks and nesting, package notification clients and queues,
 // package history what it remembers.
 //
+// # Streams
+//
+// The goroutine of an HTTP request serves a stream. It ends when its client goes or
+// opens another, when the client is unregistered, when the HTTP server shuts down, and
+// with Close; the agent itself starts no goroutine.
+//
 // # Beans
 //
 // The agent registers the beans that clients know, jolokia:type=NotificationStore,
