@@ -39,9 +39,11 @@ type target struct {
 	log    *slog.Logger
 
 	chunk []sample
-	// unsure is how many samples may have been sent before the start already.
-	unsure int
-	saved  time.Time
+	// resumed says that there was a position: up to two chunks after it may have been
+	// sent before the start. Unsure is how many of these samples are still to come.
+	resumed bool
+	unsure  int
+	saved   time.Time
 
 	mu       sync.Mutex // guards the fields below
 	progress progress   // everything up to it was taken
@@ -116,7 +118,9 @@ func (t *target) follow(ctx, requests context.Context) error {
 		return err
 	}
 	want := t.opts.Batch * t.opts.Parallel
-	t.unsure = 2 * want
+	if t.resumed {
+		t.unsure = 2 * want
+	}
 	for ctx.Err() == nil {
 		var end bool
 		var err error
@@ -277,11 +281,15 @@ func (d *delivery) split(b bundle, n int, o outcome) error {
 }
 
 // settle counts samples that were taken, and those that were refused for good.
-func (t *target) settle(sent, failed int) {
+func (t *target) settle(sent, refused int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.stats.Sent += int64(sent)
-	t.stats.Failed += int64(failed)
+	if t.unsure > 0 {
+		t.stats.Repeated += int64(refused)
+	} else {
+		t.stats.Failed += int64(refused)
+	}
 }
 
 // note counts a request, and logs when it begins or ceases to be in vain.
@@ -319,6 +327,6 @@ func (t *target) start() error {
 			p.Segment = segments[len(segments)-1]
 		}
 	}
-	t.progress = p
+	t.progress, t.resumed = p, ok
 	return nil
 }

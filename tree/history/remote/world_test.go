@@ -200,7 +200,7 @@ func (s *session) idle(t testing.TB, total int) {
 	t.Helper()
 	until(t, "everything is sent", func() bool {
 		for _, st := range s.Stats() {
-			if int(st.Sent+st.Failed) < total || st.Behind != 0 {
+			if int(st.Sent+st.Failed+st.Repeated) < total || st.Behind != 0 {
 				return false
 			}
 		}

@@ -211,6 +211,9 @@ func TestARefusedSampleStandsAlone(t *testing.T) {
 			if d := h.wrote.missing(r.received(t)); d != nil {
 				t.Error(said(d))
 			}
+			if s := s.Stats()[0]; s.Failed != 0 {
+				t.Errorf("afterwards: %+v", s)
+			}
 		})
 	}
 }
@@ -221,7 +224,6 @@ func TestStoresThatRefuseEverythingAreNotStormed(t *testing.T) {
 	s := h.run(h.options(Target{Name: "a", URL: r.URL, Batch: 1000, Parallel: 1}))
 	h.write(400, 20)
 	s.idle(t, 8000)
-	// The first 2,000 may have been sent before a crash, so they are tried one by one.
 	if st := s.Stats()[0]; st.Failed != 8000 || st.Requests > 8000 {
 		t.Errorf("%+v", st)
 	}
