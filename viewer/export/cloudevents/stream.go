@@ -188,6 +188,7 @@ func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	defer s.open.Done()
 	c := &client{stream: s, w: w, rc: http.NewResponseController(w), wants: asked}
+	_ = c.rc.SetReadDeadline(time.Time{}) // The server's own would end the request.
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
