@@ -127,7 +127,12 @@ func (a *App) build(policies policies) error {
 			a.statuses.take(changes)
 			a.faces.elements.Statuses(changes)
 		},
-		Names: func(changes []tree.NameChange) { monitor.Announce(a.Beans, changes) },
+		Names: func(changes []tree.NameChange) {
+			monitor.Announce(a.Beans, changes)
+			if p := a.exports.publisher; p != nil {
+				p.Changed()
+			}
+		},
 		Asked: func(refs []tree.Ref) { a.binder.Asked(refs) },
 		Pace:  func() time.Duration { return feed.Pace() },
 	}

@@ -105,12 +105,32 @@ func (p *past) hook(o *tree.Options) {
 // markWithin bounds the wait for the journal's marks of start and stop.
 const markWithin = 5 * time.Second
 
-// mark writes into the journal that the manager starts, or stops: reports tell by that
-// when nobody watched.
-func (a *App) mark(to tree.Status, text string) error {
+// mark writes into the journal that the manager starts, runs or stops: reports tell by
+// that when nobody watched.
+func (a *App) mark(from, to tree.Status, text string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), markWithin)
 	defer cancel()
-	return a.past.journal.Append(ctx, journal.Entry{Time: time.Now(), Path: tree.Root, Kind: journal.Manager, To: to, Text: text})
+	return a.past.journal.Append(ctx, journal.Entry{Time: time.Now(), Path: tree.Root, Kind: journal.Manager, From: from, To: to, Text: text})
+}
+
+// pulseEvery is how often the journal is told that the manager runs: after a crash
+// nothing else says until when it did.
+const pulseEvery = 5 * time.Minute
+
+// pulse tells it until ctx ends.
+func (a *App) pulse(ctx context.Context) error {
+	tick := time.NewTicker(pulseEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := a.mark(tree.Green, tree.Green, "grove runs"); err != nil {
+				a.log.Error("the journal does not know that grove runs", "error", err)
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // keptWithin bounds how long an acknowledgement waits for the disk.
@@ -150,10 +170,11 @@ func (a *App) restore(ctx context.Context) {
 // runPast keeps the past until Stop.
 func (a *App) runPast() {
 	a.run("journal", a.past.journal.Run)
-	if err := a.mark(tree.Green, "grove "+a.config.Version+" starts"); err != nil {
+	if err := a.mark(tree.White, tree.Green, "grove "+a.config.Version+" starts"); err != nil {
 		a.log.Error("the journal does not know of the start", "error", err)
 	}
-	a.onStop("mark of the stop", func(context.Context) error { return a.mark(tree.White, "grove stops") })
+	a.onStop("mark of the stop", func(context.Context) error { return a.mark(tree.Green, tree.White, "grove stops") })
+	a.run("pulse", a.pulse)
 	a.run("memory", a.past.memory.Run)
 	a.run("shared definitions", a.past.shared.Run)
 	a.run("history", a.past.samples.Run)
