@@ -30,27 +30,28 @@ func (r *recorder) init() {
 	r.groups = map[tree.Path]struct{}{}
 }
 
-// node is what is known of one node.
+// node is what is known of one node. What every reading touches comes first, in one
+// cache line.
 type node struct {
 	ref       tree.Ref
-	structure uint64 // of the tree when the rest was asked for
-	path      tree.Path
-	spec      *tree.Spec
-	kind      tree.Kind
-	round     uint64 // of the last walk that saw it
+	structure uint64        // of the tree when the rest was asked for
+	value     *shelf.Series // nil: nothing is kept of it
+	scale     *metric.Scale
+	fold      *folding // nil: every reading is kept
+	// Times of the last value, Unix milliseconds; lastIn before it was cut.
+	last, lastIn int64
+	snap         bool // times are cut to whole seconds
+	ended        bool // the last of its values is a staleness marker
 
-	scale  *metric.Scale
-	value  *shelf.Series // nil: nothing is kept of it
-	fold   *folding      // nil: every reading is kept
+	kind   tree.Kind
+	path   tree.Path
+	spec   *tree.Spec
+	round  uint64 // of the last walk that saw it
 	status *shelf.Series
 	counts *[len(tree.Statuses)]*shelf.Series // of a group
-
-	snap  bool // times are cut to whole seconds
-	ended bool // the last of its values is a staleness marker
-	// Times of the last samples, Unix milliseconds; lastIn is that of a value before it
-	// was cut.
-	last, lastIn, lastStatus, lastCounts int64
-	told                                 uint64 // Store.given when the tree told its last status
+	// Times of the last samples, Unix milliseconds.
+	lastStatus, lastCounts int64
+	told                   uint64 // Store.given when the tree told its last status
 }
 
 // Readings is for tree.Options.
