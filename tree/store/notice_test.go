@@ -89,7 +89,10 @@ func TestAWatcherWhoIsSlowReadsEverything(t *testing.T) {
 		select {
 		case <-told:
 			continue
-		case <-ended:
+		case err := <-ended:
+			if !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
 		}
 		return
 	}

@@ -108,8 +108,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		s.dropConn()
 		s.die()
-		s.closePools()
-		return nil, fmt.Errorf("database %s: %w", s.shown, err)
+		return nil, fmt.Errorf("database %s: %w", s.shown, errors.Join(err, s.closePools()))
 	}
 	go s.run()
 	return s, nil

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"grove/tree"
 	"grove/tree/store"
@@ -210,5 +211,35 @@ func TestWriteGivesUpOnlyWhatWasNotBegun(t *testing.T) {
 		if d := cmp.Diff([]string{"begun"}, names(t, s)); d != "" {
 			t.Errorf("-want +got\n%s", d)
 		}
+	})
+}
+
+func TestCloseLeavesNothingRunning(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, d *storetest.Database) {
+		before := goleak.IgnoreCurrent()
+		s, err := store.Open(t.Context(), store.Options{Address: d.Address, Manager: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		told, ended := make(chan struct{}, 1), make(chan error)
+		go func() {
+			ended <- s.Watch(context.Background(), "definition", func(store.Notice) { told <- struct{}{} })
+		}()
+		<-told
+		if err := s.Write(t.Context(), put("one")); err != nil {
+			t.Error(err)
+		}
+		if got := names(t, s); len(got) != 1 {
+			t.Errorf("%v", got)
+		}
+		for range 2 {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("the one who watched: %v", err)
+		}
+		goleak.VerifyNone(t, before)
 	})
 }

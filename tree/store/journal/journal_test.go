@@ -247,7 +247,7 @@ func TestValuesComeBackAsTheyWere(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, d *storetest.Database) {
 		j := running(t, d, Options{})
 		var want []Entry
-		for i, v := range []tree.Value{{}, tree.Number(0.1), tree.Number(math.Inf(-1)), tree.Number(math.NaN()), tree.Number(-0.0), tree.Text(""), tree.Text("1"), tree.Text("läuft\n\"'\\")} {
+		for i, v := range []tree.Value{{}, tree.Number(0.1), tree.Number(math.Inf(-1)), tree.Number(math.NaN()), tree.Number(math.Copysign(0, -1)), tree.Text(""), tree.Text("1"), tree.Text("läuft\n\"'\\")} {
 			e := entry(time.Duration(i)*time.Second, "/a/x", Status, tree.Green, tree.Red, "why")
 			e.Value = v
 			want = append(want, e)

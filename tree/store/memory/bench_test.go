@@ -38,7 +38,7 @@ func BenchmarkRestart(b *testing.B) {
 					b.Fatal(err)
 				}
 				saving += time.Since(began)
-				tr, m = grow()
+				_, m = grow()
 				began = time.Now()
 				if n, err := m.Restore(b.Context()); err != nil || n < nodes {
 					b.Fatal(n, err)
