@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"grove/tree"
@@ -17,6 +18,9 @@ type seen struct {
 	counts [4]int32
 	group  bool
 }
+
+// seenAtOnce is how many nodes are kept before producers have a turn.
+const seenAtOnce = 4096
 
 // walk looks at every node of the tree, group by group so that it stands still only
 // for as long as one group takes. It writes the status of those that are new, or of all
@@ -52,7 +56,9 @@ func (s *Store) walk(ctx context.Context, full bool) {
 				groups = append(groups, found[i].path)
 			}
 		}
-		s.see(found, begin, structure, round, full)
+		for part := range slices.Chunk(found, seenAtOnce) {
+			s.see(part, begin, structure, round, full)
+		}
 	}
 	if ctx.Err() == nil {
 		s.sweep(t, round)
