@@ -14,7 +14,6 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"grove/tree"
@@ -55,7 +54,8 @@ type Memory struct {
 	o    Options
 	seed maphash.Seed
 
-	mu       sync.Mutex // guards what follows; held while it is written
+	turn chan struct{} // holds an element while somebody looks and writes; guards what follows
+
 	view     *tree.View
 	since    uint64 // flush up to which the tree was looked at
 	looked   bool
@@ -85,7 +85,7 @@ func New(o Options) *Memory {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.Every, o.Keep = cmp.Or(o.Every, time.Second), cmp.Or(o.Keep, 400*24*time.Hour)
-	return &Memory{o: o, seed: maphash.MakeSeed()}
+	return &Memory{o: o, seed: maphash.MakeSeed(), turn: make(chan struct{}, 1)}
 }
 
 // Run writes what changes until ctx ends, and then all of it. What it finds is compared
@@ -110,14 +110,7 @@ func (m *Memory) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 			defer cancel()
-			err := m.save(end, true)
-			m.mu.Lock()
-			if m.view != nil {
-				m.view.Close()
-				m.view, m.looked = nil, false
-			}
-			m.mu.Unlock()
-			return err
+			return m.save(end, true)
 		}
 	}
 }
@@ -127,8 +120,20 @@ func (m *Memory) Sync(ctx context.Context) error { return m.save(ctx, false) }
 
 // save writes what differs from what was written; all also writes times alone.
 func (m *Memory) save(ctx context.Context, all bool) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	select {
+	case m.turn <- struct{}{}:
+		defer func() { <-m.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if all { // the last time
+		defer func() {
+			if m.view != nil {
+				m.view.Close()
+				m.view, m.looked = nil, false
+			}
+		}()
+	}
 	changed, seq, err := m.look()
 	if err != nil {
 		return err

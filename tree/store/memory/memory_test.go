@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"math"
 	"sync"
 	"testing"
@@ -353,6 +354,21 @@ func TestRunWritesEverythingInTheEnd(t *testing.T) {
 	}
 	if n, _ := tr.Node(tree.MustPath("/a/text")); n.Value != tree.Text("x") {
 		t.Errorf("text %q", n.Value)
+	}
+}
+
+func TestSyncGivesUpWithItsCaller(t *testing.T) {
+	s := storetest.SQLite(t).Open(t)
+	_, m := grown(t, s, &clock{now: start}, Options{})
+	m.turn <- struct{}{} // somebody writes, and takes his time
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := m.Sync(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	<-m.turn
+	if err := m.Sync(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
