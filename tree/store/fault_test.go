@@ -334,3 +334,19 @@ func TestAFullDiskRefusesAndRecovers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// FuzzShownAddress puts a password where passwords stand, into addresses of any kind.
+func FuzzShownAddress(f *testing.F) {
+	f.Add("grove", "host/db?sslmode=disable")
+	f.Add("a/b", "host:port")
+	f.Add("%zz", "[::1")
+	f.Fuzz(func(t *testing.T, user, rest string) {
+		const secret = "hunter2-canary"
+		if strings.ContainsAny(user, "@:/?#") || strings.Contains(rest, secret) {
+			t.Skip()
+		}
+		if got := store.Shown("postgres://" + user + ":" + secret + "@" + rest); strings.Contains(got, secret) {
+			t.Errorf("shown as %q", got)
+		}
+	})
+}

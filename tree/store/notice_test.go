@@ -122,3 +122,18 @@ func BenchmarkGroupCommit(b *testing.B) {
 		}
 	}
 }
+
+func FuzzNotice(f *testing.F) {
+	f.Add("definition 3 shop")
+	f.Add("definition")
+	f.Add("definition x shop")
+	f.Fuzz(func(t *testing.T, payload string) {
+		n := store.ParseNotice(payload)
+		if n.All == (n.Name != "") {
+			t.Errorf("%q is read as %+v", payload, n)
+		}
+		if back := store.ParseNotice(n.Payload()); !n.All && back != n {
+			t.Errorf("%+v comes back as %+v", n, back)
+		}
+	})
+}
