@@ -188,18 +188,13 @@ func (s *Store) seriesOf(ctx context.Context, q storage.Querier, path tree.Path)
 }
 
 // unscale returns what makes values of the node's unit of those in the base unit that
-// the name of their metric says. Scales go by whole numbers, one way or the other.
+// the name of their metric says.
 func unscale(name string, spec *tree.Spec) func(float64) float64 {
 	if spec == nil || name == metric.Value {
 		return func(v float64) float64 { return v }
 	}
 	_, scale := metric.BaseUnit(name, spec.Unit)
-	factor := scale.Of(1)
-	if factor < 1 {
-		times := math.Round(1 / factor)
-		return func(v float64) float64 { return v * times }
-	}
-	return func(v float64) float64 { return v / factor }
+	return scale.Back
 }
 
 // checkEvery is how many samples are read before somebody asks whether they are still

@@ -16,6 +16,9 @@ type Scale struct{ times, over float64 }
 // Of returns the value in the base unit.
 func (s *Scale) Of(v float64) float64 { return v * s.times / s.over }
 
+// Back returns the value in the node's own unit of one in the base unit.
+func (s *Scale) Back(v float64) float64 { return v * s.over / s.times }
+
 // Identity is the scale of the base units themselves.
 var Identity = &Scale{1, 1}
 

@@ -35,6 +35,9 @@ func TestValuesHaveTheUnitOfTheName(t *testing.T) {
 		if got := scale.Of(c.value); unit != c.wantUnit || got != c.want {
 			t.Errorf("%s in %q: %v is %v %q, want %v %q", c.metric, c.unit, c.value, got, unit, c.want, c.wantUnit)
 		}
+		if back := scale.Back(c.want); back != c.value {
+			t.Errorf("%s in %q: %v is %v back, want %v", c.metric, c.unit, c.want, back, c.value)
+		}
 	}
 }
 
