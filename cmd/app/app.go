@@ -106,7 +106,7 @@ func (a *App) build(policies policies) error {
 	}
 
 	// The past comes first: the tree tells it everything from the beginning.
-	if err := a.openPast(); err != nil {
+	if err := a.openPast(policies.exports); err != nil {
 		return err
 	}
 
@@ -138,7 +138,9 @@ func (a *App) build(policies policies) error {
 	}
 	a.past.hook(&options)
 	a.Tree = tree.New(options)
-	a.bindPast()
+	if err := a.bindPast(policies.exports); err != nil {
+		return err
+	}
 	directory := monitor.NewDirectory(a.Tree, func(_ context.Context, r tree.Ref) error { return a.binder.Refresh(r) })
 	a.statuses.directory = directory
 	if _, err = a.Beans.Mount(monitor.Domain, monitor.Type, directory); err != nil {
@@ -202,7 +204,7 @@ func (a *App) build(policies policies) error {
 	if err != nil {
 		return err
 	}
-	records := record.New(record.Options{Tree: a.Tree, History: a.past.samples, Journal: a.past.journal, Problem: viewer.Problem})
+	records := record.New(record.Options{Tree: a.Tree, History: &a.past.longAgo, Journal: a.past.journal, Problem: viewer.Problem})
 	page, built := web.Assets()
 	if !built {
 		a.log.Warn("the page was not built into this program: run make build")

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"go.yaml.in/yaml/v4"
 
@@ -24,7 +23,10 @@ const maxExportsBytes = 1 << 20
 // says it: YAML with a list for each way.
 type Exports struct {
 	RemoteWrite []remote.Target `yaml:"remote_write"`
-	OTLP        []otlp.Target   `yaml:"otlp"`
+	// ReadBack is the store that remote write fills, for charts of what is older than
+	// anything kept here.
+	ReadBack *remote.Source `yaml:"read_back"`
+	OTLP     []otlp.Target  `yaml:"otlp"`
 	// Publish are the documents and reports that are sent or written; the files among
 	// them lie in Directories.
 	Publish     []publish.Options `yaml:"publish"`
@@ -58,6 +60,11 @@ func readExports(name string) (e Exports, err error) {
 			errs = append(errs, fmt.Errorf("%s: remote_write[%d]: %w", name, i, err))
 		}
 	}
+	if e.ReadBack != nil {
+		if err := e.ReadBack.Check(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: read_back: %w", name, err))
+		}
+	}
 	for i := range e.OTLP {
 		if err := e.OTLP[i].Check(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: otlp[%d]: %w", name, i, err))
@@ -81,15 +88,6 @@ type exports struct {
 // openExports prepares what is sent out, once the viewer has its address; Start sends.
 func (a *App) openExports(e Exports) (err error) {
 	c := &a.config
-	if len(e.RemoteWrite) > 0 {
-		a.exports.writer, err = remote.New(remote.Options{
-			WAL: filepath.Join(a.past.samples.WAL(), "wal"), Dir: filepath.Join(c.Data, "remote"), Targets: e.RemoteWrite,
-			Labels: map[string]string{"grove_manager": c.Name}, Secret: readSecret, Version: c.Version, Log: a.log,
-		})
-		if err != nil {
-			return fmt.Errorf("remote write: %w", err)
-		}
-	}
 	if len(e.OTLP) > 0 {
 		a.exports.collector, err = otlp.New(otlp.Options{Tree: a.Tree, Manager: c.Name, Version: c.Version, Secret: readSecret, Log: a.log}, e.OTLP)
 		if err != nil {

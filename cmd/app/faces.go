@@ -7,6 +7,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"grove/tree/history"
 	"grove/tree/history/promql"
 	"grove/viewer"
 	"grove/viewer/export/ccms"
@@ -34,7 +35,7 @@ func (a *App) openFaces(p policies, own *metrics.Set) ([]viewer.Mount, error) {
 	var mounts []viewer.Mount
 	mount := func(prefix string, h http.Handler) { mounts = append(mounts, viewer.Mount{Prefix: prefix, Handler: h}) }
 
-	engine, err := promql.New(promql.Options{Store: a.past.samples.Queryable(), Metadata: (&metadata{tree: a.Tree}).all, Log: a.log})
+	engine, err := promql.New(promql.Options{Store: a.past.samples.Queryable(), NotReady: history.ErrNotReady, Metadata: a.past.catalogue.All, Log: a.log})
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func (a *App) openFaces(p policies, own *metrics.Set) ([]viewer.Mount, error) {
 	if err != nil {
 		return nil, err
 	}
-	mount("/prometheus", queries)
+	mount(promhttp.Prefix, queries)
 
 	agent, err := jolokia.New(jolokia.Options{
 		Beans: a.Beans, Version: a.config.Version, ID: a.config.Name, Policy: p.jolokia, Own: own, Log: a.log,

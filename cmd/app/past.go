@@ -11,6 +11,8 @@ import (
 	"grove/runtime/probe/secret"
 	"grove/tree"
 	"grove/tree/history"
+	"grove/tree/history/promql"
+	"grove/tree/history/remote"
 	"grove/tree/store"
 	"grove/tree/store/audit"
 	"grove/tree/store/journal"
@@ -33,11 +35,14 @@ type past struct {
 	audit   *audit.Log
 	shared  *revision.Definitions
 	samples *history.Store
+	longAgo longAgo // the samples, and what was before them
+	// catalogue knows what the metrics of the tree are.
+	catalogue *promql.Catalogue
 }
 
 // openPast opens both below the data directory, before there is a tree. The log of the
 // history is replayed in the background.
-func (a *App) openPast() error {
+func (a *App) openPast(e Exports) error {
 	c := &a.config
 	ctx, cancel := context.WithTimeout(context.Background(), openWithin)
 	defer cancel()
@@ -69,14 +74,38 @@ func (a *App) openPast() error {
 		return fmt.Errorf("history: %w", err)
 	}
 	a.onStop("history", func(context.Context) error { return a.past.samples.Close() })
+	if len(e.RemoteWrite) > 0 {
+		// Before the history may cut its log, which the writer takes hold of.
+		a.exports.writer, err = remote.New(remote.Options{
+			WAL: filepath.Join(a.past.samples.WAL(), "wal"), Dir: filepath.Join(c.Data, "remote"), Targets: e.RemoteWrite,
+			Labels: map[string]string{"grove_manager": c.Name}, Secret: readSecret, Metadata: a.metadata, Version: c.Version, Log: a.log,
+		})
+		if err != nil {
+			return fmt.Errorf("remote write: %w", err)
+		}
+	}
 	return nil
 }
 
+// metadata tells remote write what is known of a metric.
+func (a *App) metadata(name string) (remote.Metadata, bool) {
+	m, ok := a.past.catalogue.Of(name)
+	return remote.Metadata(m), ok
+}
+
 // bindPast tells the past of which tree it is.
-func (a *App) bindPast() {
+func (a *App) bindPast(e Exports) (err error) {
 	p := &a.past
+	p.longAgo = longAgo{Store: p.samples, tree: a.Tree, log: a.log}
+	if e.ReadBack != nil {
+		if p.longAgo.reader, err = remote.NewReader(*e.ReadBack, readSecret, a.config.Version); err != nil {
+			return fmt.Errorf("read back: %w", err)
+		}
+		a.onStop("reading back", func(context.Context) error { p.longAgo.reader.Close(); return nil })
+	}
 	p.journal.Bind(a.Tree)
 	p.samples.Bind(a.Tree)
+	p.catalogue = promql.NewCatalogue(a.Tree)
 	p.memory = memory.New(memory.Options{
 		Store: p.facts, Tree: a.Tree, Events: p.journal.Events, Log: a.log,
 		Last: func(path tree.Path) (float64, time.Time, bool) {
@@ -84,6 +113,7 @@ func (a *App) bindPast() {
 			return last.Value, last.Time, ok && err == nil && !last.Gap
 		},
 	})
+	return nil
 }
 
 // hook lets a tree tell the past what it does.
