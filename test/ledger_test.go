@@ -401,7 +401,9 @@ func TestLedgerFindsFaults(t *testing.T) {
 	claims := []claim{{1000, true}, {2000, true}, {3000, false}, {4000, true}, {5000, true}}
 	value := func(batch int) float64 { return g.value(batch, 0) }
 	right := []sample{{1000, value(0)}, {2000, value(1)}, {4000, value(3)}, {5000, value(4)}}
-	event := func(batch int) entry { return entry{Time: time.UnixMilli(claims[batch].at), To: "yellow", Text: g.text(batch)} }
+	event := func(batch int) entry {
+		return entry{Time: time.UnixMilli(claims[batch].at), To: "yellow", Text: g.text(batch)}
+	}
 	change := func(batch int, from, to string) entry { return entry{From: from, To: to, Value: g.flip(batch)} }
 	events := []entry{event(0), event(1), event(3), event(4)}
 	changes := []entry{change(0, "white", "green"), change(1, "green", "red"), change(4, "red", "green")}
