@@ -2,14 +2,8 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"grove/tree/store/audit"
-	"grove/tree/store/revision"
 	"grove/viewer/export/ccms"
 	"grove/viewer/export/jolokia"
 )
@@ -33,26 +27,4 @@ func (a *App) auditAcknowledgement(k ccms.Acknowledgement) {
 	if err != nil {
 		a.log.Error("an acknowledgement is not in the audit log", "path", k.Alert.Path.String(), "error", err)
 	}
-}
-
-// checkShared says what is wrong with a definition that managers would share: it must
-// load beside the others that they share.
-func (a *App) checkShared(name, text string) error {
-	root, err := os.OpenRoot(filepath.Join(a.config.Data, sharedDir))
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	file := revision.FileName(name, text)
-	_, errs := newLoader(a.registry).FS(overlay{FS: root.FS(), files: map[string]string{file: text}}, "")
-	var lines []string
-	for _, e := range errs.Sorted() {
-		if e.Pos.File == file {
-			lines = append(lines, fmt.Sprintf("%s: %s", e.Pos, message(e)))
-		}
-	}
-	if len(lines) > 0 {
-		return errors.New(strings.Join(lines, "\n"))
-	}
-	return nil
 }

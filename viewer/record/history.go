@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
-	"errors"
 	"math"
 	"net/http"
 	"strconv"
@@ -95,27 +94,17 @@ func (a *API) getHistory(ctx context.Context, in *historyInput) (*huma.StreamRes
 	}
 	points, resolution, err := a.History.Points(ctx, path, from, to, in.Points)
 	if err != nil {
-		return nil, a.unready(err)
+		return nil, a.problem(err)
 	}
 	bands, err := a.Journal.Intervals(ctx, path, from, to)
 	if err != nil {
-		return nil, a.unready(err)
+		return nil, a.problem(err)
 	}
 	if nodeErr != nil && len(points) == 0 && len(bands) == 0 {
 		return nil, a.Problem(a.Tree.Missing(path)) // It is neither there nor remembered.
 	}
 	s.fill(points, resolution, bands)
 	return s.answer(in.Format), nil
-}
-
-// unready tells a history that is being opened from a fault.
-func (a *API) unready(err error) error {
-	if errors.Is(err, history.ErrNotReady) {
-		header := http.Header{}
-		header.Set("Retry-After", "2")
-		return huma.ErrorWithHeaders(huma.NewError(http.StatusServiceUnavailable, err.Error()), header)
-	}
-	return a.Problem(err)
 }
 
 func (s *Series) fill(points []history.Point, r history.Resolution, bands []journal.Interval) {

@@ -2,7 +2,6 @@ package record
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"reflect"
 
@@ -84,11 +83,8 @@ func (a *API) getJournal(ctx context.Context, in *journalInput) (*journalOutput,
 		q.Statuses = append(q.Statuses, st)
 	}
 	page, err := a.Journal.Search(ctx, q)
-	if errors.Is(err, journal.ErrQuery) {
-		return nil, huma.NewError(http.StatusBadRequest, err.Error())
-	}
 	if err != nil {
-		return nil, a.Problem(err)
+		return nil, a.problem(err)
 	}
 	out := &journalOutput{CacheControl: "no-store", Body: Journaled{Entries: make([]Entry, len(page.Entries)), Next: page.Next}}
 	for i := range page.Entries {

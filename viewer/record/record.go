@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -12,7 +13,10 @@ import (
 
 	"grove/tree"
 	"grove/tree/history"
+	"grove/tree/store/audit"
 	"grove/tree/store/journal"
+	"grove/tree/store/revision"
+	"grove/viewer"
 )
 
 // History is what is asked of the samples; *history.Store has it.
@@ -24,33 +28,82 @@ type History interface {
 type Journal interface {
 	Search(ctx context.Context, q journal.Query) (journal.Page, error)
 	Intervals(ctx context.Context, p tree.Path, from, to time.Time) ([]journal.Interval, error)
+	Append(ctx context.Context, entries ...journal.Entry) error
 }
 
-// Options are the surroundings of the operations.
+// Definitions are those that managers share; *revision.Definitions has it.
+type Definitions interface {
+	Put(ctx context.Context, c revision.Change) (revision.Revision, error)
+	Remove(ctx context.Context, name string, expected int64, who, comment string) (revision.Revision, error)
+	Rollback(ctx context.Context, name string, to, expected int64, who, comment string) (revision.Revision, error)
+	Get(ctx context.Context, name string, number int64) (revision.Revision, error)
+	List(ctx context.Context, removed bool) ([]revision.Revision, error)
+	History(ctx context.Context, name string, before int64) ([]revision.Revision, error)
+	Diff(ctx context.Context, name string, from, to int64) (string, error)
+}
+
+// Audit is the log of who did what; *audit.Log has it.
+type Audit interface {
+	Append(ctx context.Context, e audit.Entry) (audit.Record, error)
+	Read(ctx context.Context, q audit.Query) ([]audit.Record, error)
+	Verify(ctx context.Context, kept ...audit.Head) (audit.Head, error)
+	Head(ctx context.Context) (audit.Head, error)
+}
+
+// Options are the surroundings of the operations. Without Audit nothing can be changed,
+// and without Definitions or Backups there are no operations about them.
 type Options struct {
-	Tree    *tree.Tree
-	History History
-	Journal Journal
-	Now     func() time.Time // nil is time.Now
+	Tree        *tree.Tree
+	History     History
+	Journal     Journal
+	Definitions Definitions
+	// Check says what is wrong with the text of a definition, with file, line and column;
+	// none: it may be kept.
+	Check   func(name, text string) ([]viewer.Fault, error)
+	Audit   Audit
+	Backups Backups
+	// Spool is a directory for backups that are on their way in, for this package alone.
+	Spool string
+	Now   func() time.Time // nil is time.Now
 	// Problem makes answers of errors that this room does not know.
 	Problem func(error) error
+	// Log takes what happens without being asked for; nil is nowhere.
+	Log *slog.Logger
 }
 
 // API holds the operations; Register adds them.
-type API struct{ Options }
+type API struct {
+	Options
+	uploads uploads
+	backing gate // one backup at a time
+}
 
 // New returns the operations.
 func New(o Options) *API {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &API{o}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &API{Options: o}
 }
 
 // Register adds the operations to an API.
 func (a *API) Register(api huma.API) {
 	a.registerHistory(api)
 	a.registerJournal(api)
+	if a.Audit == nil {
+		return // What changes anything has to be there.
+	}
+	a.registerAudit(api)
+	if a.Definitions != nil {
+		a.registerDefinitions(api)
+	}
+	if a.Backups != nil {
+		a.registerBackup(api)
+		a.registerRestore(api)
+	}
 }
 
 // span reads a range of time: each end is RFC 3339, "now", or how long ago, such as
