@@ -37,7 +37,7 @@ const order = `
 	tree/metric, tree/history/fold < tree/history/rollup;
 	tree/history/rollup, tree/history/shelf < tree/history;
 	tree/metric < tree/history/promql, tree/history/remote;
-	tree < tree/store < tree/store/journal, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/storetest;
+	tree < tree/store < tree/store/journal, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/drawer, tree/store/storetest;
 
 	# Probes and receivers: one folder a kind, and none knows another.
 	none < runtime, runtime/schedule, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib;

@@ -19,7 +19,7 @@ import (
 
 // A backup is lines of JSON, the same for both engines:
 //
-//	{"grove_backup":1,"schema":1,"time":"2026-03-01T12:00:00Z"}
+//	{"grove_backup":1,"schema":2,"time":"2026-03-01T12:00:00Z"}
 //	{"table":"definition","columns":["name","revision"]}
 //	["shop",3]
 //	{"end":"definition","rows":1,"sha256":"..."}
@@ -45,6 +45,7 @@ var allTables = []table{
 	{"audit", 1, "iitttttttttt", []string{"seq", "made_at", "manager", "who", "origin", "action", "target", "was", "became", "outcome", "previous", "hash"}},
 	{"tuning", 2, "iitti", []string{"manager", "node", "defined", "threshold", "tuned_at"}},
 	{"memory", 2, "iiiiitii", []string{"manager", "node", "status", "since", "form", "value", "read_at", "seen_at"}},
+	{"drawer", 3, "ittt", []string{"manager", "kind", "name", "text"}},
 	{"journal", 2, "iiiiiiitt", []string{"manager", "id", "node", "kind", "was", "status", "form", "value", "text"}},
 }
 
