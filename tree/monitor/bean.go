@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"grove/beans"
@@ -83,6 +84,37 @@ var fixed = []attribute{
 	duration("StaleAfter", "silence after which the node is white; 0 is never", func(th *tree.Threshold) *time.Duration { return &th.StaleAfter }),
 }
 
+// byName finds the fixed attributes.
+var byName = func() map[string]*attribute {
+	m := make(map[string]*attribute, len(fixed))
+	for i := range fixed {
+		m[fixed[i].info.Name] = &fixed[i]
+	}
+	return m
+}()
+
+// attributeOf returns the attribute of a node with that name: one of those that
+// attributesOf lists. Clients read a few attributes of many nodes, so that it makes
+// no others on the way, and none at all for a fixed one.
+func attributeOf(n *tree.Node, name string) (attribute, bool) {
+	if a := byName[name]; a != nil {
+		return *a, a.shown == nil || a.shown(n)
+	}
+	if !isLeaf(n) {
+		return attribute{}, false
+	}
+	list := redBorders
+	if strings.HasPrefix(name, "GreenToYellow") || strings.HasPrefix(name, "YellowToGreen") {
+		list = yellowBorders
+	}
+	for _, a := range list(n) {
+		if a.info.Name == name {
+			return a, true
+		}
+	}
+	return attribute{}, false
+}
+
 // attributesOf lists the attributes of a node: the fixed ones and the borders of
 // its thresholds, by CCMS's names for the four levels. GreenToYellow and YellowToRed
 // are the borders of entering (red is entered from green, too), RedToYellow and
@@ -95,10 +127,20 @@ func attributesOf(n *tree.Node) (list []attribute) {
 		}
 	}
 	if isLeaf(n) {
-		list = append(list, borders("GreenToYellow", "YellowToGreen", n.Threshold.Yellow.Form, n.Spec.Unit, func(th *tree.Threshold) *tree.Level { return &th.Yellow })...)
-		list = append(list, borders("YellowToRed", "RedToYellow", n.Threshold.Red.Form, n.Spec.Unit, func(th *tree.Threshold) *tree.Level { return &th.Red })...)
+		list = append(list, yellowBorders(n)...)
+		list = append(list, redBorders(n)...)
 	}
 	return list
+}
+
+// yellowBorders are the attributes of the yellow level of a node.
+func yellowBorders(n *tree.Node) []attribute {
+	return borders("GreenToYellow", "YellowToGreen", n.Threshold.Yellow.Form, n.Spec.Unit, func(th *tree.Threshold) *tree.Level { return &th.Yellow })
+}
+
+// redBorders are the attributes of the red level of a node.
+func redBorders(n *tree.Node) []attribute {
+	return borders("YellowToRed", "RedToYellow", n.Threshold.Red.Form, n.Spec.Unit, func(th *tree.Threshold) *tree.Level { return &th.Red })
 }
 
 // borders are the attributes of one level.
@@ -193,12 +235,11 @@ func (b *bean) find(name string) (attribute, tree.Node, error) {
 	if err != nil {
 		return attribute{}, n, fmt.Errorf("%w: %w", beans.ErrNotFound, err)
 	}
-	list := attributesOf(&n)
-	k := slices.IndexFunc(list, func(a attribute) bool { return a.info.Name == name })
-	if k < 0 {
+	a, ok := attributeOf(&n, name)
+	if !ok {
 		return attribute{}, n, fmt.Errorf("%w: %q", beans.ErrAttributeNotFound, name)
 	}
-	return list[k], n, nil
+	return a, n, nil
 }
 
 // Attribute implements beans.Bean. Reading the value of a node in request mode

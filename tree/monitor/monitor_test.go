@@ -298,6 +298,86 @@ func TestBordersByTheNamesOfCCMS(t *testing.T) {
 	}
 }
 
+// TestAttributesAreReadAsTheyAreListed reads every attribute that any node lists from
+// every node: those that list it have it, the others do not. Reading a fixed one makes
+// no list of them all, which would take most of the time of whoever reads one
+// attribute of many nodes.
+func TestAttributesAreReadAsTheyAreListed(t *testing.T) {
+	w := newWorld(t)
+	for path, th := range map[string]tree.Threshold{
+		"/below":   {Yellow: tree.BelowLevel(20, 25), Red: tree.BelowLevel(10, 12)},
+		"/outside": {Yellow: tree.Level{Form: tree.Outside, Low: 12, High: 18, OffLow: 13, OffHigh: 17}},
+		"/red":     {Red: tree.AboveLevel(1, 1)},
+	} {
+		if _, err := w.tree.Add(tree.MustPath(path), &tree.Spec{Kind: tree.Performance, Threshold: &th}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names, err := w.server.Query(t.Context(), beans.MustName("grove:type=Node,*"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed, all := map[string]map[string]bool{}, map[string]bool{"GreenToYellowish": true, "YellowToRedLowest": true, "": true}
+	for _, name := range names {
+		info, err := w.server.Info(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed[name.Canonical()] = map[string]bool{}
+		for _, a := range info.Attributes {
+			listed[name.Canonical()][a.Name], all[a.Name] = true, true
+		}
+	}
+	for _, name := range names {
+		for attribute := range all {
+			_, err := w.server.Attribute(t.Context(), name, attribute)
+			switch {
+			case listed[name.Canonical()][attribute] && err != nil:
+				t.Errorf("%s lists %s, but: %v", name, attribute, err)
+			case !listed[name.Canonical()][attribute] && !errors.Is(err, beans.ErrAttributeNotFound):
+				t.Errorf("%s does not list %q, which is read: %v", name, attribute, err)
+			}
+		}
+	}
+	b, err := w.server.Bean(active)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := b.Attribute(t.Context(), "Flapping"); err != nil {
+			t.Error(err)
+		}
+	}); n > 10 {
+		t.Errorf("reading one attribute allocates %v times", n)
+	}
+}
+
+func BenchmarkAttribute(b *testing.B) {
+	t := tree.New(tree.Options{})
+	path := tree.MustPath("/shop/Active")
+	if _, err := t.Add(path, &tree.Spec{Kind: tree.Performance, Threshold: &tree.Threshold{Yellow: tree.AboveLevel(500, 450), Red: tree.AboveLevel(1000, 900)}}); err != nil {
+		b.Fatal(err)
+	}
+	name, err := monitor.Name(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	bean, ok := monitor.NewDirectory(t, nil).Bean(name)
+	if !ok {
+		b.Fatal("no bean")
+	}
+	for _, attribute := range []string{"Status", "YellowToRed"} {
+		b.Run(attribute, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := bean.Attribute(b.Context(), attribute); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // TestBordersSetAtOnceAreAllKept: two clients that set two borders at the same time
 // do not undo each other.
 func TestBordersSetAtOnceAreAllKept(t *testing.T) {
