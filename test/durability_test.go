@@ -21,7 +21,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"grove/tree/store"
 	"grove/tree/store/audit"
 	"grove/viewer"
 )
@@ -223,19 +222,7 @@ func (r *trial) facts() {
 	if closed := db.Close(); err != nil || closed != nil || whole != "ok" {
 		r.Errorf("the database is %q: %v %v", whole, err, closed)
 	}
-	s, err := store.Open(context.Background(), store.Options{Address: file})
-	if err != nil {
-		r.Fatal(err)
-	}
-	defer s.Close()
-	log := audit.New(s, "durable", nil)
-	if _, err := log.Verify(context.Background()); err != nil {
-		r.Error(err)
-	}
-	records, err := log.Read(context.Background(), audit.Query{Limit: 1000})
-	if err != nil {
-		r.Fatal(err)
-	}
+	records := readAudit(r, r.data, "durable")
 	if got := len(slices.DeleteFunc(records, func(a audit.Record) bool { return a.Action != "jolokia write" })); got != r.tuned {
 		r.Errorf("the audit log has %d tuned thresholds of %d", got, r.tuned)
 	}
