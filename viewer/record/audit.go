@@ -102,7 +102,7 @@ func (a *API) getAudit(ctx context.Context, in *auditInput) (*struct {
 }
 
 func (a *API) verifyAudit(ctx context.Context, in *struct {
-	unhurried
+	Unhurried
 	Head []string `query:"head" maxItems:"100" doc:"Heads that were kept, SEQ:HASH each."`
 }) (*struct {
 	CacheControl string `header:"Cache-Control"`

@@ -51,12 +51,12 @@ func (a *API) registerBackup(api huma.API) {
 // unfit is what does not belong into the name of a file.
 var unfit = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
-func (a *API) makeBackup(ctx context.Context, in *struct{ caller }) (*huma.StreamResponse, error) {
+func (a *API) makeBackup(ctx context.Context, in *struct{ Caller }) (*huma.StreamResponse, error) {
 	if !a.backing.enter() {
 		return nil, huma.NewError(http.StatusConflict, "another backup is being made; wait until it is done")
 	}
 	var staged Staged
-	err := a.act(ctx, in.caller, audit.Entry{Action: "backup"}, func() (_ string, err error) {
+	err := a.act(ctx, in.Caller, audit.Entry{Action: "backup"}, func() (_ string, err error) {
 		staged, err = a.Backups.Stage(ctx)
 		return "", err
 	})

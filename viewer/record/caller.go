@@ -15,24 +15,24 @@ import (
 // nobody stands for whoever asks, until there are users.
 const nobody = "anonymous"
 
-// caller is who asks. It is part of the input of operations that change something.
-type caller struct{ remote string }
+// Caller is who asks. It is part of the input of operations that change something.
+type Caller struct{ remote string }
 
 // Resolve implements huma.Resolver.
-func (c *caller) Resolve(ctx huma.Context) []error {
+func (c *Caller) Resolve(ctx huma.Context) []error {
 	c.remote = ctx.RemoteAddr()
 	return nil
 }
 
-// unhurried is a caller whose answer may take as long as it takes.
-type unhurried struct{ caller }
+// Unhurried is a Caller whose answer may take as long as it takes.
+type Unhurried struct{ Caller }
 
 // Resolve implements huma.Resolver.
-func (u *unhurried) Resolve(ctx huma.Context) []error {
+func (u *Unhurried) Resolve(ctx huma.Context) []error {
 	if w, ok := ctx.BodyWriter().(http.ResponseWriter); ok {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // Without it the answer is late and no more.
 	}
-	return u.caller.Resolve(ctx)
+	return u.Caller.Resolve(ctx)
 }
 
 // recordWithin bounds the writing of what came of something into the audit log.
@@ -40,7 +40,7 @@ const recordWithin = 10 * time.Second
 
 // act does something that is in the audit log before and after. What it returns becomes
 // part of the record.
-func (a *API) act(ctx context.Context, c caller, e audit.Entry, do func() (became string, err error)) error {
+func (a *API) act(ctx context.Context, c Caller, e audit.Entry, do func() (became string, err error)) error {
 	e.Who, e.Origin, e.Outcome = nobody, c.remote, "begun"
 	if _, err := a.Audit.Append(ctx, e); err != nil {
 		return a.problem(fmt.Errorf("%s: not done, since it cannot be put into the audit log: %w", e.Action, err))

@@ -64,8 +64,8 @@ type revisionOutput struct {
 	Body         Revision
 }
 
-// named is the part of inputs that names a definition.
-type named struct {
+// Named is the part of inputs that names a definition.
+type Named struct {
 	Name string `path:"name" maxLength:"64" doc:"Name of the definition." example:"shop"`
 }
 
@@ -125,7 +125,7 @@ func (a *API) listDefinitions(ctx context.Context, in *struct {
 }
 
 func (a *API) getDefinition(ctx context.Context, in *struct {
-	named
+	Named
 	Revision int64 `query:"revision" minimum:"0" doc:"Its number; 0 is the current one."`
 }) (*revisionOutput, error) {
 	r, err := a.Definitions.Get(ctx, in.Name, in.Revision)
@@ -136,7 +136,7 @@ func (a *API) getDefinition(ctx context.Context, in *struct {
 }
 
 func (a *API) getRevisions(ctx context.Context, in *struct {
-	named
+	Named
 	Before int64 `query:"before" minimum:"0" doc:"Only those with smaller numbers, for the next page."`
 }) (*revisionsOutput, error) {
 	list, err := a.Definitions.History(ctx, in.Name, in.Before)
@@ -147,7 +147,7 @@ func (a *API) getRevisions(ctx context.Context, in *struct {
 }
 
 func (a *API) diffDefinition(ctx context.Context, in *struct {
-	named
+	Named
 	From int64 `query:"from" minimum:"0" default:"0" doc:"Number of the older revision; 0 is nothing."`
 	To   int64 `query:"to" minimum:"0" default:"0" doc:"Number of the newer revision; 0 is the current one."`
 }) (*struct {
@@ -165,8 +165,8 @@ func (a *API) diffDefinition(ctx context.Context, in *struct {
 }
 
 func (a *API) putDefinition(ctx context.Context, in *struct {
-	caller
-	named
+	Caller
+	Named
 	Body PutRequest
 }) (*revisionOutput, error) {
 	if err := revision.CheckName(in.Name); err != nil {
@@ -179,7 +179,7 @@ func (a *API) putDefinition(ctx context.Context, in *struct {
 	if len(faults) > 0 {
 		return nil, faulty(in.Name, faults)
 	}
-	return a.change(ctx, in.caller, "definition put", in.Name, func() (revision.Revision, error) {
+	return a.change(ctx, in.Caller, "definition put", in.Name, func() (revision.Revision, error) {
 		return a.Definitions.Put(ctx, revision.Change{Name: in.Name, Text: in.Body.Text, Expected: expected(in.Body.Expected), Who: nobody, Comment: in.Body.Comment})
 	})
 }
@@ -213,8 +213,8 @@ func expected(number *int64) int64 {
 }
 
 func (a *API) rollBackDefinition(ctx context.Context, in *struct {
-	caller
-	named
+	Caller
+	Named
 	Body RollbackRequest
 }) (*revisionOutput, error) {
 	old, err := a.Definitions.Get(ctx, in.Name, in.Body.To)
@@ -231,25 +231,25 @@ func (a *API) rollBackDefinition(ctx context.Context, in *struct {
 			return nil, faulty(in.Name, faults)
 		}
 	}
-	return a.change(ctx, in.caller, "definition rollback", in.Name, func() (revision.Revision, error) {
+	return a.change(ctx, in.Caller, "definition rollback", in.Name, func() (revision.Revision, error) {
 		return a.Definitions.Rollback(ctx, in.Name, in.Body.To, expected(in.Body.Expected), nobody, in.Body.Comment)
 	})
 }
 
 func (a *API) removeDefinition(ctx context.Context, in *struct {
-	caller
-	named
+	Caller
+	Named
 	Expected int64  `query:"expected" minimum:"1" doc:"Number of the revision that must be current. Absent: whichever is."`
 	Comment  string `query:"comment" maxLength:"1000" doc:"Why."`
 }) (*revisionOutput, error) {
-	return a.change(ctx, in.caller, "definition remove", in.Name, func() (revision.Revision, error) {
+	return a.change(ctx, in.Caller, "definition remove", in.Name, func() (revision.Revision, error) {
 		return a.Definitions.Remove(ctx, in.Name, cmp.Or(in.Expected, revision.Any), nobody, in.Comment)
 	})
 }
 
 // change makes the next revision of a definition, and tells the audit log and the
 // journal of it.
-func (a *API) change(ctx context.Context, c caller, action, name string, do func() (revision.Revision, error)) (*revisionOutput, error) {
+func (a *API) change(ctx context.Context, c Caller, action, name string, do func() (revision.Revision, error)) (*revisionOutput, error) {
 	was, err := a.Definitions.Get(ctx, name, 0)
 	if err != nil && !errors.Is(err, revision.ErrNotFound) {
 		return nil, a.problem(err)

@@ -66,7 +66,7 @@ type uploadOutput struct {
 	Body         Upload
 }
 
-type uploadID struct {
+type UploadID struct {
 	ID string `path:"id" maxLength:"40" doc:"Of the upload."`
 }
 
@@ -94,7 +94,7 @@ func (a *API) registerRestore(api huma.API) {
 // uploaded is the file of the upload.
 func (a *API) uploaded() string { return filepath.Join(a.Spool, "upload") }
 
-func (a *API) beginRestore(ctx context.Context, in *struct{ caller }) (*uploadOutput, error) {
+func (a *API) beginRestore(ctx context.Context, in *struct{ Caller }) (*uploadOutput, error) {
 	u := &a.uploads
 	if !u.mu.TryLock() {
 		return nil, huma.NewError(http.StatusConflict, "a backup is being restored; wait until it is done")
@@ -134,7 +134,7 @@ func (u *uploads) enter(id string) error {
 }
 
 func (a *API) sendPart(ctx context.Context, in *struct {
-	uploadID
+	UploadID
 	Offset  int64  `query:"offset" required:"true" minimum:"0" doc:"Where the part begins in the backup, bytes."`
 	RawBody []byte `contentType:"application/octet-stream"`
 }) (*uploadOutput, error) {
@@ -165,8 +165,8 @@ func (a *API) sendPart(ctx context.Context, in *struct {
 }
 
 func (a *API) applyRestore(ctx context.Context, in *struct {
-	unhurried
-	uploadID
+	Unhurried
+	UploadID
 	Size        int64 `query:"size" required:"true" minimum:"0" doc:"Bytes of the whole backup, which must all be there."`
 	Definitions bool  `query:"definitions" doc:"Also put the files of the drop-in directory back, in place of those of the same names."`
 }) (*struct {
@@ -194,7 +194,7 @@ func (a *API) applyRestore(ctx context.Context, in *struct {
 		return nil, a.problem(fmt.Errorf("restore: %w", err))
 	}
 	var restored Restored
-	err = a.act(work, in.caller, audit.Entry{Action: "restore", Was: "audit log up to " + head.String()}, func() (string, error) {
+	err = a.act(work, in.Caller, audit.Entry{Action: "restore", Was: "audit log up to " + head.String()}, func() (string, error) {
 		restored, err = a.Backups.Restore(work, f, RestoreOptions{Definitions: in.Definitions})
 		if err != nil {
 			return "", err
@@ -220,7 +220,7 @@ func (a *API) drop() {
 	}
 }
 
-func (a *API) endRestore(_ context.Context, in *struct{ uploadID }) (*struct{}, error) {
+func (a *API) endRestore(_ context.Context, in *struct{ UploadID }) (*struct{}, error) {
 	if err := a.uploads.enter(in.ID); err != nil {
 		return nil, err
 	}
