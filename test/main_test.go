@@ -20,12 +20,17 @@ func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){"grove": grove})
 }
 
-// leakChecked holds that no goroutine is left when all tests have passed.
+// leakChecked ends what tests share, and holds that no goroutine is left when all have
+// passed.
 type leakChecked struct{ m *testing.M }
 
 // Run implements testscript.TestingM.
 func (l leakChecked) Run() int {
 	code := l.m.Run()
+	if err := endPostgres(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
 	if code != 0 {
 		return code
 	}
