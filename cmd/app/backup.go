@@ -181,7 +181,7 @@ func (b *backups) Restore(ctx context.Context, r io.ReadSeeker, o record.Restore
 		Version: m.Version, Manager: m.Manager, Created: m.Created.UTC().Format(time.RFC3339), Files: len(m.Files), Bytes: m.Bytes(),
 	}
 	warn := func(format string, args ...any) { done.Warnings = append(done.Warnings, fmt.Sprintf(format, args...)) }
-	if o.Definitions {
+	if o.DropIns {
 		done.DropIns, err = putDropIns(filepath.Join(dir, definitionsDir), b.app.config.Definitions)
 		if err != nil {
 			warn("not all files of the drop-in directory are back: %v", err)

@@ -61,16 +61,24 @@ type commands struct {
 	Config string `help:"Configuration file, YAML: the long names of the flags as keys." env:"GROVE_CONFIG" placeholder:"FILE" short:"c"`
 	Color  string `help:"Colours: on a terminal, always or never." enum:"auto,always,never" default:"auto" env:"GROVE_COLOR"`
 
-	Serve   serveCommand   `cmd:"" help:"Serve the live tree."`
-	Check   checkCommand   `cmd:"" help:"Print every error of definition files."`
-	Plan    planCommand    `cmd:"" help:"Print what changed definitions would add, change and remove in the running tree."`
-	Test    testCommand    `cmd:"" help:"Run the roll-up tests that definitions carry."`
-	Schema  schemaCommand  `cmd:"" help:"Print the JSON Schema of definition files, for editors."`
-	Tree    treeCommand    `cmd:"" help:"Print the tree of a running server."`
-	Get     getCommand     `cmd:"" help:"Print one node of a running server."`
-	History historyCommand `cmd:"" help:"Draw what a node of a running server was."`
-	Journal journalCommand `cmd:"" help:"Print what happened in a running server."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve       serveCommand       `cmd:"" help:"Serve the live tree."`
+	Check       checkCommand       `cmd:"" help:"Print every error of definition files."`
+	Plan        planCommand        `cmd:"" help:"Print what changed definitions would add, change and remove in the running tree."`
+	Test        testCommand        `cmd:"" help:"Run the roll-up tests that definitions carry."`
+	Schema      schemaCommand      `cmd:"" help:"Print the JSON Schema of definition files, for editors."`
+	Tree        treeCommand        `cmd:"" help:"Print the tree of a running server."`
+	Get         getCommand         `cmd:"" help:"Print one node of a running server."`
+	History     historyCommand     `cmd:"" help:"Draw what a node of a running server was."`
+	Journal     journalCommand     `cmd:"" help:"Print what happened in a running server."`
+	Definitions definitionsCommand `cmd:"" help:"Definitions that managers share: put, list, show, history, diff, rollback, remove."`
+	Audit       auditCommand       `cmd:"" help:"Who did what: print the audit log, or verify it."`
+	Backup      backupCommand      `cmd:"" help:"Write a backup of a running server into a file."`
+	Restore     restoreCommand     `cmd:"" help:"Restore a backup into a running server."`
+	Document    documentCommand    `cmd:"" help:"Print the document of managers, hosts, devices and services of a running server."`
+	Report      reportCommand      `cmd:"" help:"Print a report of a running server: availability, worst nodes, alerts."`
+	Dashboard   dashboardCommand   `cmd:"" help:"Print the Grafana dashboard of a definition, or of the whole tree."`
+	Rules       rulesCommand       `cmd:"" help:"Print the alert rules of a definition for Prometheus, or the configuration of Alertmanager."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
 // remote is the address of a running server.

@@ -71,7 +71,7 @@ func printEntry(w io.Writer, e *record.Entry, d drawing) {
 	if e.Kind == "status" {
 		fmt.Fprintf(w, "  %s to %s", e.From, d.paint(e.To, m.color))
 		if e.Value != nil {
-			text := valueText(&viewer.Node{Value: e.Value})
+			text := valueText(&viewer.Node{Value: e.Value, Unit: e.Unit})
 			fmt.Fprintf(w, " at %s", plain(text))
 		}
 	} else {

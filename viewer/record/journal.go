@@ -42,6 +42,7 @@ type Entry struct {
 	From  string        `json:"from,omitempty" enum:"white,green,yellow,red" doc:"Of a change: the status before."`
 	To    string        `json:"to" enum:"white,green,yellow,red" doc:"The status that it took; of an event how bad it is."`
 	Value *viewer.Value `json:"value,omitempty" doc:"Of the node when it changed."`
+	Unit  string        `json:"unit,omitempty" doc:"Of the value, if the node is there now."`
 	Text  string        `json:"text,omitempty" doc:"The line of an event, why a node is white, or what else is to be said."`
 }
 
@@ -88,18 +89,21 @@ func (a *API) getJournal(ctx context.Context, in *journalInput) (*journalOutput,
 	}
 	out := &journalOutput{CacheControl: "no-store", Body: Journaled{Entries: make([]Entry, len(page.Entries)), Next: page.Next}}
 	for i := range page.Entries {
-		out.Body.Entries[i] = entryOf(&page.Entries[i])
+		out.Body.Entries[i] = a.entryOf(&page.Entries[i])
 	}
 	return out, nil
 }
 
-func entryOf(e *journal.Entry) Entry {
+func (a *API) entryOf(e *journal.Entry) Entry {
 	one := Entry{ID: e.ID.String(), Time: stamp(e.Time), Kind: e.Kind.String(), Path: e.Path.String(), To: e.To.String(), Text: e.Text}
 	if e.Kind == journal.Status {
 		one.From = e.From.String()
 	}
 	if !e.Value.IsNone() {
 		one.Value = &viewer.Value{Value: e.Value}
+		if n, err := a.Tree.Node(e.Path); err == nil && n.Spec != nil {
+			one.Unit = n.Spec.Unit
+		}
 	}
 	return one
 }

@@ -29,9 +29,9 @@ const (
 
 // RestoreOptions say how a backup is restored.
 type RestoreOptions struct {
-	// Definitions also puts the files of the drop-in directory back, in place of those of
+	// DropIns also puts the files of the drop-in directory back, in place of those of
 	// the same names. Others stay.
-	Definitions bool
+	DropIns bool
 }
 
 // Restored says what was restored.
@@ -167,8 +167,8 @@ func (a *API) sendPart(ctx context.Context, in *struct {
 func (a *API) applyRestore(ctx context.Context, in *struct {
 	Unhurried
 	UploadID
-	Size        int64 `query:"size" required:"true" minimum:"0" doc:"Bytes of the whole backup, which must all be there."`
-	Definitions bool  `query:"definitions" doc:"Also put the files of the drop-in directory back, in place of those of the same names."`
+	Size    int64 `query:"size" required:"true" minimum:"0" doc:"Bytes of the whole backup, which must all be there."`
+	DropIns bool  `query:"drop_ins" doc:"Also put the files of the drop-in directory back, in place of those of the same names."`
 }) (*struct {
 	CacheControl string `header:"Cache-Control"`
 	Body         Restored
@@ -195,7 +195,7 @@ func (a *API) applyRestore(ctx context.Context, in *struct {
 	}
 	var restored Restored
 	err = a.act(work, in.Caller, audit.Entry{Action: "restore", Was: "audit log up to " + head.String()}, func() (string, error) {
-		restored, err = a.Backups.Restore(work, f, RestoreOptions{Definitions: in.Definitions})
+		restored, err = a.Backups.Restore(work, f, RestoreOptions{DropIns: in.DropIns})
 		if err != nil {
 			return "", err
 		}
