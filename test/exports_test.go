@@ -41,13 +41,14 @@ func bigStores(t testing.TB) (all []*bigStore) {
 	t.Helper()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yml")
-	// The late samples of the load are an hour old.
+	// The late samples of the load are an hour old. What a killed manager sent and did not
+	// note down is sent again; VictoriaMetrics keeps both copies unless it is told not to.
 	if err := os.WriteFile(config, []byte("storage: { tsdb: { out_of_order_time_window: 3h } }\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, args := range map[string][]string{
 		"prometheus":       {"--config.file=" + config, "--web.enable-remote-write-receiver", "--storage.tsdb.path=" + filepath.Join(dir, "prometheus"), "--log.level=error", "--web.listen-address=ADDRESS"},
-		"victoria-metrics": {"-storageDataPath=" + filepath.Join(dir, "victoria"), "-retentionPeriod=100y", "-search.latencyOffset=1s", "-search.disableCache", "-loggerLevel=ERROR", "-httpListenAddr=ADDRESS"},
+		"victoria-metrics": {"-storageDataPath=" + filepath.Join(dir, "victoria"), "-retentionPeriod=100y", "-search.latencyOffset=1s", "-search.disableCache", "-dedup.minScrapeInterval=1ms", "-loggerLevel=ERROR", "-httpListenAddr=ADDRESS"},
 	} {
 		program, err := exec.LookPath(name)
 		if err != nil {
