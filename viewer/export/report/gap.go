@@ -78,13 +78,25 @@ func (m *Maker) findGaps(ctx context.Context, from, to time.Time) (gaps, error) 
 	return list.within(from, to), nil
 }
 
+// beginning is how long before a manager says that it starts its first changes of
+// status may stand in the journal: they are no signs of life of the one before it.
+const beginning = 2 * time.Second
+
 // crash returns the gap before a start that no stop precedes: since the last sign of life.
+// Before the first start there was no manager that could have ended.
 func (m *Maker) crash(ctx context.Context, begin time.Time, start journal.Entry) (gaps, error) {
-	last, err := m.opts.Journal.Search(ctx, journal.Query{To: start.Time, Limit: 1})
-	if err != nil || len(last.Entries) == 0 {
-		return nil, err // Nothing before: the journal begins with the start.
+	ran, err := m.opts.Journal.Search(ctx, journal.Query{To: start.Time, Kinds: []journal.Kind{journal.Manager}, Limit: 1})
+	if err != nil || len(ran.Entries) == 0 {
+		return nil, err
 	}
-	at := last.Entries[0].Time
+	at := ran.Entries[0].Time
+	last, err := m.opts.Journal.Search(ctx, journal.Query{To: start.Time.Add(-beginning), Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	if len(last.Entries) > 0 && last.Entries[0].Time.After(at) {
+		at = last.Entries[0].Time
+	}
 	if at.Before(begin) {
 		at = begin
 	}

@@ -142,6 +142,29 @@ func TestSignsOfLife(t *testing.T) {
 	}
 }
 
+// TestFirstChangesAreNoSignsOfLife holds that what a manager writes before it says that
+// it starts neither shortens the time that a crash left without a record, nor looks like
+// a crash when nothing ran before.
+func TestFirstChangesAreNoSignsOfLife(t *testing.T) {
+	w := newWorld(t)
+	w.told.add(-time.Second, "/grove/Access", journal.Status, tree.White, tree.Green)
+	w.told.add(8*hour+20*minute-time.Second, "/grove/Access", journal.Status, tree.White, tree.Green)
+	q := day()
+	q.From = begin.Add(-hour)
+	var got []string
+	for _, g := range w.report(t, q).Gaps {
+		got = append(got, g.From.Format("15:04:05")+" "+g.To.Format("15:04:05")+" "+g.Reason)
+	}
+	want := []string{
+		"23:00:00 23:59:59 the journal does not reach so far back",
+		"06:00:00 07:00:00 the manager was stopped",
+		"08:00:00 08:20:00 the manager ended without notice, after this at the earliest",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestACustomerSeesNothingOfOthers(t *testing.T) {
 	q := day()
 	q.Customer = "ATT"
