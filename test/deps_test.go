@@ -67,7 +67,8 @@ const order = `
 	beans < viewer/export/jolokia/policy, viewer/export/jolokia/value;
 	viewer/export/jolokia/value < viewer/export/jolokia/request, viewer/export/jolokia/notification, viewer/export/jolokia/history;
 	viewer/export/jolokia/policy, viewer/export/jolokia/request, viewer/export/jolokia/notification, viewer/export/jolokia/history < viewer/export/jolokia;
-	tree < viewer/export/ccms < viewer/export/sapcontrol;
+	tree < viewer/export/ccms/name < viewer/export/ccms/measure, viewer/export/ccms/alert < viewer/export/ccms
+		< viewer/export/ccms/rest, viewer/export/sapcontrol, viewer/export/ccms/ccmstest;
 	tree < viewer/export/cloudevents;
 	tree/metric < viewer/export/otlp;
 	tree, viewer/export/document/markup < viewer/export/document/page;
@@ -79,10 +80,10 @@ const order = `
 	none < definitions;
 	beans/timer, tree/monitor, tree/definition/watch, tree/definition/diff,
 	runtime/probe/builtin, runtime/receive/push, runtime/bind,
-	tree/history, tree/history/remote, tree/store/audit, tree/store/revision, tree/store/memory,
+	tree/history, tree/history/remote, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/drawer,
 	notify,
 	viewer/record, viewer/web, viewer/live, viewer/export/prometheus, viewer/export/promql, viewer/export/jolokia,
-	viewer/export/sapcontrol, viewer/export/cloudevents, viewer/export/otlp, viewer/export/document/publish,
+	viewer/export/ccms/rest, viewer/export/sapcontrol, viewer/export/cloudevents, viewer/export/otlp, viewer/export/document/publish,
 	definitions
 		< cmd/app;
 	cmd/app, tree/definition/rolluptest, tree/definition/schema, viewer/live/client, viewer/export/grafana, viewer/export/rules < cmd/cli < cmd/grove;
@@ -127,7 +128,7 @@ var modules = map[string][]string{
 }
 
 // suites are packages that only tests import.
-var suites = []string{"beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest"}
+var suites = []string{"beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest"}
 
 // floors are the floors of the house from the ground up. The test files of a package may
 // import everything on their own room of the floor and on the floors below.

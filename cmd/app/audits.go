@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"grove/tree/store/audit"
-	"grove/viewer/export/ccms"
+	"grove/viewer/export/ccms/alert"
 	"grove/viewer/export/jolokia"
 )
 
@@ -20,7 +20,7 @@ func (a *App) auditAct(ctx context.Context, act jolokia.Act) error {
 }
 
 // auditAcknowledgement keeps what a client of CCMS acknowledged.
-func (a *App) auditAcknowledgement(k ccms.Acknowledgement) {
+func (a *App) auditAcknowledgement(k alert.Acknowledgement) {
 	_, err := a.past.audit.Append(context.Background(), audit.Entry{
 		Who: k.By, Origin: "CCMS", Action: "acknowledge", Target: k.Alert.Path.String(), Became: k.Comment, Outcome: "ok",
 	})

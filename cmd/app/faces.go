@@ -11,6 +11,7 @@ import (
 	"grove/tree/history/promql"
 	"grove/viewer"
 	"grove/viewer/export/ccms"
+	"grove/viewer/export/ccms/rest"
 	"grove/viewer/export/cloudevents"
 	"grove/viewer/export/document"
 	"grove/viewer/export/jolokia"
@@ -90,14 +91,17 @@ func (a *App) openFaces(p policies, own *metrics.Set) ([]viewer.Mount, error) {
 func (a *App) openSAP(mount func(string, http.Handler)) (err error) {
 	c := &a.config
 	a.faces.elements, err = ccms.New(ccms.Options{
-		Tree: a.Tree, System: c.SAPSystem, Refuse: viewer.WriteProblem, Log: a.log,
-		Audit: a.auditAcknowledgement,
+		Tree: a.Tree, System: c.SAPSystem, Shelf: newAlertShelf(a.past.facts), Audit: a.auditAcknowledgement, Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
 	a.onStop("CCMS", func(context.Context) error { a.faces.elements.Close(); return nil })
-	mount("/ccms", a.faces.elements)
+	elements, err := rest.New(rest.Options{Elements: a.faces.elements, Refuse: viewer.WriteProblem, Log: a.log})
+	if err != nil {
+		return err
+	}
+	mount("/ccms", elements)
 	service, err := sapcontrol.New(sapcontrol.Options{Elements: a.faces.elements, Instance: c.SAPInstance, Version: c.Version, Access: a.sapAccess, Log: a.log})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"grove/tree"
+	"grove/viewer/export/ccms/name"
 )
 
 // Class is the kind of an element: field MTCLASS.
@@ -57,7 +58,7 @@ func classOf(r *row) Class {
 	case r.kind == tree.State:
 		return Status
 	}
-	if text, _ := r.value.Text(); utf8.RuneCountInString(text) > MaxPart {
+	if text, _ := r.value.Text(); utf8.RuneCountInString(text) > name.MaxPart {
 		return LongText
 	}
 	return ShortText

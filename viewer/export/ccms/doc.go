@@ -5,29 +5,9 @@
 // The record shapes, lengths and class numbers are those of the CCMS alert monitor
 // (tables ALGLOBTID, ALGLOBAID and the XAL interface, as SAP's help describes them).
 //
-// # Names
-//
-// The full name of an element has four parts, system, context, object and attribute,
-// joined by backslashes, of at most 8, 40, 40 and 40 characters. A node of the tree
-// is given them by its path alone, so that they stay over restarts and whatever else
-// the tree holds:
-//
-//	/                            GRV\...
-//	/shop                        GRV\shop\...
-//	/shop/web1                   GRV\shop\web1\...
-//	/shop/web1/Connections       GRV\shop\...\web1/Connections\...
-//	/shop/web1/Connections/Open  GRV\shop\...\web1/Connections\Open
-//	/shop/Up                     GRV\shop\...\Up
-//	/Up                          GRV\...\...\Up
-//
-// The first name of the path is the context, the last name of an attribute the
-// attribute, and what lies between is the object: names joined by "/", and inside a
-// name "~" is written "~0" and "/" is written "~1", as in the tree's own paths. A "..."
-// between context and object stands for the summary nodes on the way; at the end it
-// stands for the attribute that a summary node does not have, and in a place of the
-// four for one that the tree does not have there. A part that is too long, has a
-// backslash, is "..." or looks as if it were shortened already, is shortened: its
-// first characters, "~" and eight characters of a hash of the whole.
+// Names and identifiers are those of package name, numbers and thresholds those of package
+// measure; the alerts are in the book of package alert, and package rest serves all of it
+// over HTTP.
 //
 // # Kinds
 //
@@ -58,5 +38,8 @@
 // when the attribute is well again or gone, until somebody acknowledges it, as in CCMS;
 // the list is bounded per element and altogether, and what falls out of it is counted.
 // [Exporter.Statuses] hears of every change; what it is not told, such as the colours
-// that a restart brings back, Run finds by comparing.
+// that a restart brings back, Run finds by comparing. With a shelf the alerts outlive a
+// restart: an acknowledgement is kept before it is answered, a new alert within one
+// interval of Run. While the shelf cannot be read there are no alerts, and what it does
+// not take is told again.
 package ccms

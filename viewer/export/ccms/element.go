@@ -2,12 +2,13 @@ package ccms
 
 import (
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 	"time"
 
 	"grove/tree"
+	"grove/viewer/export/ccms/alert"
+	"grove/viewer/export/ccms/measure"
+	"grove/viewer/export/ccms/name"
 )
 
 // Row is one element in a list of the tree: what GetAlertTree tells of it.
@@ -29,7 +30,7 @@ type Row struct {
 	Level       Level     `json:"level"`
 	Owner       string    `json:"owner,omitempty"`
 	// Alert is the open alert at or below the element that matters most.
-	Alert *Alert `json:"alert,omitempty"`
+	Alert *alert.Alert `json:"alert,omitempty"`
 }
 
 // Element is everything about one element.
@@ -50,10 +51,10 @@ type Element struct {
 	Reason         string `json:"reason,omitempty"`  // why it has no colour
 	Flapping       bool   `json:"flapping,omitempty"`
 
-	Performance *Current   `json:"performance,omitempty"`
-	Threshold   *Threshold `json:"threshold,omitempty"`
-	Log         *LogInfo   `json:"log,omitempty"`
-	Counts      *[4]int32  `json:"counts,omitempty"` // of attributes below, by colour 0 to 3
+	Performance *Current           `json:"performance,omitempty"`
+	Threshold   *measure.Threshold `json:"threshold,omitempty"`
+	Log         *LogInfo           `json:"log,omitempty"`
+	Counts      *[4]int32          `json:"counts,omitempty"` // of attributes below, by colour 0 to 3
 }
 
 // Current is the current value record of a performance attribute. Values are stored
@@ -140,10 +141,10 @@ func (e *Exporter) list(from int32, depth int) []Row {
 }
 
 // highest returns for each position at and below from the open alert that matters most.
-func (e *Exporter) highest(from int32) map[int32]*Alert {
+func (e *Exporter) highest(from int32) map[int32]*alert.Alert {
 	t := &e.table
-	out := map[int32]*Alert{}
-	if len(e.book.of) == 0 {
+	out := map[int32]*alert.Alert{}
+	if e.book.Len() == 0 {
 		return out
 	}
 	for i := from; i < t.rows[from].end; i++ {
@@ -151,13 +152,12 @@ func (e *Exporter) highest(from int32) map[int32]*Alert {
 		if r.kind == tree.Group {
 			continue
 		}
-		top := e.book.highest(r.path.String())
-		if top == nil {
+		told, ok := e.book.Highest(r.path)
+		if !ok {
 			continue
 		}
-		told := *top
 		for k := i; k >= from; k = t.rows[k].parent {
-			if old := out[k]; old == nil || compare(&told, old) < 0 {
+			if old := out[k]; old == nil || alert.Compare(&told, old) < 0 {
 				out[k] = &told
 			}
 		}
@@ -168,52 +168,23 @@ func (e *Exporter) highest(from int32) map[int32]*Alert {
 func (e *Exporter) row(r *row) Row {
 	class := classOf(r)
 	out := Row{
-		Name: shortName(r.path, e.opts.System), Depth: r.path.Depth(), Class: class, ClassNumber: int(class), TID: e.tid(r),
-		Full: nameOf(r.path, r.kind == tree.Group).full(e.opts.System), Path: r.path, Value: r.status,
+		Name: name.Short(r.path, e.opts.System), Depth: r.path.Depth(), Class: class, ClassNumber: int(class), TID: e.tid(r),
+		Full: name.Of(r.path, r.kind == tree.Group).Full(e.opts.System), Path: r.path, Value: r.status,
 		Time: r.time, Since: r.since, Created: r.created, Level: r.level,
 	}
 	if r.spec != nil {
 		out.Tool, out.Owner = r.spec.Source, r.owner
-		out.Description = describe(r.kind, r.value, r.spec.Unit)
+		out.Description = measure.Describe(r.kind, r.value, r.spec.Unit)
 	}
 	return out
-}
-
-// describe writes a value and its unit as clients expect it: one blank between them, and
-// none elsewhere in what is a number, since they split there.
-func describe(kind tree.Kind, value tree.Value, u string) string {
-	v, isNumber := value.Number()
-	if kind == tree.Group || value.IsNone() {
-		return ""
-	}
-	if !isNumber {
-		return value.String()
-	}
-	text := strconv.FormatFloat(v, 'f', digitsShown(v), 64)
-	if strings.Contains(text, ".") {
-		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
-	}
-	if text == "-0" {
-		text = "0"
-	}
-	return strings.TrimSpace(text + " " + unit(u))
-}
-
-// digitsShown is how many digits after the point make six in all.
-func digitsShown(v float64) int {
-	size := math.Abs(v)
-	if size < 1 {
-		return maxPlaces
-	}
-	return max(0, maxPlaces-1-int(math.Log10(size)))
 }
 
 // element makes the whole record of a row.
 func (e *Exporter) element(i int32) Element {
 	r := &e.table.rows[i]
-	n := nameOf(r.path, r.kind == tree.Group)
+	n := name.Of(r.path, r.kind == tree.Group)
 	el := Element{
-		Row: e.row(r), System: e.opts.System, Context: n.context, Object: n.object, Attribute: n.attribute,
+		Row: e.row(r), System: e.opts.System, Context: n.Context, Object: n.Object, Attribute: n.Attribute,
 		MTEClass: "GROVE_" + strings.ToUpper(r.kind.String()), Severity: r.severity, MaxAlerts: e.opts.AlertsPerNode,
 		MessageClass: messageClass, MessageNumber: messageNumber, Reason: r.reason, Flapping: r.flapping,
 	}
@@ -222,7 +193,7 @@ func (e *Exporter) element(i int32) Element {
 	if r.spec != nil {
 		el.Comment = r.spec.Description
 		if r.spec.Metric != "" {
-			el.MTEClass = part(r.spec.Metric)
+			el.MTEClass = name.Part(r.spec.Metric)
 		}
 	}
 	el.AttributeGroup = el.MTEClass
@@ -233,7 +204,7 @@ func (e *Exporter) element(i int32) Element {
 		el.Counts = &r.counts
 		return el
 	}
-	el.Threshold = thresholdOf(r.threshold)
+	el.Threshold = measure.ThresholdOf(r.threshold)
 	switch r.kind {
 	case tree.Performance:
 		el.Performance = e.current(r, el.Threshold)
@@ -255,13 +226,13 @@ func logInfo(r *row) *LogInfo {
 }
 
 // current makes the current value record.
-func (e *Exporter) current(r *row, th *Threshold) *Current {
-	d := decimals(r.spec.Unit, th)
+func (e *Exporter) current(r *row, th *measure.Threshold) *Current {
+	d := measure.Decimals(r.spec.Unit, th)
 	c := &Current{
-		Decimals: d, Unit: unit(r.spec.Unit), FullUnit: r.spec.Unit, Relevance: "last reported", Value: r.value, LastState: r.status,
+		Decimals: d, Unit: measure.Unit(r.spec.Unit), FullUnit: r.spec.Unit, Relevance: "last reported", Value: r.value, LastState: r.status,
 	}
 	if v, ok := r.value.Number(); ok {
-		last, relevant := stored(v, d), stored(v, d)
+		last, relevant := measure.Stored(v, d), measure.Stored(v, d)
 		c.Last, c.Relevant = &last, &relevant
 		c.Date, c.Time = r.time.UTC().Format("20060102"), r.time.UTC().Format("150405")
 	}
@@ -274,12 +245,13 @@ func (e *Exporter) current(r *row, th *Threshold) *Current {
 		minutes int
 		into    **Averaged
 	}{{1, &c.Average1}, {5, &c.Average5}, {15, &c.Average15}} {
-		if avg, ok := w.average(now, a.minutes); ok {
-			*a.into = &Averaged{P: stored(avg.Value, d), C: avg.Count, S: stored(avg.Sum, d), Value: avg.Value}
+		if avg, ok := w.Average(now, a.minutes); ok {
+			*a.into = &Averaged{P: measure.Stored(avg.Value, d), C: avg.Count, S: measure.Stored(avg.Sum, d), Value: avg.Value}
 		}
 	}
-	c.Min = &Marked{stored(w.min.Value, d), w.min.Value, w.min.Time}
-	c.Max = &Marked{stored(w.max.Value, d), w.max.Value, w.max.Time}
+	least, greatest := w.Extremes()
+	c.Min = &Marked{measure.Stored(least.Value, d), least.Value, least.Time}
+	c.Max = &Marked{measure.Stored(greatest.Value, d), greatest.Value, greatest.Time}
 	return c
 }
 

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"grove/tree"
+	"grove/viewer/export/ccms/alert"
+	"grove/viewer/export/ccms/measure"
+	"grove/viewer/export/ccms/name"
 )
 
 // The defaults of Options.
@@ -36,39 +36,32 @@ type Options struct {
 	// Alerts and AlertsPerNode bound the list of alerts; zero stands for the defaults.
 	Alerts, AlertsPerNode int
 	// Shelf keeps alerts over a restart; nil keeps them in memory only.
-	Shelf Shelf
+	Shelf alert.Shelf
 	// Audit is told of each acknowledgement, after it took effect; nil tells nobody.
-	Audit func(Acknowledgement)
+	Audit func(alert.Acknowledgement)
 	// SampleEvery is how often Run samples for averages; zero is a second.
 	SampleEvery time.Duration
-	// Refuse answers a request that is not served; nil answers with plain text.
-	Refuse func(w http.ResponseWriter, r *http.Request, status int, detail string)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Log receives what operators want to know; nil discards it.
 	Log *slog.Logger
 }
 
-// Acknowledgement says who completed which alert.
-type Acknowledgement struct {
-	Time    time.Time
-	By      string // as the client says; nobody has checked it
-	Comment string
-	Alert   Alert
-}
-
 // Exporter shows a tree as CCMS does. Its methods may be called from many goroutines.
 type Exporter struct {
-	opts Options
+	opts   Options
+	scheme name.Scheme
+	book   *alert.Book // has a lock of its own, which is taken after mu
 
-	keeping sync.Mutex // held around calls of the shelf; taken before mu
-
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the table
 	table table
-	book  *book
 }
 
-// New returns an Exporter with the alerts that the shelf kept; Close it.
+// keepWithin bounds the wait for the shelf, where somebody waits for it.
+const keepWithin = 10 * time.Second
+
+// New returns an Exporter with the alerts that the shelf kept, if that can be read now,
+// else Run reads them later; Close it.
 func New(o Options) (*Exporter, error) {
 	o.System, o.Segment = cmp.Or(o.System, DefaultSystem), cmp.Or(o.Segment, DefaultSegment)
 	o.Alerts, o.AlertsPerNode = cmp.Or(o.Alerts, DefaultAlerts), cmp.Or(o.AlertsPerNode, DefaultAlertsPerNode)
@@ -76,12 +69,12 @@ func New(o Options) (*Exporter, error) {
 	switch {
 	case o.Tree == nil:
 		return nil, errors.New("ccms: no tree")
-	case !IsSystem(o.System):
-		return nil, fmt.Errorf("ccms: system %q: is not three to %d capital letters and digits that begin with a letter", clip(o.System, 80), MaxSystem)
-	case len(o.Segment) > MaxPart || strings.ContainsFunc(o.Segment, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return nil, fmt.Errorf("ccms: segment %q: is not at most %d ASCII characters without blanks", clip(o.Segment, 80), MaxPart)
 	case o.Alerts < 1 || o.AlertsPerNode < 1 || o.SampleEvery < 0:
 		return nil, errors.New("ccms: a bound of the alerts, or the time between samples, is negative")
+	}
+	scheme := name.Scheme{System: o.System, Segment: o.Segment}
+	if err := scheme.Check(); err != nil {
+		return nil, fmt.Errorf("ccms: %w", err)
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -89,50 +82,20 @@ func New(o Options) (*Exporter, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Refuse == nil {
-		o.Refuse = func(w http.ResponseWriter, _ *http.Request, status int, detail string) { http.Error(w, detail, status) }
-	}
-	e := &Exporter{opts: o, book: newBook(o.Alerts, o.AlertsPerNode)}
-	if err := e.restore(); err != nil {
-		return nil, fmt.Errorf("ccms: %w", err)
-	}
 	view, err := o.Tree.View(tree.Root)
 	if err != nil {
 		return nil, fmt.Errorf("ccms: %w", err)
 	}
+	e := &Exporter{opts: o, scheme: scheme, book: alert.New(alert.Options{Scheme: scheme, Total: o.Alerts, Each: o.AlertsPerNode, Shelf: o.Shelf, Log: o.Log})}
 	e.table.view = view
+	ctx, cancel := context.WithTimeout(context.Background(), keepWithin)
+	defer cancel()
+	e.keep(ctx)
 	return e, nil
-}
-
-// IsSystem says whether a text may name a system.
-func IsSystem(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !(c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' && i > 0) {
-			return false
-		}
-	}
-	return len(s) >= 3 && len(s) <= MaxSystem
 }
 
 // System is the system's name.
 func (e *Exporter) System() string { return e.opts.System }
-
-// restore puts what the shelf kept into the list.
-func (e *Exporter) restore() error {
-	if e.opts.Shelf == nil {
-		return nil
-	}
-	kept, err := e.opts.Shelf.Alerts()
-	if err != nil {
-		return fmt.Errorf("alerts that were kept: %w", err)
-	}
-	slices.SortFunc(kept, func(a, b Alert) int { return cmp.Compare(a.ID, b.ID) })
-	for i := range kept {
-		e.book.put(&kept[i])
-	}
-	e.book.changed = nil
-	return nil
-}
 
 // Close frees the exporter's view of the tree.
 func (e *Exporter) Close() {
@@ -141,17 +104,20 @@ func (e *Exporter) Close() {
 	e.table.view.Close()
 }
 
-// Run samples for averages, and opens alerts of attributes that were bad before anybody
-// listened, until ctx ends.
+// Run samples for averages, opens alerts of attributes that were bad before anybody
+// listened, and has alerts kept, until ctx ends; then it has them kept once more.
 func (e *Exporter) Run(ctx context.Context) error {
 	tick := time.NewTicker(e.opts.SampleEvery)
 	defer tick.Stop()
 	for {
-		if err := e.Sample(); err != nil {
+		if err := e.sample(ctx); err != nil {
 			e.opts.Log.Warn("the monitoring tree cannot be read", "error", err)
 		}
 		select {
 		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepWithin)
+			defer cancel()
+			e.keep(last)
 			return ctx.Err()
 		case <-tick.C:
 		}
@@ -159,12 +125,25 @@ func (e *Exporter) Run(ctx context.Context) error {
 }
 
 // Sample looks once at what changed, as Run does each time.
-func (e *Exporter) Sample() error {
+func (e *Exporter) Sample() error { return e.sample(context.Background()) }
+
+func (e *Exporter) sample(ctx context.Context) error {
 	e.mu.Lock()
 	err := e.refresh()
 	e.mu.Unlock()
-	e.keep()
+	e.keep(ctx)
 	return err
+}
+
+// keep has alerts kept. It may take long: mu is not held.
+func (e *Exporter) keep(ctx context.Context) {
+	if !e.book.Keep(ctx) {
+		return
+	}
+	e.mu.Lock() // The book has just begun to take alerts: it knows of no colour yet.
+	e.table.turnAll()
+	e.settle()
+	e.mu.Unlock()
 }
 
 // refresh brings the table up to date, and the alerts with it.
@@ -189,15 +168,14 @@ func (e *Exporter) settle() {
 
 // take notes that the attribute of a row took a colour.
 func (e *Exporter) take(r *row, v Value, at time.Time, value tree.Value) {
-	path := r.path.String()
-	e.book.end(path, v, at)
-	if v > tree.Green && !e.book.known(path, v, at) {
+	if e.book.Took(r.path, v, at) {
 		e.open(r, v, at, value)
 	}
 }
 
-// Statuses takes changes of status in their order, as tree.Options.Statuses tells them.
-// Without it Run finds out by itself, but sees a colour that comes and goes within one of
+// Statuses takes changes of status in their order, as tree.Options.Statuses tells them. It
+// does not wait for the shelf: that is for Run, which has its alerts kept within one of its
+// intervals. Without Statuses Run finds out by itself, but sees a colour that comes and goes within one of
 // its intervals not at all.
 func (e *Exporter) Statuses(changes []tree.StatusChange) {
 	e.mu.Lock()
@@ -215,7 +193,6 @@ func (e *Exporter) Statuses(changes []tree.StatusChange) {
 	}
 	e.settle()
 	e.mu.Unlock()
-	e.keep()
 }
 
 // position returns where the node of a handle is.
@@ -229,45 +206,18 @@ func (t *table) position(ref tree.Ref) (int32, bool) {
 
 // open adds an alert of the attribute of a row.
 func (e *Exporter) open(r *row, v Value, at time.Time, value tree.Value) {
-	n := nameOf(r.path, false)
-	id := e.book.next
+	n := name.Of(r.path, false)
 	if value.IsNone() { // a change of a log does not say which line it was
 		value = r.value
 	}
-	object := n.object
+	object := n.Object
 	if object == "" {
-		object = gap
+		object = name.Gap
 	}
-	e.book.put(&Alert{
-		ID: id, AID: makeAID(e.opts.System, e.opts.Segment, id, at), TID: e.tid(r), Name: n.full(e.opts.System), Path: r.path,
-		Object: object, Attribute: n.attribute, Value: v, Severity: r.severity, Opened: at, State: Open,
-		Description: describe(r.kind, value, r.spec.Unit),
+	e.book.Open(alert.Alert{
+		TID: e.tid(r), Name: n.Full(e.opts.System), Path: r.path, Object: object, Attribute: n.Attribute,
+		Value: v, Severity: r.severity, Opened: at, Description: measure.Describe(r.kind, value, r.spec.Unit),
 	})
-}
-
-// keep gives the shelf what it does not know yet, outside of mu, since it may be slow.
-func (e *Exporter) keep() {
-	if e.opts.Shelf == nil {
-		e.mu.Lock()
-		e.book.take()
-		e.mu.Unlock()
-		return
-	}
-	e.keeping.Lock()
-	defer e.keeping.Unlock()
-	e.mu.Lock()
-	kept, gone := e.book.take()
-	e.mu.Unlock()
-	var errs []error
-	if len(kept) > 0 {
-		errs = append(errs, e.opts.Shelf.Keep(kept))
-	}
-	if len(gone) > 0 {
-		errs = append(errs, e.opts.Shelf.Drop(gone))
-	}
-	if err := errors.Join(errs...); err != nil {
-		e.opts.Log.Error("alerts could not be kept: they are lost when the manager restarts", "error", err)
-	}
 }
 
 // tid is the identifier of the element of a row.
@@ -276,5 +226,5 @@ func (e *Exporter) tid(r *row) string {
 	if class == LongText { // a text that grows stays the same element
 		class = ShortText
 	}
-	return makeTID(e.opts.System, e.opts.Segment, number(r.path), class)
+	return e.scheme.TID(name.Number(r.path), int(class))
 }

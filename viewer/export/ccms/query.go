@@ -1,6 +1,7 @@
 package ccms
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,12 +9,13 @@ import (
 	"time"
 
 	"grove/tree"
+	"grove/viewer/export/ccms/alert"
+	"grove/viewer/export/ccms/name"
 )
 
 // Errors of questions, besides tree.ErrNoNode.
 var (
 	ErrNoElement = errors.New("no such element")
-	ErrNoAlert   = errors.New("no such alert")
 	ErrNoLog     = errors.New("not a log attribute")
 )
 
@@ -86,7 +88,7 @@ func (e *Exporter) resolve(text string) (int32, error) {
 		}
 		return e.table.at(p)
 	}
-	if n, ok := parseTID(text, e.opts.System, e.opts.Segment); ok {
+	if n, ok := e.scheme.ParseTID(text); ok {
 		if i, ok := e.table.numbered(n); ok {
 			return i, nil
 		}
@@ -95,94 +97,38 @@ func (e *Exporter) resolve(text string) (int32, error) {
 	if i, ok := e.table.named(text, e.opts.System); ok {
 		return i, nil
 	}
-	return 0, fmt.Errorf(`%w: %q: a full name is such as %s\shop\web1\Up, a TID has %d characters`, ErrNoElement, clip(text, 80), e.opts.System, tidLength)
-}
-
-// Filter says which alerts are asked for.
-type Filter struct {
-	Below tree.Path // the root: all
-	State State     // empty: all
-	Value Value     // White: all
-	Limit int       // 0: all
+	return 0, fmt.Errorf(`%w: %q: a full name is such as %s\shop\web1\Up, a TID has %d characters`, ErrNoElement, name.Clip(text, 80), e.opts.System, name.TIDLength)
 }
 
 // Alerts lists alerts, red first, then by severity, then the newest first; total is how
 // many there are without the limit.
-func (e *Exporter) Alerts(f Filter) (alerts []Alert, total int, err error) {
+func (e *Exporter) Alerts(f alert.Filter) (alerts []alert.Alert, total int, err error) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.refresh(); err != nil {
+	err = e.refresh()
+	e.mu.Unlock()
+	if err != nil {
 		return nil, 0, err
 	}
-	for _, a := range e.book.alerts {
-		if f.Below.Contains(a.Path) && (f.State == "" || a.State == f.State) && (f.Value == tree.White || a.Value == f.Value) {
-			alerts = append(alerts, *a)
-		}
-	}
-	slices.SortFunc(alerts, func(a, b Alert) int { return compare(&a, &b) })
-	total = len(alerts)
-	if f.Limit > 0 && total > f.Limit {
-		alerts = alerts[:f.Limit]
-	}
+	alerts, total = e.book.List(f)
 	return alerts, total, nil
 }
 
 // Dropped counts the alerts that fell out of the list since the start.
-func (e *Exporter) Dropped() uint64 {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.book.dropped
-}
+func (e *Exporter) Dropped() uint64 { return e.book.Dropped() }
 
-// Result is what came of one acknowledgement.
-type Result struct {
-	AID          string `json:"AID"`
-	Acknowledged bool   `json:"acknowledged"`
-	Reason       string `json:"reason,omitempty"` // why not
-}
-
-// Acknowledge completes alerts, each by its AID, and says of each what came of it.
-func (e *Exporter) Acknowledge(aids []string, by, comment string) []Result {
-	results := make([]Result, len(aids))
-	var done []Acknowledgement
-	now := e.opts.Now()
-	e.mu.Lock()
-	for i, aid := range aids {
-		results[i].AID = aid
-		a, err := e.alert(aid)
-		switch {
-		case err != nil:
-			results[i].Reason = err.Error()
-		case a.State == Completed:
-			results[i].Reason = "it is completed already"
-		default:
-			a.State, a.By, a.At, a.Comment = Completed, by, &now, comment
-			e.book.changed = append(e.book.changed, a.ID)
-			results[i].Acknowledged = true
-			done = append(done, Acknowledgement{Time: now, By: by, Comment: comment, Alert: *a})
-		}
-	}
-	e.mu.Unlock()
-	e.keep()
+// Acknowledge completes alerts, each by its AID, and says of each what came of it. The
+// shelf has kept them when it returns, if it can at present.
+func (e *Exporter) Acknowledge(aids []string, by, comment string) []alert.Result {
+	results, done := e.book.Acknowledge(aids, by, comment, e.opts.Now())
+	ctx, cancel := context.WithTimeout(context.Background(), keepWithin)
+	defer cancel()
+	e.keep(ctx)
 	if e.opts.Audit != nil {
 		for _, d := range done {
 			e.opts.Audit(d)
 		}
 	}
 	return results
-}
-
-// alert finds an alert by its AID.
-func (e *Exporter) alert(aid string) (*Alert, error) {
-	id, ok := parseAID(aid, e.opts.System, e.opts.Segment)
-	if !ok {
-		return nil, fmt.Errorf("%w: an AID has %d characters and is taken from a list of alerts", ErrNoAlert, aidLength)
-	}
-	a := e.book.alerts[id]
-	if a == nil || a.AID != aid {
-		return nil, fmt.Errorf("%w: it is not in the list any more", ErrNoAlert)
-	}
-	return a, nil
 }
 
 // LogFile is what is known of one log attribute.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"grove/tree"
+	"grove/viewer/export/ccms/measure"
+	"grove/viewer/export/ccms/name"
 )
 
 // table is what is kept of the tree between questions. Exporter.mu guards it.
@@ -19,7 +21,7 @@ type table struct {
 	byPath    map[string]int32 // nil until somebody asks
 	byNumber  map[uint64]int32 // of identifiers
 	byName    map[string]int32 // full names
-	windows   map[tree.Ref]*window
+	windows   map[tree.Ref]*measure.Window
 	turned    []int32 // attributes whose colour changed since turned was taken
 }
 
@@ -45,7 +47,7 @@ type row struct {
 	counts    [4]int32
 	spec      *tree.Spec
 	threshold *tree.Threshold
-	window    *window // of performance attributes that had a reading
+	window    *measure.Window // of performance attributes that had a reading
 }
 
 func (r *row) set(c *tree.Cell) {
@@ -90,10 +92,10 @@ func (t *table) sample(r *row) {
 		r.window = t.windows[r.ref]
 	}
 	if r.window == nil {
-		r.window = new(window)
+		r.window = new(measure.Window)
 		t.windows[r.ref] = r.window
 	}
-	r.window.add(v, r.time)
+	r.window.Add(v, r.time)
 }
 
 // rebuild takes a snapshot.
@@ -101,10 +103,10 @@ func (t *table) rebuild() error {
 	t.rows, t.positions, t.full = t.rows[:0], t.positions[:0], false
 	t.byPath, t.byNumber, t.byName = nil, nil, nil
 	if t.windows == nil {
-		t.windows = map[tree.Ref]*window{}
+		t.windows = map[tree.Ref]*measure.Window{}
 	}
 	before := t.windows
-	t.windows = make(map[tree.Ref]*window, len(before))
+	t.windows = make(map[tree.Ref]*measure.Window, len(before))
 	var open []int32 // positions of the nodes above the present one
 	seq, err := t.view.Snapshot(func(n *tree.Node) bool {
 		here := int32(len(t.rows))
@@ -143,13 +145,18 @@ func (t *table) rebuild() error {
 		t.rows[p].end = int32(len(t.rows))
 	}
 	t.seq, t.full = seq, true
+	t.turnAll() // Positions are new, and much may have changed.
+	return nil
+}
+
+// turnAll lists every attribute as one whose colour changed.
+func (t *table) turnAll() {
 	t.turned = t.turned[:0]
-	for i := range t.rows { // positions are new, and much may have changed
+	for i := range t.rows {
 		if t.rows[i].kind != tree.Group {
 			t.turned = append(t.turned, int32(i))
 		}
 	}
-	return nil
 }
 
 // inherit takes what a spec says of owner, severity and visibility. What is not understood
@@ -192,7 +199,7 @@ func (t *table) numbered(n uint64) (int32, bool) {
 	if t.byNumber == nil {
 		t.byNumber = make(map[uint64]int32, len(t.rows))
 		for i := range t.rows {
-			t.byNumber[number(t.rows[i].path)] = int32(i)
+			t.byNumber[name.Number(t.rows[i].path)] = int32(i)
 		}
 	}
 	i, ok := t.byNumber[n]
@@ -205,7 +212,7 @@ func (t *table) named(full, system string) (int32, bool) {
 		t.byName = make(map[string]int32, len(t.rows))
 		for i := range t.rows {
 			r := &t.rows[i]
-			t.byName[nameOf(r.path, r.kind == tree.Group).full(system)] = int32(i)
+			t.byName[name.Of(r.path, r.kind == tree.Group).Full(system)] = int32(i)
 		}
 	}
 	i, ok := t.byName[full]

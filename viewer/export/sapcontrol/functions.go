@@ -11,6 +11,7 @@ import (
 
 	"grove/tree"
 	"grove/viewer/export/ccms"
+	"grove/viewer/export/ccms/alert"
 )
 
 // Bounds of answers.
@@ -65,7 +66,7 @@ func getAlerts(c *call) error {
 		}
 		below, title = el.Path, el.Full
 	}
-	alerts, total, err := c.opts.Elements.Alerts(ccms.Filter{Below: below, State: ccms.Open, Limit: maxAlerts})
+	alerts, total, err := c.opts.Elements.Alerts(alert.Filter{Below: below, State: alert.Open, Limit: maxAlerts})
 	if err != nil {
 		return err
 	}

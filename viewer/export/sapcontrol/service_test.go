@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"grove/viewer/export/ccms"
+	"grove/viewer/export/ccms/alert"
 )
 
 // exporterRequest is what SUSE's sap_host_exporter sends for a function: written from
@@ -265,7 +265,7 @@ func TestAcknowledge(t *testing.T) {
 	if len(w.acknowledged) != 1 || w.acknowledged[0].By != "ERIKA" || w.acknowledged[0].Alert.Attribute != "Up" {
 		t.Errorf("the audit was told %+v", w.acknowledged)
 	}
-	if open, _, _ := w.elements.Alerts(ccms.Filter{State: ccms.Open}); len(open) != 2 {
+	if open, _, _ := w.elements.Alerts(alert.Filter{State: alert.Open}); len(open) != 2 {
 		t.Errorf("%d alerts are open, want 2", len(open))
 	}
 }

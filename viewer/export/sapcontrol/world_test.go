@@ -11,6 +11,7 @@ import (
 
 	"grove/tree"
 	"grove/viewer/export/ccms"
+	"grove/viewer/export/ccms/alert"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,7 +23,7 @@ type world struct {
 	tree         *tree.Tree
 	elements     *ccms.Exporter
 	service      *Service
-	acknowledged []ccms.Acknowledgement
+	acknowledged []alert.Acknowledgement
 }
 
 func newWorld(t *testing.T, edit ...func(*Options)) *world {
@@ -35,7 +36,7 @@ func newWorld(t *testing.T, edit ...func(*Options)) *world {
 		}
 	}})
 	var err error
-	w.elements, err = ccms.New(ccms.Options{Tree: w.tree, Now: clock, Audit: func(a ccms.Acknowledgement) { w.acknowledged = append(w.acknowledged, a) }})
+	w.elements, err = ccms.New(ccms.Options{Tree: w.tree, Now: clock, Audit: func(a alert.Acknowledgement) { w.acknowledged = append(w.acknowledged, a) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func (w *world) post(address, message string, edit ...func(*http.Request)) (int,
 // aid is that of the alert of an attribute.
 func (w *world) aid(attribute string) string {
 	w.Helper()
-	alerts, _, err := w.elements.Alerts(ccms.Filter{})
+	alerts, _, err := w.elements.Alerts(alert.Filter{})
 	if err != nil {
 		w.Fatal(err)
 	}

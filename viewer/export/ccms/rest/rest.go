@@ -1,19 +1,23 @@
-package ccms
+// Package rest serves the monitoring tree of package ccms over HTTP, as JSON and as
+// tables of comma-separated values.
+package rest
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"grove/tree"
+	"grove/viewer/export/ccms"
+	"grove/viewer/export/ccms/alert"
+	"grove/viewer/export/ccms/name"
 )
 
 // Bounds of the HTTP interface.
@@ -28,8 +32,52 @@ const (
 	maxBy           = 100       // bytes
 )
 
-// prefix is where the handler is mounted.
+// prefix is where the handler answers; it is mounted at /ccms.
 const prefix = "/ccms/v1"
+
+// Elements are the monitoring tree with its alerts, as *ccms.Exporter has them. They are
+// asked from many goroutines.
+type Elements interface {
+	// System is the system's name.
+	System() string
+	// Tree lists the elements at and below a path, down to so many levels (negative: all);
+	// more of them than limit are a *ccms.TooManyError.
+	Tree(p tree.Path, depth, limit int) ([]ccms.Row, error)
+	// Element returns the element with a full name or TID, or at a path.
+	Element(text string) (ccms.Element, error)
+	// Alerts lists alerts; total is how many there are without the filter's limit.
+	Alerts(alert.Filter) (alerts []alert.Alert, total int, err error)
+	// Dropped counts the alerts that fell out of the list.
+	Dropped() uint64
+	// Acknowledge completes alerts, each by its AID.
+	Acknowledge(aids []string, by, comment string) []alert.Result
+}
+
+// Options are the surroundings of a Handler.
+type Options struct {
+	Elements Elements
+	// Refuse answers a request that is not served; nil answers with plain text.
+	Refuse func(w http.ResponseWriter, r *http.Request, status int, detail string)
+	// Log receives what operators want to know; nil discards it.
+	Log *slog.Logger
+}
+
+// Handler is the HTTP interface.
+type Handler struct{ opts Options }
+
+// New returns a Handler.
+func New(o Options) (*Handler, error) {
+	if o.Elements == nil {
+		return nil, errors.New("ccms: no monitoring tree")
+	}
+	if o.Refuse == nil {
+		o.Refuse = func(w http.ResponseWriter, _ *http.Request, status int, detail string) { http.Error(w, detail, status) }
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Handler{o}, nil
+}
 
 // ServeHTTP answers
 //
@@ -39,36 +87,36 @@ const prefix = "/ccms/v1"
 //	POST /ccms/v1/alerts/acknowledge  {"AID": ["…"], "by": "…", "comment": "…"}
 //
 // Nothing else has an effect, and only the last one has.
-func (e *Exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	rest, ok := strings.CutPrefix(r.URL.Path, prefix)
-	name, isElement := strings.CutPrefix(rest, "/mte/")
+	element, isElement := strings.CutPrefix(rest, "/mte/")
 	var answer func(http.ResponseWriter, *http.Request) error
 	method := http.MethodGet
 	switch {
 	case ok && rest == "/tree":
-		answer = e.serveTree
-	case ok && isElement && name != "":
-		answer = func(w http.ResponseWriter, r *http.Request) error { return e.serveElement(w, name) }
+		answer = h.serveTree
+	case ok && isElement && element != "":
+		answer = func(w http.ResponseWriter, r *http.Request) error { return h.serveElement(w, element) }
 	case ok && rest == "/alerts":
-		answer = e.serveAlerts
+		answer = h.serveAlerts
 	case ok && rest == "/alerts/acknowledge":
-		answer, method = e.serveAcknowledge, http.MethodPost
+		answer, method = h.serveAcknowledge, http.MethodPost
 	default:
-		e.opts.Refuse(w, r, http.StatusNotFound, "there is tree, mte/<name>, alerts and alerts/acknowledge below "+prefix)
+		h.opts.Refuse(w, r, http.StatusNotFound, "there is tree, mte/<name>, alerts and alerts/acknowledge below "+prefix)
 		return
 	}
 	if r.Method != method && !(method == http.MethodGet && r.Method == http.MethodHead) {
 		w.Header().Set("Allow", method)
-		e.opts.Refuse(w, r, http.StatusMethodNotAllowed, fmt.Sprintf("%.20s is not served here, only %s", r.Method, method))
+		h.opts.Refuse(w, r, http.StatusMethodNotAllowed, fmt.Sprintf("%.20s is not served here, only %s", r.Method, method))
 		return
 	}
 	if err := answer(w, r); err != nil {
 		status, detail := explain(err)
 		if status == http.StatusInternalServerError {
-			e.opts.Log.Error("a question for the monitoring tree failed", "error", err)
+			h.opts.Log.Error("a question for the monitoring tree failed", "error", err)
 		}
-		e.opts.Refuse(w, r, status, detail)
+		h.opts.Refuse(w, r, status, detail)
 	}
 }
 
@@ -87,7 +135,7 @@ func badRequest(format string, args ...any) error {
 // explain says how an error is answered.
 func explain(err error) (status int, detail string) {
 	var bad *requestError
-	var many *TooManyError
+	var many *ccms.TooManyError
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &bad):
@@ -96,7 +144,7 @@ func explain(err error) (status int, detail string) {
 		return http.StatusUnprocessableEntity, err.Error() + " with path or depth, or raise limit"
 	case errors.As(err, &long):
 		return http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", long.Limit)
-	case errors.Is(err, tree.ErrNoNode), errors.Is(err, ErrNoElement):
+	case errors.Is(err, tree.ErrNoNode), errors.Is(err, ccms.ErrNoElement):
 		return http.StatusNotFound, err.Error()
 	case errors.Is(err, tree.ErrPath):
 		return http.StatusBadRequest, err.Error()
@@ -112,7 +160,7 @@ func whole(r *http.Request, key string, standard, low, high int) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < low || n > high {
-		return 0, badRequest("%s: %q is no whole number from %d to %d", key, clip(text, 40), low, high)
+		return 0, badRequest("%s: %q is no whole number from %d to %d", key, name.Clip(text, 40), low, high)
 	}
 	return n, nil
 }
@@ -125,11 +173,11 @@ func isCSV(r *http.Request) (bool, error) {
 	case "csv":
 		return true, nil
 	default:
-		return false, badRequest("format: %q is neither json nor csv", clip(f, 40))
+		return false, badRequest("format: %q is neither json nor csv", name.Clip(f, 40))
 	}
 }
 
-func (e *Exporter) serveTree(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) serveTree(w http.ResponseWriter, r *http.Request) error {
 	p, err := tree.ParsePath(r.URL.Query().Get("path"))
 	if err != nil {
 		return err
@@ -146,7 +194,7 @@ func (e *Exporter) serveTree(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rows, err := e.Tree(p, depth, limit)
+	rows, err := h.opts.Elements.Tree(p, depth, limit)
 	if err != nil {
 		return err
 	}
@@ -154,34 +202,34 @@ func (e *Exporter) serveTree(w http.ResponseWriter, r *http.Request) error {
 		return writeCSV(w, treeHeader, len(rows), func(i int) []string { return treeLine(&rows[i]) })
 	}
 	return writeJSON(w, struct {
-		System   string `json:"system"`
-		Elements []Row  `json:"elements"`
-	}{e.opts.System, rows})
+		System   string     `json:"system"`
+		Elements []ccms.Row `json:"elements"`
+	}{h.opts.Elements.System(), rows})
 }
 
-func (e *Exporter) serveElement(w http.ResponseWriter, name string) error {
-	el, err := e.Element(name)
+func (h *Handler) serveElement(w http.ResponseWriter, name string) error {
+	el, err := h.opts.Elements.Element(name)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, el)
 }
 
-func (e *Exporter) serveAlerts(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) serveAlerts(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	p, err := tree.ParsePath(q.Get("path"))
 	if err != nil {
 		return err
 	}
-	f := Filter{Below: p, State: Open}
+	f := alert.Filter{Below: p, State: alert.Open}
 	switch state := q.Get("state"); state {
-	case "", string(Open):
-	case string(Completed):
-		f.State = Completed
+	case "", string(alert.Open):
+	case string(alert.Completed):
+		f.State = alert.Completed
 	case "all":
 		f.State = ""
 	default:
-		return badRequest("state: %q is neither open nor completed nor all", clip(state, 40))
+		return badRequest("state: %q is neither open nor completed nor all", name.Clip(state, 40))
 	}
 	switch value := q.Get("value"); value {
 	case "":
@@ -190,7 +238,7 @@ func (e *Exporter) serveAlerts(w http.ResponseWriter, r *http.Request) error {
 	case "red":
 		f.Value = tree.Red
 	default:
-		return badRequest("value: %q is neither yellow nor red", clip(value, 40))
+		return badRequest("value: %q is neither yellow nor red", name.Clip(value, 40))
 	}
 	if f.Limit, err = whole(r, "limit", defaultAlerts, 1, MaxAlerts); err != nil {
 		return err
@@ -199,7 +247,7 @@ func (e *Exporter) serveAlerts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	alerts, total, err := e.Alerts(f)
+	alerts, total, err := h.opts.Elements.Alerts(f)
 	if err != nil {
 		return err
 	}
@@ -207,17 +255,17 @@ func (e *Exporter) serveAlerts(w http.ResponseWriter, r *http.Request) error {
 		return writeCSV(w, alertHeader, len(alerts), func(i int) []string { return alertLine(&alerts[i]) })
 	}
 	if alerts == nil {
-		alerts = []Alert{}
+		alerts = []alert.Alert{}
 	}
 	return writeJSON(w, struct {
-		System  string  `json:"system"`
-		Total   int     `json:"total"`   // without the limit
-		Dropped uint64  `json:"dropped"` // that fell out of the list since the start
-		Alerts  []Alert `json:"alerts"`
-	}{e.opts.System, total, e.Dropped(), alerts})
+		System  string        `json:"system"`
+		Total   int           `json:"total"`   // without the limit
+		Dropped uint64        `json:"dropped"` // that fell out of the list since the start
+		Alerts  []alert.Alert `json:"alerts"`
+	}{h.opts.Elements.System(), total, h.opts.Elements.Dropped(), alerts})
 }
 
-func (e *Exporter) serveAcknowledge(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) serveAcknowledge(w http.ResponseWriter, r *http.Request) error {
 	// A page of another site cannot send this type without asking first.
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return &requestError{http.StatusUnsupportedMediaType, "the body must be application/json"}
@@ -250,8 +298,8 @@ func (e *Exporter) serveAcknowledge(w http.ResponseWriter, r *http.Request) erro
 		return badRequest("by and comment have no control characters")
 	}
 	return writeJSON(w, struct {
-		Results []Result `json:"results"`
-	}{e.Acknowledge(body.AID, body.By, body.Comment)})
+		Results []alert.Result `json:"results"`
+	}{h.opts.Elements.Acknowledge(body.AID, body.By, body.Comment)})
 }
 
 func isControl(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError }
@@ -265,61 +313,4 @@ func writeJSON(w http.ResponseWriter, v any) error {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
 	_, _ = w.Write(append(body, '\n')) // Nothing is left to do for a client that went.
 	return nil
-}
-
-// writeCSV writes a table of RFC 4180.
-func writeCSV(w http.ResponseWriter, header []string, n int, line func(int) []string) error {
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
-	out := csv.NewWriter(w)
-	out.UseCRLF = true
-	_ = out.Write(header)
-	for i := range n {
-		cells := line(i)
-		for k := range cells {
-			cells[k] = harmless(cells[k])
-		}
-		_ = out.Write(cells)
-	}
-	out.Flush() // Nothing is left to do for a client that went.
-	return nil
-}
-
-// harmless keeps a spreadsheet from taking a text for a formula.
-func harmless(cell string) string {
-	if cell != "" && strings.ContainsRune("=+@\t\r", rune(cell[0])) || len(cell) > 1 && cell[0] == '-' && (cell[1] < '0' || cell[1] > '9') {
-		return "'" + cell
-	}
-	return cell
-}
-
-var treeHeader = []string{"name", "parent", "class", "MTCLASS", "value", "description", "time", "since", "level", "MTE", "TID", "path"}
-
-func treeLine(r *Row) []string {
-	return []string{
-		r.Name, strconv.Itoa(r.Parent), r.Class.String(), strconv.Itoa(r.ClassNumber), r.Value.String(), r.Description,
-		stamp(r.Time), stamp(r.Since), r.Level.String(), r.Full, r.TID, r.Path.String(),
-	}
-}
-
-var alertHeader = []string{"object", "attribute", "value", "severity", "description", "opened", "ended", "state", "by", "at", "comment", "MTE", "TID", "AID", "path"}
-
-func alertLine(a *Alert) []string {
-	return []string{
-		a.Object, a.Attribute, a.Value.String(), strconv.Itoa(int(a.Severity)), a.Description, stamp(a.Opened), stampOf(a.Ended),
-		string(a.State), a.By, stampOf(a.At), a.Comment, a.Name, a.TID, a.AID, a.Path.String(),
-	}
-}
-
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
-}
-
-func stampOf(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return stamp(*t)
 }

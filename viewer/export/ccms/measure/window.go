@@ -1,4 +1,4 @@
-package ccms
+package measure
 
 import (
 	"math"
@@ -8,9 +8,9 @@ import (
 // windowMinutes is how far back averages go.
 const windowMinutes = 15
 
-// window sums up the readings of the last minutes: of the running one and of the
-// fifteen before it.
-type window struct {
+// Window sums up the readings of the last minutes: of the running one and of the
+// fifteen before it. The zero value has seen none. It is for one goroutine at a time.
+type Window struct {
 	minute   int64 // the running one, since 1970
 	sums     [windowMinutes + 1]float64
 	counts   [windowMinutes + 1]uint32
@@ -32,9 +32,9 @@ type Average struct {
 	Sum   float64 // S
 }
 
-// add takes a reading that was observed at a time. One that was taken before, is older,
+// Add takes a reading that was observed at a time. One that was taken before, is older,
 // or no number, changes nothing.
-func (w *window) add(v float64, at time.Time) {
+func (w *Window) Add(v float64, at time.Time) {
 	t := at.UnixNano()
 	if t <= w.last || math.IsNaN(v) || math.IsInf(v, 0) {
 		return
@@ -54,7 +54,7 @@ func (w *window) add(v float64, at time.Time) {
 }
 
 // advance forgets the minutes that are too long ago.
-func (w *window) advance(now time.Time) {
+func (w *Window) advance(now time.Time) {
 	minute := now.Unix() / 60
 	if minute <= w.minute {
 		return
@@ -66,9 +66,9 @@ func (w *window) advance(now time.Time) {
 	w.minute = minute
 }
 
-// average is over the last full minutes and the running one, so that it always has
+// Average is over the last full minutes and the running one, so that it always has
 // something to show: ok is false when no reading came.
-func (w *window) average(now time.Time, minutes int) (a Average, ok bool) {
+func (w *Window) Average(now time.Time, minutes int) (a Average, ok bool) {
 	w.advance(now)
 	for m := w.minute - int64(minutes); m <= w.minute; m++ {
 		if m < 0 {
@@ -84,3 +84,6 @@ func (w *window) average(now time.Time, minutes int) (a Average, ok bool) {
 	a.Value = a.Sum / float64(a.Count)
 	return a, true
 }
+
+// Extremes are the least and the greatest of all values that it ever took.
+func (w *Window) Extremes() (least, greatest Extreme) { return w.min, w.max }

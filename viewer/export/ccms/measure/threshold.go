@@ -1,84 +1,6 @@
-package ccms
+package measure
 
-import (
-	"math"
-	"strconv"
-	"strings"
-
-	"grove/tree"
-)
-
-// units are those of four characters for units that have more.
-var units = map[string]string{
-	"ms": "msec", "percent": "%", "seconds": "s", "milliseconds": "msec", "minutes": "min", "hours": "h", "days": "d",
-	"bytes": "B", "bytes/s": "B/s", "bit/s": "b/s", "Mbit/s": "Mb/s", "bits/s": "b/s",
-	"connections": "conn", "connections/s": "/s", "requests": "req", "requests/s": "/s", "packets": "pkt", "packets/s": "/s",
-	"processes": "proc", "threads": "thrd", "files": "file", "sessions": "sess", "users": "user", "entries": "entr",
-	"errors": "err", "errors/s": "/s", "nodes": "node", "messages": "msg", "messages/s": "/s", "celsius": "°C", "threads/s": "/s",
-}
-
-// unit makes a unit fit into field VALUNIT. One that has to be cut loses letters; the
-// whole one is given beside it.
-func unit(text string) string {
-	if short, ok := units[text]; ok {
-		return short
-	}
-	return strings.TrimSpace(clip(text, MaxUnit))
-}
-
-// places is how many digits after the point the values of a unit have, where nothing
-// else says.
-var places = map[string]int{
-	"s": 3, "seconds": 3, "h": 2, "d": 2, "days": 2, "ratio": 4, "%": 2, "percent": 2, "ms": 3, "V": 3, "A": 3, "°C": 1,
-	"bytes": 0, "B": 0, "connections": 0, "requests": 0, "processes": 0, "nodes": 0, "files": 0, "sessions": 0,
-}
-
-const (
-	defaultPlaces = 2
-	maxPlaces     = 6
-)
-
-// decimals is how many digits after the point an attribute has: those of its unit, and
-// more where a border of its thresholds needs them.
-func decimals(unit string, th *Threshold) int {
-	n, ok := places[unit]
-	if !ok {
-		n = defaultPlaces
-		if strings.HasSuffix(unit, "/s") {
-			n = 3
-		}
-	}
-	if th != nil {
-		for _, border := range []*float64{th.GreenToYellow, th.YellowToRed, th.RedToYellow, th.YellowToGreen} {
-			if border != nil {
-				n = max(n, digitsAfter(*border))
-			}
-		}
-	}
-	return n
-}
-
-// digitsAfter counts the digits after the point that a number needs.
-func digitsAfter(v float64) int {
-	text := strconv.FormatFloat(v, 'f', -1, 64)
-	_, after, _ := strings.Cut(text, ".")
-	return min(len(after), maxPlaces)
-}
-
-// stored is a value as CCMS stores it: value * 10^decimals, without a fraction. In SAP's
-// tables it has four bytes; here it has eight, and what goes beyond ends at the border.
-func stored(v float64, decimals int) int64 {
-	scaled := math.Round(v * math.Pow10(decimals))
-	switch {
-	case math.IsNaN(scaled):
-		return 0
-	case scaled >= math.MaxInt64:
-		return math.MaxInt64
-	case scaled <= math.MinInt64:
-		return math.MinInt64
-	}
-	return int64(scaled)
-}
+import "grove/tree"
 
 // Direction says on which side of its borders an attribute is bad: field THRESHDIR.
 type Direction int
@@ -112,8 +34,8 @@ type Threshold struct {
 	StaleAfter string `json:"stale,omitempty"`
 }
 
-// thresholdOf shows the threshold of an attribute; nil when it colours nothing.
-func thresholdOf(th *tree.Threshold) *Threshold {
+// ThresholdOf shows the threshold of an attribute; nil when it colours nothing.
+func ThresholdOf(th *tree.Threshold) *Threshold {
 	if th == nil {
 		return nil
 	}

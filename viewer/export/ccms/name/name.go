@@ -1,4 +1,4 @@
-package ccms
+package name
 
 import (
 	"crypto/sha256"
@@ -15,11 +15,10 @@ import (
 const (
 	MaxSystem = 8
 	MaxPart   = 40 // context, object, attribute, short name, MTE class, attribute group
-	MaxUnit   = 4
 )
 
-// gap stands for what is left out between or after the parts of a name.
-const gap = "..."
+// Gap stands for what is left out between or after the parts of a name.
+const Gap = "..."
 
 const separator = `\`
 
@@ -28,19 +27,19 @@ const hashed = 1 + 8
 
 var digits = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// part makes a text fit into a part of a name. It is the text itself wherever that is
+// Part makes a text fit into a part of a name. It is the text itself wherever that is
 // possible; otherwise the hash keeps what it becomes apart from all others.
-func part(text string) string {
+func Part(text string) string {
 	if fits(text) {
 		return text
 	}
 	sum := sha256.Sum256([]byte(text))
 	short := strings.ReplaceAll(text, separator, "_")
-	return clip(short, MaxPart-hashed) + "~" + digits.EncodeToString(sum[:5])
+	return Clip(short, MaxPart-hashed) + "~" + digits.EncodeToString(sum[:5])
 }
 
 func fits(text string) bool {
-	return text != gap && !strings.Contains(text, separator) && utf8.RuneCountInString(text) <= MaxPart && !looksShort(text)
+	return text != Gap && !strings.Contains(text, separator) && utf8.RuneCountInString(text) <= MaxPart && !looksShort(text)
 }
 
 // looksShort says whether a text could be a shortened one: such a text is shortened
@@ -53,8 +52,8 @@ func looksShort(text string) bool {
 	return err == nil
 }
 
-// clip cuts a text to so many characters.
-func clip(text string, most int) string {
+// Clip cuts a text to so many characters.
+func Clip(text string, most int) string {
 	for i := range text {
 		if most == 0 {
 			return text[:i]
@@ -64,30 +63,31 @@ func clip(text string, most int) string {
 	return text
 }
 
-// name is the parts of the name of an element. Object and Attribute are empty where
+// Name is the parts of the name of an element, without the system. Object and Attribute are empty where
 // the element has none.
-type name struct {
-	context, object, attribute string
-	between                    bool // summary nodes lie between context and object
+type Name struct {
+	Context, Object, Attribute string
+
+	between bool // summary nodes lie between context and object
 }
 
-// nameOf names the node at a path.
-func nameOf(p tree.Path, group bool) (n name) {
+// Of names the node at a path, which is a group or an attribute.
+func Of(p tree.Path, group bool) (n Name) {
 	if p.IsRoot() {
 		return n
 	}
 	text := p.String()[1:]
 	if !group {
-		n.attribute = part(p.Name())
+		n.Attribute = Part(p.Name())
 		text = strings.TrimSuffix(text, text[strings.LastIndexByte(text, '/')+1:])
 		text = strings.TrimSuffix(text, "/")
 	}
 	context, object, deeper := strings.Cut(text, "/")
 	if context != "" {
-		n.context = part(unescape(context))
+		n.Context = Part(unescape(context))
 	}
 	if deeper {
-		n.object = part(object)
+		n.Object = Part(object)
 		n.between = strings.Contains(object, "/")
 	}
 	return n
@@ -102,43 +102,44 @@ func unescape(text string) string {
 	return unescaper.Replace(text)
 }
 
-// full joins the parts; see the package comment.
-func (n name) full(system string) string {
+// Full joins the parts behind the name of a system; see the package comment.
+func (n Name) Full(system string) string {
 	parts := []string{system}
 	add := func(text string) {
 		if text == "" {
-			text = gap
+			text = Gap
 		}
 		parts = append(parts, text)
 	}
 	switch {
-	case n.context == "" && n.attribute == "":
+	case n.Context == "" && n.Attribute == "":
 		add("")
-	case n.object == "" && n.attribute == "":
-		add(n.context)
+	case n.Object == "" && n.Attribute == "":
+		add(n.Context)
 		add("")
 	default:
-		add(n.context)
+		add(n.Context)
 		if n.between {
 			add("")
 		}
-		add(n.object)
-		add(n.attribute)
+		add(n.Object)
+		add(n.Attribute)
 	}
 	return strings.Join(parts, separator)
 }
 
-// shortName is what an element is called among those beside it.
-func shortName(p tree.Path, system string) string {
+// Short is what an element is called among those beside it; the root is called as the
+// system.
+func Short(p tree.Path, system string) string {
 	if p.IsRoot() {
 		return system
 	}
-	return part(p.Name())
+	return Part(p.Name())
 }
 
-// number is the 64 bits by which the identifiers of an element tell it from others; it
+// Number is the 64 bits by which the identifiers of an element tell it from others; it
 // depends on nothing but the path.
-func number(p tree.Path) uint64 {
+func Number(p tree.Path) uint64 {
 	sum := sha256.Sum256([]byte(p.String()))
 	return binary.BigEndian.Uint64(sum[:])
 }
