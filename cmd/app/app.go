@@ -65,6 +65,7 @@ type App struct {
 
 	reloading sync.Mutex                      // one Reload at a time
 	outcome   []any                           // of the last, as it was logged; guarded by reloading
+	fresh     freshNodes                      // since the last Reload
 	loaded    atomic.Pointer[definition.Plan] // what the files said last
 
 	cleanups []cleanup
@@ -129,6 +130,7 @@ func (a *App) build(policies policies) error {
 		},
 		Names: func(changes []tree.NameChange) {
 			monitor.Announce(a.Beans, changes)
+			a.fresh.take(changes)
 			if p := a.exports.publisher; p != nil {
 				p.Changed()
 			}
@@ -137,6 +139,11 @@ func (a *App) build(policies policies) error {
 		Pace:  func() time.Duration { return feed.Pace() },
 	}
 	a.past.hook(&options)
+	kept := &backups{app: a}
+	if err := kept.clear(); err != nil {
+		return err
+	}
+	options.Tuned = kept.tuned(options.Tuned)
 	a.Tree = tree.New(options)
 	if err := a.bindPast(policies.exports); err != nil {
 		return err
@@ -204,7 +211,10 @@ func (a *App) build(policies policies) error {
 	if err != nil {
 		return err
 	}
-	records := record.New(record.Options{Tree: a.Tree, History: &a.past.longAgo, Journal: a.past.journal, Problem: viewer.Problem})
+	records := record.New(record.Options{
+		Tree: a.Tree, History: &a.past.longAgo, Journal: a.past.journal, Definitions: a.past.shared, Check: a.sharedFaults,
+		Audit: a.past.audit, Backups: kept, Spool: kept.spool(), Problem: viewer.Problem, Log: a.log,
+	})
 	page, built := web.Assets()
 	if !built {
 		a.log.Warn("the page was not built into this program: run make build")
@@ -247,8 +257,8 @@ func (a *App) Start() {
 	a.run("own condition", a.keepShowing)
 	a.run("CCMS", a.faces.elements.Run)
 	a.run("tree", a.Tree.Run)
+	a.waitForHistory(context.Background())
 	a.Reload()
-	a.restore(context.Background())
 	a.run("schedule", a.schedule.Run)
 	a.run("timer", a.timer.Run)
 	a.run("watch of definitions", a.watch.Run)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"grove/runtime/probe/secret"
@@ -176,9 +177,9 @@ func (p *past) kept(ctx context.Context) error {
 // restoreWithin bounds the wait of a manager that starts for its history.
 const restoreWithin = 3 * time.Second
 
-// restore gives the nodes back what they were before, as far as no reading has come
-// since. A history whose log takes longer to replay gives its numbers later.
-func (a *App) restore(ctx context.Context) {
+// waitForHistory waits until the history knows the last numbers. One whose log takes
+// longer to replay leaves the nodes without them until their next reading.
+func (a *App) waitForHistory(ctx context.Context) {
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	for end := time.Now().Add(restoreWithin); a.past.samples.Ready() != nil && time.Now().Before(end); {
@@ -188,13 +189,47 @@ func (a *App) restore(ctx context.Context) {
 			return
 		}
 	}
-	n, err := a.past.memory.Restore(ctx)
+}
+
+// restore gives the nodes at the paths back what they were before, as far as no reading
+// has come since.
+func (a *App) restore(ctx context.Context, paths ...tree.Path) {
+	if len(paths) == 0 {
+		return
+	}
+	n, err := a.past.memory.Restore(ctx, paths...)
 	if err != nil {
 		a.log.Error("what nodes were before is not all restored", "error", err)
 	}
 	if n > 0 {
 		a.log.Info("nodes have back what they were before", "nodes", n)
 	}
+}
+
+// freshNodes are the paths that came to have a node.
+type freshNodes struct {
+	mu    sync.Mutex
+	paths []tree.Path
+}
+
+// take is for tree.Options.Names.
+func (f *freshNodes) take(changes []tree.NameChange) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range changes {
+		if !changes[i].Gone && len(f.paths) < tree.MaxNodes {
+			f.paths = append(f.paths, changes[i].Path)
+		}
+	}
+}
+
+// all returns them and begins anew.
+func (f *freshNodes) all() []tree.Path {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	paths := f.paths
+	f.paths = nil
+	return paths
 }
 
 // runPast keeps the past until Stop.

@@ -35,6 +35,8 @@ func (a *App) Reload() {
 		a.log.Error("definitions were not applied", "error", err)
 	}
 	a.loaded.Store(plan)
+	a.Tree.Flush() // Now the fresh nodes are known.
+	a.restore(context.Background(), a.fresh.all()...)
 	stats := a.binder.Stats()
 	outcome := []any{"instances", stats.Instances, "kept", stats.Kept, "errors", len(errs), "nodes", a.Tree.Len()}
 	level := slog.LevelInfo
