@@ -148,7 +148,15 @@ func (s *Store) rollTo(ctx context.Context, to int64) error {
 			return err
 		}
 		if err := s.roll(ctx, from, from+width); err != nil {
-			return err
+			// What cannot be read must not keep the rest from being merged, and so for
+			// ever from being deleted.
+			moved, damage := s.raw.PutDamagedAside(ctx, from, from+width-1)
+			if moved == 0 || damage != nil {
+				return errors.Join(err, damage)
+			}
+			if err := s.roll(ctx, from, from+width); err != nil {
+				return err
+			}
 		}
 		if err := writeFile(s.rolledFile(), []byte(strconv.FormatInt(from+width, 10)+"\n")); err != nil {
 			return err

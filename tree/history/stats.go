@@ -26,6 +26,7 @@ type Stats struct {
 	Refusing        string // why nothing is taken now; empty: it is
 	Replayed, Files int    // files of the log that are read, and in all, while it is replayed
 	Repaired        int    // how often the log was damaged when it was opened
+	Aside           int    // damaged files that were put aside since then
 
 	Series  int               // in memory
 	Samples uint64            // taken since it was opened
@@ -47,7 +48,7 @@ type Stats struct {
 func (s *Store) Stats() Stats {
 	raw, long := s.keeping.measured.get()
 	st := Stats{
-		MaxBuffered: s.opts.MaxBuffered, MaxBytes: s.opts.MaxBytes, Series: s.raw.Series(), Repaired: raw.Repaired + long.Repaired,
+		MaxBuffered: s.opts.MaxBuffered, MaxBytes: s.opts.MaxBytes, Series: s.raw.Series(), Repaired: raw.Repaired + long.Repaired, Aside: raw.Aside + long.Aside,
 		Bytes: raw.Bytes + long.Bytes, RawBytes: raw.Bytes, Blocks: len(raw.Blocks) + len(long.Blocks),
 	}
 	st.Replayed, st.Files = s.raw.Progress()

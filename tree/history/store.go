@@ -93,7 +93,7 @@ func Open(o Options) (*Store, error) {
 	s := &Store{opts: o, lock: lock, done: make(chan struct{}), wake: make(chan struct{}, 1)}
 	s.room.L = &s.mu
 	s.record.init()
-	common := shelf.Options{MaxSeries: o.MaxSeries, MinFree: o.MinFree, Segment: o.segment()}
+	common := shelf.Options{Aside: filepath.Join(o.Dir, "damaged"), MaxSeries: o.MaxSeries, MinFree: o.MinFree, Segment: o.segment()}
 	raw, long := common, common
 	raw.Dir, raw.BlockRange, raw.MaxBlockRange = filepath.Join(o.Dir, "raw"), rawBlock, max(min(o.Keep/10, maxRawBlock), rawBlock)
 	raw.OutOfOrder, raw.Obsolete, raw.Log = o.OutOfOrder, s.obsoleteRaw, o.Log.With("samples", "raw")

@@ -37,6 +37,9 @@ const never = 100 * 365 * 24 * time.Hour
 // Options say what a shelf is like. All but Obsolete and Log are required.
 type Options struct {
 	Dir string
+	// Aside is where what is damaged is moved, a directory of the same disk that is made
+	// when it is needed.
+	Aside string
 	// BlockRange is how much time the smallest block holds, MaxBlockRange the largest.
 	BlockRange, MaxBlockRange time.Duration
 	// OutOfOrder is how much older than the newest sample of all a sample may be.
@@ -76,6 +79,8 @@ type Shelf struct {
 	meters   *meters
 	notified wlog.WriteNotified
 	repaired int // how often the log was found torn
+
+	aside atomic.Int64 // what was put aside
 }
 
 // Series is one series as the one who appends knows it.
@@ -106,6 +111,9 @@ func New(o Options) *Shelf {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Aside == "" {
+		o.Aside = filepath.Join(o.Dir, "damaged")
+	}
 	if o.Obsolete == nil {
 		o.Obsolete = func(int64, int64) bool { return false }
 	}
@@ -134,6 +142,9 @@ func (s *Shelf) Open() error {
 	o.BlocksToDelete = s.obsolete
 	limit := &limit{max: s.opts.MaxSeries, opened: &opened}
 	o.SeriesLifecycleCallback = limit
+	if err := s.putWhatIsDamagedAside(); err != nil {
+		return fmt.Errorf("open %s: %w", s.opts.Dir, err)
+	}
 	db, err := tsdb.Open(s.opts.Dir, slog.New(demoted{s.opts.Log.Handler()}), m, o, stats)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", s.opts.Dir, err)
@@ -395,6 +406,7 @@ type Stats struct {
 	Blocks   []Block
 	Bytes    int64 // on the disk
 	Repaired int   // how often the log was damaged when it was opened
+	Aside    int   // blocks and logs that were put aside since they are damaged
 }
 
 // Stats looks what is on the shelf. It costs a walk over the files.
@@ -404,7 +416,7 @@ func (s *Shelf) Stats() Stats {
 		return Stats{}
 	}
 	defer release()
-	stats := Stats{Series: int(db.Head().NumSeries()), Bytes: size(s.opts.Dir), Repaired: s.repaired}
+	stats := Stats{Series: int(db.Head().NumSeries()), Bytes: size(s.opts.Dir), Repaired: s.repaired, Aside: int(s.aside.Load())}
 	for _, b := range db.Blocks() {
 		stats.Blocks = append(stats.Blocks, Block{b.MinTime(), b.MaxTime(), b.Size()})
 	}
