@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -79,7 +80,7 @@ func (a *API) getAudit(ctx context.Context, in *auditInput) (*struct {
 		return nil, err
 	}
 	if in.To == "now" {
-		q.To = q.To.Add(1) // What was done in this instant is there.
+		q.To = time.Time{} // What was done in this instant is there.
 	}
 	records, err := a.Audit.Read(ctx, q)
 	if err != nil {
