@@ -62,13 +62,14 @@ const order = `
 	tree/metric < viewer/export/prometheus;
 	viewer/live/frame < viewer/live, viewer/live/client;
 	viewer, tree/history, tree/store/journal < viewer/record;
-	none < viewer/export/prometheus/prometheustest, viewer/export/document/markup, viewer/export/document/reply;
+	none < viewer/export/prometheus/prometheustest, viewer/export/sapcontrol/listener, viewer/export/document/markup, viewer/export/document/reply;
 	tree/history/promql < viewer/export/promql;
 	beans < viewer/export/jolokia/policy, viewer/export/jolokia/value;
 	viewer/export/jolokia/value < viewer/export/jolokia/request, viewer/export/jolokia/notification, viewer/export/jolokia/history;
 	viewer/export/jolokia/policy, viewer/export/jolokia/request, viewer/export/jolokia/notification, viewer/export/jolokia/history < viewer/export/jolokia;
 	tree < viewer/export/ccms/name < viewer/export/ccms/measure, viewer/export/ccms/alert < viewer/export/ccms
-		< viewer/export/ccms/rest, viewer/export/sapcontrol, viewer/export/ccms/ccmstest;
+		< viewer/export/ccms/rest, viewer/export/sapcontrol/soap, viewer/export/ccms/ccmstest;
+	viewer/export/sapcontrol/soap < viewer/export/sapcontrol;
 	tree < viewer/export/cloudevents;
 	tree/metric < viewer/export/otlp;
 	tree, viewer/export/document/markup < viewer/export/document/page;
@@ -83,7 +84,7 @@ const order = `
 	tree/history, tree/history/remote, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/drawer,
 	notify,
 	viewer/record, viewer/web, viewer/live, viewer/export/prometheus, viewer/export/promql, viewer/export/jolokia,
-	viewer/export/ccms/rest, viewer/export/sapcontrol, viewer/export/cloudevents, viewer/export/otlp, viewer/export/document/publish,
+	viewer/export/ccms/rest, viewer/export/sapcontrol, viewer/export/sapcontrol/listener, viewer/export/cloudevents, viewer/export/otlp, viewer/export/document/publish,
 	definitions
 		< cmd/app;
 	cmd/app, tree/definition/rolluptest, tree/definition/schema, viewer/live/client, viewer/export/grafana, viewer/export/rules < cmd/cli < cmd/grove;

@@ -18,6 +18,7 @@ import (
 	promhttp "grove/viewer/export/promql"
 	"grove/viewer/export/report"
 	"grove/viewer/export/sapcontrol"
+	"grove/viewer/export/sapcontrol/listener"
 )
 
 // faces are the manager as other programs see it: one interface each for clients of
@@ -27,7 +28,7 @@ type faces struct {
 	elements  *ccms.Exporter
 	documents *document.Maker
 	reports   *report.Maker
-	sap       *sapcontrol.Server // nil: it listens nowhere of its own
+	sap       *listener.Server // nil: it listens nowhere of its own
 }
 
 // openFaces builds them once there is a tree with a past. The mounts are for the
@@ -111,8 +112,8 @@ func (a *App) openSAP(mount func(string, http.Handler)) (err error) {
 	if !c.SAPListen {
 		return nil
 	}
-	a.faces.sap, err = sapcontrol.NewServer(service, sapcontrol.Listen{
-		Address: fmt.Sprintf("127.0.0.1:%d", sapcontrol.Port(c.SAPInstance)), Socket: sapcontrol.Socket(c.SAPInstance), Log: a.log,
+	a.faces.sap, err = listener.New(service, listener.Options{
+		Address: fmt.Sprintf("127.0.0.1:%d", listener.Port(c.SAPInstance)), Socket: listener.Socket(c.SAPInstance), Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -126,7 +127,11 @@ func (a *App) sapAccess() []sapcontrol.Access {
 	if a.faces.sap == nil {
 		return nil
 	}
-	return a.faces.sap.Access()
+	var all []sapcontrol.Access
+	for _, at := range a.faces.sap.Access() {
+		all = append(all, sapcontrol.Access(at))
+	}
+	return all
 }
 
 // Managers implements document.Managers: this one, until there are peers.

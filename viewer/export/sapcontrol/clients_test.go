@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"grove/viewer/export/sapcontrol/soap"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -95,8 +97,8 @@ func TestRealClients(t *testing.T) {
 			if err := json.Unmarshal(out, &answers); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			if len(answers) != len(functions) {
-				t.Errorf("%d functions were called, want %d", len(answers), len(functions))
+			if len(answers) != len(soap.Functions) {
+				t.Errorf("%d functions were called, want %d", len(answers), len(soap.Functions))
 			}
 			indented, err := json.MarshalIndent(answers, "", " ")
 			if err != nil {
@@ -131,7 +133,7 @@ func TestAnswersObeyTheSchema(t *testing.T) {
 	}
 	w := newWorld(t)
 	dir := t.TempDir()
-	wsdl := describe("http://127.0.0.1/?a=1&b=2")
+	wsdl := soap.WSDL("http://127.0.0.1/?a=1&b=2")
 	golden(t, "service.wsdl", wsdl)
 	lint := func(args ...string) {
 		t.Helper()
@@ -149,14 +151,14 @@ func TestAnswersObeyTheSchema(t *testing.T) {
 	lint(file("service.wsdl", wsdl))
 	from := bytes.Index(wsdl, []byte("<xsd:schema"))
 	to := bytes.Index(wsdl, []byte("</types>"))
-	schema := bytes.Replace(wsdl[from:to], []byte("<xsd:schema"), []byte(`<xsd:schema xmlns:xsd="`+schemaNamespace+`" xmlns:SAPControl="`+namespace+`"`), 1)
+	schema := bytes.Replace(wsdl[from:to], []byte("<xsd:schema"), []byte(`<xsd:schema xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:SAPControl="`+soap.Namespace+`"`), 1)
 	xsd := file("schema.xsd", schema)
-	for _, f := range functions {
-		if f.run == nil {
+	for _, f := range soap.Functions {
+		if f.Refused {
 			continue
 		}
 		args := ""
-		switch f.name {
+		switch f.Name {
 		case "AccessCheck":
 			args = "<function>GetAlertTree</function>"
 		case "ReadLogFile":
@@ -164,14 +166,14 @@ func TestAnswersObeyTheSchema(t *testing.T) {
 		case "ABAPAcknowledgeAlerts":
 			args = "<Aid><item>x</item></Aid>"
 		}
-		status, message := w.ask(`<q:` + f.name + ` xmlns:q="urn:SAPControl">` + args + `</q:` + f.name + `>`)
+		status, message := w.ask(`<q:` + f.Name + ` xmlns:q="urn:SAPControl">` + args + `</q:` + f.Name + `>`)
 		if status != 200 {
-			t.Errorf("%s: %d %s", f.name, status, message)
+			t.Errorf("%s: %d %s", f.Name, status, message)
 			continue
 		}
-		whole := file(f.name+".message.xml", []byte(message))
+		whole := file(f.Name+".message.xml", []byte(message))
 		lint(whole)
-		body := strings.Replace(inner(message), ">", ` xmlns:SAPControl="`+namespace+`">`, 1)
-		lint("--schema", xsd, file(f.name+".xml", []byte(body)))
+		body := strings.Replace(inner(message), ">", ` xmlns:SAPControl="`+soap.Namespace+`">`, 1)
+		lint("--schema", xsd, file(f.Name+".xml", []byte(body)))
 	}
 }

@@ -2,9 +2,8 @@
 // service of every SAP instance has, so that tools which watch SAP systems watch grove
 // as one more.
 //
-// The shapes are those of the WSDL that sapstartsrv serves: SOAP 1.1, document/literal,
-// namespace urn:SAPControl, children without a namespace. What a request asks for is
-// told by the first child of its body; SOAPAction and the path of the URL say nothing.
+// The shapes of requests and answers are those of package soap. SOAPAction and the path of
+// the URL say nothing.
 //
 // # What the functions tell
 //
@@ -40,7 +39,7 @@
 // # Who may ask
 //
 // There is no access control yet: name and password of HTTP basic authentication are
-// accepted and not looked at. So [Listen] takes loopback addresses only, and its socket
-// is for the user of the manager. Requests of browsers are refused: those with an
+// accepted and not looked at. So package listener takes loopback addresses only, and
+// its socket is for the user of the manager. Requests of browsers are refused: those with an
 // Origin, and bodies of a type that a foreign page may send without asking.
 package sapcontrol

@@ -12,6 +12,7 @@ import (
 	"grove/tree"
 	"grove/viewer/export/ccms"
 	"grove/viewer/export/ccms/alert"
+	"grove/viewer/export/sapcontrol/soap"
 )
 
 // Bounds of answers.
@@ -20,6 +21,29 @@ const (
 	maxSyslog = 1_000 // lines, as of a SAP system's own answer
 	maxLines  = 10_000
 )
+
+// answers are what the functions answer that are served.
+var answers = map[string]func(*call) error{
+	"GetProcessList":        getProcessList,
+	"GetAlertTree":          getAlertTree,
+	"GetAlerts":             getAlerts,
+	"ABAPAcknowledgeAlerts": acknowledge,
+	"GetSystemInstanceList": getSystemInstanceList,
+	"GetInstanceProperties": getInstanceProperties,
+	"ParameterValue":        parameterValue,
+	"GetVersionInfo":        getVersionInfo,
+	"GetEnvironment":        getEnvironment,
+	"GetAccessPointList":    getAccessPointList,
+	"AccessCheck":           accessCheck,
+	"GetQueueStatistic":     nothing,
+	"EnqGetStatistic":       enqGetStatistic,
+	"EnqGetLockTable":       nothing,
+	"ABAPGetWPTable":        nothing,
+	"ABAPGetSystemWPTable":  nothing,
+	"ABAPReadSyslog":        readSyslog,
+	"ListLogFiles":          listLogFiles,
+	"ReadLogFile":           readLogFile,
+}
 
 // processTexts say in words what the colour of a process means.
 var processTexts = [...]string{tree.White: "No data", tree.Green: "Running", tree.Yellow: "Warning", tree.Red: "Fault"}
@@ -35,7 +59,7 @@ func getProcessList(c *call) error {
 		r := &rows[i]
 		processes = append(processes, []any{r.Owner, r.Path.String(), r.Value, processTexts[r.Value], c.stamp(r.Created), elapsed(now.Sub(r.Created)), pid})
 	}
-	c.put(list{len(processes), func(i int) []any { return processes[i] }})
+	c.Put(soap.List{N: len(processes), Row: func(i int) []any { return processes[i] }})
 	return nil
 }
 
@@ -45,8 +69,8 @@ func getAlertTree(c *call) error {
 		return err
 	}
 	cells := make([]any, 11)
-	c.buf.Grow(len(rows) * 500)
-	c.put(list{len(rows), func(i int) []any {
+	c.Grow(len(rows) * 500)
+	c.Put(soap.List{N: len(rows), Row: func(i int) []any {
 		r := &rows[i]
 		high, description, at := r.Value, "", ""
 		if r.Alert != nil {
@@ -59,7 +83,7 @@ func getAlertTree(c *call) error {
 
 func getAlerts(c *call) error {
 	below, title := c.below, c.opts.Elements.System()
-	if root := c.args["RootTid"]; strings.TrimSpace(root) != "" {
+	if root := c.Args["RootTid"]; strings.TrimSpace(root) != "" {
 		el, err := c.opts.Elements.Element(root)
 		if err != nil {
 			return err
@@ -73,7 +97,7 @@ func getAlerts(c *call) error {
 	if total > len(alerts) {
 		return &ccms.TooManyError{What: "alerts", Have: total, Bound: maxAlerts}
 	}
-	c.put(title, list{len(alerts), func(i int) []any {
+	c.Put(title, soap.List{N: len(alerts), Row: func(i int) []any {
 		a := &alerts[i]
 		return []any{a.Object, a.Attribute, a.Value, a.Description, c.stamp(a.Opened), a.TID, a.AID}
 	}})
@@ -84,18 +108,18 @@ func getAlerts(c *call) error {
 const maxUser = 100
 
 func acknowledge(c *call) error {
-	user := c.args["R3User"]
+	user := c.Args["R3User"]
 	if len(user) > maxUser || strings.ContainsFunc(user, unicode.IsControl) {
-		return clientFault("R3User: has more than %d bytes, or control characters", maxUser)
+		return soap.ClientFault("R3User: has more than %d bytes, or control characters", maxUser)
 	}
-	results := c.opts.Elements.Acknowledge(c.items["Aid"], user, "by SAPControl")
+	results := c.opts.Elements.Acknowledge(c.Items["Aid"], user, "by SAPControl")
 	flags := make([]int, len(results))
 	for i := range results {
 		if results[i].Acknowledged {
 			flags[i] = 1
 		}
 	}
-	c.put(flags)
+	c.Put(flags)
 	return nil
 }
 
@@ -115,7 +139,7 @@ func (s *Service) parameters() [][2]string {
 }
 
 func getSystemInstanceList(c *call) error {
-	if _, err := c.integer("timeout"); err != nil {
+	if _, err := c.Integer("timeout"); err != nil {
 		return err
 	}
 	root, err := c.opts.Elements.Element("/")
@@ -126,7 +150,7 @@ func getSystemInstanceList(c *call) error {
 	for _, a := range c.opts.Access() {
 		port = cmp.Or(port, a.Port)
 	}
-	c.put(list{1, func(int) []any {
+	c.Put(soap.List{N: 1, Row: func(int) []any {
 		return []any{c.opts.Hostname, c.opts.Instance, port, 0, "1", "GROVE", root.Value}
 	}})
 	return nil
@@ -144,29 +168,29 @@ func getInstanceProperties(c *call) error {
 		[]any{"Parameter Value", "NodeWebmethod", "ParameterValue"},
 		[]any{"Alert Tree", "NodeWebmethod", "GetAlertTree"},
 	)
-	c.put(list{len(rows), func(i int) []any { return rows[i] }})
+	c.Put(soap.List{N: len(rows), Row: func(i int) []any { return rows[i] }})
 	return nil
 }
 
 func parameterValue(c *call) error {
-	asked := strings.TrimSpace(c.args["parameter"])
+	asked := strings.TrimSpace(c.Args["parameter"])
 	var all []string
 	for _, p := range c.parameters() {
 		if p[0] == asked {
-			c.put(p[1])
+			c.Put(p[1])
 			return nil
 		}
 		all = append(all, p[0]+"="+p[1])
 	}
 	if asked != "" {
-		return clientFault("Invalid parameter: %q", clip(asked))
+		return soap.ClientFault("Invalid parameter: %q", soap.Clip(asked))
 	}
-	c.put(strings.Join(all, "\n"))
+	c.Put(strings.Join(all, "\n"))
 	return nil
 }
 
 func getVersionInfo(c *call) error {
-	c.put(list{1, func(int) []any { return []any{"grove", c.opts.Version, c.stamp(c.opts.Built)} }})
+	c.Put(soap.List{N: 1, Row: func(int) []any { return []any{"grove", c.opts.Version, c.stamp(c.opts.Built)} }})
 	return nil
 }
 
@@ -175,39 +199,39 @@ func getEnvironment(c *call) error {
 	for _, p := range c.parameters() {
 		env = append(env, p[0]+"="+p[1])
 	}
-	c.put(env)
+	c.Put(env)
 	return nil
 }
 
 func getAccessPointList(c *call) error {
 	all := c.opts.Access()
-	c.put(list{len(all), func(i int) []any { return []any{all[i].Address, all[i].Port, all[i].Protocol, "grove", "Yes"} }})
+	c.Put(soap.List{N: len(all), Row: func(i int) []any { return []any{all[i].Address, all[i].Port, all[i].Protocol, "grove", "Yes"} }})
 	return nil
 }
 
 func accessCheck(c *call) error {
-	name := strings.TrimSpace(c.args["function"])
+	name := strings.TrimSpace(c.Args["function"])
 	switch f := c.functions[name]; {
 	case f == nil:
-		return clientFault("Invalid function: %q", clip(name))
-	case f.run == nil:
-		return clientFault("%s: permission denied: grove watches and does not control", name)
+		return soap.ClientFault("Invalid function: %q", soap.Clip(name))
+	case f.Refused:
+		return refusal(f)
 	}
 	return nil
 }
 
 // nothing answers with an empty list.
 func nothing(c *call) error {
-	if len(c.out) > 0 {
-		c.put(list{})
+	if len(c.Fields()) > 0 {
+		c.Put(soap.List{})
 	}
 	return nil
 }
 
 func enqGetStatistic(c *call) error {
-	values := make([]any, len(c.out))
-	for i, f := range c.out {
-		switch f.typ {
+	values := make([]any, len(c.Fields()))
+	for i, f := range c.Fields() {
+		switch f.Type {
 		case "STATE-COLOR":
 			values[i] = tree.White
 		case "double":
@@ -216,7 +240,7 @@ func enqGetStatistic(c *call) error {
 			values[i] = 0
 		}
 	}
-	c.put(values...)
+	c.Put(values...)
 	return nil
 }
 
@@ -225,7 +249,7 @@ func readSyslog(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.put(list{len(lines), func(i int) []any {
+	c.Put(soap.List{N: len(lines), Row: func(i int) []any {
 		l := &lines[i]
 		return []any{c.stamp(l.Time), "S", "", "", "", "", l.Path.String() + ": " + l.Text, l.Status}
 	}})
@@ -244,14 +268,14 @@ func listLogFiles(c *call) error {
 	if len(logs) > maxLines {
 		return &ccms.TooManyError{What: "log attributes", Have: len(logs), Bound: maxLines}
 	}
-	c.put(list{len(logs), func(i int) []any {
+	c.Put(soap.List{N: len(logs), Row: func(i int) []any {
 		return []any{logs[i].Path.String(), logs[i].Size, c.stamp(logs[i].Time), logFormat}
 	}})
 	return nil
 }
 
 func readLogFile(c *call) error {
-	most, err := c.integer("maxentries")
+	most, err := c.Integer("maxentries")
 	if err != nil {
 		return err
 	}
@@ -259,7 +283,7 @@ func readLogFile(c *call) error {
 		most = maxLines
 	}
 	// The name is a path of the tree; nothing here opens a file.
-	p, err := tree.ParsePath(c.args["filename"])
+	p, err := tree.ParsePath(c.Args["filename"])
 	if err != nil {
 		return err
 	}
@@ -268,22 +292,22 @@ func readLogFile(c *call) error {
 		return err
 	}
 	if !slices.ContainsFunc(logs, func(l ccms.LogFile) bool { return l.Path == p }) {
-		return clientFault("%s: no such log: ListLogFiles names those that there are", clip(p.String()))
+		return soap.ClientFault("%s: no such log: ListLogFiles names those that there are", soap.Clip(p.String()))
 	}
 	lines, err := c.opts.Elements.Lines(p, maxLines)
 	if err != nil {
 		return err
 	}
 	start := 0
-	if cookie := strings.TrimSpace(c.args["statecookie"]); cookie != "" && cookie != "EOF" {
+	if cookie := strings.TrimSpace(c.Args["statecookie"]); cookie != "" && cookie != "EOF" {
 		if start, err = strconv.Atoi(cookie); err != nil || start < 0 {
-			return clientFault("statecookie: %q is none that ReadLogFile gave", clip(cookie))
+			return soap.ClientFault("statecookie: %q is none that ReadLogFile gave", soap.Clip(cookie))
 		}
 	}
 	start = min(start, len(lines))
 	end := min(start+most, len(lines))
 	var texts []string
-	filter := c.args["filter"]
+	filter := c.Args["filter"]
 	for _, l := range lines[start:end] {
 		text := c.stamp(l.Time) + "\t" + l.Status.String() + "\t" + l.Text
 		if filter == "" || strings.Contains(text, filter) {
@@ -294,6 +318,6 @@ func readLogFile(c *call) error {
 	if end < len(lines) {
 		next = strconv.Itoa(end)
 	}
-	c.put(logFormat, strconv.Itoa(start), next, texts)
+	c.Put(logFormat, strconv.Itoa(start), next, texts)
 	return nil
 }

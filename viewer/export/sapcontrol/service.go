@@ -1,7 +1,6 @@
 package sapcontrol
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 	"grove/tree"
 	"grove/viewer/export/ccms"
+	"grove/viewer/export/sapcontrol/soap"
 )
 
 // The defaults of Options.
@@ -61,7 +61,7 @@ type Access struct {
 // at.
 type Service struct {
 	opts      Options
-	functions map[string]*function
+	functions map[string]*soap.Function
 	served    []string // names, in the order of the WSDL
 	refused   []string
 	slots     chan struct{}
@@ -98,13 +98,13 @@ func New(o Options) (*Service, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{opts: o, functions: map[string]*function{}, slots: make(chan struct{}, o.Concurrent), since: o.Now()}
-	for _, f := range functions {
-		s.functions[f.name] = f
-		if f.run == nil {
-			s.refused = append(s.refused, f.name)
+	s := &Service{opts: o, functions: map[string]*soap.Function{}, slots: make(chan struct{}, o.Concurrent), since: o.Now()}
+	for _, f := range soap.Functions {
+		s.functions[f.Name] = f
+		if f.Refused {
+			s.refused = append(s.refused, f.Name)
 		} else {
-			s.served = append(s.served, f.name)
+			s.served = append(s.served, f.Name)
 		}
 	}
 	return s, nil
@@ -148,7 +148,7 @@ func (s *Service) serveWSDL(w http.ResponseWriter, r *http.Request) {
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	write(w, http.StatusOK, describe(scheme+"://"+r.Host+r.URL.EscapedPath()))
+	write(w, http.StatusOK, soap.WSDL(scheme+"://"+r.Host+r.URL.EscapedPath()))
 }
 
 func write(w http.ResponseWriter, status int, body []byte) {
@@ -164,47 +164,39 @@ func (s *Service) serveSOAP(w http.ResponseWriter, r *http.Request) {
 		defer func() { <-s.slots }()
 	default:
 		w.Header().Set("Retry-After", "1")
-		write(w, http.StatusServiceUnavailable, (&fault{"Server", fmt.Sprintf("%d requests are under way, which is the bound", cap(s.slots))}).message())
+		write(w, http.StatusServiceUnavailable, (&soap.Fault{Code: "Server", Text: fmt.Sprintf("%d requests are under way, which is the bound", cap(s.slots))}).Message())
 		return
 	}
-	body, err := s.answer(http.MaxBytesReader(w, r.Body, MaxBody), r)
+	body, err := s.answer(http.MaxBytesReader(w, r.Body, soap.MaxBody), r)
 	if err != nil {
-		write(w, http.StatusInternalServerError, s.explain(err).message()) // 500 for every fault: SOAP 1.1, section 6.2
+		write(w, http.StatusInternalServerError, s.explain(err).Message()) // 500 for every fault: SOAP 1.1, section 6.2
 		return
 	}
 	write(w, http.StatusOK, body)
 }
 
 // explain makes a fault of an error.
-func (s *Service) explain(err error) *fault {
-	var f *fault
+func (s *Service) explain(err error) *soap.Fault {
+	var f *soap.Fault
 	var many *ccms.TooManyError
 	switch {
 	case errors.As(err, &f):
 		return f
 	case errors.As(err, &many):
-		return clientFault("%v, with the path in the URL, such as /?path=/shop", err)
+		return soap.ClientFault("%v, with the path in the URL, such as /?path=/shop", err)
 	case errors.Is(err, tree.ErrNoNode), errors.Is(err, tree.ErrPath), errors.Is(err, ccms.ErrNoElement):
-		return clientFault("%v", err)
+		return soap.ClientFault("%v", err)
 	}
 	s.opts.Log.Error("a request of SAPControl failed", "error", err)
-	return &fault{"Server", "the server made a mistake; its log says more"}
+	return &soap.Fault{Code: "Server", Text: "the server made a mistake; its log says more"}
 }
 
 // call is one request while it is answered.
 type call struct {
 	*Service
-	*request
+	*soap.Request
+	*soap.Answer
 	below tree.Path // what the URL's path parameter selects
-	out   []field
-	buf   *bytes.Buffer
-}
-
-// put writes the values of all fields of the answer, in their order.
-func (c *call) put(values ...any) {
-	for i, f := range c.out {
-		put(c.buf, f, values[i])
-	}
 }
 
 func (s *Service) answer(body io.Reader, r *http.Request) ([]byte, error) {
@@ -212,22 +204,42 @@ func (s *Service) answer(body io.Reader, r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	req, err := readRequest(body)
+	req, err := soap.Read(body)
 	if err != nil {
 		return nil, err
 	}
-	f := s.functions[req.function]
+	f := s.functions[req.Function]
 	switch {
 	case f == nil:
-		return nil, clientFault("Method '%s' not implemented: method name or namespace not recognized", clip(req.function))
-	case f.run == nil:
-		return nil, clientFault("%s: permission denied: grove watches and does not control", f.name)
+		return nil, soap.ClientFault("Method '%s' not implemented: method name or namespace not recognized", soap.Clip(req.Function))
+	case f.Refused:
+		return nil, refusal(f)
 	}
-	c := &call{Service: s, request: req, below: below, out: f.out, buf: bytes.NewBufferString(head)}
-	c.buf.WriteString("<SAPControl:" + f.answerName() + ">")
-	if err := f.run(c); err != nil {
+	c := &call{Service: s, Request: req, Answer: soap.NewAnswer(f), below: below}
+	if err := answers[f.Name](c); err != nil {
 		return nil, err
 	}
-	c.buf.WriteString("</SAPControl:" + f.answerName() + ">" + tail)
-	return c.buf.Bytes(), nil
+	return c.Message(), nil
+}
+
+// refusal says that a function has an effect which grove does not have.
+func refusal(f *soap.Function) error {
+	return soap.ClientFault("%s: permission denied: grove watches and does not control", f.Name)
+}
+
+// timeFormat is that of all times: "2026 03 01 12:05:09".
+const timeFormat = "2006 01 02 15:04:05"
+
+// stamp writes a time, and nothing for none.
+func (s *Service) stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(s.opts.Location).Format(timeFormat)
+}
+
+// elapsed writes a duration as "H:MM:SS".
+func elapsed(d time.Duration) string {
+	seconds := int64(max(d, 0) / time.Second)
+	return fmt.Sprintf("%d:%02d:%02d", seconds/3600, seconds/60%60, seconds%60)
 }

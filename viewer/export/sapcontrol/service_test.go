@@ -2,8 +2,6 @@ package sapcontrol
 
 import (
 	"encoding/xml"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"grove/viewer/export/ccms/alert"
+	"grove/viewer/export/sapcontrol/soap"
 )
 
 // exporterRequest is what SUSE's sap_host_exporter sends for a function: written from
@@ -167,7 +166,7 @@ func TestFaults(t *testing.T) {
 		{"a parameter twice", envelope(`<GetAlerts xmlns="urn:SAPControl"><RootTid/><RootTid/></GetAlerts>`), "Client", `the parameter "RootTid" is there twice`},
 		{"a long parameter", envelope(`<GetAlerts xmlns="urn:SAPControl"><RootTid>` + strings.Repeat("x", 5000) + `</RootTid></GetAlerts>`), "Client", "RootTid has more than 4096 bytes"},
 		{"many items", envelope(`<ABAPAcknowledgeAlerts xmlns="urn:SAPControl"><Aid>` + strings.Repeat("<item/>", 1001) + `</Aid></ABAPAcknowledgeAlerts>`), "Client", "Aid has more than 1000 items"},
-		{"a long body", envelope("<!--" + strings.Repeat("x", MaxBody) + "-->" + call1), "Client", "the body has more than 1048576 bytes"},
+		{"a long body", envelope("<!--" + strings.Repeat("x", soap.MaxBody) + "-->" + call1), "Client", "the body has more than 1048576 bytes"},
 		{"no number", envelope(`<GetSystemInstanceList xmlns="urn:SAPControl"><timeout>soon</timeout></GetSystemInstanceList>`), "Client", `timeout: "soon" is no whole number of 32 bits`},
 		{"an unknown parameter", envelope(`<ParameterValue xmlns="urn:SAPControl"><parameter>rsdb/password</parameter></ParameterValue>`), "Client", `Invalid parameter: "rsdb/password"`},
 		{"a file", envelope(`<ReadLogFile xmlns="urn:SAPControl"><filename>/etc/passwd</filename></ReadLogFile>`), "Client", "/etc/passwd: no such log: ListLogFiles names those that there are"},
@@ -304,6 +303,20 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 }
 
+func TestEachFunctionIsAnsweredOrRefused(t *testing.T) {
+	answered := 0
+	for _, f := range soap.Functions {
+		if _, ok := answers[f.Name]; ok == f.Refused {
+			t.Errorf("%s: refused: %t, answered: %t", f.Name, f.Refused, ok)
+		} else if ok {
+			answered++
+		}
+	}
+	if answered != len(answers) {
+		t.Errorf("%d answers are of no function", len(answers)-answered)
+	}
+}
+
 func TestOptionsAreChecked(t *testing.T) {
 	w := newWorld(t)
 	for want, o := range map[string]Options{
@@ -315,43 +328,4 @@ func TestOptionsAreChecked(t *testing.T) {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
-}
-
-// FuzzRequest: whatever is sent, the answer is a message or a fault, and a request that is
-// taken stays within the bounds.
-func FuzzRequest(f *testing.F) {
-	for _, function := range functions {
-		f.Add([]byte(exporterRequest(function.name, "<timeout>5</timeout>")))
-	}
-	f.Add([]byte(envelope(`<q:ABAPAcknowledgeAlerts xmlns:q="urn:SAPControl"><R3User>x</R3User><Aid><item>a</item><item/></Aid></q:ABAPAcknowledgeAlerts>`)))
-	f.Add([]byte(`<!DOCTYPE a><a/>`))
-	f.Add([]byte(`<?xml version="1.0" encoding="UTF-16"?>` + envelope(call1)))
-	f.Fuzz(func(t *testing.T, message []byte) {
-		r, err := readRequest(strings.NewReader(string(message)))
-		if (r == nil) == (err == nil) {
-			t.Fatalf("got %v and %v", r, err)
-		}
-		if err != nil {
-			var told *fault
-			if !errors.As(err, &told) {
-				t.Errorf("%T is not told to the client", err)
-			}
-			var into struct{}
-			if err := xml.Unmarshal(asFault(err).message(), &into); err != nil {
-				t.Errorf("the fault is not XML: %v", err)
-			}
-			return
-		}
-		if r.function == "" || len(r.args) > maxItems {
-			t.Errorf("got %+v", r)
-		}
-		for name, text := range r.args {
-			if len(text) > maxText || len(r.items[name]) > maxItems {
-				t.Errorf("%s is too long", name)
-			}
-		}
-		if _, err := xml.Marshal(fmt.Sprint(r.args)); err != nil {
-			t.Error(err)
-		}
-	})
 }

@@ -1,4 +1,7 @@
-package sapcontrol
+// Package listener listens where clients of SAPControl look for the start service of an
+// instance: at a port that its number gives, on loopback addresses only, and at a socket
+// for the user of the manager.
+package listener
 
 import (
 	"context"
@@ -32,8 +35,8 @@ func Port(instance int) int { return 50013 + 100*instance }
 // Socket is the one at which clients on the same machine look for it.
 func Socket(instance int) string { return fmt.Sprintf("/tmp/.sapstream%d", Port(instance)) }
 
-// Listen says where a Server listens. It listens nowhere that is not asked for.
-type Listen struct {
+// Options say where a Server listens. It listens nowhere that is not asked for.
+type Options struct {
 	// Address is a loopback address with a port, "127.0.0.1:50013"; empty is none.
 	Address string
 	// Socket is the absolute path of a unix socket; empty is none. A socket that is left
@@ -45,7 +48,7 @@ type Listen struct {
 	Log *slog.Logger
 }
 
-// Server listens for a handler, beside the manager's own web server. NewServer, then
+// Server listens for a handler, beside the manager's own web server. New, then
 // Start, then Close.
 type Server struct {
 	http      http.Server
@@ -60,9 +63,9 @@ type Server struct {
 	err error      // of a listener that ended by itself
 }
 
-// NewServer binds what is asked for, so that Addrs is true; nothing is served yet. After
+// New binds what is asked for, so that Addrs is true; nothing is served yet. After
 // an error nothing is left.
-func NewServer(h http.Handler, l Listen) (*Server, error) {
+func New(h http.Handler, l Options) (*Server, error) {
 	if l.Address == "" && l.Socket == "" {
 		return nil, errors.New("sapcontrol: neither an address nor a socket is given")
 	}
@@ -176,6 +179,13 @@ func inodeOf(path string) uint64 {
 		return 0
 	}
 	return stat.Ino
+}
+
+// Access is one place where a server can be reached.
+type Access struct {
+	Address  string // "127.0.0.1", or the path of a socket
+	Port     int    // 0 for a socket
+	Protocol string // "HTTP"
 }
 
 // Access tells where the server can be reached.

@@ -1,4 +1,4 @@
-package sapcontrol
+package soap
 
 import (
 	"encoding/xml"
@@ -18,29 +18,29 @@ const (
 	maxText  = 4096    // bytes of one parameter
 )
 
-// request is what the body of a SOAP message asks for.
-type request struct {
-	function string
-	args     map[string]string   // parameters by their local names
-	items    map[string][]string // of the arrays among them
+// Request is what the body of a SOAP message asks for.
+type Request struct {
+	Function string
+	Args     map[string]string   // parameters by their local names
+	Items    map[string][]string // of the arrays among them
 }
 
-// integer reads a parameter of type int; one that is missing is 0, since there are clients
+// Integer reads a parameter of type int; one that is missing is 0, since there are clients
 // that leave out what is 0.
-func (r *request) integer(name string) (int, error) {
-	text := strings.TrimSpace(r.args[name])
+func (r *Request) Integer(name string) (int, error) {
+	text := strings.TrimSpace(r.Args[name])
 	if text == "" {
 		return 0, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {
-		return 0, clientFault("%s: %q is no whole number of 32 bits", name, clip(text))
+		return 0, ClientFault("%s: %q is no whole number of 32 bits", name, Clip(text))
 	}
 	return int(n), nil
 }
 
-// readRequest reads one SOAP 1.1 message. Every error is a *fault.
-func readRequest(body io.Reader) (*request, error) {
+// Read reads one SOAP 1.1 message. Every error is a *Fault.
+func Read(body io.Reader) (*Request, error) {
 	r := &reader{d: xml.NewDecoder(body)}
 	req, err := r.envelope()
 	if err == nil {
@@ -53,21 +53,21 @@ func readRequest(body io.Reader) (*request, error) {
 }
 
 // asFault says in the client's words what was wrong with a message.
-func asFault(err error) *fault {
-	var f *fault
+func asFault(err error) *Fault {
+	var f *Fault
 	var syntax *xml.SyntaxError
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &f):
 		return f
 	case errors.As(err, &long):
-		return clientFault("the body has more than %d bytes", long.Limit)
+		return ClientFault("the body has more than %d bytes", long.Limit)
 	case errors.As(err, &syntax):
-		return clientFault("the body is not well-formed XML: line %d: %s", syntax.Line, syntax.Msg)
+		return ClientFault("the body is not well-formed XML: line %d: %s", syntax.Line, syntax.Msg)
 	case errors.Is(err, io.EOF):
-		return clientFault("the body ends within the message")
+		return ClientFault("the body ends within the message")
 	}
-	return clientFault("the body cannot be read: %s", clip(err.Error()))
+	return ClientFault("the body cannot be read: %s", Clip(err.Error()))
 }
 
 // reader reads XML with a bound on its depth and without what no SOAP message has.
@@ -86,7 +86,7 @@ func (r *reader) token() (xml.Token, error) {
 		switch tok := tok.(type) {
 		case xml.StartElement:
 			if r.depth++; r.depth > maxDepth {
-				return nil, clientFault("elements are deeper than %d", maxDepth)
+				return nil, ClientFault("elements are deeper than %d", maxDepth)
 			}
 			return tok, nil
 		case xml.EndElement:
@@ -95,10 +95,10 @@ func (r *reader) token() (xml.Token, error) {
 		case xml.CharData:
 			return tok, nil
 		case xml.Directive:
-			return nil, clientFault("a SOAP message has no document type declaration")
+			return nil, ClientFault("a SOAP message has no document type declaration")
 		case xml.ProcInst:
 			if tok.Target != "xml" {
-				return nil, clientFault("a SOAP message has no processing instructions")
+				return nil, ClientFault("a SOAP message has no processing instructions")
 			}
 		}
 	}
@@ -118,7 +118,7 @@ func (r *reader) start() (e xml.StartElement, ok bool, err error) {
 			return e, false, nil
 		case xml.CharData:
 			if strings.TrimSpace(string(tok)) != "" {
-				return e, false, clientFault("the text %q stands where an element is expected", clip(strings.TrimSpace(string(tok))))
+				return e, false, ClientFault("the text %q stands where an element is expected", Clip(strings.TrimSpace(string(tok))))
 			}
 		}
 	}
@@ -141,17 +141,17 @@ func (r *reader) skip() error {
 	return nil
 }
 
-func (r *reader) envelope() (*request, error) {
+func (r *reader) envelope() (*Request, error) {
 	e, ok, err := r.start()
 	switch {
 	case err != nil:
 		return nil, err
 	case !ok || e.Name.Local != "Envelope":
-		return nil, clientFault("the body is no SOAP envelope")
+		return nil, ClientFault("the body is no SOAP envelope")
 	case e.Name.Space == soap12Namespace:
-		return nil, &fault{code: "VersionMismatch", text: "the service speaks SOAP 1.1, not 1.2"}
+		return nil, &Fault{Code: "VersionMismatch", Text: "the service speaks SOAP 1.1, not 1.2"}
 	case e.Name.Space != soapNamespace:
-		return nil, &fault{code: "VersionMismatch", text: "the envelope is not one of SOAP 1.1"}
+		return nil, &Fault{Code: "VersionMismatch", Text: "the envelope is not one of SOAP 1.1"}
 	}
 	e, ok, err = r.start()
 	if err == nil && ok && e.Name == (xml.Name{Space: soapNamespace, Local: "Header"}) {
@@ -163,7 +163,7 @@ func (r *reader) envelope() (*request, error) {
 		return nil, err
 	}
 	if !ok || e.Name != (xml.Name{Space: soapNamespace, Local: "Body"}) {
-		return nil, clientFault("the envelope has no body")
+		return nil, ClientFault("the envelope has no body")
 	}
 	req, err := r.body()
 	if err != nil {
@@ -191,7 +191,7 @@ func (r *reader) header() error {
 		}
 		for _, a := range e.Attr {
 			if a.Name == (xml.Name{Space: soapNamespace, Local: "mustUnderstand"}) && a.Value != "0" {
-				return &fault{code: "MustUnderstand", text: fmt.Sprintf("the header %q is not understood", clip(e.Name.Local))}
+				return &Fault{Code: "MustUnderstand", Text: fmt.Sprintf("the header %q is not understood", Clip(e.Name.Local))}
 			}
 		}
 		if err := r.skip(); err != nil {
@@ -200,18 +200,18 @@ func (r *reader) header() error {
 	}
 }
 
-func (r *reader) body() (*request, error) {
+func (r *reader) body() (*Request, error) {
 	e, ok, err := r.start()
 	switch {
 	case err != nil:
 		return nil, err
 	case !ok:
-		return nil, clientFault("the body of the envelope is empty")
-	case e.Name.Space != namespace:
+		return nil, ClientFault("the body of the envelope is empty")
+	case e.Name.Space != Namespace:
 		// In the words of gSOAP, by which clients know it.
-		return nil, clientFault("Method '%s' not implemented: method name or namespace not recognized", clip(e.Name.Local))
+		return nil, ClientFault("Method '%s' not implemented: method name or namespace not recognized", Clip(e.Name.Local))
 	}
-	req := &request{function: e.Name.Local, args: map[string]string{}, items: map[string][]string{}}
+	req := &Request{Function: e.Name.Local, Args: map[string]string{}, Items: map[string][]string{}}
 	if err := r.arguments(req); err != nil {
 		return nil, err
 	}
@@ -219,33 +219,33 @@ func (r *reader) body() (*request, error) {
 	case err != nil:
 		return nil, err
 	case more:
-		return nil, clientFault("the body of the envelope has more than one element")
+		return nil, ClientFault("the body of the envelope has more than one element")
 	}
 	return req, nil
 }
 
 // arguments reads the parameters. Their namespace is not looked at: the WSDL says that
 // they have none, and widespread clients give them the function's.
-func (r *reader) arguments(req *request) error {
+func (r *reader) arguments(req *Request) error {
 	for {
 		e, ok, err := r.start()
 		if err != nil || !ok {
 			return err
 		}
 		name := e.Name.Local
-		if _, twice := req.args[name]; twice {
-			return clientFault("the parameter %q is there twice", clip(name))
+		if _, twice := req.Args[name]; twice {
+			return ClientFault("the parameter %q is there twice", Clip(name))
 		}
-		if len(req.args) == maxItems {
-			return clientFault("there are more than %d parameters", maxItems)
+		if len(req.Args) == maxItems {
+			return ClientFault("there are more than %d parameters", maxItems)
 		}
 		text, items, err := r.argument(name)
 		if err != nil {
 			return err
 		}
-		req.args[name] = text
+		req.Args[name] = text
 		if items != nil {
-			req.items[name] = items
+			req.Items[name] = items
 		}
 	}
 }
@@ -263,19 +263,19 @@ func (r *reader) argument(name string) (text string, items []string, err error) 
 			return b.String(), items, nil
 		case xml.CharData:
 			if b.Len()+len(tok) > maxText {
-				return "", nil, clientFault("%s has more than %d bytes", clip(name), maxText)
+				return "", nil, ClientFault("%s has more than %d bytes", Clip(name), maxText)
 			}
 			b.Write(tok)
 		case xml.StartElement:
 			if len(items) == maxItems {
-				return "", nil, clientFault("%s has more than %d items", clip(name), maxItems)
+				return "", nil, ClientFault("%s has more than %d items", Clip(name), maxItems)
 			}
 			item, inner, err := r.argument(name)
 			if err != nil {
 				return "", nil, err
 			}
 			if inner != nil {
-				return "", nil, clientFault("%s has elements within its items", clip(name))
+				return "", nil, ClientFault("%s has elements within its items", Clip(name))
 			}
 			items = append(items, item)
 		}
@@ -294,13 +294,13 @@ func (r *reader) end() error {
 			if text, isText := tok.(xml.CharData); isText && strings.TrimSpace(string(text)) == "" {
 				continue
 			}
-			return clientFault("something follows the envelope")
+			return ClientFault("something follows the envelope")
 		}
 	}
 }
 
-// clip shortens a client's text for an error message.
-func clip(s string) string {
+// Clip shortens a client's text for an error message.
+func Clip(s string) string {
 	if len(s) > 80 {
 		return strings.ToValidUTF8(s[:80], "") + "…"
 	}

@@ -1,4 +1,4 @@
-package sapcontrol
+package listener
 
 import (
 	"context"
@@ -12,11 +12,15 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"go.uber.org/goleak"
 )
 
-func serve(t *testing.T, h http.Handler, l Listen) *Server {
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func serve(t *testing.T, h http.Handler, l Options) *Server {
 	t.Helper()
-	s, err := NewServer(h, l)
+	s, err := New(h, l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,9 +42,11 @@ func TestPortsAndSockets(t *testing.T) {
 // TestServerListensOnBoth asks by TCP, and over the socket with curl as an operator
 // would, while a client of the same machine holds a connection open.
 func TestServerListensOnBoth(t *testing.T) {
-	w := newWorld(t)
+	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(w, r.Body) // Nothing is left to do for a client that went.
+	})
 	socket := filepath.Join(t.TempDir(), ".sapstream50713")
-	s := serve(t, w.service, Listen{Address: "127.0.0.1:0", Socket: socket})
+	s := serve(t, echo, Options{Address: "127.0.0.1:0", Socket: socket})
 	if info, err := os.Lstat(socket); err != nil || info.Mode() != os.ModeSocket|0o600 {
 		t.Errorf("the socket is %v, %v", info.Mode(), err)
 	}
@@ -54,7 +60,7 @@ func TestServerListensOnBoth(t *testing.T) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
-	res, err := client.Post("http://"+s.Addr()+"/", "text/xml", strings.NewReader(envelope(call1)))
+	res, err := client.Post("http://"+s.Addr()+"/", "text/xml", strings.NewReader("<name>web1</name>"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +74,7 @@ func TestServerListensOnBoth(t *testing.T) {
 		t.Skip("curl is not installed")
 	}
 	out, err := exec.CommandContext(t.Context(), curl, "-sS", "--unix-socket", socket, "-u", ":", "-H", "Content-Type: text/xml; charset=utf-8",
-		"--data-binary", envelope(call1), "http://localhost/").CombinedOutput()
+		"--data-binary", "<name>web1</name>", "http://localhost/").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "<name>web1</name>") {
 		t.Errorf("%v %s", err, out)
 	}
@@ -77,9 +83,9 @@ func TestServerListensOnBoth(t *testing.T) {
 func TestSocketIsReplacedOnlyWhenStale(t *testing.T) {
 	dir := t.TempDir()
 	h := http.NotFoundHandler()
-	refused := func(l Listen, want string) {
+	refused := func(l Options, want string) {
 		t.Helper()
-		s, err := NewServer(h, l)
+		s, err := New(h, l)
 		if err == nil {
 			_ = s.Close(context.Background())
 			t.Fatalf("%+v is taken", l)
@@ -96,11 +102,11 @@ func TestSocketIsReplacedOnlyWhenStale(t *testing.T) {
 	}
 	l.SetUnlinkOnClose(false)
 	_ = l.Close()
-	s, err := NewServer(h, Listen{Socket: stale})
+	s, err := New(h, Options{Socket: stale})
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused(Listen{Socket: stale}, "sapcontrol: another program listens at "+stale+", perhaps a SAP instance of the same number: choose another")
+	refused(Options{Socket: stale}, "sapcontrol: another program listens at "+stale+", perhaps a SAP instance of the same number: choose another")
 	if err := s.Close(context.Background()); err != nil {
 		t.Error(err)
 	}
@@ -115,19 +121,19 @@ func TestSocketIsReplacedOnlyWhenStale(t *testing.T) {
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refused(Listen{Socket: file}, "sapcontrol: "+file+" is there and is no socket: it is not replaced")
+	refused(Options{Socket: file}, "sapcontrol: "+file+" is there and is no socket: it is not replaced")
 	link := filepath.Join(dir, "link")
 	if err := os.Symlink(stale, link); err != nil {
 		t.Fatal(err)
 	}
-	refused(Listen{Socket: link}, "sapcontrol: "+link+" is there and is no socket: it is not replaced")
-	refused(Listen{Socket: "relative"}, `sapcontrol: socket "relative" is not an absolute path without detours`)
-	refused(Listen{Address: "0.0.0.0:0"}, "sapcontrol: 0.0.0.0:0 is not a loopback address: the service has no access control")
-	refused(Listen{Address: "localhost:0"}, "sapcontrol: localhost:0 is not a loopback address: the service has no access control")
-	refused(Listen{}, "sapcontrol: neither an address nor a socket is given")
+	refused(Options{Socket: link}, "sapcontrol: "+link+" is there and is no socket: it is not replaced")
+	refused(Options{Socket: "relative"}, `sapcontrol: socket "relative" is not an absolute path without detours`)
+	refused(Options{Address: "0.0.0.0:0"}, "sapcontrol: 0.0.0.0:0 is not a loopback address: the service has no access control")
+	refused(Options{Address: "localhost:0"}, "sapcontrol: localhost:0 is not a loopback address: the service has no access control")
+	refused(Options{}, "sapcontrol: neither an address nor a socket is given")
 	// A socket that was replaced meanwhile is not taken away from who has it now.
 	mine := filepath.Join(dir, "mine")
-	first, err := NewServer(h, Listen{Socket: mine})
+	first, err := New(h, Options{Socket: mine})
 	if err != nil {
 		t.Fatal(err)
 	}

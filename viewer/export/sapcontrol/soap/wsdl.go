@@ -1,4 +1,4 @@
-package sapcontrol
+package soap
 
 import (
 	"encoding/xml"
@@ -14,18 +14,18 @@ const (
 	wsdlNamespace    = "http://schemas.xmlsoap.org/wsdl/"
 	bindingNamespace = "http://schemas.xmlsoap.org/wsdl/soap/"
 	schemaNamespace  = "http://www.w3.org/2001/XMLSchema"
-	namespace        = "urn:SAPControl"
+	Namespace        = "urn:SAPControl"
 )
 
-// describe writes the WSDL for a service at a location. Everything comes from the
+// WSDL writes the description for a service at a location. Everything comes from the
 // tables of functions and types by which requests are answered.
-func describe(location string) []byte {
+func WSDL(location string) []byte {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p(`<?xml version="1.0" encoding="UTF-8"?>`)
-	p(`<definitions name="SAPControl" targetNamespace="%s" xmlns="%s" xmlns:soap="%s" xmlns:xsd="%s" xmlns:SAPControl="%[1]s">`, namespace, wsdlNamespace, bindingNamespace, schemaNamespace)
+	p(`<definitions name="SAPControl" targetNamespace="%s" xmlns="%s" xmlns:soap="%s" xmlns:xsd="%s" xmlns:SAPControl="%[1]s">`, Namespace, wsdlNamespace, bindingNamespace, schemaNamespace)
 	p(`<types>`)
-	p(`<xsd:schema targetNamespace="%s" elementFormDefault="unqualified" attributeFormDefault="unqualified">`, namespace)
+	p(`<xsd:schema targetNamespace="%s" elementFormDefault="unqualified" attributeFormDefault="unqualified">`, Namespace)
 	for _, e := range enumerations {
 		p(`<xsd:simpleType name="%s"><xsd:restriction base="xsd:string">`, e.name)
 		for _, v := range e.values {
@@ -43,11 +43,11 @@ func describe(location string) []byte {
 		p(`</xsd:complexType>`)
 		p(`<xsd:complexType name="%s"><xsd:sequence><xsd:element name="item" type="SAPControl:%s" minOccurs="0" maxOccurs="unbounded" nillable="true"/></xsd:sequence></xsd:complexType>`, r.arrayName(), r.name)
 	}
-	for _, f := range functions {
+	for _, f := range Functions {
 		for _, e := range []struct {
 			name   string
-			fields []field
-		}{{f.name, f.in}, {f.answerName(), f.out}} {
+			fields []Field
+		}{{f.Name, f.In}, {f.answerName(), f.Out}} {
 			p(`<xsd:element name="%s"><xsd:complexType>`, e.name)
 			describeFields(p, e.fields)
 			p(`</xsd:complexType></xsd:element>`)
@@ -55,19 +55,19 @@ func describe(location string) []byte {
 	}
 	p(`</xsd:schema>`)
 	p(`</types>`)
-	for _, f := range functions {
-		p(`<message name="%sRequest"><part name="parameters" element="SAPControl:%[1]s"/></message>`, f.name)
+	for _, f := range Functions {
+		p(`<message name="%sRequest"><part name="parameters" element="SAPControl:%[1]s"/></message>`, f.Name)
 		p(`<message name="%s"><part name="parameters" element="SAPControl:%[1]s"/></message>`, f.answerName())
 	}
 	p(`<portType name="SAPControlPortType">`)
-	for _, f := range functions {
-		p(`<operation name="%[1]s"><documentation>%[2]s</documentation><input message="SAPControl:%[1]sRequest"/><output message="SAPControl:%[3]s"/></operation>`, f.name, f.doc, f.answerName())
+	for _, f := range Functions {
+		p(`<operation name="%[1]s"><documentation>%[2]s</documentation><input message="SAPControl:%[1]sRequest"/><output message="SAPControl:%[3]s"/></operation>`, f.Name, f.Doc, f.answerName())
 	}
 	p(`</portType>`)
 	p(`<binding name="SAPControl" type="SAPControl:SAPControlPortType">`)
 	p(`<soap:binding style="document" transport="http://schemas.xmlsoap.org/soap/http"/>`)
-	for _, f := range functions {
-		p(`<operation name="%s"><soap:operation soapAction=""/><input><soap:body use="literal"/></input><output><soap:body use="literal"/></output></operation>`, f.name)
+	for _, f := range Functions {
+		p(`<operation name="%s"><soap:operation soapAction=""/><input><soap:body use="literal"/></input><output><soap:body use="literal"/></output></operation>`, f.Name)
 	}
 	p(`</binding>`)
 	var escaped strings.Builder
@@ -77,7 +77,7 @@ func describe(location string) []byte {
 	return []byte(b.String())
 }
 
-func describeFields(p func(string, ...any), list []field) {
+func describeFields(p func(string, ...any), list []Field) {
 	if len(list) == 0 {
 		p(`<xsd:sequence/>`)
 		return
@@ -85,7 +85,7 @@ func describeFields(p func(string, ...any), list []field) {
 	p(`<xsd:sequence>`)
 	for _, f := range list {
 		prefix, occurs := "xsd:", `minOccurs="1" maxOccurs="1"`
-		switch f.typ {
+		switch f.Type {
 		case "string", "int", "long", "double", "boolean":
 		default:
 			prefix = "SAPControl:"
@@ -93,7 +93,7 @@ func describeFields(p func(string, ...any), list []field) {
 		if f.optional() {
 			occurs = `minOccurs="0" maxOccurs="1" nillable="true"`
 		}
-		p(`<xsd:element name="%s" type="%s%s" %s/>`, f.name, prefix, f.typ, occurs)
+		p(`<xsd:element name="%s" type="%s%s" %s/>`, f.Name, prefix, f.Type, occurs)
 	}
 	p(`</xsd:sequence>`)
 }

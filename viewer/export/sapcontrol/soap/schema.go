@@ -1,16 +1,16 @@
-package sapcontrol
+package soap
 
 import "strings"
 
-// field is one element of a type: its name and type as the WSDL has them.
-type field struct {
-	name string
-	typ  string // "string", "int", "long", "double", "boolean", or one of ours
+// Field is one element of a type: its name and type as the WSDL has them.
+type Field struct {
+	Name string
+	Type string // "string", "int", "long", "double", "boolean", or one of ours
 }
 
 // optional says whether the WSDL lets the element be left out or nil: strings and
 // arrays may be, numbers and enumerations may not.
-func (f field) optional() bool { return f.typ == "string" || strings.HasPrefix(f.typ, "ArrayOf") }
+func (f Field) optional() bool { return f.Type == "string" || strings.HasPrefix(f.Type, "ArrayOf") }
 
 // enumerations are the simple types.
 var enumerations = []struct {
@@ -27,14 +27,14 @@ var enumerations = []struct {
 }
 
 // fields reads "name" (a string) and "name:type".
-func fields(texts ...string) []field {
-	out := make([]field, len(texts))
+func fields(texts ...string) []Field {
+	out := make([]Field, len(texts))
 	for i, text := range texts {
 		name, typ, typed := strings.Cut(text, ":")
 		if !typed {
 			typ = "string"
 		}
-		out[i] = field{name, typ}
+		out[i] = Field{name, typ}
 	}
 	return out
 }
@@ -43,7 +43,7 @@ func fields(texts ...string) []field {
 type record struct {
 	name   string
 	array  string // name of its array where that is not ArrayOf and its own
-	fields []field
+	fields []Field
 }
 
 func (r *record) arrayName() string {
@@ -84,45 +84,46 @@ var enqueue = fields(
 	"lock-time:double", "lock-wait-time:double", "server-time:double", "replication-state:STATE-COLOR",
 )
 
-// function is one operation of the service.
-type function struct {
-	name   string
-	doc    string
-	in     []field
-	out    []field
+// Function is one operation of the service.
+type Function struct {
+	Name    string
+	Doc     string // for people
+	In, Out []Field
+	// Refused says that the function has an effect which grove does not have.
+	Refused bool
+
 	answer string // name of the answer's element; the function's and "Response" when empty
-	run    func(*call) error
 }
 
-func (f *function) answerName() string {
+func (f *Function) answerName() string {
 	if f.answer != "" {
 		return f.answer
 	}
-	return f.name + "Response"
+	return f.Name + "Response"
 }
 
-// functions are all that the WSDL lists, in its order.
-var functions = []*function{
-	{name: "GetProcessList", doc: "Lists the manager and the instances of its definitions.", out: fields("process:ArrayOfOSProcess"), run: getProcessList},
-	{name: "GetAlertTree", doc: "Lists the elements of the monitoring tree.", out: fields("tree:ArrayOfAlertNode"), run: getAlertTree},
-	{name: "GetAlerts", doc: "Lists the open alerts at and below an element.", in: fields("RootTid"), out: fields("RootTidName", "alert:ArrayOfAlert"), run: getAlerts},
-	{name: "ABAPAcknowledgeAlerts", doc: "Completes alerts.", in: fields("R3Client", "R3User", "R3Password", "Aid:ArrayOfString"), out: fields("alert:ArrayOfInt"), run: acknowledge},
-	{name: "GetSystemInstanceList", doc: "Lists the one instance of the system.", in: fields("timeout:int"), out: fields("instance:ArrayOfSAPInstance"), run: getSystemInstanceList},
-	{name: "GetInstanceProperties", doc: "Tells what the instance is and which functions it has.", out: fields("properties:ArrayOfInstanceProperties"), run: getInstanceProperties},
-	{name: "ParameterValue", doc: "Tells the value of a parameter, or of all.", in: fields("parameter"), out: fields("value"), run: parameterValue},
-	{name: "GetVersionInfo", doc: "Tells the version of grove.", out: fields("version:ArrayOfInstanceVersionInfo"), run: getVersionInfo},
-	{name: "GetEnvironment", doc: "Tells the parameters as variables.", out: fields("env:ArrayOfString"), run: getEnvironment},
-	{name: "GetAccessPointList", doc: "Tells where the service listens.", out: fields("accesspoint:ArrayOfAccessPoint"), run: getAccessPointList},
-	{name: "AccessCheck", doc: "Tells by a fault when a function is not served.", in: fields("function"), run: accessCheck},
-	{name: "GetQueueStatistic", doc: "Lists no queues: there is no dispatcher.", out: fields("queue:ArrayOfTaskHandlerQueue"), run: nothing},
-	{name: "EnqGetStatistic", doc: "Counts nothing: there is no enqueue server.", out: enqueue, answer: "EnqStatistic", run: enqGetStatistic},
-	{name: "EnqGetLockTable", doc: "Lists no locks: there is no enqueue server.", out: fields("lock:ArrayOfEnqLock"), run: nothing},
-	{name: "ABAPGetWPTable", doc: "Lists no work processes: there are none.", out: fields("workprocess:ArrayOfWorkProcess"), run: nothing},
-	{name: "ABAPGetSystemWPTable", doc: "Lists no work processes: there are none.", in: fields("activeonly:boolean"), out: fields("workprocess:ArrayOfSystemWorkProcess"), run: nothing},
-	{name: "ABAPReadSyslog", doc: "Lists the newest lines of all log attributes.", out: fields("log:ArrayOfSyslogEntry"), run: readSyslog},
-	{name: "ListLogFiles", doc: "Lists the log attributes.", out: fields("file:ArrayOfLogFile"), run: listLogFiles},
-	{name: "ReadLogFile", doc: "Reads a log attribute.", in: fields("filename", "filter", "language", "maxentries:int", "statecookie"),
-		out: fields("format", "startcookie", "endcookie", "fields:ArrayOfString"), run: readLogFile},
+// Functions are all that the WSDL lists, in its order.
+var Functions = []*Function{
+	{Name: "GetProcessList", Doc: "Lists the manager and the instances of its definitions.", Out: fields("process:ArrayOfOSProcess")},
+	{Name: "GetAlertTree", Doc: "Lists the elements of the monitoring tree.", Out: fields("tree:ArrayOfAlertNode")},
+	{Name: "GetAlerts", Doc: "Lists the open alerts at and below an element.", In: fields("RootTid"), Out: fields("RootTidName", "alert:ArrayOfAlert")},
+	{Name: "ABAPAcknowledgeAlerts", Doc: "Completes alerts.", In: fields("R3Client", "R3User", "R3Password", "Aid:ArrayOfString"), Out: fields("alert:ArrayOfInt")},
+	{Name: "GetSystemInstanceList", Doc: "Lists the one instance of the system.", In: fields("timeout:int"), Out: fields("instance:ArrayOfSAPInstance")},
+	{Name: "GetInstanceProperties", Doc: "Tells what the instance is and which functions it has.", Out: fields("properties:ArrayOfInstanceProperties")},
+	{Name: "ParameterValue", Doc: "Tells the value of a parameter, or of all.", In: fields("parameter"), Out: fields("value")},
+	{Name: "GetVersionInfo", Doc: "Tells the version of grove.", Out: fields("version:ArrayOfInstanceVersionInfo")},
+	{Name: "GetEnvironment", Doc: "Tells the parameters as variables.", Out: fields("env:ArrayOfString")},
+	{Name: "GetAccessPointList", Doc: "Tells where the service listens.", Out: fields("accesspoint:ArrayOfAccessPoint")},
+	{Name: "AccessCheck", Doc: "Tells by a fault when a function is not served.", In: fields("function")},
+	{Name: "GetQueueStatistic", Doc: "Lists no queues: there is no dispatcher.", Out: fields("queue:ArrayOfTaskHandlerQueue")},
+	{Name: "EnqGetStatistic", Doc: "Counts nothing: there is no enqueue server.", Out: enqueue, answer: "EnqStatistic"},
+	{Name: "EnqGetLockTable", Doc: "Lists no locks: there is no enqueue server.", Out: fields("lock:ArrayOfEnqLock")},
+	{Name: "ABAPGetWPTable", Doc: "Lists no work processes: there are none.", Out: fields("workprocess:ArrayOfWorkProcess")},
+	{Name: "ABAPGetSystemWPTable", Doc: "Lists no work processes: there are none.", In: fields("activeonly:boolean"), Out: fields("workprocess:ArrayOfSystemWorkProcess")},
+	{Name: "ABAPReadSyslog", Doc: "Lists the newest lines of all log attributes.", Out: fields("log:ArrayOfSyslogEntry")},
+	{Name: "ListLogFiles", Doc: "Lists the log attributes.", Out: fields("file:ArrayOfLogFile")},
+	{Name: "ReadLogFile", Doc: "Reads a log attribute.", In: fields("filename", "filter", "language", "maxentries:int", "statecookie"),
+		Out: fields("format", "startcookie", "endcookie", "fields:ArrayOfString")},
 
 	refused("Start"),
 	refused("Stop", "softtimeout:int", "IsSystemStop:int"),
@@ -141,8 +142,8 @@ var functions = []*function{
 }
 
 // refused is a function that has an effect which grove does not have.
-func refused(name string, in ...string) *function {
-	return &function{name: name, doc: "Is refused: the service watches and does not control.", in: fields(in...)}
+func refused(name string, in ...string) *Function {
+	return &Function{Name: name, Doc: "Is refused: the service watches and does not control.", In: fields(in...), Refused: true}
 }
 
 // recordOf finds the record of an array by the array's name.
