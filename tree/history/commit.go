@@ -122,6 +122,12 @@ func (s *Store) put(ctx context.Context, batch []shelf.Sample) (out shelf.Outcom
 				s.opts.Log.Info("the history takes readings again")
 				s.setState(open, nil)
 			}
+			if out.Late > 0 && s.keptOutByTheFuture(ctx) {
+				// What was taken is taken again, which changes nothing.
+				if again, err := s.raw.Append(context.WithoutCancel(ctx), batch); err == nil {
+					out = again
+				}
+			}
 			return out, true
 		}
 		if !refused {

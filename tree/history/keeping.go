@@ -111,6 +111,9 @@ func (s *Store) Maintain(ctx context.Context) error {
 	if err := s.ready(); err != nil {
 		return shelf.ErrNotOpen
 	}
+	if err := s.settleClock(ctx); err != nil {
+		return err
+	}
 	if err := s.raw.Maintain(ctx); err != nil {
 		return err
 	}
@@ -158,11 +161,19 @@ func (s *Store) rollTo(ctx context.Context, to int64) error {
 				return err
 			}
 		}
-		if err := writeFile(s.rolledFile(), []byte(strconv.FormatInt(from+width, 10)+"\n")); err != nil {
+		if err := s.setRolled(from + width); err != nil {
 			return err
 		}
-		s.keeping.rolled.Store(from + width)
 	}
+	return nil
+}
+
+// setRolled remembers that everything before a time is merged.
+func (s *Store) setRolled(at int64) error {
+	if err := writeFile(s.rolledFile(), []byte(strconv.FormatInt(at, 10)+"\n")); err != nil {
+		return err
+	}
+	s.keeping.rolled.Store(at)
 	return nil
 }
 

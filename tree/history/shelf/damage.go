@@ -63,14 +63,16 @@ func isDamage(err error) bool {
 }
 
 // blockDirs are the directories of the blocks.
-func (s *Shelf) blockDirs() (dirs []string) {
-	entries, err := os.ReadDir(s.opts.Dir)
+func (s *Shelf) blockDirs() []string { return blockDirs(s.opts.Dir) }
+
+func blockDirs(in string) (dirs []string) {
+	entries, err := os.ReadDir(in)
 	if err != nil {
-		return nil // Opening says so.
+		return nil // There is none, or opening says so.
 	}
 	for _, e := range entries {
 		if _, err := ulid.ParseStrict(e.Name()); err == nil && e.IsDir() {
-			dirs = append(dirs, filepath.Join(s.opts.Dir, e.Name()))
+			dirs = append(dirs, filepath.Join(in, e.Name()))
 		}
 	}
 	return dirs

@@ -117,25 +117,30 @@ func (s *Shelf) Reload(ctx context.Context) error {
 }
 
 // Flush makes a block of everything in memory.
-func (s *Shelf) Flush(ctx context.Context) error {
+func (s *Shelf) Flush(context.Context) error {
 	return s.with(func(db *tsdb.DB) error {
 		s.appending.Lock()
 		defer s.appending.Unlock()
-		head := db.Head()
-		// A block lies in one range; what compaction makes of them does, too.
-		width := s.opts.BlockRange.Milliseconds()
-		for head.NumSeries() > 0 && head.MinTime() != math.MaxInt64 && head.MinTime() <= head.MaxTime() {
-			mint := head.MinTime()
-			maxt := min((mint/width+1)*width-1, head.MaxTime())
-			if err := db.CompactHead(tsdb.NewRangeHead(head, mint, maxt)); err != nil {
-				return err
-			}
-			if head.MinTime() <= mint {
-				break
-			}
-		}
-		return db.CompactOOOHead(ctx)
+		return s.flush(db)
 	})
+}
+
+// flush is Flush while nothing is appended.
+func (s *Shelf) flush(db *tsdb.DB) error {
+	head := db.Head()
+	// A block lies in one range; what compaction makes of them does, too.
+	width := s.opts.BlockRange.Milliseconds()
+	for head.NumSeries() > 0 && head.MinTime() != math.MaxInt64 && head.MinTime() <= head.MaxTime() {
+		mint := head.MinTime()
+		maxt := min((mint/width+1)*width-1, head.MaxTime())
+		if err := db.CompactHead(tsdb.NewRangeHead(head, mint, maxt)); err != nil {
+			return err
+		}
+		if head.MinTime() <= mint {
+			break
+		}
+	}
+	return db.CompactOOOHead(context.Background())
 }
 
 // Delete forgets the samples of the series that match, from mint to maxt, Unix

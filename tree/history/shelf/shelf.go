@@ -66,6 +66,7 @@ type Shelf struct {
 	broken   atomic.Pointer[error]
 	panicked atomic.Bool // it holds locks for ever: nothing may touch it again
 
+	opening sync.Mutex     // held by what opens the database; taken before life
 	syncing sync.Mutex     // guards synced, and one sync at a time
 	synced  map[string]int // by directory: all segments before are on the disk
 
@@ -128,6 +129,13 @@ func (s *Shelf) Dir() string { return s.opts.Dir }
 // Open opens the database, which takes as long as its log is long. Meanwhile there is
 // none, and everything else answers ErrNotOpen at once.
 func (s *Shelf) Open() error {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	return s.open()
+}
+
+// open is Open with opening held.
+func (s *Shelf) open() error {
 	stats := tsdb.NewDBStats()
 	s.progress.Store(stats)
 	m := newMeters()
@@ -292,10 +300,18 @@ func (s *Shelf) Reopen() error {
 	if s.panicked.Load() {
 		return *s.broken.Load()
 	}
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if _, release, err := s.use(); err == nil {
+		release()
+		if s.broken.Load() == nil {
+			return nil // Somebody else has opened it meanwhile.
+		}
+	}
 	if err := s.Close(); err != nil {
 		s.opts.Log.Warn("closing the samples to open them again", "dir", s.opts.Dir, "error", err)
 	}
-	return s.Open()
+	return s.open()
 }
 
 // Close ends the use of the directory. It waits for queriers.
