@@ -76,6 +76,7 @@ func (s *Store) drain(ctx context.Context, partial bool) (more bool) {
 		s.mu.Lock()
 		s.held -= len(batch)
 		s.done64 += uint64(len(batch))
+		s.stalled = false
 		if ok {
 			s.counts.taken += uint64(out.Taken)
 			s.counts.late += uint64(out.Late)

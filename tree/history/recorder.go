@@ -2,7 +2,6 @@ package history
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -110,7 +109,7 @@ func (s *Store) Reports(now time.Time, reports []tree.Report) {
 	}
 }
 
-// Statuses is for tree.Options.
+// Statuses is for tree.Options. It never waits, since the tree publishes nothing meanwhile.
 func (s *Store) Statuses(changes []tree.StatusChange) {
 	t := s.tree.Load()
 	if t == nil {
@@ -119,26 +118,23 @@ func (s *Store) Statuses(changes []tree.StatusChange) {
 	structure := t.Structure()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for part := range slices.Chunk(changes, batchSize) {
-		s.admit(2 * len(part))
-		for i := range part {
-			c := &part[i]
-			if c.Kind != tree.Group {
-				for up := c.Path; !up.IsRoot(); {
-					up = up.Parent()
-					s.record.groups[up] = struct{}{}
-				}
+	for i := range changes {
+		c := &changes[i]
+		if c.Kind != tree.Group {
+			for up := c.Path; !up.IsRoot(); {
+				up = up.Parent()
+				s.record.groups[up] = struct{}{}
 			}
-			n := s.node(t, c.Ref, structure)
-			if n == nil {
-				continue
-			}
-			at := millis(c.Time)
-			s.status(n, at, c.To)
-			n.told = s.given
-			if c.To == tree.White {
-				s.end(n, at)
-			}
+		}
+		n := s.node(t, c.Ref, structure)
+		if n == nil {
+			continue
+		}
+		at := millis(c.Time)
+		s.status(n, at, c.To)
+		n.told = s.given
+		if c.To == tree.White {
+			s.end(n, at)
 		}
 	}
 }

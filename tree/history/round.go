@@ -79,7 +79,7 @@ func (s *Store) see(found []seen, begin, structure, round uint64, full bool) {
 			continue
 		}
 		// Producers go first: what a walk writes is not urgent.
-		for s.state == open && s.held > s.opts.MaxBuffered/2 {
+		for s.state == open && !s.stalled && s.held > s.opts.MaxBuffered/2 {
 			s.wait()
 		}
 		if n.told <= begin {

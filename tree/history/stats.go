@@ -7,7 +7,7 @@ type Reason string
 
 // The reasons.
 const (
-	BufferFull Reason = "buffer full" // while the log was replayed
+	BufferFull Reason = "buffer full" // while the log was replayed, or the disk did nothing
 	NoRoom     Reason = "no room"     // on the disk, or the limit of bytes is reached
 	NotOpen    Reason = "not open"    // the files could not be opened
 	Closed     Reason = "closed"      // given or not written yet when the store was closed
@@ -74,4 +74,13 @@ func (s *Store) Stats() Stats {
 		TooLate: c.late, Duplicate: c.duplicate, MaxSeries: c.limited, Invalid: c.invalid,
 	}
 	return st
+}
+
+// Lost counts the samples that should have been kept, but had no room or no files. Who
+// gives something and sees it rise until Sync returns cannot tell whether his were among
+// them.
+func (s *Store) Lost() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts.full + s.counts.noRoom + s.counts.unopened + s.counts.closed
 }

@@ -56,6 +56,7 @@ type Store struct {
 	spare   [][]shelf.Sample
 	held    int    // in both and on the way to the log
 	stuck   int    // who waits for room
+	stalled bool   // the disk does nothing: nobody waits for room
 	given   uint64 // samples so far
 	done64  uint64 // of them committed, or dropped and counted
 	durable uint64 // of them on the disk
