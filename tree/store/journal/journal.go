@@ -3,10 +3,12 @@
 // text.
 //
 // What is told waits in memory until it is committed, a few milliseconds, in a queue of
-// bounded length. A full queue makes the teller wait, which is what slows down a flood;
-// but not while the database cannot be written: then the live tree goes on, and what has
-// no room is lost, counted, and an error of [Journal.Sync]. What Sync has acknowledged
-// is on disk.
+// bounded length. While it is full producers wait in [Journal.WaitForRoom] and
+// [Journal.Reports], which is what slows down a flood; [Journal.Statuses] never waits, since
+// it is called while the tree publishes, and may fill the queue twice. Nobody waits while
+// the database cannot be written, or does nothing for longer than a second: then the live
+// tree goes on, and what has no room is lost, counted, and an error of [Journal.Sync]. What
+// Sync has acknowledged is on disk.
 package journal
 
 import (
@@ -30,7 +32,8 @@ type Options struct {
 	Keep time.Duration
 	// Rows is how many are kept at most; 20 million when zero, about 3 GB.
 	Rows int64
-	// Queue is how many may wait to be written; 262,144 when zero.
+	// Queue is how many may wait to be written before producers wait; 262,144 when zero.
+	// There is room for twice as many.
 	Queue int
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
@@ -54,6 +57,7 @@ type Journal struct {
 	settled  uint64        // of them: written, or lost
 	progress chan struct{} // closed and made anew when anything of this changes
 	failing  error         // of the last try to write
+	stalled  bool          // the database does nothing: nobody waits for it
 	stopped  bool          // Run has returned
 	lost     uint64
 	told     uint64 // lost that a Sync has told of
@@ -91,14 +95,14 @@ func New(o Options) *Journal {
 // asked. It comes before the first report.
 func (j *Journal) Bind(t *tree.Tree) { j.tree.Store(t) }
 
-// Statuses takes changes of status; it is for tree.Options.
+// Statuses takes changes of status; it is for tree.Options. It never waits.
 func (j *Journal) Statuses(changes []tree.StatusChange) {
 	entries := make([]Entry, len(changes))
 	for i := range changes {
 		c := &changes[i]
 		entries[i] = Entry{Time: c.Time, Path: c.Path, Kind: Status, From: c.From, To: c.To, Value: c.Value, Text: c.Reason}
 	}
-	j.give(entries)
+	j.give(entries, false)
 }
 
 // Reports takes the events of reports; it is for tree.Options.
@@ -129,44 +133,87 @@ func (j *Journal) Reports(now time.Time, reports []tree.Report) {
 			entries = append(entries, Entry{Time: when, Path: path, Kind: Event, To: min(e.Status, tree.Red), Text: e.Text})
 		}
 	}
-	j.give(entries)
+	j.give(entries, true)
 }
 
 // Append writes entries and returns when they are committed.
 func (j *Journal) Append(ctx context.Context, entries ...Entry) error {
 	lost := j.Lost()
-	end, err := j.give(entries), error(nil)
+	end, err := j.give(entries, true), error(nil)
 	if j.Lost() != lost {
 		err = ErrLost
 	}
 	return cmp.Or(err, j.wait(ctx, end))
 }
 
+// patience is how long producers wait for a database that does nothing at all. Then they
+// wait no more until it does something.
+const patience = time.Second
+
+// WaitForRoom waits while the queue is full, if waiting helps. It is for producers, after
+// they have changed the tree.
+func (j *Journal) WaitForRoom() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.waitForRoom()
+}
+
+// waitForRoom is WaitForRoom with the lock, which it gives up meanwhile.
+func (j *Journal) waitForRoom() {
+	full := func() bool {
+		return len(j.queue)+j.taken >= j.o.Queue && j.failing == nil && !j.stalled && !j.stopped
+	}
+	if !full() {
+		return
+	}
+	impatient := time.NewTimer(patience)
+	defer impatient.Stop()
+	for before := j.settled; full(); {
+		changed := j.progress
+		j.mu.Unlock()
+		select {
+		case <-changed:
+			j.mu.Lock()
+			if j.settled != before {
+				before = j.settled
+				impatient.Reset(patience)
+			}
+		case <-impatient.C:
+			j.mu.Lock()
+			if j.settled == before && !j.stalled {
+				j.stalled = true
+				j.o.Log.Warn("the database does nothing: nobody waits for it until it does")
+			}
+			before = j.settled
+			impatient.Reset(patience)
+		}
+	}
+}
+
 // give queues entries, and returns the number up to which they have settled then.
-func (j *Journal) give(entries []Entry) (end uint64) {
+func (j *Journal) give(entries []Entry, wait bool) (end uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for len(entries) > 0 {
-		room := j.o.Queue - len(j.queue) - j.taken
-		switch {
-		case room > 0:
-			n := min(room, len(entries))
-			j.queue = append(j.queue, entries[:n]...)
-			j.given += uint64(n)
-			entries = entries[n:]
-			j.signal()
-		case j.failing != nil || j.stopped:
+		if wait {
+			j.waitForRoom()
+		}
+		most := j.o.Queue
+		if !wait && j.failing == nil && !j.stalled && !j.stopped {
+			most *= 2
+		}
+		n := min(max(most-len(j.queue)-j.taken, 0), len(entries))
+		if n == 0 {
 			if j.lost == j.told {
 				j.o.Log.Error("entries of the journal are lost until the database can be written", "err", j.failing)
 			}
 			j.lost += uint64(len(entries))
 			return j.given
-		default:
-			changed := j.progress
-			j.mu.Unlock()
-			<-changed
-			j.mu.Lock()
 		}
+		j.queue = append(j.queue, entries[:n]...)
+		j.given += uint64(n)
+		entries = entries[n:]
+		j.signal()
 	}
 	return j.given
 }

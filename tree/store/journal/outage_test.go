@@ -67,11 +67,12 @@ func TestNothingIsLostWhileTheServerIsAway(t *testing.T) {
 // TestAFloodWaitsForTheDatabase gives more at once than the queue holds.
 func TestAFloodWaitsForTheDatabase(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, d *storetest.Database) {
-		j := running(t, d, Options{Queue: 500})
+		j := running(t, d, Options{Queue: 5000})
 		var all sync.WaitGroup
 		for w := range 4 {
 			all.Go(func() {
 				for range 5 {
+					j.WaitForRoom() // as producers do
 					j.Statuses(changesAt(1000, start.Add(time.Duration(w)*time.Second), tree.Red))
 				}
 			})
@@ -84,6 +85,48 @@ func TestAFloodWaitsForTheDatabase(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// TestAHungDatabaseStopsNobody holds the database up for good while the tree tells more
+// than there is room for.
+func TestAHungDatabaseStopsNobody(t *testing.T) {
+	d := storetest.SQLite(t)
+	j := running(t, d, Options{Queue: 1000})
+	j.Statuses(changesAt(10, start, tree.Red))
+	if err := j.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	held, release := make(chan struct{}), make(chan struct{})
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		if err := j.o.Store.Write(t.Context(), func(*store.Tx) error { close(held); <-release; return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+	<-held
+	for range 5 {
+		j.Statuses(changesAt(1000, start, tree.Green)) // as a flush does
+	}
+	j.WaitForRoom() // as a producer does: it gives up
+	j.WaitForRoom()
+	j.Statuses(changesAt(1000, start, tree.Yellow))
+	if lost := j.Lost(); lost != 4000 {
+		t.Errorf("%d are lost, want 4000", lost)
+	}
+	close(release)
+	writer.Wait()
+	for err := j.Sync(t.Context()); err != nil; err = j.Sync(t.Context()) {
+		if !errors.Is(err, ErrLost) {
+			t.Fatal(err)
+		}
+	}
+	if s := j.Stats(); s.Written != 2010 || s.Queue != 0 {
+		t.Errorf("%+v", s)
+	}
+	j.Statuses(changesAt(1999, start, tree.Red)) // and there is room for as many as before
+	if err := j.Sync(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestRunWritesWhatWaitsBeforeItEnds(t *testing.T) {

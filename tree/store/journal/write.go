@@ -102,6 +102,7 @@ func (j *Journal) settle(err error) {
 	if err == nil {
 		j.settled += uint64(j.taken)
 		j.taken = 0
+		j.stalled = false
 		clear(j.batch)
 		j.batch = j.batch[:0]
 	}
