@@ -107,7 +107,7 @@ func printNode(w io.Writer, n *viewer.Details, d drawing) {
 func localTime(text string) string {
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return text
+		return plain(text)
 	}
 	return at.Local().Format("2006-01-02 15:04:05 MST")
 }

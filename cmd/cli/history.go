@@ -34,7 +34,11 @@ const (
 	axisWidth  = 12 // what stands left of it
 	drawWidth  = 96 // without a terminal
 	drawHeight = 12
+	maxBands   = 20 // statuses that are listed
 )
+
+// bounds draws the minimum and the maximum, so that the line is the average.
+var bounds = asciigraph.CreateCharSet("·")
 
 // Run implements the command.
 func (c *historyCommand) Run(ctx context.Context, p *Process, all *commands) error {
@@ -91,7 +95,7 @@ func tabulate(w io.Writer, s *record.Series) error {
 		if v == nil {
 			return "-"
 		}
-		return quantity(*v, s.Unit)
+		return quantity(*v, plain(s.Unit))
 	}
 	for _, p := range s.Points {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t\n", localTime(p.Time), number(p.Min), number(p.Avg), number(p.Max), p.Count)
@@ -103,11 +107,12 @@ func tabulate(w io.Writer, s *record.Series) error {
 // statuses, and says what they come to.
 func drawHistory(w io.Writer, s *record.Series, width int, d drawing) {
 	from, to := parsed(s.From), parsed(s.To)
+	s.Unit = plain(s.Unit)
 	fmt.Fprintf(w, "%s  %s to %s\n", plain(s.Path), localTime(s.From), localTime(s.To))
 	lines, sum := columns(s, from, to, width)
 	if sum.count > 0 {
 		options := []asciigraph.Option{
-			asciigraph.Height(drawHeight), asciigraph.Offset(2),
+			asciigraph.Height(drawHeight), asciigraph.Offset(2), asciigraph.SeriesChars(bounds, bounds, asciigraph.DefaultCharSet),
 			asciigraph.YAxisValueFormatter(func(v float64) string { return fmt.Sprintf("%*s", axisWidth-3, quantity(rounded(v), s.Unit)) }),
 		}
 		if sum.flat() {
@@ -117,11 +122,14 @@ func drawHistory(w io.Writer, s *record.Series, width int, d drawing) {
 			options = append(options, asciigraph.SeriesColors(asciigraph.DimGray, asciigraph.DimGray, asciigraph.Default))
 		}
 		fmt.Fprintln(w, asciigraph.PlotMany(lines, options...))
-	} else if s.Kind == tree.Performance.String() {
+	} else if s.Kind == tree.Performance.String() && sum.readings == 0 {
 		fmt.Fprintln(w, "  no readings in this time")
 	}
 	fmt.Fprintf(w, "%*s%s\n", axisWidth, "", strip(s, from, to, width, d))
 	fmt.Fprintf(w, "%*s%s\n", axisWidth, "", scale(from, to, width))
+	if infinite := sum.readings - sum.count; infinite > 0 {
+		fmt.Fprintf(w, "  %d readings in points with infinite ones, which are not drawn\n", infinite)
+	}
 	if sum.count > 0 {
 		fmt.Fprintf(w, "  %d readings, minimum %s, average %s, maximum %s, last %s\n", sum.count,
 			quantity(sum.min, s.Unit), quantity(sum.total/float64(sum.count), s.Unit), quantity(sum.max, s.Unit), quantity(sum.last, s.Unit))
@@ -129,13 +137,18 @@ func drawHistory(w io.Writer, s *record.Series, width int, d drawing) {
 	if s.Merged != "" {
 		fmt.Fprintf(w, "  until %s the readings were kept merged into %s each\n", localTime(s.Merged), tree.FormatDuration(time.Duration(s.MergedStep*float64(time.Second))))
 	}
-	for _, b := range s.Statuses {
+	bands := s.Statuses
+	if n := len(bands) - maxBands; n > 0 {
+		fmt.Fprintf(w, "  … %d statuses before: ask for a shorter time to see them\n", n)
+		bands = bands[n:]
+	}
+	for _, b := range bands {
 		m := marks[b.Status]
 		text := ""
 		if b.Text != "" {
 			text = ": " + b.Text
 		}
-		fmt.Fprintf(w, "  %s %s from %s for %s%s\n", d.paint(m.shape, m.color), b.Status, localTime(b.From),
+		fmt.Fprintf(w, "  %s %s from %s for %s%s\n", d.paint(m.shape, m.color), plain(b.Status), localTime(b.From),
 			tree.FormatDuration(parsed(b.To).Sub(parsed(b.From)).Round(time.Second)), plain(text))
 	}
 }
@@ -157,11 +170,29 @@ func parsed(text string) time.Time {
 // summary is what all points come to.
 type summary struct {
 	min, max, total, last float64
-	count                 uint64
+	count                 uint64 // of the readings that these are over
+	readings              uint64 // infinite ones, too
 }
 
 // flat says that all readings are the same, which leaves nothing to draw.
 func (s *summary) flat() bool { return s.min == s.max }
+
+// column is what is drawn in one column.
+type column struct {
+	max, min, avg float64
+	count         uint64 // readings of the points that are in it
+}
+
+// add merges a point into the column.
+func (c *column) add(p *record.Point) {
+	if c.count == 0 {
+		*c = column{*p.Max, *p.Min, *p.Avg, p.Count}
+		return
+	}
+	c.max, c.min = max(c.max, *p.Max), min(c.min, *p.Min)
+	c.count += p.Count
+	c.avg += (*p.Avg - c.avg) * float64(p.Count) / float64(c.count)
+}
 
 // columns spreads the points over the columns of a drawing: maximum, minimum and
 // average. A column without a point takes that of the one before, unless there is a gap.
@@ -171,25 +202,33 @@ func columns(s *record.Series, from, to time.Time, width int) (lines [][]float64
 	for i := range lines {
 		lines[i] = make([]float64, width)
 	}
-	now, k := [3]float64{math.NaN(), math.NaN(), math.NaN()}, 0
+	nothing := column{max: math.NaN(), min: math.NaN(), avg: math.NaN()}
+	now, k := nothing, 0
 	per := to.Sub(from) / time.Duration(width)
 	for x := range width {
+		now.count = 0 // What several points of a column come to is merged.
+		gap := false
 		for end := from.Add(time.Duration(x+1) * per); k < len(s.Points) && parsed(s.Points[k].Time).Before(end); k++ {
 			p := &s.Points[k]
-			if p.Avg == nil {
-				now = [3]float64{math.NaN(), math.NaN(), math.NaN()}
+			sum.readings += p.Count
+			if p.Avg == nil || p.Min == nil || p.Max == nil || p.Last == nil { // a gap, or infinite
+				if gap = true; now.count == 0 {
+					now = nothing
+				}
 				continue
 			}
-			now = [3]float64{*p.Max, *p.Min, *p.Avg}
+			gap = false
+			now.add(p)
 			sum.min, sum.max, sum.last = min(sum.min, *p.Min), max(sum.max, *p.Max), *p.Last
 			sum.total += *p.Avg * float64(p.Count)
 			sum.count += p.Count
 		}
 		if k == len(s.Points) && len(s.Points) > 0 && from.Add(time.Duration(x)*per).Sub(parsed(s.Points[k-1].Time)) > 3*time.Duration(s.Step*float64(time.Second)) {
-			now = [3]float64{math.NaN(), math.NaN(), math.NaN()} // after the last
+			now = nothing // after the last
 		}
-		for i := range lines {
-			lines[i][x] = now[i]
+		lines[0][x], lines[1][x], lines[2][x] = now.max, now.min, now.avg
+		if gap {
+			now = nothing
 		}
 	}
 	return lines, sum

@@ -69,13 +69,13 @@ func printEntry(w io.Writer, e *record.Entry, d drawing) {
 	m := marks[e.To]
 	fmt.Fprintf(w, "%s  %s  %s", localTime(e.Time), d.paint(m.shape, m.color), plain(e.Path))
 	if e.Kind == "status" {
-		fmt.Fprintf(w, "  %s to %s", e.From, d.paint(e.To, m.color))
+		fmt.Fprintf(w, "  %s to %s", plain(e.From), d.paint(plain(e.To), m.color))
 		if e.Value != nil {
 			text := valueText(&viewer.Node{Value: e.Value, Unit: e.Unit})
 			fmt.Fprintf(w, " at %s", plain(text))
 		}
 	} else {
-		fmt.Fprintf(w, "  %s", e.Kind)
+		fmt.Fprintf(w, "  %s", plain(e.Kind))
 	}
 	if e.Text != "" {
 		fmt.Fprintf(w, ": %s", plain(strings.ReplaceAll(e.Text, "\n", " ")))
