@@ -61,7 +61,8 @@ const order = `
 	tree < viewer, viewer/live/frame;
 	tree/metric < viewer/export/prometheus;
 	viewer/live/frame < viewer/live, viewer/live/client;
-	viewer, tree/history, tree/store/journal < viewer/record;
+	none < viewer/record/archive;
+	viewer, tree/history, tree/store/journal, tree/store/audit, tree/store/revision, viewer/record/archive < viewer/record;
 	none < viewer/export/prometheus/prometheustest, viewer/export/sapcontrol/listener, viewer/export/document/markup, viewer/export/document/reply;
 	tree/history/promql < viewer/export/promql;
 	beans < viewer/export/jolokia/policy, viewer/export/jolokia/value;
@@ -72,9 +73,14 @@ const order = `
 	viewer/export/sapcontrol/soap < viewer/export/sapcontrol;
 	tree < viewer/export/cloudevents;
 	tree/metric < viewer/export/otlp;
-	tree, viewer/export/document/markup < viewer/export/document/page;
-	viewer/export/document/page, viewer/export/document/reply < viewer/export/document;
-	viewer/export/document, tree/store/journal < viewer/export/report < viewer/export/document/publish;
+	tree < viewer/export/document/quantity;
+	tree, viewer/export/document/markup < viewer/export/document/page < viewer/export/document/static;
+	viewer/export/document/markup, viewer/export/document/quantity < viewer/export/document;
+	viewer/export/document, viewer/export/document/static < viewer/export/document/documenttest;
+	viewer/export/document, viewer/export/document/static, viewer/export/document/reply
+		< viewer/export/document/form < viewer/export/document/rest;
+	viewer/export/document, viewer/export/document/page, viewer/export/document/reply, tree/store/journal < viewer/export/report;
+	viewer/export/report, viewer/export/document/form < viewer/export/document/publish;
 	tree/metric, tree/definition/outline < viewer/export/grafana, viewer/export/rules;
 
 	# The catalogue is files; the wiring may import everything.
@@ -84,7 +90,7 @@ const order = `
 	tree/history, tree/history/remote, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/drawer,
 	notify,
 	viewer/record, viewer/web, viewer/live, viewer/export/prometheus, viewer/export/promql, viewer/export/jolokia,
-	viewer/export/ccms/rest, viewer/export/sapcontrol, viewer/export/sapcontrol/listener, viewer/export/cloudevents, viewer/export/otlp, viewer/export/document/publish,
+	viewer/export/ccms/rest, viewer/export/sapcontrol, viewer/export/sapcontrol/listener, viewer/export/cloudevents, viewer/export/otlp, viewer/export/document/rest, viewer/export/document/publish,
 	definitions
 		< cmd/app;
 	cmd/app, tree/definition/rolluptest, tree/definition/schema, viewer/live/client, viewer/export/grafana, viewer/export/rules < cmd/cli < cmd/grove;
@@ -123,13 +129,13 @@ var modules = map[string][]string{
 	"github.com/cloudevents/sdk-go/v2":             {"viewer/export/cloudevents"},
 	"go.opentelemetry.io/otel":                     {"viewer/export/otlp"},
 	"go.opentelemetry.io/collector/pdata":          nil, // tests only
-	"github.com/klauspost/compress":                {"viewer/export/prometheus"},
+	"github.com/klauspost/compress":                {"viewer/export/prometheus", "viewer/record/archive"},
 	"github.com/grafana/grafana-foundation-sdk/go": {"viewer/export/grafana"},
 	"github.com/guptarohit/asciigraph":             {"cmd/cli"},
 }
 
 // suites are packages that only tests import.
-var suites = []string{"beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest"}
+var suites = []string{"beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest"}
 
 // floors are the floors of the house from the ground up. The test files of a package may
 // import everything on their own room of the floor and on the floors below.

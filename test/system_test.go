@@ -223,7 +223,7 @@ func TestPushedReadings(t *testing.T) {
 		{"a group", reading{"path": "/shop/Connections", "value": 1}, "misfit", "group"},
 		{"a text for a number", reading{"path": "/shop/Connections/Active", "value": "many"}, "misfit", "number"},
 		{"another unit", reading{"path": "/shop/Connections/Active", "value": 1, "unit": "s"}, "misfit", "connections"},
-		{"older than what is there", reading{"path": "/shop/Connections/Active", "value": 1, "time": when.Add(-time.Hour).Format(time.RFC3339)}, "older", ""},
+		{"older than the state there", reading{"path": "/shop/State", "value": "stopped", "time": when.Add(-time.Hour).Format(time.RFC3339)}, "older", ""},
 		{"far in the future", reading{"path": "/shop/Connections/Active", "value": 1, "time": when.Add(time.Hour).Format(time.RFC3339)}, "wrong_time", ""},
 		{"no attribute", reading{"instance": "shop", "probe": "metrics", "attribute": "activ", "value": 1}, "no_node", "active"},
 		{"no probe", reading{"instance": "shop", "probe": "metric", "attribute": "active", "value": 1}, "no_node", "metric"},
@@ -246,6 +246,10 @@ func TestPushedReadings(t *testing.T) {
 				t.Errorf("%s", body)
 			}
 		})
+	}
+	// A late number is taken, for the history alone.
+	if code, body := m.post([]reading{{"path": "/shop/Connections/Active", "value": 1, "time": when.Add(-time.Hour).Format(time.RFC3339)}}); code != http.StatusOK || !strings.Contains(string(body), `"late":1`) {
+		t.Errorf("a late reading: %d %s", code, body)
 	}
 	m.is("/shop/Connections/Active", "3", "green")
 }
