@@ -11,9 +11,10 @@ import (
 	"grove/tree/history/promql"
 	"grove/viewer"
 	"grove/viewer/export/ccms"
-	"grove/viewer/export/ccms/rest"
+	ccmsrest "grove/viewer/export/ccms/rest"
 	"grove/viewer/export/cloudevents"
 	"grove/viewer/export/document"
+	documentrest "grove/viewer/export/document/rest"
 	"grove/viewer/export/jolokia"
 	promhttp "grove/viewer/export/promql"
 	"grove/viewer/export/report"
@@ -66,7 +67,7 @@ func (a *App) openFaces(p policies, own *metrics.Set) ([]viewer.Mount, error) {
 	if err != nil {
 		return nil, err
 	}
-	documents, err := document.NewHandler(document.HandlerOptions{Maker: a.faces.documents, Prefix: "/documents", Refuse: viewer.WriteProblem})
+	documents, err := documentrest.New(documentrest.Options{Maker: a.faces.documents, Prefix: "/documents", Refuse: viewer.WriteProblem})
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ func (a *App) openSAP(mount func(string, http.Handler)) (err error) {
 		return err
 	}
 	a.onStop("CCMS", func(context.Context) error { a.faces.elements.Close(); return nil })
-	elements, err := rest.New(rest.Options{Elements: a.faces.elements, Refuse: viewer.WriteProblem, Log: a.log})
+	elements, err := ccmsrest.New(ccmsrest.Options{Elements: a.faces.elements, Refuse: viewer.WriteProblem, Log: a.log})
 	if err != nil {
 		return err
 	}

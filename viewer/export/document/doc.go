@@ -1,6 +1,6 @@
 // Package document tells of managers, and of the hosts, devices and services that they
-// watch, in one common form: as XML with a schema and style sheets, as JSON with a schema,
-// and as a page.
+// watch, in one common form. Package form writes it: as XML with a schema and style sheets,
+// as JSON with a schema, and as a page; package rest serves it.
 //
 // # What a document holds
 //

@@ -43,8 +43,10 @@ func parseRole(text string) (r Role, ok bool) {
 	return noRole, text == ""
 }
 
-// words say in plain language what a status means.
 var words = [...]string{tree.White: "unknown", tree.Green: "normal", tree.Yellow: "warning", tree.Red: "fault"}
+
+// Word says in plain language what a status means.
+func Word(s tree.Status) string { return words[s] }
 
 // Status is the status of an element with what people ask next.
 type Status struct {
@@ -54,7 +56,7 @@ type Status struct {
 	Reason string
 }
 
-func statusOf(r *record) Status { return Status{r.status, r.last, r.sinceTime(), r.reason} }
+func statusOf(r *Record) Status { return Status{r.Status, r.Last, r.Since(), r.Reason} }
 
 // known is the status that counts for a whole: while nothing is known, the last.
 func (s *Status) known() tree.Status {
@@ -94,13 +96,14 @@ type Element struct {
 	Properties            [][2]string // the others, sorted by name
 	Problems              []string
 
-	hostElement, deviceElement, serviceElement *Element // when the document tells of them
-	leaves                                     []int32  // records that are told
-	alerts                                     alerts
-	wanted                                     bool    // it is the customer's own
-	shared                                     bool    // not all in it is the customer's
-	mine                                       *Status // of what is
-	index                                      int     // of the record of its first place; -1: none
+	HostElement, DeviceElement, ServiceElement *Element  // when the document tells of them
+	Leaves                                     []*Record // attributes that are told
+	Worst                                      []*Record // attributes that are yellow or red, those first that matter most
+
+	wanted bool    // it is the customer's own
+	shared bool    // not all in it is the customer's
+	mine   *Status // of what is
+	index  int     // of the record of its first place; -1: none
 }
 
 // Title is what people call the element.
@@ -114,32 +117,29 @@ func (e *Element) Title() string {
 // maxAlerts bounds the alerts that are listed for an element or a manager.
 const maxAlerts = 10
 
-// alerts are the attributes that are yellow or red, those that matter most first.
-type alerts struct{ worst []int32 }
-
-// add keeps the record when it is among the worst: red before yellow, and the older
+// addWorst keeps a record when it is among the worst: red before yellow, and the older
 // before the younger, since it has waited longer.
-func (a *alerts) add(records []record, i int32) {
-	r := &records[i]
-	if r.status < tree.Yellow {
-		return
+func addWorst(worst []*Record, r *Record) []*Record {
+	if r.Status < tree.Yellow {
+		return worst
 	}
-	at := len(a.worst)
+	at := len(worst)
 	for at > 0 {
-		o := &records[a.worst[at-1]]
-		if o.status > r.status || o.status == r.status && o.since <= r.since {
+		o := worst[at-1]
+		if o.Status > r.Status || o.Status == r.Status && o.since <= r.since {
 			break
 		}
 		at--
 	}
 	if at == maxAlerts {
-		return
+		return worst
 	}
-	if len(a.worst) < maxAlerts {
-		a.worst = append(a.worst, 0)
+	if len(worst) < maxAlerts {
+		worst = append(worst, nil)
 	}
-	copy(a.worst[at+1:], a.worst[at:])
-	a.worst[at] = i
+	copy(worst[at+1:], worst[at:])
+	worst[at] = r
+	return worst
 }
 
 // idOf makes an ID: an XML name (it begins with a letter) that says the role.
@@ -151,8 +151,8 @@ func idOf(manager string, kind string, name string) string {
 // Elements yields the hosts, devices and services of the document, manager by manager.
 func (d *Document) Elements() iter.Seq[*Element] {
 	return func(yield func(*Element) bool) {
-		for _, m := range d.managers {
-			for _, list := range m.elements {
+		for _, m := range d.Managers {
+			for _, list := range m.Elements {
 				for _, e := range list {
 					if !yield(e) {
 						return
@@ -177,16 +177,16 @@ func splitList(text string) []string {
 // Attributes yields the paths of the attributes that the document tells of.
 func (d *Document) Attributes() iter.Seq[tree.Path] {
 	return func(yield func(tree.Path) bool) {
-		for _, m := range d.managers {
-			for _, i := range m.leaves {
-				if !yield(d.records[i].path) {
+		for _, m := range d.Managers {
+			for _, r := range m.Leaves {
+				if !yield(r.Path) {
 					return
 				}
 			}
 		}
 		for e := range d.Elements() {
-			for _, i := range e.leaves {
-				if !yield(d.records[i].path) {
+			for _, r := range e.Leaves {
+				if !yield(r.Path) {
 					return
 				}
 			}

@@ -15,34 +15,60 @@ type Document struct {
 	Query   Query
 	Tag     string // equal for documents that say the same, but for Created
 
-	generator string
-	scope     string // "tree", "subtree", "manager" or "customer"
-	managers  []*managerPart
-	records   []record
-	levels    map[*tree.Threshold]*levels
+	Generator string // the program that made it
+	Scope     string // "tree", "subtree", "manager" or "customer"
+	Managers  []*Part
+
+	records []Record
+	levels  map[*tree.Threshold]*Levels
 }
 
-// managerPart is what a document tells of one manager.
-type managerPart struct {
+// Part is what a document tells of one manager.
+type Part struct {
 	Manager
-	id         string
+	Anchor    string // unique in the document, as the ID of an Element
+	Status    Status
+	Counts    [4]int        // its attributes by status
+	Worst     []*Record     // attributes that are yellow or red, those first that matter most
+	Elements  [3][]*Element // by role
+	Leaves    []*Record     // attributes that lie in no element
+	Customers []*Customer
+
 	top        int // record of its top; -1: none was copied
-	status     Status
-	counts     [4]int
-	alerts     alerts
-	elements   [3][]*Element // by role
-	leaves     []int32       // attributes that lie in no element
-	customers  []*customerPart
-	customerOf map[string]*customerPart
+	customerOf map[string]*Customer
 	named      map[string]*Element // by role and name that a property gave
 	byName     map[string]*Element // by role and name, the first of each
 }
 
-// customerPart sums up what is one customer's.
-type customerPart struct {
-	name     string
-	elements [4]int // by status
-	status   tree.Status
+// Role says what a manager is, as documents name it.
+func (p *Part) Role() string {
+	if p.Integration {
+		return "integration-manager"
+	}
+	return "manager"
+}
+
+// Door is where people look at a manager.
+func (p *Part) Door() string {
+	if p.Portal != "" {
+		return p.Portal
+	}
+	return p.Address
+}
+
+// Customer sums up what is one customer's.
+type Customer struct {
+	Name     string
+	Elements [4]int // by status
+	Status   tree.Status
+}
+
+// Total counts the customer's elements.
+func (c *Customer) Total() (n int) {
+	for _, k := range c.Elements {
+		n += k
+	}
+	return n
 }
 
 // Make makes a document of what holds now.
@@ -63,35 +89,35 @@ func (m *Maker) Make(q Query) (*Document, error) {
 		return nil, err
 	}
 	d := &Document{
-		Created: m.opts.Now().UTC(), Query: q, scope: q.scope(), records: records, levels: map[*tree.Threshold]*levels{},
-		generator: strings.TrimSpace("grove " + m.opts.Version),
+		Created: m.opts.Now().UTC(), Query: q, Scope: q.scope(), records: records, levels: map[*tree.Threshold]*Levels{},
+		Generator: strings.TrimSpace("grove " + m.opts.Version),
 	}
-	b := builder{d: d, tree: m.opts.Tree, query: q, first: first, instances: map[tree.Path]*Instance{}, there: map[tree.Path]bool{}, managers: map[tree.Path]*managerPart{}}
+	b := builder{d: d, tree: m.opts.Tree, query: q, first: first, instances: map[tree.Path]*Instance{}, there: map[tree.Path]bool{}, managers: map[tree.Path]*Part{}}
 	for i := range managers {
-		part := &managerPart{
-			Manager: managers[i], id: idOf("", "manager", managers[i].ID), top: -1,
-			customerOf: map[string]*customerPart{}, named: map[string]*Element{}, byName: map[string]*Element{},
+		part := &Part{
+			Manager: managers[i], Anchor: idOf("", "manager", managers[i].ID), top: -1,
+			customerOf: map[string]*Customer{}, named: map[string]*Element{}, byName: map[string]*Element{},
 		}
 		b.managers[part.Top] = part
 		if q.Manager == "" || part.ID == q.Manager {
-			d.managers = append(d.managers, part)
+			d.Managers = append(d.Managers, part)
 		}
 		for k := range part.Instances {
 			b.instances[part.Instances[k].Where] = &part.Instances[k]
 		}
 	}
 	b.build()
-	for _, part := range d.managers {
+	for _, part := range d.Managers {
 		b.finish(part)
 	}
 	if q.Customer != "" {
 		// A manager that has nothing of the customer's is none of the customer's business.
-		d.managers = slices.DeleteFunc(d.managers, func(p *managerPart) bool { return p.isEmpty() })
-		if len(d.managers) == 0 {
+		d.Managers = slices.DeleteFunc(d.Managers, func(p *Part) bool { return p.isEmpty() })
+		if len(d.Managers) == 0 {
 			return nil, fmt.Errorf("%w as %q: no node has it as its property \"customer\"", ErrNoCustomer, clip(q.Customer))
 		}
 	} else if !q.Path.IsRoot() {
-		d.managers = slices.DeleteFunc(d.managers, func(p *managerPart) bool {
+		d.Managers = slices.DeleteFunc(d.Managers, func(p *Part) bool {
 			return p.isEmpty() && !q.Path.Contains(p.Top) && !p.Top.Contains(q.Path)
 		})
 	}
@@ -112,8 +138,8 @@ func (q *Query) scope() string {
 }
 
 // isEmpty says whether there is nothing to tell of the manager but itself.
-func (p *managerPart) isEmpty() bool {
-	return len(p.leaves) == 0 && len(p.elements[Host])+len(p.elements[Device])+len(p.elements[Service]) == 0
+func (p *Part) isEmpty() bool {
+	return len(p.Leaves) == 0 && len(p.Elements[Host])+len(p.Elements[Device])+len(p.Elements[Service]) == 0
 }
 
 // builder finds the elements among the records of a document.
@@ -123,16 +149,16 @@ type builder struct {
 	query     Query
 	first     int // record of the top of what is told; those before only say what holds
 	instances map[tree.Path]*Instance
-	managers  map[tree.Path]*managerPart // by their tops, those that are not told among them
-	there     map[tree.Path]bool         // instances of which there is a node
-	covers    []bool                     // by record: an element begins somewhere below
+	managers  map[tree.Path]*Part // by their tops, those that are not told among them
+	there     map[tree.Path]bool  // instances of which there is a node
+	covers    []bool              // by record: an element begins somewhere below
 }
 
 // frame is what holds at one level of the path from the root to a record.
 type frame struct {
 	facts   *facts
 	element *Element
-	manager *managerPart
+	manager *Part
 	place   uint8 // depth of the place of the element, or of the manager's top
 }
 
@@ -145,12 +171,12 @@ func (b *builder) build() {
 	for i := range records {
 		r := &records[i]
 		up := &stack[r.depth]
-		f := frame{facts: up.facts.below(r.spec), element: up.element, manager: up.manager, place: up.place}
-		if part := b.managers[r.path]; part != nil {
+		f := frame{facts: up.facts.below(r.Spec), element: up.element, manager: up.manager, place: up.place}
+		if part := b.managers[r.Path]; part != nil {
 			f.manager, f.element, f.place, part.top = part, nil, r.depth, i
 		}
-		if b.instances[r.path] != nil {
-			b.there[r.path] = true
+		if b.instances[r.Path] != nil {
+			b.there[r.Path] = true
 		}
 		if f.manager == nil {
 			stack[r.depth+1] = f
@@ -160,9 +186,9 @@ func (b *builder) build() {
 			f.element, f.place = e, r.depth
 		}
 		stack[r.depth+1] = f
-		if i >= b.first && r.kind != tree.Group {
+		if i >= b.first && r.Kind != tree.Group {
 			r.place = f.place
-			b.leaf(int32(i), &f)
+			b.leaf(r, &f)
 		}
 	}
 }
@@ -177,9 +203,9 @@ func (b *builder) cover() {
 		r := &records[i]
 		at[r.depth] = i
 		if i < b.first && i > 0 {
-			b.covers[i] = b.coversOthers(r.path)
+			b.covers[i] = b.coversOthers(r.Path)
 		}
-		if !b.begins(r.path, r.spec) {
+		if !b.begins(r.Path, r.Spec) {
 			continue
 		}
 		for d := int(r.depth) - 1; d >= 0 && !b.covers[at[d]]; d-- {
@@ -220,7 +246,7 @@ func (b *builder) coversOthers(p tree.Path) (found bool) {
 // begin returns the element that begins at a record, or nil.
 func (b *builder) begin(i int, up, f *frame) *Element {
 	r := &b.d.records[i]
-	inst := b.instances[r.path]
+	inst := b.instances[r.Path]
 	said, ok := parseRole(r.property("role"))
 	role := said
 	switch {
@@ -237,8 +263,8 @@ func (b *builder) begin(i int, up, f *frame) *Element {
 				break
 			}
 		}
-		isTop := b.managers[r.path] != nil
-		if role == noRole && f.element == nil && r.kind == tree.Group && !isTop && !b.covers[i] {
+		isTop := b.managers[r.Path] != nil
+		if role == noRole && f.element == nil && r.Kind == tree.Group && !isTop && !b.covers[i] {
 			role = Service
 		}
 	}
@@ -247,7 +273,7 @@ func (b *builder) begin(i int, up, f *frame) *Element {
 	}
 	e := b.element(i, role, inst, f)
 	if !ok {
-		e.Problems = append(e.Problems, fmt.Sprintf("the property role of %s is %q; it can be host, device, service or part", r.path, clip(r.property("role"))))
+		e.Problems = append(e.Problems, fmt.Sprintf("the property role of %s is %q; it can be host, device, service or part", r.Path, clip(r.property("role"))))
 	}
 	return e
 }
@@ -262,7 +288,7 @@ func (b *builder) element(i int, role Role, inst *Instance, f *frame) *Element {
 		name = "" // What is said of it elsewhere may be said for the customer, this is not.
 	}
 	if e := f.manager.named[key+"\x00"+name]; name != "" && e != nil {
-		e.Places = append(e.Places, r.path)
+		e.Places = append(e.Places, r.Path)
 		e.Status = *e.Status.with(statusOf(r))
 		if inst != nil {
 			e.Problems = append(e.Problems, inst.Errors...)
@@ -271,7 +297,7 @@ func (b *builder) element(i int, role Role, inst *Instance, f *frame) *Element {
 	}
 	e := &Element{
 		Role: role, Name: name, Label: r.property("label"), Type: r.property("type"), Description: r.property("description"),
-		Places: []tree.Path{r.path}, Status: statusOf(r),
+		Places: []tree.Path{r.Path}, Status: statusOf(r),
 		Address: withoutSecrets(f.facts.all["address"]), Portal: portalOf(f.facts.all["portal"]), Location: f.facts.all["location"],
 		Contacts: splitList(f.facts.all["contact"]), Customers: f.facts.customers,
 		Host: f.facts.all["host"], Device: f.facts.all["device"], Service: f.facts.all["service"],
@@ -280,9 +306,9 @@ func (b *builder) element(i int, role Role, inst *Instance, f *frame) *Element {
 	}
 	if name == "" {
 		if e.Name = r.property(key); e.Name == "" {
-			e.Name = r.path.Name()
+			e.Name = r.Path.Name()
 		}
-		e.ID = idOf(f.manager.ID, key, r.path.String())
+		e.ID = idOf(f.manager.ID, key, r.Path.String())
 	} else {
 		e.ID = idOf(f.manager.ID, key+"s", name) // never that of a path
 		f.manager.named[key+"\x00"+name] = e
@@ -293,8 +319,8 @@ func (b *builder) element(i int, role Role, inst *Instance, f *frame) *Element {
 	if first := f.manager.byName[key+"\x00"+e.Name]; first == nil || name != "" {
 		f.manager.byName[key+"\x00"+e.Name] = e
 	}
-	if e.Description == "" && r.spec != nil {
-		e.Description = r.spec.Description
+	if e.Description == "" && r.Spec != nil {
+		e.Description = r.Spec.Description
 	}
 	if inst != nil {
 		e.takeInstance(inst, f.manager)
@@ -318,12 +344,12 @@ func (b *builder) element(i int, role Role, inst *Instance, f *frame) *Element {
 			e.Device = p.Name
 		}
 	}
-	f.manager.elements[role] = append(f.manager.elements[role], e)
+	f.manager.Elements[role] = append(f.manager.Elements[role], e)
 	return e
 }
 
 // takeInstance adds what is known of an element by the instance that hangs there.
-func (e *Element) takeInstance(inst *Instance, m *managerPart) {
+func (e *Element) takeInstance(inst *Instance, m *Part) {
 	e.Instance, e.Application = inst.Name, inst.Application
 	e.Problems = append(e.Problems, inst.Errors...)
 	if e.Type == "" {
@@ -344,8 +370,7 @@ func (e *Element) takeInstance(inst *Instance, m *managerPart) {
 }
 
 // leaf counts an attribute where it belongs, and has it told if it is not too deep.
-func (b *builder) leaf(i int32, f *frame) {
-	r := &b.d.records[i]
+func (b *builder) leaf(r *Record, f *frame) {
 	mine := f.facts.isFor(b.query.Customer)
 	for e := f.element; e != nil && b.query.Customer != ""; e = e.Parent {
 		e.shared = e.shared || !mine
@@ -356,48 +381,47 @@ func (b *builder) leaf(i int32, f *frame) {
 	if !mine {
 		return
 	}
-	b.d.levelsOf(r.threshold)
-	f.manager.counts[r.status]++
-	f.manager.alerts.add(b.d.records, i)
+	b.d.levelsOf(r.Threshold)
+	f.manager.Counts[r.Status]++
+	f.manager.Worst = addWorst(f.manager.Worst, r)
 	e := f.element
 	if e == nil {
-		f.manager.leaves = append(f.manager.leaves, i)
+		f.manager.Leaves = append(f.manager.Leaves, r)
 		return
 	}
-	e.Counts[r.status]++
-	e.alerts.add(b.d.records, i)
+	e.Counts[r.Status]++
+	e.Worst = addWorst(e.Worst, r)
 	if b.query.Depth < 0 || int(r.depth-r.place) <= b.query.Depth {
-		e.leaves = append(e.leaves, i)
+		e.Leaves = append(e.Leaves, r)
 	}
 }
 
 // finish leaves out of a manager what is not asked for, adds what does not run, and sums
 // up.
-func (b *builder) finish(p *managerPart) {
-	d := b.d
+func (b *builder) finish(p *Part) {
 	told := map[*Element]bool{}
-	for role := range p.elements {
-		p.elements[role] = slices.DeleteFunc(p.elements[role], func(e *Element) bool {
+	for role := range p.Elements {
+		p.Elements[role] = slices.DeleteFunc(p.Elements[role], func(e *Element) bool {
 			e.narrow(&b.query)
 			told[e] = e.wanted || e.Counts != [4]int{}
 			return !told[e]
 		})
 	}
 	b.broken(p, told)
-	p.status = b.managerStatus(p)
-	for _, list := range p.elements {
+	p.Status = b.managerStatus(p)
+	for _, list := range p.Elements {
 		for _, e := range list {
-			e.explain(d)
+			e.explain()
 			if e.Parent != nil && !told[e.Parent] {
 				e.Parent = nil
 			}
-			e.hostElement, e.deviceElement, e.serviceElement = p.find(Host, e.Host, told), p.find(Device, e.Device, told), p.find(Service, e.Service, told)
+			e.HostElement, e.DeviceElement, e.ServiceElement = p.find(Host, e.Host, told), p.find(Device, e.Device, told), p.find(Service, e.Service, told)
 			for _, c := range e.Customers {
 				p.customer(c).add(e.Status.Status)
 			}
 		}
 	}
-	slices.SortFunc(p.customers, func(a, b *customerPart) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(p.Customers, func(a, b *Customer) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // narrow leaves out of an element what is not the customer's.
@@ -424,16 +448,16 @@ func (e *Element) narrow(q *Query) {
 }
 
 // explain says why an element is yellow or red.
-func (e *Element) explain(d *Document) {
-	if e.Status.Reason != "" || e.Status.Status < tree.Yellow || len(e.alerts.worst) == 0 {
+func (e *Element) explain() {
+	if e.Status.Reason != "" || e.Status.Status < tree.Yellow || len(e.Worst) == 0 {
 		return
 	}
-	r := &d.records[e.alerts.worst[0]]
-	e.Status.Reason = r.name() + ": " + describe(r)
+	r := e.Worst[0]
+	e.Status.Reason = r.Name() + ": " + r.Describe()
 }
 
 // broken adds the instances of which no node is there.
-func (b *builder) broken(p *managerPart, told map[*Element]bool) {
+func (b *builder) broken(p *Part, told map[*Element]bool) {
 	if b.query.Customer != "" {
 		return // Whose it is stands in what could not be read.
 	}
@@ -452,13 +476,13 @@ func (b *builder) broken(p *managerPart, told map[*Element]bool) {
 		}
 		e.takeInstance(inst, p)
 		e.DNSName = hostOf(e.Address)
-		p.elements[role] = append(p.elements[role], e)
+		p.Elements[role] = append(p.Elements[role], e)
 		told[e] = true
 	}
 }
 
 // managerStatus is that of the top of what is told of a manager.
-func (b *builder) managerStatus(p *managerPart) Status {
+func (b *builder) managerStatus(p *Part) Status {
 	top := p.top
 	if p.Top.Contains(b.query.Path) {
 		top = b.first
@@ -466,20 +490,20 @@ func (b *builder) managerStatus(p *managerPart) Status {
 	if top >= 0 && b.query.Customer == "" {
 		r := &b.d.records[top]
 		s := statusOf(r)
-		if s.Reason == "" && s.Status >= tree.Yellow && len(p.alerts.worst) > 0 {
-			worst := &b.d.records[p.alerts.worst[0]]
-			s.Reason = worst.name() + ": " + describe(worst)
+		if s.Reason == "" && s.Status >= tree.Yellow && len(p.Worst) > 0 {
+			worst := p.Worst[0]
+			s.Reason = worst.Name() + ": " + worst.Describe()
 		}
 		return s
 	}
 	var whole *Status
-	for _, list := range p.elements {
+	for _, list := range p.Elements {
 		for _, e := range list {
 			whole = whole.with(e.Status)
 		}
 	}
-	for _, i := range p.leaves {
-		whole = whole.with(statusOf(&b.d.records[i]))
+	for _, r := range p.Leaves {
+		whole = whole.with(statusOf(r))
 	}
 	if whole == nil {
 		return Status{Reason: "nothing of it has a status"}
@@ -487,26 +511,26 @@ func (b *builder) managerStatus(p *managerPart) Status {
 	return *whole
 }
 
-func (p *managerPart) find(role Role, name string, told map[*Element]bool) *Element {
+func (p *Part) find(role Role, name string, told map[*Element]bool) *Element {
 	if e := p.byName[role.String()+"\x00"+name]; name != "" && told[e] {
 		return e
 	}
 	return nil
 }
 
-func (p *managerPart) customer(name string) *customerPart {
+func (p *Part) customer(name string) *Customer {
 	c := p.customerOf[name]
 	if c == nil {
-		c = &customerPart{name: name}
+		c = &Customer{Name: name}
 		p.customerOf[name] = c
-		p.customers = append(p.customers, c)
+		p.Customers = append(p.Customers, c)
 	}
 	return c
 }
 
-func (c *customerPart) add(s tree.Status) {
-	c.elements[s]++
-	c.status = max(c.status, s)
+func (c *Customer) add(s tree.Status) {
+	c.Elements[s]++
+	c.Status = max(c.Status, s)
 }
 
 // clip shortens hostile text for an error message.

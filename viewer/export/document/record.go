@@ -3,68 +3,113 @@ package document
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"grove/tree"
+	"grove/viewer/export/document/quantity"
 )
 
-// record is the copy of one node: what can change while the document is written.
-type record struct {
-	path      tree.Path
-	reason    string
-	value     tree.Value
-	spec      *tree.Spec
-	threshold *tree.Threshold
+// Record is the copy of one node: what can change while the document is written.
+type Record struct {
+	Path      tree.Path
+	Reason    string
+	Value     tree.Value
+	Spec      *tree.Spec
+	Threshold *tree.Threshold
+	Kind      tree.Kind
+	Status    tree.Status
+	Last      tree.Status // that was not white
+	Flapping  bool
+	Tuned     bool  // the threshold is not that of the spec
 	time      int64 // of the last reading, Unix nanoseconds; 0: none
 	since     int64
-	kind      tree.Kind
-	status    tree.Status
-	last      tree.Status
 	depth     uint8
 	place     uint8 // depth of the place of the element that it is told of with
-	flapping  bool
-	tuned     bool
 }
 
-func (r *record) fill(n *tree.Node) {
-	*r = record{
-		path: n.Path, reason: n.Reason, value: n.Value, spec: n.Spec, threshold: n.Threshold, since: n.Since.UnixNano(),
-		kind: n.Kind, status: n.Status, last: n.Last, depth: uint8(n.Depth), flapping: n.Flapping, tuned: n.Tuned,
+func (r *Record) fill(n *tree.Node) {
+	*r = Record{
+		Path: n.Path, Reason: n.Reason, Value: n.Value, Spec: n.Spec, Threshold: n.Threshold, since: n.Since.UnixNano(),
+		Kind: n.Kind, Status: n.Status, Last: n.Last, depth: uint8(n.Depth), Flapping: n.Flapping, Tuned: n.Tuned,
 	}
 	if !n.Time.IsZero() {
 		r.time = n.Time.UnixNano()
 	}
 }
 
-func (r *record) property(key string) string {
-	if r.spec == nil {
+func (r *Record) property(key string) string {
+	if r.Spec == nil {
 		return ""
 	}
-	return r.spec.Properties[key]
+	return r.Spec.Properties[key]
 }
 
-// name is how people call an attribute in its element: "CPU › Used".
-func (r *record) name() string {
-	names := r.path.Names()
+// Name is how people call an attribute in its element: "CPU › Used".
+func (r *Record) Name() string {
+	names := r.Path.Names()
 	if below := names[min(int(r.place), len(names)):]; len(below) > 0 {
 		return strings.Join(below, " › ")
 	}
-	return r.path.Name()
+	return r.Path.Name()
 }
 
-func (r *record) sinceTime() time.Time { return time.Unix(0, r.since) }
+// Since is when it took its status.
+func (r *Record) Since() time.Time { return time.Unix(0, r.since) }
+
+// Time is when it was last read; zero is never.
+func (r *Record) Time() time.Time {
+	if r.time == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, r.time)
+}
+
+// Describe says what it holds, for people.
+func (r *Record) Describe() string {
+	if r.Status == tree.White && r.Reason != "" {
+		return r.Reason
+	}
+	if shown := r.Shown(); shown != "" {
+		return shown
+	}
+	if text, ok := r.Value.Text(); ok && text != "" {
+		return text
+	}
+	return Word(r.Status)
+}
+
+// Unit is that of the value.
+func (r *Record) Unit() string {
+	if r.Spec == nil {
+		return ""
+	}
+	return r.Spec.Unit
+}
+
+// Shown is the value for people; empty for a text, which is so already.
+func (r *Record) Shown() string {
+	n, isNumber := r.Value.Number()
+	switch {
+	case !isNumber:
+		return ""
+	case r.Kind == tree.State && r.Unit() == "" && (n == 0 || n == 1):
+		return strconv.FormatBool(n == 1) // A truth value is the number 1 or 0.
+	}
+	return quantity.Show(r.Value, r.Unit())
+}
 
 // copyTree copies the nodes above the subtree, which say what holds in it, and the
 // subtree itself, whose first record has the index that is returned.
-func (m *Maker) copyTree(top tree.Path) (records []record, first int, err error) {
+func (m *Maker) copyTree(top tree.Path) (records []Record, first int, err error) {
 	t := m.opts.Tree
 	for _, p := range above(top) {
 		n, err := t.Node(p)
 		if err != nil {
 			return nil, 0, t.Missing(top)
 		}
-		records = append(records, record{})
+		records = append(records, Record{})
 		records[len(records)-1].fill(&n)
 	}
 	first = len(records)
@@ -77,7 +122,7 @@ func (m *Maker) copyTree(top tree.Path) (records []record, first int, err error)
 			whole = false
 			return false
 		}
-		records = append(records, record{})
+		records = append(records, Record{})
 		records[len(records)-1].fill(n)
 		return true
 	})

@@ -103,6 +103,13 @@ func NewMaker(o Options) (*Maker, error) {
 	return &Maker{opts: o}, nil
 }
 
+// Look tells the tree that somebody looks at a part of it, so that what is only probed
+// when it is looked at is.
+func (m *Maker) Look(p tree.Path) { m.opts.Tree.Look(p) }
+
+// Now is the time by the maker's clock.
+func (m *Maker) Now() time.Time { return m.opts.Now() }
+
 // role says by its probes what an instance watches.
 func (i *Instance) role() Role {
 	for _, k := range i.Kinds {

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"grove/tree"
-	"grove/viewer/export/document"
 	"grove/viewer/export/document/markup"
 	"grove/viewer/export/document/page"
+	"grove/viewer/export/document/quantity"
 )
 
 // words are the statuses as people say them.
@@ -25,7 +25,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	r.moment(x, r.From)
 	x.Text(" to ")
 	r.moment(x, r.To)
-	x.Text(" (" + document.ShowDuration(r.To.Sub(r.From)) + ", " + r.From.Location().String() + ")")
+	x.Text(" (" + quantity.Duration(r.To.Sub(r.From)) + ", " + r.From.Location().String() + ")")
 	x.End().End().Line()
 	x.Start("main").Line()
 	r.htmlWhole(x)
@@ -140,7 +140,7 @@ func bar(x *markup.Writer, n *Node) {
 		// What is there is seen, however short: three thousandths are a pixel or two.
 		shown := math.Max(width, 3)
 		x.Start("rect", "class", p.class, "x", decimal(math.Min(at, 1000-shown)), "y", "0", "width", decimal(shown), "height", "12")
-		x.Element("title", p.word+" "+percent(float64(p.d)/float64(whole), true)+", "+document.ShowDuration(p.d))
+		x.Element("title", p.word+" "+percent(float64(p.d)/float64(whole), true)+", "+quantity.Duration(p.d))
 		x.End()
 		at += width
 	}
@@ -171,7 +171,7 @@ func length(d time.Duration, ok bool) string {
 	if !ok {
 		return ""
 	}
-	return document.ShowDuration(d)
+	return quantity.Duration(d)
 }
 
 func table(x *markup.Writer, caption string, figures int, names ...string) {
@@ -269,7 +269,7 @@ func (r *Report) htmlOutages(x *markup.Writer) {
 		}
 		r.moment(x, o.To.In(r.From.Location()))
 		x.End()
-		figure(x, "Down", document.ShowDuration(o.Down))
+		figure(x, "Down", quantity.Duration(o.Down))
 		x.End().Line()
 	}
 	endTable(x)
@@ -285,7 +285,7 @@ func (r *Report) htmlGaps(x *markup.Writer) {
 		sum += g.To.Sub(g.From)
 	}
 	x.Start("section", "class", "panel").Element("h2", "Without a record")
-	x.Element("p", fmt.Sprintf("Nothing is known of %s of the time.", document.ShowDuration(sum)), "class", "soft")
+	x.Element("p", fmt.Sprintf("Nothing is known of %s of the time.", quantity.Duration(sum)), "class", "soft")
 	table(x, "Times without a record", 1, "From", "To", "Why", "Length")
 	for i, g := range r.Gaps {
 		if i == 100 {
@@ -296,7 +296,7 @@ func (r *Report) htmlGaps(x *markup.Writer) {
 		x.End().Start("td", "class", "when")
 		r.moment(x, g.To.In(r.From.Location()))
 		x.End().Element("td", g.Reason, "class", "wide")
-		figure(x, "Length", document.ShowDuration(g.To.Sub(g.From)))
+		figure(x, "Length", quantity.Duration(g.To.Sub(g.From)))
 		x.End().Line()
 	}
 	endTable(x)

@@ -10,6 +10,7 @@ import (
 
 	"grove/tree"
 	"grove/viewer/export/document"
+	"grove/viewer/export/document/form"
 	"grove/viewer/export/document/reply"
 	"grove/viewer/export/report"
 )
@@ -55,8 +56,8 @@ func (s documents) Make(_ context.Context, o *Options) (*Made, error) {
 		return nil, err
 	}
 	return &Made{
-		Type: typeOf(document.Formats, o.Format), Tag: d.Tag,
-		Write: func(w io.Writer) error { return d.Write(w, o.Format, s.static) },
+		Type: typeOf(form.Formats, o.Format), Tag: d.Tag,
+		Write: func(w io.Writer) error { return form.Write(w, d, o.Format, s.static) },
 	}, nil
 }
 

@@ -1,4 +1,4 @@
-package document
+package form
 
 import (
 	"bufio"
@@ -6,16 +6,17 @@ import (
 	"io"
 
 	"grove/tree"
+	"grove/viewer/export/document"
 	"grove/viewer/export/document/markup"
 )
 
 // WriteJSON writes the document as JSON. Schema is the address of the JSON Schema; empty
 // leaves it out.
-func (d *Document) WriteJSON(w io.Writer, schema string) error {
+func WriteJSON(w io.Writer, d *document.Document, schema string) error {
 	j := &jsonSink{w: bufio.NewWriterSize(w, 32<<10)}
 	j.begin("")
 	j.field("$schema", schema)
-	d.tell(j)
+	tell(j, d)
 	j.end()
 	j.raw("\n")
 	return j.w.Flush()

@@ -1,34 +1,35 @@
-package document
+package form
 
 import (
 	"io"
 	"strings"
 
 	"grove/tree"
+	"grove/viewer/export/document"
 	"grove/viewer/export/document/markup"
 	"grove/viewer/export/document/page"
 )
 
-// WriteHTML writes the document as a page. The style sheet for XML, static/document-1.xsl,
+// WriteHTML writes the document as a page. The style sheet for XML, document-1.xsl,
 // writes the same page, so what changes here changes there.
-func (d *Document) WriteHTML(w io.Writer) error {
-	x := page.Begin(w, d.title())
+func WriteHTML(w io.Writer, d *document.Document) error {
+	x := page.Begin(w, title(d))
 	x.Start("header")
-	x.Element("h1", d.title())
+	x.Element("h1", title(d))
 	x.Start("p", "class", "meta").Text("As of ")
 	moment(x, stamp(d.Created))
-	x.Text(", by " + d.generator)
+	x.Text(", by " + d.Generator)
 	x.End()
 	x.End().Line()
 	x.Start("main").Line()
-	for _, p := range d.managers {
-		d.htmlManager(x, p)
+	for _, p := range d.Managers {
+		htmlManager(x, d, p)
 	}
 	return x.Finish()
 }
 
 // title names what the document tells of.
-func (d *Document) title() string {
+func title(d *document.Document) string {
 	switch {
 	case d.Query.Customer != "":
 		return "Status for " + d.Query.Customer
@@ -46,45 +47,45 @@ func moment(x *markup.Writer, t string) {
 	x.Element("time", t[:10]+" "+t[11:19]+" UTC", "datetime", t)
 }
 
-func (d *Document) htmlManager(x *markup.Writer, p *managerPart) {
-	x.Start("section", "class", "panel", "id", p.id, "aria-labelledby", p.id+"-name")
-	x.Start("h2").Element("span", p.Name, "id", p.id+"-name")
-	page.State(x, p.status.Status, words[p.status.Status])
+func htmlManager(x *markup.Writer, d *document.Document, p *document.Part) {
+	x.Start("section", "class", "panel", "id", p.Anchor, "aria-labelledby", p.Anchor+"-name")
+	x.Start("h2").Element("span", p.Name, "id", p.Anchor+"-name")
+	page.State(x, p.Status.Status, document.Word(p.Status.Status))
 	x.End().Line()
-	htmlWhy(x, &p.status)
+	htmlWhy(x, &p.Status)
 	htmlParagraph(x, p.Description)
 	x.Start("dl", "class", "facts")
 	f := facting{x}
-	f.text("Role", strings.ReplaceAll(p.role(), "-", " "))
+	f.text("Role", strings.ReplaceAll(p.Role(), "-", " "))
 	f.text("Machine", p.Host)
-	f.link("Portal", p.portal())
+	f.link("Portal", p.Door())
 	f.text("Location", p.Location)
 	f.texts("Contacts", p.Contacts)
 	f.text("Takes over", p.Failover)
 	f.text("Version", p.Version)
 	x.Start("div").Element("dt", "Attributes").Start("dd")
-	htmlCounts(x, p.counts)
+	htmlCounts(x, p.Counts)
 	x.End().End()
 	x.End().Line()
-	d.htmlAlerts(x, &p.alerts)
-	for role, list := range p.elements {
+	htmlAlerts(x, p.Worst)
+	for role, list := range p.Elements {
 		if len(list) == 0 {
 			continue
 		}
 		x.Start("h3").Text([...]string{"Hosts", "Devices", "Services"}[role]).Element("span", itoa(len(list)), "class", "number").End().Line()
 		for _, e := range list {
-			d.htmlElement(x, e)
+			htmlElement(x, d, e)
 		}
 	}
-	htmlCustomers(x, p.customers)
-	if len(p.leaves) > 0 {
-		x.Start("h3").Text("Other attributes").Element("span", itoa(len(p.leaves)), "class", "number").End().Line()
-		d.htmlAttributes(x, p.leaves, p.Name)
+	htmlCustomers(x, p.Customers)
+	if len(p.Leaves) > 0 {
+		x.Start("h3").Text("Other attributes").Element("span", itoa(len(p.Leaves)), "class", "number").End().Line()
+		htmlAttributes(x, d, p.Leaves, p.Name)
 	}
 	x.End().Line()
 }
 
-func htmlWhy(x *markup.Writer, s *Status) {
+func htmlWhy(x *markup.Writer, s *document.Status) {
 	x.Start("p", "class", "why "+s.Status.String())
 	if s.Reason != "" {
 		x.Text(s.Reason)
@@ -95,7 +96,7 @@ func htmlWhy(x *markup.Writer, s *Status) {
 		x.End()
 	}
 	if s.Status == tree.White && s.Last != tree.White {
-		x.Element("span", ", "+words[s.Last]+" before", "class", "soft")
+		x.Element("span", ", "+document.Word(s.Last)+" before", "class", "soft")
 	}
 	x.End().Line()
 }
@@ -127,7 +128,7 @@ func (f facting) link(name, address string) {
 	f.x.Start("div").Element("dt", name).Start("dd").Element("a", address, "href", href, "rel", "noreferrer").End().End()
 }
 
-func (f facting) reference(name, value string, e *Element) {
+func (f facting) reference(name, value string, e *document.Element) {
 	if e == nil {
 		f.text(name, value)
 		return
@@ -139,29 +140,28 @@ func htmlCounts(x *markup.Writer, counts [4]int) {
 	x.Start("span", "class", "counts")
 	for _, s := range [...]tree.Status{tree.Red, tree.Yellow, tree.White, tree.Green} {
 		if counts[s] > 0 {
-			page.Count(x, s, words[s], counts[s])
+			page.Count(x, s, document.Word(s), counts[s])
 		}
 	}
 	x.End()
 }
 
-func (d *Document) htmlAlerts(x *markup.Writer, a *alerts) {
-	if len(a.worst) == 0 {
+func htmlAlerts(x *markup.Writer, worst []*document.Record) {
+	if len(worst) == 0 {
 		return
 	}
 	x.Element("h3", "Worst now").Line()
 	x.Start("div", "class", "scroll").Start("table", "class", "cards").Line()
 	htmlHead(x, "Status", "Attribute", "Value", "Since")
 	x.Start("tbody").Line()
-	for _, i := range a.worst {
-		r := &d.records[i]
+	for _, r := range worst {
 		x.Start("tr").Start("td")
-		page.State(x, r.status, words[r.status])
+		page.State(x, r.Status, document.Word(r.Status))
 		x.End()
-		x.Element("td", r.path.String(), "class", "wide")
-		x.Element("td", describe(r))
+		x.Element("td", r.Path.String(), "class", "wide")
+		x.Element("td", r.Describe())
 		x.Start("td", "class", "when")
-		moment(x, stampNano(r.since))
+		moment(x, stamp(r.Since()))
 		x.End().End().Line()
 	}
 	x.End().End().End().Line()
@@ -175,13 +175,13 @@ func htmlHead(x *markup.Writer, names ...string) {
 	x.End().End().Line()
 }
 
-func (d *Document) htmlElement(x *markup.Writer, e *Element) {
+func htmlElement(x *markup.Writer, d *document.Document, e *document.Element) {
 	x.Start("details", "id", e.ID)
 	if e.Status.Status >= tree.Yellow {
 		x.Attr("open", "open")
 	}
 	x.Start("summary")
-	page.State(x, e.Status.Status, words[e.Status.Status])
+	page.State(x, e.Status.Status, document.Word(e.Status.Status))
 	x.Start("span", "class", "name").Text(e.Name)
 	if e.Label != "" {
 		x.Element("span", " "+e.Label, "class", "label")
@@ -197,9 +197,9 @@ func (d *Document) htmlElement(x *markup.Writer, e *Element) {
 	f := facting{x}
 	f.text("Address", e.Address)
 	f.link("Portal", e.Portal)
-	f.reference("Runs on host", e.Host, e.hostElement)
-	f.reference("Runs on device", e.Device, e.deviceElement)
-	f.reference("Part of service", e.Service, e.serviceElement)
+	f.reference("Runs on host", e.Host, e.HostElement)
+	f.reference("Runs on device", e.Device, e.DeviceElement)
+	f.reference("Part of service", e.Service, e.ServiceElement)
 	f.texts("Customers", e.Customers)
 	f.texts("Contacts", e.Contacts)
 	for _, p := range e.Properties {
@@ -212,41 +212,41 @@ func (d *Document) htmlElement(x *markup.Writer, e *Element) {
 		f.text("Problem", p)
 	}
 	x.End().Line()
-	if len(e.leaves) > 0 {
-		d.htmlAttributes(x, e.leaves, e.Name)
+	if len(e.Leaves) > 0 {
+		htmlAttributes(x, d, e.Leaves, e.Name)
 	}
 	x.End().End().Line()
 }
 
-func (d *Document) htmlAttributes(x *markup.Writer, leaves []int32, of string) {
+func htmlAttributes(x *markup.Writer, d *document.Document, leaves []*document.Record, of string) {
 	x.Start("div", "class", "scroll").Start("table", "class", "cards").Line()
 	x.Element("caption", "Attributes of "+of, "class", "hidden")
 	htmlHead(x, "Status", "Attribute", "Value", "Thresholds", "Since")
 	x.Start("tbody").Line()
-	for _, i := range leaves {
-		d.htmlAttribute(x, &d.records[i])
+	for _, r := range leaves {
+		htmlAttribute(x, d, r)
 	}
 	x.End().End().End().Line()
 }
 
-func (d *Document) htmlAttribute(x *markup.Writer, r *record) {
+func htmlAttribute(x *markup.Writer, d *document.Document, r *document.Record) {
 	x.Start("tr").Start("td")
-	page.State(x, r.status, words[r.status])
+	page.State(x, r.Status, document.Word(r.Status))
 	x.End()
-	x.Element("td", r.name(), "class", "wide")
+	x.Element("td", r.Name(), "class", "wide")
 	x.Start("td")
-	if shown := shownOf(r); shown != "" {
+	if shown := r.Shown(); shown != "" {
 		x.Text(shown)
-	} else if !r.value.IsNone() {
-		x.Text(r.value.String())
+	} else if !r.Value.IsNone() {
+		x.Text(r.Value.String())
 	}
-	if r.reason != "" {
-		x.Element("span", " "+r.reason, "class", "soft")
+	if r.Reason != "" {
+		x.Element("span", " "+r.Reason, "class", "soft")
 	}
 	x.End()
 	x.Start("td", "class", "wide soft")
-	if l := d.levels[r.threshold]; l != nil {
-		for _, level := range [...][2]string{{"yellow", l.yellow}, {"red", l.red}} {
+	if l := d.Levels(r); l != nil {
+		for _, level := range [...][2]string{{"yellow", l.Yellow}, {"red", l.Red}} {
 			if level[1] != "" {
 				x.Element("span", level[0]+" "+level[1]+" ", "class", "level")
 			}
@@ -254,11 +254,11 @@ func (d *Document) htmlAttribute(x *markup.Writer, r *record) {
 	}
 	x.End()
 	x.Start("td", "class", "when")
-	moment(x, stampNano(r.since))
+	moment(x, stamp(r.Since()))
 	x.End().End().Line()
 }
 
-func htmlCustomers(x *markup.Writer, customers []*customerPart) {
+func htmlCustomers(x *markup.Writer, customers []*document.Customer) {
 	if len(customers) == 0 {
 		return
 	}
@@ -268,10 +268,10 @@ func htmlCustomers(x *markup.Writer, customers []*customerPart) {
 	x.Start("tbody").Line()
 	for _, c := range customers {
 		x.Start("tr").Start("td")
-		page.State(x, c.status, words[c.status])
+		page.State(x, c.Status, document.Word(c.Status))
 		x.End()
-		x.Element("td", c.name).Start("td")
-		htmlCounts(x, c.elements)
+		x.Element("td", c.Name).Start("td")
+		htmlCounts(x, c.Elements)
 		x.End().End().Line()
 	}
 	x.End().End().End().Line()

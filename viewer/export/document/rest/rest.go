@@ -1,8 +1,8 @@
-package document
+// Package rest serves documents over HTTP, with the schemas and style sheets of their forms.
+package rest
 
 import (
 	"crypto/sha256"
-	"embed"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -14,46 +14,12 @@ import (
 	"time"
 
 	"grove/tree"
+	"grove/viewer/export/document"
+	"grove/viewer/export/document/form"
 	"grove/viewer/export/document/page"
 	"grove/viewer/export/document/reply"
+	"grove/viewer/export/document/static"
 )
-
-// Names of the files below the address "static": the schemas and the style sheets of
-// version 1, which stay as they are in what they promise.
-const (
-	SchemaXSD     = "document-1.xsd"
-	SchemaJSON    = "document-1.schema.json"
-	StyleSheetXSL = "document-1.xsl"
-	StyleSheetCSS = "document-1.css"
-	pageCSS       = "page.css"
-)
-
-//go:embed static
-var static embed.FS
-
-// Formats are the forms of a document; the first is for those who take any.
-var Formats = []reply.Format{
-	{Name: "xml", Type: "application/xml; charset=utf-8", Takes: []string{"application/xml", "text/xml"}},
-	{Name: "json", Type: "application/json", Takes: []string{"application/json"}},
-	{Name: "html", Type: "text/html; charset=utf-8", Takes: []string{"text/html", "application/xhtml+xml"}},
-}
-
-// Write writes the document in one of the Formats, by its name. Static is where the
-// schemas and style sheets are; empty leaves references to them out.
-func (d *Document) Write(w io.Writer, format, static string) error {
-	switch format {
-	case "json":
-		schema := ""
-		if static != "" {
-			schema = static + "/" + SchemaJSON
-		}
-		return d.WriteJSON(w, schema)
-	case "html":
-		return d.WriteHTML(w)
-	default:
-		return d.WriteXML(w, XMLOptions{Static: static})
-	}
-}
 
 // xmlPolicy lets a browser load the style sheets, and nothing else. One of XSLT counts as
 // a script.
@@ -62,9 +28,19 @@ const xmlPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; base
 // maxAtOnce bounds the documents that are made and sent at the same time.
 const maxAtOnce = 4
 
-// HandlerOptions are the surroundings of a Handler.
-type HandlerOptions struct {
-	Maker  *Maker
+// Maker makes the documents, as *document.Maker does. It is used from many goroutines.
+type Maker interface {
+	// Look tells the tree that somebody looks at a part of it.
+	Look(tree.Path)
+	// Make makes a document of what holds now.
+	Make(document.Query) (*document.Document, error)
+	// Now is the time by the maker's clock.
+	Now() time.Time
+}
+
+// Options are the surroundings of a Handler.
+type Options struct {
+	Maker  Maker
 	Prefix string // where the handler is mounted: "/documents"
 	Refuse reply.Refuse
 }
@@ -80,13 +56,13 @@ type HandlerOptions struct {
 // (".xml", ".json", ".html"). The parameter path names a subtree, depth (0 to 32) the
 // levels of attributes that are told of each element, customer one customer.
 type Handler struct {
-	opts HandlerOptions
+	opts Options
 	gate reply.Gate
 	ages reply.Ages
 }
 
-// NewHandler returns a handler.
-func NewHandler(o HandlerOptions) (*Handler, error) {
+// New returns a handler.
+func New(o Options) (*Handler, error) {
 	if o.Maker == nil || o.Refuse == nil || !strings.HasPrefix(o.Prefix, "/") {
 		return nil, errors.New("document: a maker, a prefix and an answer to mistakes are needed")
 	}
@@ -105,9 +81,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.serveStatic(w, r, name)
 		return
 	}
-	rest, format := reply.Split(address, Formats)
+	rest, format := reply.Split(address, form.Formats)
 	if format == nil {
-		if format = reply.Negotiate(r, Formats); format == nil {
+		if format = reply.Negotiate(r, form.Formats); format == nil {
 			h.opts.Refuse(w, r, http.StatusNotAcceptable, "there is application/xml, application/json and text/html")
 			return
 		}
@@ -121,32 +97,32 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // The client went away.
 	}
 	defer leave()
-	h.opts.Maker.opts.Tree.Look(q.Path)
+	h.opts.Maker.Look(q.Path)
 	d, err := h.opts.Maker.Make(q)
 	if err != nil {
 		h.refuse(w, r, err)
 		return
 	}
-	now := h.opts.Maker.opts.Now()
+	now := h.opts.Maker.Now()
 	tag := format.Name + "-" + d.Tag
 	answer := reply.Answer{
 		Type: format.Type, Tag: tag, Policy: page.Policy,
 		Changed: h.ages.Since(rest+"."+format.Name+"?"+r.URL.RawQuery, tag, now),
-		Write:   func(w io.Writer) error { return d.Write(w, format.Name, h.opts.Prefix+"/static") },
+		Write:   func(w io.Writer) error { return form.Write(w, d, format.Name, h.opts.Prefix+"/static") },
 	}
 	switch format.Name {
 	case "xml":
 		answer.Policy = xmlPolicy
 	case "json":
-		w.Header().Set("Link", "<"+h.opts.Prefix+"/static/"+SchemaJSON+`>; rel="describedby"`)
+		w.Header().Set("Link", "<"+h.opts.Prefix+"/static/"+static.SchemaJSON+`>; rel="describedby"`)
 	}
 	reply.Send(w, r, now, answer)
 }
 
 // query reads what is asked for, or answers with the mistake.
-func (h *Handler) query(w http.ResponseWriter, r *http.Request, address string) (Query, bool) {
-	q := Query{Depth: -1}
-	fail := func(status int, detail string) (Query, bool) {
+func (h *Handler) query(w http.ResponseWriter, r *http.Request, address string) (document.Query, bool) {
+	q := document.Query{Depth: -1}
+	fail := func(status int, detail string) (document.Query, bool) {
 		h.opts.Refuse(w, r, status, detail)
 		return q, false
 	}
@@ -195,8 +171,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		err    error
 		status int
 	}{
-		{tree.ErrNoNode, http.StatusNotFound}, {ErrNoManager, http.StatusNotFound}, {ErrNoCustomer, http.StatusNotFound},
-		{ErrTooLarge, http.StatusUnprocessableEntity},
+		{tree.ErrNoNode, http.StatusNotFound}, {document.ErrNoManager, http.StatusNotFound}, {document.ErrNoCustomer, http.StatusNotFound},
+		{document.ErrTooLarge, http.StatusUnprocessableEntity},
 	} {
 		if errors.Is(err, known.err) {
 			status = known.status
@@ -215,19 +191,10 @@ var staticTypes = map[string]string{
 	".json": "application/schema+json", ".css": "text/css; charset=utf-8",
 }
 
-// StaticFile returns a schema or a style sheet by its name.
-func StaticFile(name string) ([]byte, bool) {
-	if name == pageCSS {
-		return []byte(page.Style), true
-	}
-	data, err := static.ReadFile("static/" + path.Base(name))
-	return data, err == nil && path.Base(name) == name
-}
-
 func (h *Handler) serveStatic(w http.ResponseWriter, r *http.Request, name string) {
-	data, ok := StaticFile(name)
+	data, ok := static.File(name)
 	if !ok {
-		h.opts.Refuse(w, r, http.StatusNotFound, "there are "+strings.Join([]string{SchemaXSD, SchemaJSON, StyleSheetXSL, StyleSheetCSS, pageCSS}, ", "))
+		h.opts.Refuse(w, r, http.StatusNotFound, "there are "+strings.Join([]string{static.SchemaXSD, static.SchemaJSON, static.StyleSheetXSL, static.StyleSheetCSS, static.PageCSS}, ", "))
 		return
 	}
 	sum := sha256.Sum256(data)
@@ -235,4 +202,12 @@ func (h *Handler) serveStatic(w http.ResponseWriter, r *http.Request, name strin
 		Type: staticTypes[path.Ext(name)], Tag: hex.EncodeToString(sum[:8]),
 		Write: func(w io.Writer) error { _, err := w.Write(data); return err },
 	})
+}
+
+// clip shortens hostile text for an error message.
+func clip(s string) string {
+	if len(s) > 80 {
+		return strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	return s
 }

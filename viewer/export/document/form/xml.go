@@ -1,11 +1,13 @@
-package document
+package form
 
 import (
 	"io"
 	"strconv"
 
 	"grove/tree"
+	"grove/viewer/export/document"
 	"grove/viewer/export/document/markup"
+	"grove/viewer/export/document/static"
 )
 
 // XMLOptions say what an XML document refers to.
@@ -16,21 +18,21 @@ type XMLOptions struct {
 }
 
 // WriteXML writes the document as XML.
-func (d *Document) WriteXML(w io.Writer, o XMLOptions) error {
+func WriteXML(w io.Writer, d *document.Document, o XMLOptions) error {
 	x := markup.XML(w)
 	if o.Static != "" {
 		// Browsers are giving up XSLT, and warn of it above every page that it makes, so
 		// they are told to show the document by CSS. What transforms knows the type of the
 		// second (XSLT 2.0, appendix B.1), which they do not take.
-		x.Instruction("xml-stylesheet", `type="text/css" href="`+o.Static+"/"+StyleSheetCSS+`"`)
-		x.Instruction("xml-stylesheet", `type="application/xslt+xml" href="`+o.Static+"/"+StyleSheetXSL+`"`)
+		x.Instruction("xml-stylesheet", `type="text/css" href="`+o.Static+"/"+static.StyleSheetCSS+`"`)
+		x.Instruction("xml-stylesheet", `type="application/xslt+xml" href="`+o.Static+"/"+static.StyleSheetXSL+`"`)
 	}
-	x.Start("document", "xmlns", Namespace)
+	x.Start("document", "xmlns", document.Namespace)
 	if o.Static != "" {
 		x.Attr("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance")
-		x.Attr("xsi:schemaLocation", Namespace+" "+o.Static+"/"+SchemaXSD)
+		x.Attr("xsi:schemaLocation", document.Namespace+" "+o.Static+"/"+static.SchemaXSD)
 	}
-	d.tell((*xmlSink)(x))
+	tell((*xmlSink)(x), d)
 	return x.Finish()
 }
 

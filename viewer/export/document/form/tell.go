@@ -1,10 +1,11 @@
-package document
+package form
 
 import (
 	"strconv"
 	"time"
 
 	"grove/tree"
+	"grove/viewer/export/document"
 )
 
 // sink takes what a document says. XML and JSON are two sinks of the same telling, so
@@ -31,100 +32,71 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(timeFormat)
 }
 
-func stampNano(n int64) string {
-	if n == 0 {
-		return ""
-	}
-	return stamp(time.Unix(0, n))
-}
-
 // tell says everything but the outermost object, which each form begins in its own way.
-func (d *Document) tell(s sink) {
-	s.field("version", Version)
+func tell(s sink, d *document.Document) {
+	s.field("version", document.Version)
 	s.field("created", stamp(d.Created))
-	s.field("generator", d.generator)
-	s.field("scope", d.scope)
+	s.field("generator", d.Generator)
+	s.field("scope", d.Scope)
 	s.field("path", d.Query.Path.String())
 	s.field("customer", d.Query.Customer)
 	s.list("managers")
-	for _, p := range d.managers {
-		d.tellManager(s, p)
+	for _, p := range d.Managers {
+		tellManager(s, d, p)
 	}
 	s.end()
 }
 
-func (d *Document) tellManager(s sink, p *managerPart) {
+func tellManager(s sink, d *document.Document, p *document.Part) {
 	s.begin("manager")
-	s.field("id", p.id)
+	s.field("id", p.Anchor)
 	s.field("key", p.ID)
 	s.field("name", p.Name)
-	s.field("role", p.role())
+	s.field("role", p.Role())
 	s.field("version", p.Version)
 	s.field("top", p.Top.String())
 	s.field("failover", p.Failover)
-	tellStatus(s, &p.status)
+	tellStatus(s, &p.Status)
 	s.text("description", p.Description)
 	s.begin("machine")
 	s.field("dnsname", p.Host)
 	s.field("server", p.Address)
 	s.end()
-	s.text("portal", p.portal())
+	s.text("portal", p.Door())
 	s.text("location", p.Location)
 	tellTexts(s, "contacts", "contact", p.Contacts)
-	tellCounts(s, p.counts)
-	d.tellAlerts(s, p.counts, &p.alerts)
-	for role, list := range p.elements {
+	tellCounts(s, p.Counts)
+	tellAlerts(s, p.Counts, p.Worst)
+	for role, list := range p.Elements {
 		if len(list) == 0 {
 			continue
 		}
-		s.list(Role(role).String() + "s")
+		s.list(document.Role(role).String() + "s")
 		for _, e := range list {
-			d.tellElement(s, e)
+			tellElement(s, d, e)
 		}
 		s.end()
 	}
-	if len(p.customers) > 0 {
+	if len(p.Customers) > 0 {
 		s.list("customers")
-		for _, c := range p.customers {
+		for _, c := range p.Customers {
 			s.begin("customer")
-			s.field("name", c.name)
-			s.field("status", c.status.String())
-			s.field("word", words[c.status])
-			s.number("elements", c.total())
-			for status, n := range c.elements {
+			s.field("name", c.Name)
+			s.field("status", c.Status.String())
+			s.field("word", document.Word(c.Status))
+			s.number("elements", c.Total())
+			for status, n := range c.Elements {
 				s.number(tree.Status(status).String(), n)
 			}
 			s.end()
 		}
 		s.end()
 	}
-	d.tellAttributes(s, p.leaves)
+	tellAttributes(s, d, p.Leaves)
 	s.end()
 }
 
-func (c *customerPart) total() (n int) {
-	for _, k := range c.elements {
-		n += k
-	}
-	return n
-}
-
-func (p *managerPart) role() string {
-	if p.Integration {
-		return "integration-manager"
-	}
-	return "manager"
-}
-
-// portal is where people look at a manager.
-func (p *managerPart) portal() string {
-	if p.Portal != "" {
-		return p.Portal
-	}
-	return p.Address
-}
-
-func (d *Document) tellElement(s sink, e *Element) {
+func tellElement(s sink, d *document.Document, e *document.Element) {
 	s.begin(e.Role.String())
 	s.field("id", e.ID)
 	s.field("name", e.Name)
@@ -134,9 +106,9 @@ func (d *Document) tellElement(s sink, e *Element) {
 	s.field("application", e.Application)
 	s.field("instance", e.Instance)
 	s.field("dnsname", e.DNSName)
-	tellReference(s, "host", e.Host, e.hostElement)
-	tellReference(s, "device", e.Device, e.deviceElement)
-	tellReference(s, "service", e.Service, e.serviceElement)
+	tellReference(s, "host", e.Host, e.HostElement)
+	tellReference(s, "device", e.Device, e.DeviceElement)
+	tellReference(s, "service", e.Service, e.ServiceElement)
 	if e.Parent != nil {
 		s.field("parentId", e.Parent.ID)
 	}
@@ -166,22 +138,22 @@ func (d *Document) tellElement(s sink, e *Element) {
 	}
 	tellTexts(s, "problems", "problem", e.Problems)
 	tellCounts(s, e.Counts)
-	d.tellAlerts(s, e.Counts, &e.alerts)
-	d.tellAttributes(s, e.leaves)
+	tellAlerts(s, e.Counts, e.Worst)
+	tellAttributes(s, d, e.Leaves)
 	s.end()
 }
 
-func tellReference(s sink, name, value string, e *Element) {
+func tellReference(s sink, name, value string, e *document.Element) {
 	s.field(name, value)
 	if e != nil {
 		s.field(name+"Id", e.ID)
 	}
 }
 
-func tellStatus(s sink, st *Status) {
+func tellStatus(s sink, st *document.Status) {
 	s.begin("status")
 	s.field("colour", st.Status.String())
-	s.field("word", words[st.Status])
+	s.field("word", document.Word(st.Status))
 	s.field("since", stamp(st.Since))
 	if st.Status == tree.White && st.Last != tree.White {
 		s.field("last", st.Last.String())
@@ -209,21 +181,20 @@ func tellCounts(s sink, counts [4]int) {
 	s.end()
 }
 
-func (d *Document) tellAlerts(s sink, counts [4]int, a *alerts) {
+func tellAlerts(s sink, counts [4]int, worst []*document.Record) {
 	s.begin("alerts")
 	s.number("yellow", counts[tree.Yellow])
 	s.number("red", counts[tree.Red])
-	if len(a.worst) > 0 {
+	if len(worst) > 0 {
 		s.list("worst")
-		for _, i := range a.worst {
-			r := &d.records[i]
+		for _, r := range worst {
 			s.begin("alert")
-			s.field("path", r.path.String())
-			s.field("name", r.name())
-			s.field("status", r.status.String())
-			s.field("word", words[r.status])
-			s.field("since", stampNano(r.since))
-			s.field("shown", describe(r))
+			s.field("path", r.Path.String())
+			s.field("name", r.Name())
+			s.field("status", r.Status.String())
+			s.field("word", document.Word(r.Status))
+			s.field("since", stamp(r.Since()))
+			s.field("shown", r.Describe())
 			s.end()
 		}
 		s.end()
@@ -231,71 +202,59 @@ func (d *Document) tellAlerts(s sink, counts [4]int, a *alerts) {
 	s.end()
 }
 
-func (d *Document) tellAttributes(s sink, leaves []int32) {
+func tellAttributes(s sink, d *document.Document, leaves []*document.Record) {
 	if len(leaves) == 0 {
 		return
 	}
 	s.list("attributes")
-	for _, i := range leaves {
-		d.tellAttribute(s, &d.records[i])
+	for _, r := range leaves {
+		tellAttribute(s, d, r)
 	}
 	s.end()
 }
 
-func (d *Document) tellAttribute(s sink, r *record) {
+func tellAttribute(s sink, d *document.Document, r *document.Record) {
 	s.begin("attribute")
-	s.field("name", r.name())
-	s.field("path", r.path.String())
-	s.field("kind", r.kind.String())
-	s.field("status", r.status.String())
-	s.field("word", words[r.status])
-	s.value("value", r.value)
-	s.field("unit", r.unit())
-	s.field("shown", shownOf(r))
-	s.field("time", stampNano(r.time))
-	s.field("since", stampNano(r.since))
-	if r.status == tree.White && r.last != tree.White {
-		s.field("last", r.last.String())
+	s.field("name", r.Name())
+	s.field("path", r.Path.String())
+	s.field("kind", r.Kind.String())
+	s.field("status", r.Status.String())
+	s.field("word", document.Word(r.Status))
+	s.value("value", r.Value)
+	s.field("unit", r.Unit())
+	s.field("shown", r.Shown())
+	s.field("time", stamp(r.Time()))
+	s.field("since", stamp(r.Since()))
+	if r.Status == tree.White && r.Last != tree.White {
+		s.field("last", r.Last.String())
 	}
-	if r.flapping {
+	if r.Flapping {
 		s.truth("flapping", true)
 	}
-	s.text("reason", r.reason)
-	if r.spec != nil {
-		s.text("description", r.spec.Description)
+	s.text("reason", r.Reason)
+	if r.Spec != nil {
+		s.text("description", r.Spec.Description)
 	}
-	if l := d.levels[r.threshold]; l != nil && !l.empty() {
-		tellLevels(s, l, r.tuned)
+	if l := d.Levels(r); l != nil {
+		tellLevels(s, l, r.Tuned)
 	}
 	s.end()
 }
 
-// shownOf is the value of an attribute for people; a text is its value already.
-func shownOf(r *record) string {
-	n, isNumber := r.value.Number()
-	switch {
-	case !isNumber:
-		return ""
-	case r.kind == tree.State && r.unit() == "" && (n == 0 || n == 1):
-		return strconv.FormatBool(n == 1) // A truth value is the number 1 or 0.
-	}
-	return Show(r.value, r.unit())
-}
-
-func tellLevels(s sink, l *levels, tuned bool) {
+func tellLevels(s sink, l *document.Levels, tuned bool) {
 	s.begin("thresholds")
-	s.field("yellow", l.yellow)
-	s.field("red", l.red)
-	s.field("yellowOff", l.yellowOff)
-	s.field("redOff", l.redOff)
-	s.field("clear", l.clear)
-	s.field("stale", l.stale)
+	s.field("yellow", l.Yellow)
+	s.field("red", l.Red)
+	s.field("yellowOff", l.YellowOff)
+	s.field("redOff", l.RedOff)
+	s.field("clear", l.Clear)
+	s.field("stale", l.Stale)
 	if tuned {
 		s.truth("tuned", true)
 	}
-	if len(l.states) > 0 {
+	if len(l.States) > 0 {
 		s.list("states")
-		for _, state := range l.states {
+		for _, state := range l.States {
 			s.begin("state")
 			s.field("text", state[0])
 			s.field("status", state[1])

@@ -1,4 +1,4 @@
-package document
+package rest
 
 import (
 	"fmt"
@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"grove/tree"
+	"grove/viewer/export/document/documenttest"
 )
 
 func refuse(w http.ResponseWriter, _ *http.Request, status int, detail string) {
@@ -16,9 +19,9 @@ func refuse(w http.ResponseWriter, _ *http.Request, status int, detail string) {
 	_, _ = io.WriteString(w, detail)
 }
 
-func newHandler(t *testing.T, w *world) *Handler {
+func newHandler(t *testing.T, w *documenttest.World) *Handler {
 	t.Helper()
-	h, err := NewHandler(HandlerOptions{Maker: w.maker(t), Prefix: "/documents", Refuse: refuse})
+	h, err := New(Options{Maker: w.Maker(t), Prefix: "/documents", Refuse: refuse})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +29,7 @@ func newHandler(t *testing.T, w *world) *Handler {
 }
 
 func TestHandler(t *testing.T) {
-	w := newWorld(t)
+	w := documenttest.New(t)
 	h := newHandler(t, w)
 	for _, tc := range []struct{ method, address, accept, want string }{
 		{"GET", "/documents", "", "200 application/xml; charset=utf-8 <?xml"},
@@ -73,7 +76,7 @@ func TestHandler(t *testing.T) {
 }
 
 func TestHandlerKnowsWhatTheClientHas(t *testing.T) {
-	w := newWorld(t)
+	w := documenttest.New(t)
 	h := newHandler(t, w)
 	ask := func(header, value string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(http.MethodGet, "/documents/tree.xml", nil)
@@ -87,15 +90,15 @@ func TestHandlerKnowsWhatTheClientHas(t *testing.T) {
 	if !strings.HasPrefix(tag, `W/"xml-`) || changed != "Sun, 01 Mar 2026 12:00:30 GMT" || first.Header().Get("Content-Encoding") != "gzip" {
 		t.Error(first.Header())
 	}
-	w.now = w.now.Add(time.Minute)
+	w.Clock = w.Clock.Add(time.Minute)
 	if a := ask("If-None-Match", tag); a.Code != http.StatusNotModified || a.Body.Len() > 0 {
 		t.Error(a.Code)
 	}
 	if a := ask("If-Modified-Since", changed); a.Code != http.StatusNotModified {
 		t.Error(a.Code)
 	}
-	r, _ := w.tree.Lookup(at("/Lonely"))
-	w.tree.Report(reportOf(r, 7))
+	r, _ := w.Tree.Lookup(documenttest.At("/Lonely"))
+	w.Tree.Report(tree.Report{Node: r, Value: tree.Number(7)})
 	if a := ask("If-None-Match", tag); a.Code != http.StatusOK || a.Header().Get("Etag") == tag || a.Header().Get("Last-Modified") != "Sun, 01 Mar 2026 12:01:30 GMT" {
 		t.Error(a.Code, a.Header())
 	}
