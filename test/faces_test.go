@@ -2,9 +2,11 @@ package test
 
 import (
 	"bufio"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -223,5 +225,37 @@ func TestEventsAreStreamed(t *testing.T) {
 	slices.Sort(ids)
 	if len(slices.Compact(ids)) != 3 {
 		t.Errorf("the ids are %q", ids)
+	}
+}
+
+// TestStopEndsStreams stops a manager to which programs listen: they are told, and it does
+// not wait for them.
+func TestStopEndsStreams(t *testing.T) {
+	t.Parallel()
+	m := serve(t)
+	s := m.listen("", "")
+	answer := m.jolokia(map[string]any{"type": "notification", "command": "register"})
+	var client struct{ ID string }
+	if err := json.Unmarshal(answer.Value, &client); err != nil || client.ID == "" {
+		t.Fatalf("%+v: %v", answer, err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, m.url+"/jolokia/notification/open/"+client.ID+"/sse", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jmx, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer jmx.Body.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := m.Stop(ctx); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	for name, body := range map[string]io.Reader{"events": s.lines, "Jolokia": jmx.Body} {
+		if _, err := io.ReadAll(body); err != nil {
+			t.Errorf("the stream of %s was cut: %v", name, err)
+		}
 	}
 }

@@ -51,6 +51,8 @@ type Stream struct {
 	slots  chan struct{}
 	counts counts
 
+	servers sync.Map // *http.Server whose shutdown ends the streams
+
 	mu     sync.Mutex // guards all below
 	ring   []record   // of event k at k modulo its length
 	next   uint64     // number of the next event
@@ -100,21 +102,41 @@ func (s *Stream) Publish(n beans.Notification) {
 	s.counts.events.Inc()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
 	s.ring[s.next%uint64(len(s.ring))] = record{n.Type, e.Subject(), text}
 	s.next++
 	close(s.news)
 	s.news = make(chan struct{})
 }
 
-// Close ends all streams and waits until they are gone, or for ctx.
-func (s *Stream) Close(ctx context.Context) error {
+// end lets all streams end, and takes no more clients.
+func (s *Stream) end() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.closed {
 		s.closed = true
 		close(s.news)
 		s.news = nil
 	}
-	s.mu.Unlock()
+}
+
+// followShutdown has the streams end when the HTTP server of a request shuts down, since
+// it waits for the requests under way.
+func (s *Stream) followShutdown(r *http.Request) {
+	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok {
+		return
+	}
+	if _, known := s.servers.LoadOrStore(server, true); !known {
+		server.RegisterOnShutdown(s.end)
+	}
+}
+
+// Close ends all streams and waits until they are gone, or for ctx.
+func (s *Stream) Close(ctx context.Context) error {
+	s.end()
 	gone := make(chan struct{})
 	go func() { s.open.Wait(); close(gone) }()
 	select {
@@ -177,6 +199,7 @@ func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.opts.Refuse(w, r, http.StatusServiceUnavailable, fmt.Sprintf("%d clients listen to events, which is the bound", cap(s.slots)))
 		return
 	}
+	s.followShutdown(r)
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
