@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 
 	"go.yaml.in/yaml/v4"
 
@@ -18,6 +19,9 @@ import (
 
 // maxExportsBytes bounds the file of exports.
 const maxExportsBytes = 1 << 20
+
+// quoted is what an error of the YAML reader repeats of a file.
+var quoted = regexp.MustCompile("(?s)`.*`")
 
 // Exports are what the manager sends out by itself, as the file that --exports names
 // says it: YAML with a list for each way.
@@ -52,7 +56,8 @@ func readExports(name string) (e Exports, err error) {
 		return e, fmt.Errorf("%s is larger than %d bytes", name, maxExportsBytes)
 	}
 	if err := yaml.Load(text, &e, yaml.WithKnownFields()); err != nil {
-		return e, fmt.Errorf("%s: %w", name, err)
+		// Its errors repeat values between backquotes, and one may be a secret in the wrong place.
+		return e, fmt.Errorf("%s: %s", name, quoted.ReplaceAllString(err.Error(), "…"))
 	}
 	var errs []error
 	for i := range e.RemoteWrite {
