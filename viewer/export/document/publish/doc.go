@@ -21,7 +21,8 @@
 //
 // A file is replaced in one step, so that a reader never sees half of one. A directory
 // gets files named after the publication and the time, of which the newest are kept. Both
-// must lie in directories that the manager's configuration allows. An address gets a PUT
+// must lie in directories that the manager's configuration allows, and may be read by
+// everyone who may enter these, unless grove's umask says otherwise. An address gets a PUT
 // or a POST; what fails is tried again, later each time, until the next one is due.
 //
 // A redirect is not followed, since credentials and data would go to whoever is named in

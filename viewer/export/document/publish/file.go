@@ -18,8 +18,13 @@ import (
 // allow.
 var ErrNotAllowed = errors.New("is in none of the directories that publications may write to")
 
-// fileMode lets the group read what is published; more is for the directory to say.
-const fileMode = 0o640
+// What is published is there to be read, most often by a web server that runs as another
+// user. The umask of the process narrows it, and the allowed directory can keep others
+// out.
+const (
+	fileMode   = 0o644
+	folderMode = 0o755
+)
 
 // within returns the allowed directory that holds a path, the innermost of several, and
 // the path seen from there.
@@ -93,7 +98,7 @@ func (p *Publisher) toDirectory(o *Options, m *Made, now time.Time) error {
 		return err
 	}
 	defer root.Close()
-	if err := root.MkdirAll(name, 0o750); err != nil {
+	if err := root.MkdirAll(name, folderMode); err != nil {
 		return err
 	}
 	folder, err := root.OpenRoot(name)

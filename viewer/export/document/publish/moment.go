@@ -17,7 +17,7 @@ type moments struct {
 
 var weekdays = []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
 
-var errMoment = errors.New(`such as "06:30", "monday 06:30" or "day 1 06:30"; days of a month are 1 to 28`)
+var errMoment = errors.New(`is no time of day such as "06:30", "monday 06:30" or "day 1 06:30"; days of a month are 1 to 28`)
 
 // parseMoment reads what "at" says.
 func parseMoment(text string, zone *time.Location) (moments, error) {

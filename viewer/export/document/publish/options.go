@@ -161,7 +161,7 @@ func (o *Options) checkTime(f *faults) {
 	}
 	if o.At != "" {
 		if _, err := parseMoment(o.At, zone); err != nil {
-			f.add("at", "%w", err)
+			f.add("at", "%q %w", clip(o.At), err)
 		}
 	}
 	if o.On != "" && o.On != "change" {

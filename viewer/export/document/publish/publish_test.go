@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -100,7 +101,7 @@ func TestCheck(t *testing.T) {
 		{"never", func(o *Options) { o.Every = 0 }, "every: one of every, at and on says when"},
 		{"twice", func(o *Options) { o.At = "06:30" }, "every: one of every, at and on says when"},
 		{"too often", func(o *Options) { o.Every = time.Second }, "every: 1s is not from 10s to 744h0m0s"},
-		{"at", func(o *Options) { o.Every, o.At = 0, "noon" }, `at: such as "06:30", "monday 06:30" or "day 1 06:30"; days of a month are 1 to 28`},
+		{"at", func(o *Options) { o.Every, o.At = 0, "noon" }, `at: "noon" is no time of day such as "06:30", "monday 06:30" or "day 1 06:30"; days of a month are 1 to 28`},
 		{"on", func(o *Options) { o.Every, o.On = 0, "fire" }, `on: "fire": only change`},
 		{"settle", func(o *Options) { o.Settle = time.Second }, "settle: settle and pause are for on: change"},
 		{"pause", func(o *Options) { o.Every, o.On, o.Pause = 0, "change", time.Millisecond }, "pause: 1ms is not from 1s to 24h"},
@@ -361,6 +362,7 @@ func TestFile(t *testing.T) {
 	if n := names(t, filepath.Join(dir, "web")); len(n) != 1 {
 		t.Error(n)
 	}
+	readable(t, target, 0o444)
 
 	// What cannot be made leaves the one before, and nothing beside it.
 	broken := &Made{Write: func(w io.Writer) error { _, _ = io.WriteString(w, "half"); return io.ErrUnexpectedEOF }}
@@ -419,6 +421,35 @@ func TestDirectory(t *testing.T) {
 	want := []string{"all-20260101T000000Z.json", "all-20260301T120200Z.xml", "all-20260301T120300Z.xml", "all-notes.xml", "other-20260101T000000Z.xml"}
 	if diff := cmp.Diff(want, names(t, o.To.Directory)); diff != "" {
 		t.Error(diff)
+	}
+	readable(t, filepath.Join(o.To.Directory, want[1]), 0o444)
+
+	o.To.Directory = filepath.Join(dir, "new", "one")
+	if publisher(t, &source{}, []string{dir}, o).publish(t.Context(), &o, time.Time{}, "") == "" {
+		t.Error("nothing is published to a directory that was not there")
+	}
+	readable(t, filepath.Join(dir, "new"), 0o555)
+	readable(t, o.To.Directory, 0o555)
+}
+
+// readable holds that everyone may read what is published, a web server that runs as
+// another user among them, as far as the umask of the test lets them.
+func readable(t *testing.T, path string, want fs.FileMode) {
+	t.Helper()
+	probe := filepath.Join(t.TempDir(), "probe")
+	if err := os.Mkdir(probe, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	allowed, err := os.Stat(probe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want &= allowed.Mode().Perm(); got.Mode().Perm()&want != want {
+		t.Errorf("%s has the mode %s", path, got.Mode())
 	}
 }
 
