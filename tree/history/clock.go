@@ -67,3 +67,12 @@ func (s *Store) settleClock(ctx context.Context) error {
 	}
 	return nil
 }
+
+// TakesFrom is how old a reading may be to be kept.
+func (s *Store) TakesFrom() time.Time {
+	newest := s.opts.Now().Add(tree.MaxAhead)
+	if latest, ok := s.raw.Latest(); ok && latest > millis(newest.Add(rawBlock)) {
+		newest = time.UnixMilli(latest) // The clock was set back.
+	}
+	return newest.Add(-s.opts.OutOfOrder)
+}

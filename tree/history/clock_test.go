@@ -70,3 +70,17 @@ func TestClockThatWasSetBack(t *testing.T) {
 		t.Errorf("%d of 120 readings are kept, dropped %v", n, g.Stats().Dropped)
 	}
 }
+
+// TestTakesFrom gives a reading of just that age, and one that is older.
+func TestTakesFrom(t *testing.T) {
+	g := plant(t, t.TempDir(), nil)
+	ref := g.add(t, "/n", tree.Spec{Kind: tree.Performance})
+	g.tree.Apply([]tree.Reading{{Node: ref, Value: 1, Time: g.now().Add(tree.MaxAhead).UnixNano()}})
+	g.sync(t)
+	from := g.TakesFrom()
+	g.tree.Apply([]tree.Reading{{Node: ref, Value: 2, Time: from.UnixNano()}, {Node: ref, Value: 3, Time: from.Add(-time.Minute).UnixNano()}})
+	g.sync(t)
+	if n := g.counted(t, "/n", from.Add(-time.Hour), g.now()); n != 1 || g.Stats().Dropped[TooLate] != 1 {
+		t.Errorf("%d are kept, dropped %v", n, g.Stats().Dropped)
+	}
+}
