@@ -21,7 +21,7 @@ const (
 	// million.
 	countEvery = 6 * time.Hour
 	// drainTime bounds the last writing when Run ends.
-	drainTime = 20 * time.Second
+	drainTime = 4 * time.Second
 )
 
 // Run writes what is told until ctx ends, and then what still waits. While the database

@@ -45,7 +45,7 @@ const (
 	// maxBatch is how many nodes one piece of work writes.
 	maxBatch = 4096
 	// endTime bounds the last writing when Run ends.
-	endTime = 20 * time.Second
+	endTime = 4 * time.Second
 )
 
 // Memory is the memory of one tree. Its methods may be called from many goroutines; Run

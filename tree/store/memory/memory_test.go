@@ -398,3 +398,35 @@ func FuzzThreshold(f *testing.F) {
 		}
 	})
 }
+
+// TestNumbersThatTheHistoryKnowsLater restores a node while the history cannot be asked,
+// and renews it when it can.
+func TestNumbersThatTheHistoryKnowsLater(t *testing.T) {
+	d := storetest.SQLite(t)
+	c := &clock{now: start}
+	tr, m := grown(t, d.Open(t), c, Options{})
+	report(t, tr, "/a/number", tree.Report{Value: tree.Number(12)})
+	report(t, tr, "/a/pushed", tree.Report{Value: tree.Number(1)})
+	if err := m.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.pass(time.Minute)
+	ready := false
+	again, m := grown(t, d.Open(t), c, Options{Last: func(tree.Path) (float64, time.Time, bool) { return 18, start.Add(30 * time.Second), ready }})
+	if _, err := m.Restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	report(t, again, "/a/pushed", tree.Report{Value: tree.Number(3)}) // newer than what the history knows
+	ready = true
+	if n := m.Renew(t.Context()); n < 1 {
+		t.Errorf("%d renewed", n)
+	}
+	for path, want := range map[string]tree.Value{"/a/number": tree.Number(18), "/a/pushed": tree.Number(3)} {
+		if n, err := again.Node(tree.MustPath(path)); err != nil || n.Value != want {
+			t.Errorf("%s is %v, %v, want %v", path, n.Value, err, want)
+		}
+	}
+	if n := m.Renew(t.Context()); n != 0 {
+		t.Errorf("%d renewed again", n)
+	}
+}

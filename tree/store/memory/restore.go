@@ -81,6 +81,37 @@ func (m *Memory) restore(ctx context.Context, n *tree.Node, remembered tree.Memo
 	return m.o.Tree.Restore(remembered)
 }
 
+// renewAtOnce is how many numbers are given to the tree at once.
+const renewAtOnce = 256
+
+// Renew gives the nodes those numbers that are newer than what they have, and returns how
+// many took one: for nodes that were restored before Last knew them.
+func (m *Memory) Renew(ctx context.Context) (renewed int) {
+	var refs []tree.Ref
+	_ = m.o.Tree.Walk(tree.Root, tree.MaxDepth, func(n *tree.Node) bool {
+		if n.Kind == tree.Performance {
+			refs = append(refs, n.Ref)
+		}
+		return ctx.Err() == nil
+	})
+	batch := make([]tree.Reading, 0, renewAtOnce)
+	for i, ref := range refs {
+		if ctx.Err() != nil {
+			break
+		}
+		if n, err := m.o.Tree.NodeAt(ref); err == nil {
+			if v, at, ok := m.o.Last(n.Path); ok && at.After(n.Time) {
+				batch = append(batch, tree.Reading{Node: ref, Value: v, Time: at.UnixNano()})
+			}
+		}
+		if len(batch) == renewAtOnce || i == len(refs)-1 {
+			renewed += m.o.Tree.Apply(batch)
+			batch = batch[:0]
+		}
+	}
+	return renewed
+}
+
 func valueOf(form int64, text string) tree.Value {
 	switch form {
 	case formNumber:
