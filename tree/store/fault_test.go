@@ -286,6 +286,50 @@ func TestAPasswordIsNeverShown(t *testing.T) {
 }
 
 // TestAFullDiskRefusesAndRecovers fills a small file system of memory.
+// TestAHeldFileIsToldSoon has another process hold the file: what is written meanwhile is
+// refused as unavailable, and the next is taken once it is free.
+func TestAHeldFileIsToldSoon(t *testing.T) {
+	d := storetest.SQLite(t)
+	s := d.Open(t)
+	other, err := sql.Open("sqlite", "file:"+d.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	conn, err := other.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, held := range []bool{false, true, false} {
+		if held {
+			if _, err := conn.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var asked int
+		err := s.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Row("SELECT 1", nil, &asked)
+			return err
+		})
+		if held != errors.Is(err, store.ErrUnavailable) || held != (err != nil) || held != (s.Ready() != nil) {
+			t.Errorf("held %v: %v, ready: %v", held, err, s.Ready())
+		}
+		var wait int64
+		if err := s.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Row("PRAGMA busy_timeout", nil, &wait)
+			return err
+		}); err == nil && wait > 2000 {
+			t.Errorf("a transaction waits for %d ms", wait)
+		}
+		if held {
+			if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 func TestAFullDiskRefusesAndRecovers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root may make a small disk")

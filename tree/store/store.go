@@ -70,6 +70,9 @@ type Store struct {
 	}
 }
 
+// busyTime is how long a transaction waits for another process that has the file.
+const busyTime = 2 * time.Second
+
 // maxKnown bounds the numbers of nodes that are remembered to be in the table, at about
 // 40 bytes each.
 const maxKnown = 1 << 20
@@ -188,6 +191,12 @@ func (s *Store) acquire(ctx context.Context) error {
 	}
 	s.conn = conn
 	if s.engine == engineSQLite {
+		// Another process may hold the file for long. Who waits here is told so soon, and
+		// tries again.
+		if _, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", busyTime.Milliseconds())); err != nil {
+			s.dropConn()
+			return s.classify(err)
+		}
 		s.statements = &statements{conn: conn, all: map[string]*sql.Stmt{}}
 	}
 	return nil
