@@ -184,7 +184,7 @@ func (a *App) build(policies policies) error {
 		return err
 	}
 	a.onStop("probes", a.binder.Stop)
-	receiver, err := push.New(push.Options{Tree: a.Tree, Mailboxes: mailboxes, Kept: a.past.kept, Own: own})
+	receiver, err := push.New(push.Options{Tree: a.Tree, Mailboxes: mailboxes, Keep: a.past.keep, KeptFrom: a.past.samples.TakesFrom, Own: own})
 	if err != nil {
 		return err
 	}
@@ -258,7 +258,11 @@ func (a *App) Start() {
 	a.run("CCMS", a.faces.elements.Run)
 	a.run("tree", a.Tree.Run)
 	a.waitForHistory(context.Background())
+	late := a.past.samples.Ready() != nil
 	a.Reload()
+	if late {
+		a.run("numbers of before", a.renew)
+	}
 	a.run("schedule", a.schedule.Run)
 	a.run("timer", a.timer.Run)
 	a.run("watch of definitions", a.watch.Run)
@@ -284,8 +288,34 @@ func (a *App) run(name string, part func(context.Context) error) {
 			return err
 		case <-stop.Done():
 			return stop.Err()
+		case <-time.After(partWithin):
+			return fmt.Errorf("it did not end within %s", partWithin)
 		}
 	})
+}
+
+// Bounds of the end of one part: those of Start leave time to others, and what does not
+// know of time at all is left to the end of the process.
+const (
+	partWithin = 5 * time.Second
+	grace      = 100 * time.Millisecond
+)
+
+// end undoes one step, within ctx.
+func (c *cleanup) end(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() { ended <- c.do(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(grace):
+		return ctx.Err()
+	}
 }
 
 func (a *App) onStop(name string, do func(context.Context) error) {
@@ -298,7 +328,7 @@ func (a *App) Stop(ctx context.Context) error {
 	a.stopping.Do(func() {
 		var errs []error
 		for i := len(a.cleanups) - 1; i >= 0; i-- {
-			if err := a.cleanups[i].do(ctx); err != nil {
+			if err := a.cleanups[i].end(ctx); err != nil {
 				errs = append(errs, fmt.Errorf("stop %s: %w", a.cleanups[i].name, err))
 			}
 		}

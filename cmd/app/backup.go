@@ -194,7 +194,7 @@ func (b *backups) Restore(ctx context.Context, r io.ReadSeeker, o record.Restore
 	if strings.Contains(b.app.config.Database, "://") {
 		warn("other managers that share the database write nothing until they are started again")
 	}
-	if err := b.app.mark(tree.Green, tree.Green, fmt.Sprintf("restored the backup by %s of %s", m.Manager, done.Created)); err != nil {
+	if err := b.app.mark(ctx, tree.Green, tree.Green, fmt.Sprintf("restored the backup by %s of %s", m.Manager, done.Created)); err != nil {
 		warn("the journal does not know of it: %v", err)
 	}
 	return done, nil

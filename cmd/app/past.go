@@ -119,10 +119,14 @@ func (a *App) bindPast(e Exports) (err error) {
 
 // hook lets a tree tell the past what it does.
 func (p *past) hook(o *tree.Options) {
-	o.Readings = p.samples.Readings
+	o.Readings = func(now time.Time, batch []tree.Reading) {
+		p.samples.Readings(now, batch)
+		p.journal.WaitForRoom() // for what the batch changed; the flush that tells of it does not wait
+	}
 	o.Reports = func(now time.Time, reports []tree.Report) {
 		p.samples.Reports(now, reports)
 		p.journal.Reports(now, reports)
+		p.journal.WaitForRoom()
 	}
 	o.Tuned = func(tuned tree.Tuning) error { return p.memory.Tuned(tuned) }
 	live := o.Statuses
@@ -134,12 +138,12 @@ func (p *past) hook(o *tree.Options) {
 }
 
 // markWithin bounds the wait for the journal's marks of start and stop.
-const markWithin = 5 * time.Second
+const markWithin = 3 * time.Second
 
 // mark writes into the journal that the manager starts, runs or stops: reports tell by
 // that when nobody watched.
-func (a *App) mark(from, to tree.Status, text string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), markWithin)
+func (a *App) mark(ctx context.Context, from, to tree.Status, text string) error {
+	ctx, cancel := context.WithTimeout(ctx, markWithin)
 	defer cancel()
 	return a.past.journal.Append(ctx, journal.Entry{Time: time.Now(), Path: tree.Root, Kind: journal.Manager, From: from, To: to, Text: text})
 }
@@ -155,7 +159,7 @@ func (a *App) pulse(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
-			if err := a.mark(tree.Green, tree.Green, "grove runs"); err != nil {
+			if err := a.mark(ctx, tree.Green, tree.Green, "grove runs"); err != nil && ctx.Err() == nil {
 				a.log.Error("the journal does not know that grove runs", "error", err)
 			}
 		case <-ctx.Done():
@@ -174,11 +178,27 @@ func (p *past) kept(ctx context.Context) error {
 	return errors.Join(p.journal.Sync(ctx), p.memory.Sync(ctx), p.samples.Sync(ctx))
 }
 
+// errUnkept is the answer to who gave something while something was lost.
+var errUnkept = errors.New("readings or changes of status were lost meanwhile")
+
+// keep returns what returns once everything is on disk that the tree was given since, and
+// before its call. What had no room meanwhile makes it an error, whoever gave it.
+func (p *past) keep() func(context.Context) error {
+	samples, entries := p.samples.Lost(), p.journal.Lost()
+	return func(ctx context.Context) error {
+		err := p.kept(ctx)
+		if err == nil && (p.samples.Lost() != samples || p.journal.Lost() != entries) {
+			return errUnkept
+		}
+		return err
+	}
+}
+
 // restoreWithin bounds the wait of a manager that starts for its history.
 const restoreWithin = 3 * time.Second
 
 // waitForHistory waits until the history knows the last numbers. One whose log takes
-// longer to replay leaves the nodes without them until their next reading.
+// longer to replay gives them later.
 func (a *App) waitForHistory(ctx context.Context) {
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
@@ -204,6 +224,23 @@ func (a *App) restore(ctx context.Context, paths ...tree.Path) {
 	if n > 0 {
 		a.log.Info("nodes have back what they were before", "nodes", n)
 	}
+}
+
+// renew gives the nodes the numbers that the history has, once it is there.
+func (a *App) renew(ctx context.Context) error {
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for a.past.samples.Ready() != nil {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if n := a.past.memory.Renew(ctx); n > 0 {
+		a.log.Info("nodes have the last numbers of before, since the history is read", "nodes", n)
+	}
+	return ctx.Err()
 }
 
 // freshNodes are the paths that came to have a node.
@@ -235,10 +272,10 @@ func (f *freshNodes) all() []tree.Path {
 // runPast keeps the past until Stop.
 func (a *App) runPast() {
 	a.run("journal", a.past.journal.Run)
-	if err := a.mark(tree.White, tree.Green, "grove "+a.config.Version+" starts"); err != nil {
+	if err := a.mark(context.Background(), tree.White, tree.Green, "grove "+a.config.Version+" starts"); err != nil {
 		a.log.Error("the journal does not know of the start", "error", err)
 	}
-	a.onStop("mark of the stop", func(context.Context) error { return a.mark(tree.Green, tree.White, "grove stops") })
+	a.onStop("mark of the stop", func(ctx context.Context) error { return a.mark(ctx, tree.Green, tree.White, "grove stops") })
 	a.run("pulse", a.pulse)
 	a.run("memory", a.past.memory.Run)
 	a.run("shared definitions", a.past.shared.Run)

@@ -97,6 +97,8 @@ var shows = []show{
 		func(c *condition) tree.Value { return share(float64(c.samples.Bytes), float64(c.samples.MaxBytes)) }},
 	{"/grove/History/Lost", tree.Spec{Metric: "grove_history_lost_samples_total", Unit: "samples", Threshold: above(0, 1e6), Description: "samples since the start that could not be kept"},
 		func(c *condition) tree.Value { return tree.Number(float64(c.dropped())) }},
+	{"/grove/History/Damaged", tree.Spec{Metric: "grove_history_damaged_parts", Unit: "parts", Threshold: above(0, 1e6), Description: "damaged files of the history that were put aside since the start"},
+		func(c *condition) tree.Value { return tree.Number(float64(c.samples.Aside)) }},
 	{"/grove/History/Oldest", tree.Spec{Metric: "grove_history_oldest_seconds", Unit: "s", Description: "age of the oldest reading that is kept as it came"}, func(c *condition) tree.Value {
 		if c.samples.Oldest.IsZero() {
 			return tree.Value{}

@@ -83,6 +83,10 @@ func (r *Receiver) Register(api huma.API) {
 }
 
 func (r *Receiver) post(ctx context.Context, in *input) (*output, error) {
+	kept := func(context.Context) error { return nil }
+	if r.opts.Keep != nil {
+		kept = r.opts.Keep()
+	}
 	out, err := r.Take(in.source, in.RawBody)
 	var syntax *SyntaxError
 	var rate *RateError
@@ -103,8 +107,8 @@ func (r *Receiver) post(ctx context.Context, in *input) (*output, error) {
 		}
 		return nil, huma.NewError(http.StatusUnprocessableEntity, fmt.Sprintf("none of %d readings was taken", out.RefusedCount), details...)
 	}
-	if r.opts.Kept != nil && out.Accepted > 0 {
-		if err := r.opts.Kept(ctx); err != nil {
+	if out.Accepted > 0 {
+		if err := kept(ctx); err != nil {
 			header := http.Header{}
 			header.Set("Retry-After", "5")
 			return nil, huma.ErrorWithHeaders(huma.NewError(http.StatusServiceUnavailable,

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -56,11 +57,14 @@ type Options struct {
 	// once; zero stands for the defaults. A Burst below MaxReadings counts as that.
 	Rate  float64
 	Burst int
-	// Kept returns once everything that the tree was given before is on disk: only then
-	// is a request answered. Numbers that are older than what their nodes have are taken
-	// then, too, since a history has room for them. Nil: nothing is kept, and only what
-	// is new is taken.
-	Kept func(ctx context.Context) error
+	// Keep is called before the readings of a request are given to the tree. What it
+	// returns is called afterwards, and returns once they are on disk, or that some may
+	// have been lost: only then is the request answered. Nil: nothing is kept, and only
+	// what is new is taken.
+	Keep func() (kept func(ctx context.Context) error)
+	// KeptFrom is from when on numbers are kept that are older than what their nodes have:
+	// these are taken, too. Nil: none are.
+	KeptFrom func() time.Time
 	// Own receives the receiver's own histograms, which [MetricHelp] explains; nil is a
 	// set that nobody reads.
 	Own *metrics.Set
@@ -301,6 +305,8 @@ func (t *taking) flush() {
 type refusal struct {
 	reason receive.Reason
 	text   string // empty: not refused
+	// differs says that the node has another value of the same time, which stays.
+	differs bool
 }
 
 // explain finds out which readings of a batch the tree did not take: it says only
@@ -312,7 +318,7 @@ func (t *taking) explain(missing int) {
 	refusals := make([]refusal, len(t.batch))
 	refuse := func(k int, reason receive.Reason, text string) {
 		if missing > 0 && refusals[k].text == "" {
-			refusals[k] = refusal{reason, text}
+			refusals[k] = refusal{reason: reason, text: text}
 			missing--
 		}
 	}
@@ -326,8 +332,11 @@ func (t *taking) explain(missing int) {
 		case n.Kind == tree.Group || n.Kind == tree.Log:
 			refuse(k, receive.Misfit, misfit(n.Kind))
 		case n.Time.IsZero():
-		case held > at, held == reading.Time && n.Value != tree.Number(reading.Value) && n.Kind != tree.TextKind:
+		case held > at:
 			refuse(k, receive.Older, older)
+		case held == reading.Time && n.Value != tree.Number(reading.Value) && n.Kind != tree.TextKind:
+			refuse(k, receive.Older, older)
+			refusals[k].differs = true
 		default:
 			same[k] = held == at
 		}
@@ -339,12 +348,18 @@ func (t *taking) explain(missing int) {
 			}
 		}
 	}
+	from := int64(math.MaxInt64)
+	if t.opts.KeptFrom != nil {
+		from = t.opts.KeptFrom().UnixNano()
+	}
 	for k, r := range refusals {
-		switch {
+		switch at := t.batch[k].Time; {
 		case r.text == "":
-		case r.reason == receive.Older && t.opts.Kept != nil && t.batch[k].Time != 0:
+		case r.reason == receive.Older && !r.differs && at != 0 && at >= from:
 			t.accept(1)
 			t.out.Late++
+		case r.reason == receive.Older && !r.differs && at != 0 && from != math.MaxInt64:
+			t.refuse(t.index[k], r.reason, "%s, and only those from %s on are kept beside it", older, time.Unix(0, from).UTC().Format(time.RFC3339))
 		default:
 			t.refuse(t.index[k], r.reason, "%s", r.text)
 		}

@@ -560,7 +560,14 @@ func TestWhatAProbeFeedsTakesNoPush(t *testing.T) {
 func TestAnswersWaitForTheDisk(t *testing.T) {
 	var full error
 	kept := 0
-	w := newWorld(t, Options{Kept: func(context.Context) error { kept++; return full }})
+	given := 0
+	w := newWorld(t, Options{
+		Keep: func() func(context.Context) error {
+			given++
+			return func(context.Context) error { kept++; return full }
+		},
+		KeptFrom: func() time.Time { return time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC) },
+	})
 	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	url := serve(t, w)
 	push := func(body string) (int, string) {
@@ -572,9 +579,25 @@ func TestAnswersWaitForTheDisk(t *testing.T) {
 	if status, text := push("[" + now + "," + late + "]"); status != http.StatusOK || !strings.Contains(text, `"accepted":2,"late":1,"refused_count":0`) {
 		t.Errorf("a late reading: %d %s", status, text)
 	}
-	if kept != 1 {
-		t.Errorf("kept was asked %d times, want once a request", kept)
+	if kept != 1 || given != 1 {
+		t.Errorf("kept was asked %d times, and %d times before, want once a request", kept, given)
 	}
+	// Nothing is accepted that the history would refuse.
+	tooLate := `{"path":"` + active + `","value":1,"time":"2026-11-21T09:59:59Z"}`
+	if status, text := push("[" + now + "," + tooLate + "]"); status != http.StatusOK || !strings.Contains(text, `"accepted":1,"refused_count":1`) ||
+		!strings.Contains(text, "only those from 2026-11-21T10:00:00Z on are kept beside it") {
+		t.Errorf("a reading that is too late: %d %s", status, text)
+	}
+	// A repetition is taken, another value of the same time is not: the first stays.
+	idle := func(value string) (int, string) {
+		return push(`[{"path":"/shop/web1/Connections/Idle","value":` + value + `,"time":"2026-11-21T11:30:00Z"},` + now + `]`)
+	}
+	for _, step := range []struct{ value, want string }{{"7", `"accepted":2`}, {"7", `"accepted":2`}, {"8", `"accepted":1`}} {
+		if status, text := idle(step.value); status != http.StatusOK || !strings.Contains(text, step.want) {
+			t.Errorf("%s at the same time: %d %s", step.value, status, text)
+		}
+	}
+	kept = 1
 	if got := w.node(t, active).Value; got != tree.Number(2) {
 		t.Errorf("the node has %v: the late one is only for the history", got)
 	}
@@ -585,7 +608,7 @@ func TestAnswersWaitForTheDisk(t *testing.T) {
 	if status, text := push(now); status != http.StatusServiceUnavailable || !strings.Contains(text, "no space left on device") {
 		t.Errorf("a full disk: %d %s", status, text)
 	}
-	if s := w.Stats(); s.Received != s.Applied+uint64(len("x")) {
+	if s := w.Stats(); s.Received != s.Applied+uint64(len("xxx")) {
 		t.Errorf("the account does not add up: %+v", s)
 	}
 }
