@@ -63,7 +63,7 @@ const order = `
 	viewer/live/frame < viewer/live, viewer/live/client;
 	none < viewer/record/archive;
 	viewer, tree/history, tree/store/journal, tree/store/audit, tree/store/revision, viewer/record/archive < viewer/record;
-	none < viewer/export/prometheus/prometheustest, viewer/export/sapcontrol/listener, viewer/export/document/markup, viewer/export/document/reply;
+	none < viewer/export/prometheus/prometheustest, viewer/export/goldentest, viewer/export/sapcontrol/listener, viewer/export/document/markup, viewer/export/document/reply;
 	tree/history/promql < viewer/export/promql;
 	beans < viewer/export/jolokia/policy, viewer/export/jolokia/value;
 	viewer/export/jolokia/value < viewer/export/jolokia/request, viewer/export/jolokia/notification, viewer/export/jolokia/history;
@@ -116,7 +116,7 @@ var modules = map[string][]string{
 	"go.yaml.in/yaml/v4":                           {"tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
 	"golang.org/x/sys":                             {"runtime/probe/command", "cmd/app"},
 	"golang.org/x/term":                            {"cmd/cli"},
-	"github.com/google/go-cmp":                     {"runtime/probe/probetest"},
+	"github.com/google/go-cmp":                     {"runtime/probe/probetest", "viewer/export/goldentest"},
 	"go.uber.org/goleak":                           {"runtime/probe/probetest", "tree/store/storetest"},
 	"github.com/rogpeppe/go-internal":              nil, // tests only
 	"github.com/santhosh-tekuri/jsonschema/v6":     nil, // tests only
@@ -135,7 +135,7 @@ var modules = map[string][]string{
 }
 
 // suites are packages that only tests import.
-var suites = []string{"beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest"}
+var suites = []string{"beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest"}
 
 // floors are the floors of the house from the ground up. The test files of a package may
 // import everything on their own room of the floor and on the floors below.

@@ -67,12 +67,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	address := strings.Trim(strings.TrimPrefix(r.URL.EscapedPath(), h.opts.Prefix), "/")
-	rest, format := reply.Split(address, Formats)
-	if format == nil {
-		if format = reply.Negotiate(r, Formats); format == nil {
-			h.opts.Refuse(w, r, http.StatusNotAcceptable, "there is text/html, text/csv and application/json")
-			return
-		}
+	rest, format, ok := reply.Wanted(w, r, address, Formats, h.opts.Refuse)
+	if !ok {
+		return
 	}
 	what, name, _ := strings.Cut(rest, "/")
 	name, err := url.PathUnescape(name)
@@ -130,12 +127,12 @@ func ParseQuery(values url.Values, now time.Time) (Query, error) {
 	var q Query
 	for key, v := range values {
 		if len(v) > 1 {
-			return q, errors.New(strconv.Quote(clip(key)) + " is given more than once")
+			return q, errors.New(strconv.Quote(reply.Clip(key)) + " is given more than once")
 		}
 		switch key {
 		case "path", "period", "from", "to", "zone", "customer", "worst":
 		default:
-			return q, errors.New("there is no parameter " + strconv.Quote(clip(key)) + "; there are path, period, from, to, zone, customer and worst")
+			return q, errors.New("there is no parameter " + strconv.Quote(reply.Clip(key)) + "; there are path, period, from, to, zone, customer and worst")
 		}
 	}
 	var err error

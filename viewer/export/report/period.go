@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // names of time zones where the machine has none
+
+	"grove/viewer/export/document/reply"
 )
 
 // ErrPeriod is wrapped by every error about the time of a report.
@@ -43,7 +45,7 @@ func Period(name string, now time.Time) (from, to time.Time, err error) {
 	case "last30d":
 		return now.AddDate(0, 0, -30), now, nil
 	}
-	return from, to, fmt.Errorf("%w: there is no period %q: %s", ErrPeriod, clip(name), strings.Join(Periods, ", "))
+	return from, to, fmt.Errorf("%w: there is no period %q: %s", ErrPeriod, reply.Clip(name), strings.Join(Periods, ", "))
 }
 
 // Zone returns a time zone by its IANA name; empty is UTC.
@@ -56,7 +58,7 @@ func Zone(name string) (*time.Location, error) {
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: there is no time zone %q", ErrPeriod, clip(name))
+		return nil, fmt.Errorf("%w: there is no time zone %q", ErrPeriod, reply.Clip(name))
 	}
 	return zone, nil
 }
@@ -71,7 +73,7 @@ func ParseTime(text string, zone *time.Location) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%w: %q is no time: 2026-03-01, 2026-03-01T12:00 or 2026-03-01T12:00:00Z", ErrPeriod, clip(text))
+	return time.Time{}, fmt.Errorf("%w: %q is no time: 2026-03-01, 2026-03-01T12:00 or 2026-03-01T12:00:00Z", ErrPeriod, reply.Clip(text))
 }
 
 // checkSpan says whether a time can be reported on, and ends it now at the latest.
@@ -88,12 +90,4 @@ func checkSpan(from, to, now time.Time) (time.Time, error) {
 		return to, fmt.Errorf("%w is longer than %d days", ErrPeriod, MaxPeriod/(24*time.Hour))
 	}
 	return to, nil
-}
-
-// clip shortens hostile text for an error message.
-func clip(s string) string {
-	if len(s) > 80 {
-		return strings.ToValidUTF8(s[:80], "") + "…"
-	}
-	return s
 }

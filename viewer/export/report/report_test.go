@@ -6,13 +6,10 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -23,9 +20,8 @@ import (
 	"grove/tree"
 	"grove/tree/store/journal"
 	"grove/tree/store/storetest"
+	"grove/viewer/export/goldentest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func TestReport(t *testing.T) {
 	w := newWorld(t)
@@ -35,27 +31,10 @@ func TestReport(t *testing.T) {
 		if err := r.Write(&b, f.Name); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, "day."+f.Name, b.Bytes())
+		goldentest.Is(t, "day."+f.Name, b.Bytes())
 		if f.Name == "html" && strings.Contains(b.String(), "<script") {
 			t.Error("a text became markup")
 		}
-	}
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got); go test -update writes it\n%s", name, diff)
 	}
 }
 

@@ -2,22 +2,17 @@ package rules
 
 import (
 	"errors"
-	"flag"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"testing/fstest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"grove/beans"
 	"grove/tree"
 	"grove/tree/definition"
+	"grove/viewer/export/goldentest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // kinds knows one kind of probe.
 type kinds struct{}
@@ -65,25 +60,6 @@ tree:
       State: { from: row.state, states: { up: green, "*": yellow } }
 `
 
-// golden compares with a file of testdata.
-func golden(t *testing.T, name string, got []byte) string {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), string(got)); d != "" {
-		t.Errorf("%s: -want +got\n%s", name, d)
-	}
-	return file
-}
-
 // accepts runs a program that checks a file.
 func accepts(t *testing.T, program string, args ...string) {
 	t.Helper()
@@ -100,7 +76,7 @@ func TestRulesOfDefinition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := golden(t, "sample.rules", text)
+	file := goldentest.Is(t, "sample.rules", text)
 	accepts(t, "/usr/bin/promtool", "check", "rules", "--lint=all", "--lint-fatal", file)
 }
 
@@ -109,7 +85,7 @@ func TestRulesOfTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := golden(t, "overview.rules", text)
+	file := goldentest.Is(t, "overview.rules", text)
 	accepts(t, "/usr/bin/promtool", "check", "rules", "--lint=all", "--lint-fatal", file)
 }
 
@@ -156,7 +132,7 @@ func TestAlertmanager(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := golden(t, "alertmanager.conf", text)
+	file := goldentest.Is(t, "alertmanager.conf", text)
 	accepts(t, "/usr/bin/amtool", "check-config", file)
 	for labels, want := range map[string]string{
 		`path=/shop (a.b)/x`: "shop", `path=/shop (a.b)`: "shop", `path=/shop (a.b)x`: "people", `path=/other`: "people",
@@ -167,7 +143,7 @@ func TestAlertmanager(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accepts(t, "/usr/bin/amtool", "check-config", golden(t, "alertmanager.least.conf", text))
+	accepts(t, "/usr/bin/amtool", "check-config", goldentest.Is(t, "alertmanager.least.conf", text))
 }
 
 func TestAlertmanagerRefuses(t *testing.T) {

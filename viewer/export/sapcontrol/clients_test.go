@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -15,29 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
+	"grove/viewer/export/goldentest"
 	"grove/viewer/export/sapcontrol/soap"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), string(got)); d != "" {
-		t.Errorf("%s: -want +got\n%s", name, d)
-	}
-}
 
 // python runs one of the clients in testdata, when Debian's Python has its module.
 func python(t *testing.T, module, script string, args ...string) []byte {
@@ -104,7 +83,7 @@ func TestRealClients(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, client+".json", append(pids.ReplaceAll(indented, []byte(`"pid": 0`)), '\n'))
+			goldentest.Is(t, client+".json", append(pids.ReplaceAll(indented, []byte(`"pid": 0`)), '\n'))
 			if len(w.acknowledged) != 1 || w.acknowledged[0].By != "ERIKA" {
 				t.Errorf("the audit was told %+v", w.acknowledged)
 			}
@@ -134,7 +113,7 @@ func TestAnswersObeyTheSchema(t *testing.T) {
 	w := newWorld(t)
 	dir := t.TempDir()
 	wsdl := soap.WSDL("http://127.0.0.1/?a=1&b=2")
-	golden(t, "service.wsdl", wsdl)
+	goldentest.Is(t, "service.wsdl", wsdl)
 	lint := func(args ...string) {
 		t.Helper()
 		if out, err := exec.CommandContext(t.Context(), program, append([]string{"--noout", "--nonet"}, args...)...).CombinedOutput(); err != nil {

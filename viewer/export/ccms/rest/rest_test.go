@@ -3,26 +3,21 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"grove/tree"
 	"grove/viewer/export/ccms/alert"
 	"grove/viewer/export/ccms/ccmstest"
+	"grove/viewer/export/goldentest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // face is the world over HTTP.
 type face struct {
@@ -44,26 +39,6 @@ func (w *face) get(address string) (int, string, []byte) {
 	rec := httptest.NewRecorder()
 	w.handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, address, nil))
 	return rec.Code, rec.Header().Get("Content-Type"), rec.Body.Bytes()
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), string(got)); d != "" {
-		t.Errorf("%s: -want +got\n%s", name, d)
-	}
 }
 
 func TestAnswers(t *testing.T) {
@@ -92,7 +67,7 @@ func TestAnswers(t *testing.T) {
 				}
 				body = indented.Bytes()
 			}
-			golden(t, tt.name, body)
+			goldentest.Is(t, tt.name, body)
 		})
 	}
 }

@@ -3,12 +3,9 @@ package form
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -20,9 +17,8 @@ import (
 	"grove/viewer/export/document"
 	"grove/viewer/export/document/documenttest"
 	"grove/viewer/export/document/static"
+	"grove/viewer/export/goldentest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func written(t *testing.T, d *document.Document, format string) []byte {
 	t.Helper()
@@ -31,23 +27,6 @@ func written(t *testing.T, d *document.Document, format string) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got); go test -update writes it\n%s", name, diff)
-	}
 }
 
 func TestDocument(t *testing.T) {
@@ -64,7 +43,7 @@ func TestDocument(t *testing.T) {
 			d := w.Document(t, tc.query)
 			for _, f := range Formats {
 				got := written(t, d, f.Name)
-				golden(t, tc.name+"."+f.Name, got)
+				goldentest.Is(t, tc.name+"."+f.Name, got)
 				switch f.Name {
 				case "xml":
 					documenttest.Validate(t, got)

@@ -27,6 +27,24 @@ func Split(address string, formats []Format) (rest string, format *Format) {
 	return address, nil
 }
 
+// Wanted reads which form of a document is asked for: by its name at the end of an
+// address, else by the Accept header. Rest is the address without that name. When
+// ok is false the request has been refused.
+func Wanted(w http.ResponseWriter, r *http.Request, address string, formats []Format, refuse Refuse) (rest string, format *Format, ok bool) {
+	if rest, format = Split(address, formats); format == nil {
+		format = Negotiate(r, formats)
+	}
+	if format == nil {
+		types := make([]string, len(formats))
+		for i := range formats {
+			types[i] = formats[i].Takes[0]
+		}
+		last := len(types) - 1
+		refuse(w, r, http.StatusNotAcceptable, "there is "+strings.Join(types[:last], ", ")+" and "+types[last])
+	}
+	return rest, format, format != nil
+}
+
 // Negotiate picks the format that the client likes best (RFC 9110, 12.5.1). The first is
 // taken where it likes several alike, or does not say. It is nil when the client takes
 // none of them.
@@ -80,4 +98,12 @@ func quality(header string, types []string) float64 {
 		most = max(most, q)
 	}
 	return most
+}
+
+// Clip shortens hostile text for an error message.
+func Clip(s string) string {
+	if len(s) > 80 {
+		return strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	return s
 }

@@ -81,12 +81,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.serveStatic(w, r, name)
 		return
 	}
-	rest, format := reply.Split(address, form.Formats)
-	if format == nil {
-		if format = reply.Negotiate(r, form.Formats); format == nil {
-			h.opts.Refuse(w, r, http.StatusNotAcceptable, "there is application/xml, application/json and text/html")
-			return
-		}
+	rest, format, ok := reply.Wanted(w, r, address, form.Formats, h.opts.Refuse)
+	if !ok {
+		return
 	}
 	q, ok := h.query(w, r, rest)
 	if !ok {
@@ -142,7 +139,7 @@ func (h *Handler) query(w http.ResponseWriter, r *http.Request, address string) 
 	}
 	for key, values := range r.URL.Query() {
 		if len(values) > 1 {
-			return fail(http.StatusBadRequest, strconv.Quote(clip(key))+" is given more than once")
+			return fail(http.StatusBadRequest, strconv.Quote(reply.Clip(key))+" is given more than once")
 		}
 		switch key {
 		case "path":
@@ -159,7 +156,7 @@ func (h *Handler) query(w http.ResponseWriter, r *http.Request, address string) 
 			}
 			q.Customer = values[0]
 		default:
-			return fail(http.StatusBadRequest, "there is no parameter "+strconv.Quote(clip(key))+"; there are path, depth and customer")
+			return fail(http.StatusBadRequest, "there is no parameter "+strconv.Quote(reply.Clip(key))+"; there are path, depth and customer")
 		}
 	}
 	return q, true
@@ -202,12 +199,4 @@ func (h *Handler) serveStatic(w http.ResponseWriter, r *http.Request, name strin
 		Type: staticTypes[path.Ext(name)], Tag: hex.EncodeToString(sum[:8]),
 		Write: func(w io.Writer) error { _, err := w.Write(data); return err },
 	})
-}
-
-// clip shortens hostile text for an error message.
-func clip(s string) string {
-	if len(s) > 80 {
-		return strings.ToValidUTF8(s[:80], "") + "…"
-	}
-	return s
 }
