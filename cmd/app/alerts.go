@@ -13,12 +13,16 @@ import (
 )
 
 // alertShelf keeps the alerts of CCMS in the central database.
-type alertShelf struct{ drawer *drawer.Drawer }
+type alertShelf struct {
+	facts  *store.Store
+	drawer *drawer.Drawer
+}
 
-// newAlertShelf has room for what an exporter keeps, and for as much that a backup brought
-// back beside it.
+// newAlertShelf has room for what an exporter keeps, and for as much again: what falls out
+// of its list goes at the same time as what is new comes, but not what a bound that was
+// lowered leaves over.
 func newAlertShelf(s *store.Store) alertShelf {
-	return alertShelf{drawer.New(s, "ccms alert", 2*ccms.DefaultAlerts)}
+	return alertShelf{s, drawer.New(s, "ccms alert", 2*ccms.DefaultAlerts)}
 }
 
 // Alerts implements alert.Shelf.
@@ -52,5 +56,8 @@ func (s alertShelf) Keep(ctx context.Context, changed []alert.Alert, gone []uint
 	}
 	return s.drawer.Change(ctx, items, names)
 }
+
+// Replaced implements alert.Shelf.
+func (s alertShelf) Replaced() int64 { return s.facts.Replaced() }
 
 func alertName(id uint64) string { return strconv.FormatUint(id, 10) }

@@ -41,5 +41,5 @@
 // that a restart brings back, Run finds by comparing. With a shelf the alerts outlive a
 // restart: an acknowledgement is kept before it is answered, a new alert within one
 // interval of Run. While the shelf cannot be read there are no alerts, and what it does
-// not take is told again.
+// not take is told again. Those that a restored backup brings take the place of all.
 package ccms

@@ -199,6 +199,8 @@ type shelf struct {
 	err  error
 }
 
+func (s *shelf) Replaced() int64 { return 0 }
+
 func (s *shelf) Alerts(context.Context) (all []alert.Alert, err error) {
 	return slices.Collect(maps.Values(s.kept)), s.err
 }

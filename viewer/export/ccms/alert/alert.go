@@ -48,6 +48,9 @@ type Shelf interface {
 	// list, of which it may never have heard. It returns when all of it is safe, or with
 	// an error, and is told the same again then.
 	Keep(ctx context.Context, changed []Alert, gone []uint64) error
+	// Replaced rises when what was kept is replaced by something else, such as what a
+	// backup holds. The alerts are read again then.
+	Replaced() int64
 }
 
 // ErrNone is wrapped by the reason why an alert cannot be acknowledged that is not there.

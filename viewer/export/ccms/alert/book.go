@@ -26,8 +26,10 @@ type Options struct {
 
 // Book is the bounded list of alerts. Its methods may be called from many goroutines.
 type Book struct {
-	o       Options
-	keeping sync.Mutex // held around calls of the shelf; taken before mu
+	o Options
+
+	keeping  sync.Mutex // held around calls of the shelf; taken before mu; guards replaced
+	replaced int64      // of the shelf, when it was read
 
 	mu      sync.Mutex // guards what follows
 	ready   bool       // it has what the shelf kept

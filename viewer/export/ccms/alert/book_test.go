@@ -35,10 +35,13 @@ func list(b *Book) (lines []string) {
 
 // shelf writes down what it is told.
 type shelf struct {
-	kept []Alert
-	told []string
-	err  error
+	kept     []Alert
+	told     []string
+	replaced int64
+	err      error
 }
+
+func (s *shelf) Replaced() int64 { return s.replaced }
 
 func (s *shelf) Alerts(context.Context) ([]Alert, error) { return slices.Clone(s.kept), s.err }
 
@@ -91,6 +94,37 @@ func TestAShelfThatFailsIsToldAgain(t *testing.T) {
 	}
 	if d := cmp.Diff("level=ERROR msg=\"alerts are not kept for now: what is new would be lost with the manager\" error=\"the disk is full\"\n"+
 		"level=INFO msg=\"alerts are kept again\"\n", log.String()); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+}
+
+// TestWhatABackupHoldsTakesThePlaceOfAllAlerts: also while it cannot be read yet.
+func TestWhatABackupHoldsTakesThePlaceOfAllAlerts(t *testing.T) {
+	s := &shelf{}
+	b := New(Options{Scheme: scheme, Total: 10, Each: 10, Shelf: s})
+	b.Keep(t.Context())
+	b.Open(alertOf("/a", tree.Red, 1))
+	b.Open(alertOf("/b", tree.Red, 2))
+	b.Keep(t.Context())
+	b.Open(alertOf("/c", tree.Red, 3)) // of which the shelf never hears
+
+	old := alertOf("/a", tree.Yellow, 0)
+	old.ID, old.AID, old.State = 1, scheme.AID(1, old.Opened), Completed
+	s.kept, s.told, s.err = []Alert{old}, nil, errors.New("away")
+	s.replaced++
+	if b.Keep(t.Context()) || list(b) != nil {
+		t.Errorf("before the shelf is read there is %v", list(b))
+	}
+	s.err = nil
+	if !b.Keep(t.Context()) {
+		t.Error("the book does not say that it was filled")
+	}
+	b.Open(alertOf("/d", tree.Red, 4))
+	b.Keep(t.Context())
+	if d := cmp.Diff([]string{"2 /d red open", "1 /a yellow completed"}, list(b)); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+	if d := cmp.Diff([]string{"changed 2 open, gone []"}, s.told); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 }

@@ -7,15 +7,17 @@ import (
 )
 
 // Keep tells the shelf what it does not know yet, and reads it first if that is still to
-// be done: filled says that it was, so that the colours of all attributes are news to the
-// book. What a shelf does not take waits for the next time.
+// be done, or to be done again: filled says that it was, so that the colours of all
+// attributes are news to the book. What a shelf does not take waits for the next time.
 func (b *Book) Keep(ctx context.Context) (filled bool) {
 	if b.o.Shelf == nil {
 		return false
 	}
 	b.keeping.Lock()
 	defer b.keeping.Unlock()
-	if !b.Ready() {
+	if replaced := b.o.Shelf.Replaced(); replaced != b.replaced || !b.Ready() {
+		b.empty()
+		b.replaced = replaced
 		kept, err := b.o.Shelf.Alerts(ctx)
 		b.note(ctx, err)
 		if err != nil {
@@ -34,6 +36,16 @@ func (b *Book) Keep(ctx context.Context) (filled bool) {
 	}
 	b.note(ctx, err)
 	return filled
+}
+
+// empty forgets everything, until the shelf has been read.
+func (b *Book) empty() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.alerts)
+	clear(b.of)
+	clear(b.changed)
+	b.ready, b.gone, b.next = false, nil, 1
 }
 
 // fill takes what the shelf kept.
