@@ -193,6 +193,9 @@ func TestStream(t *testing.T) {
 		t.Errorf("and then gets %q", got)
 	}
 	stranger := listen(t, server.URL, "another.5")
+	if got := stranger.message(); got != `lost {"lost":0,"restarted":true}` {
+		t.Errorf("who comes from another life of the manager is told %q first", got)
+	}
 	if got := stranger.message(); got != `lost {"lost":7}` {
 		t.Errorf("who comes from another life of the manager is told %q", got)
 	}

@@ -216,20 +216,22 @@ func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx would keep events back
+	known := true
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
-		at = s.resume(last, at)
+		at, known = s.resume(last, at)
 	}
-	c.run(r.Context(), at)
+	c.run(r.Context(), at, known)
 }
 
 // resume returns where a client goes on that has the event of an id. One from before
-// this manager's life begins with the oldest that there is.
-func (s *Stream) resume(last string, now uint64) uint64 {
+// this manager's life begins with the first of this life: what it missed of the life
+// before is not known.
+func (s *Stream) resume(last string, now uint64) (at uint64, known bool) {
 	run, number, _ := strings.Cut(last, ".")
 	if n, err := strconv.ParseUint(number, 10, 64); err == nil && run == s.run && n < now {
-		return n + 1
+		return n + 1, true
 	}
-	return 1
+	return 1, false
 }
 
 // client is one who listens.
@@ -241,10 +243,14 @@ type client struct {
 	buf    []byte
 }
 
-// run sends what comes from event number at on.
-func (c *client) run(ctx context.Context, at uint64) {
+// run sends what comes from event number at on; known tells whether nothing but what the
+// stream counts is missing before.
+func (c *client) run(ctx context.Context, at uint64, known bool) {
 	// An id at once, so that a client that loses its connection early can come back.
 	c.buf = fmt.Appendf(c.buf[:0], "retry: 3000\nid: %s.%d\n: events follow\n\n", c.stream.run, at-1)
+	if !known {
+		c.buf = fmt.Appendf(c.buf, "event: lost\nid: %s.%d\ndata: {\"lost\":0,\"restarted\":true}\n\n", c.stream.run, at-1)
+	}
 	alive := time.NewTicker(keepAlive)
 	defer alive.Stop()
 	for c.flush() == nil {
