@@ -130,9 +130,11 @@ func (s *Shelf) flush(db *tsdb.DB) error {
 	head := db.Head()
 	// A block lies in one range; what compaction makes of them does, too.
 	width := s.opts.BlockRange.Milliseconds()
-	for head.NumSeries() > 0 && head.MinTime() != math.MaxInt64 && head.MinTime() <= head.MaxTime() {
+	// The TSDB moves the end along with the beginning, and keeps series with late samples.
+	end := head.MaxTime()
+	for head.NumSeries() > 0 && head.MinTime() != math.MaxInt64 && head.MinTime() <= end {
 		mint := head.MinTime()
-		maxt := min((mint/width+1)*width-1, head.MaxTime())
+		maxt := min((mint/width+1)*width-1, end)
 		if err := db.CompactHead(tsdb.NewRangeHead(head, mint, maxt)); err != nil {
 			return err
 		}

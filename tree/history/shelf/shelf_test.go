@@ -207,3 +207,21 @@ func TestWhoFollowsTheLogIsTold(t *testing.T) {
 		t.Error("nobody was told")
 	}
 }
+
+// TestFlushWithLateSamples makes blocks of what is in memory while there are late ones.
+func TestFlushWithLateSamples(t *testing.T) {
+	s := standing(t, t.TempDir(), func(o *Options) { o.OutOfOrder = 24 * time.Hour })
+	a, b := named("a"), named("b")
+	if _, err := s.Append(t.Context(), []Sample{{a, hour(5), 1}, {b, hour(5), 1}, {a, hour(6), 2}, {a, hour(2), 0}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"2=0", "5=1", "6=2"}, kept(t, s, "a")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if n := len(s.Stats().Blocks); n != 3 {
+		t.Errorf("%d blocks, not one for each two hours", n)
+	}
+}
