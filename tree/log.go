@@ -60,6 +60,8 @@ func (t *Tree) takeEvents(i uint32, events []Event, at, now int64) {
 			e.Time = time.Unix(0, at)
 		}
 		l.add(e, keepOf(t.places[i].spec))
+		c.flags |= flagText
+		t.texts[i] = e.Text // before the status: a change of it is told with the line that made it
 		if e.Status == White {
 			continue
 		}
@@ -74,8 +76,6 @@ func (t *Tree) takeEvents(i uint32, events []Event, at, now int64) {
 		t.recall(i, now)
 	}
 	if len(events) > 0 {
-		c.flags |= flagText
-		t.texts[i] = cut(events[len(events)-1].Text)
 		t.mark(i)
 	}
 }

@@ -133,3 +133,28 @@ func mustDo(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// TestLineOfAChange holds that a change of a log's status is told with the line that made
+// it, which neither the line before nor one after it is.
+func TestLineOfAChange(t *testing.T) {
+	c := newClock()
+	var got []string
+	tr := New(Options{Now: func() time.Time { return c.now }, Statuses: func(changes []StatusChange) {
+		for _, s := range changes {
+			if s.Path == MustPath("/x") {
+				got = append(got, fmt.Sprintf("%s to %s: %v", s.From, s.To, s.Value.Any()))
+			}
+		}
+	}})
+	r := mustAdd(t, tr, "/x", &Spec{Kind: Log})
+	tr.Report(Report{Node: r, Events: []Event{{Status: Green, Text: "well"}}})
+	tr.Report(Report{Node: r, Events: []Event{{Status: Red, Text: "bad"}, {Text: "a word"}, {Status: Green, Text: "well again"}, {Text: "the last"}}})
+	tr.Flush()
+	want := []string{"white to green: well", "green to red: bad", "red to green: well again"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if n, _ := tr.NodeAt(r); n.Value.Any() != "the last" {
+		t.Error(n.Value)
+	}
+}
