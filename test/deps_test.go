@@ -36,7 +36,8 @@ const order = `
 	none < tree/history/fold, tree/history/shelf;
 	tree/metric, tree/history/fold < tree/history/rollup;
 	tree/history/rollup, tree/history/shelf < tree/history;
-	tree/metric < tree/history/promql, tree/history/remote;
+	tree/metric < tree/history/promql;
+	tree/metric, tree/history/fold < tree/history/remote;
 	tree < tree/store < tree/store/journal, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/drawer, tree/store/storetest;
 
 	# Probes and receivers: one folder a kind, and none knows another.

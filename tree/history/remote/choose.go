@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"grove/tree"
+	"grove/tree/history/fold"
 )
 
 // chooser says which series a target gets, and with which labels.
@@ -65,6 +66,9 @@ func globs(names []string) (*regexp.Regexp, error) {
 // choose returns the labels that a series is sent with, or false. It is for one
 // goroutine.
 func (c *chooser) choose(l labels.Labels) (labels.Labels, bool) {
+	if l.Get(fold.Label) != "" {
+		return labels.EmptyLabels(), false // beside averages, which have the name of the readings
+	}
 	name := l.Get(labels.MetricName)
 	if c.only != nil && !c.only.MatchString(name) || c.never != nil && c.never.MatchString(name) {
 		return labels.EmptyLabels(), false

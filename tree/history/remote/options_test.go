@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.yaml.in/yaml/v4"
+
+	"grove/tree/history/fold"
 )
 
 func TestOptionsNameTheBadKey(t *testing.T) {
@@ -99,6 +101,24 @@ func TestLabelsAreAddedWhereTheyAreNot(t *testing.T) {
 	got, ok := c.choose(labels.FromStrings("__name__", "x", "path", "/p", "zone", "kept"))
 	if want := labels.FromStrings("__name__", "x", "a", "common", "b", "target", "path", "/p", "zone", "kept"); !ok || !labels.Equal(got, want) {
 		t.Errorf("%v %v, want %v", ok, got, want)
+	}
+}
+
+// TestSeriesBesideAveragesStay holds that of readings that were merged the averages alone
+// are sent: the others have the same name, and a sum there would count each node four times.
+func TestSeriesBesideAveragesStay(t *testing.T) {
+	c, err := newChooser(&Target{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	average := labels.FromStrings("__name__", "x", "path", "/p")
+	if got, ok := c.choose(average); !ok || !labels.Equal(got, average) {
+		t.Errorf("the average: %v %v", got, ok)
+	}
+	for _, which := range []string{fold.Min, fold.Max, fold.Count} {
+		if got, ok := c.choose(fold.Of(average, which)); ok {
+			t.Errorf("%s: %v", which, got)
+		}
 	}
 }
 
