@@ -3,6 +3,7 @@ package cli
 import (
 	"math"
 	"strconv"
+	"strings"
 	"unicode"
 )
 
@@ -16,7 +17,7 @@ func quantity(v float64, unit string) string {
 	switch unit {
 	case "bytes", "B", "bytes/s", "B/s":
 		suffix := ""
-		if unit[len(unit)-2:] == "/s" {
+		if strings.HasSuffix(unit, "/s") {
 			suffix = "/s"
 		}
 		for _, p := range [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"} {
