@@ -160,7 +160,7 @@ func TestNothingIsDoneThatIsNotInTheAuditLog(t *testing.T) {
 		}
 	}
 	w.says(t, "GET", "/api/v1/shared-definitions", nil, 200, `{"revisions":[]}`)
-	if w.backups.staged != 0 {
+	if w.backups.staged.Load() != 0 {
 		t.Error("a backup was made")
 	}
 }
