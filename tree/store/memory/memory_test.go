@@ -93,7 +93,7 @@ func TestARestartForgetsNothing(t *testing.T) {
 				return 18, start.Add(90 * time.Second), p.Name() == "number"
 			},
 			Events: func(_ context.Context, p tree.Path, n int) ([]tree.Event, error) {
-				return []tree.Event{{Time: start, Status: tree.Yellow, Text: "x"}}, nil
+				return []tree.Event{{Time: start, Status: tree.Yellow, Text: "x"}, {Time: start.Add(75 * time.Second), Status: tree.Yellow, Text: "y"}}, nil
 			},
 		})
 		restored, err := m.Restore(t.Context())
@@ -111,7 +111,7 @@ func TestARestartForgetsNothing(t *testing.T) {
 			"/a/number": {tree.Yellow, tree.Yellow, "18", 0, 90 * time.Second},
 			"/a/state":  {tree.Red, tree.Red, "down", 0, 0},
 			"/a/text":   {tree.Green, tree.Green, "version 7 \uFFFD läuft", 0, 0},
-			"/a/log":    {tree.Yellow, tree.Yellow, "x", 0, 0},
+			"/a/log":    {tree.Yellow, tree.Yellow, "y", 0, 75 * time.Second},
 			"/a/pushed": {tree.Green, tree.Green, "2", 0, time.Minute},
 			"/a/failed": {tree.White, tree.Green, "", 2 * time.Minute, 0},
 		}

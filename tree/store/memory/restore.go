@@ -73,6 +73,10 @@ func (m *Memory) restore(ctx context.Context, n *tree.Node, remembered tree.Memo
 			m.o.Log.Warn("the events of a node are not back", "node", n.Path, "err", err)
 		}
 		remembered.Events = events
+		// An event that is as bad as the one before changes nothing that is written of the node.
+		if last := len(events) - 1; last >= 0 && events[last].Time.After(remembered.Time) {
+			remembered.Time = events[last].Time
+		}
 	case n.Kind == tree.Performance && !remembered.Value.IsNone() && m.o.Last != nil:
 		if v, at, ok := m.o.Last(n.Path); ok && !at.Before(remembered.Time) {
 			remembered.Value, remembered.Time = tree.Number(v), at
