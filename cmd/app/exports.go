@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"reflect"
 	"regexp"
 
 	"go.yaml.in/yaml/v4"
@@ -55,7 +57,10 @@ func readExports(name string) (e Exports, err error) {
 	case len(text) > maxExportsBytes:
 		return e, fmt.Errorf("%s is larger than %d bytes", name, maxExportsBytes)
 	}
-	if err := yaml.Load(text, &e, yaml.WithKnownFields()); err != nil {
+	if empty, err := misfits(name, text, reflect.TypeFor[Exports]()); empty || err != nil {
+		return e, err
+	}
+	if err := yaml.Load(text, &e); err != nil {
 		// Its errors repeat values between backquotes, and one may be a secret in the wrong place.
 		return e, fmt.Errorf("%s: %s", name, quoted.ReplaceAllString(err.Error(), "…"))
 	}
@@ -73,6 +78,11 @@ func readExports(name string) (e Exports, err error) {
 	for i := range e.OTLP {
 		if err := e.OTLP[i].Check(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: otlp[%d]: %w", name, i, err))
+		}
+	}
+	for i, dir := range e.Directories {
+		if info, err := os.Stat(dir); !filepath.IsAbs(dir) || err != nil || !info.IsDir() {
+			errs = append(errs, fmt.Errorf("%s: directories[%d]: %q is no absolute path of a directory that is there", name, i, dir))
 		}
 	}
 	for i := range e.Publish {

@@ -18,7 +18,8 @@ func TestExportsOfTheREADME(t *testing.T) {
 	if !ok || !closed {
 		t.Fatal("the README has no file of exports")
 	}
-	e, err := readExports(writeExports(t, "remote_write:"+text))
+	text = strings.ReplaceAll("remote_write:"+text, "/srv/www/status", t.TempDir())
+	e, err := readExports(writeExports(t, text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,8 +39,14 @@ func writeExports(t *testing.T, text string) string {
 
 func TestExportsThatAreWrong(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"an unknown key":    {"remote_wite: []\n", "remote_wite"},
-		"a wrong type":      {"otlp: 3\n", "line 1"},
+		"an unknown key":    {"remote_wite: []\n", `exports.yaml:1:1: unknown key "remote_wite" (did you mean "remote_write"?)`},
+		"one further down":  {"otlp:\n- name: a\n  ulr: x\n", `exports.yaml:3:3: unknown key "ulr" (did you mean "url"?)`},
+		"one of access":     {"remote_write:\n- basic: { usr: x }\n", `exports.yaml:2:12: unknown key "usr" (did you mean "user"?)`},
+		"no list":           {"otlp: { name: a }\n", "exports.yaml:1:7: a list, each element with a dash before it, is wanted here"},
+		"no map":            {"otlp: [a]\n", "exports.yaml:1:8: a map of keys and values is wanted here"},
+		"two documents":     {"otlp: []\n---\notlp: []\n", "one document is wanted"},
+		"a wrong time":      {"otlp:\n- { name: a, url: 'http://x', every: soon }\n", "exports.yaml"},
+		"a directory":       {"directories: [here]\n", `directories[0]: "here" is no absolute path of a directory that is there`},
 		"a bad target":      {"otlp:\n- { name: a, url: 'ftp://x' }\n", "otlp[0]: a: url: http://HOST:PORT or https://HOST is wanted"},
 		"a bad store":       {"remote_write:\n- { name: a, url: 'ftp://x' }\n", "remote_write[0]: url"},
 		"a bad publication": {"publish:\n- { name: a, what: poem }\n", `what: "poem": document or report`},
@@ -51,6 +58,11 @@ func TestExportsThatAreWrong(t *testing.T) {
 	}
 	if e, err := readExports(""); err != nil || len(e.OTLP) > 0 {
 		t.Errorf("no file: %+v, %v", e, err)
+	}
+	for name, text := range map[string]string{"an empty file": "", "comments": "# nothing\n", "an empty list": "otlp:\n"} {
+		if e, err := readExports(writeExports(t, text)); err != nil || len(e.OTLP) > 0 {
+			t.Errorf("%s: %+v, %v", name, e, err)
+		}
 	}
 	if _, err := readExports(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("a file that is not there is no error")
