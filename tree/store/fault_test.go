@@ -330,6 +330,46 @@ func TestAHeldFileIsToldSoon(t *testing.T) {
 	}
 }
 
+// TestWhoeverWaitsForAHeldFileIsToldAtOnce has more wait than one transaction takes: they
+// do not wait for one another.
+func TestWhoeverWaitsForAHeldFileIsToldAtOnce(t *testing.T) {
+	d := storetest.SQLite(t)
+	s := d.Open(t)
+	other, err := sql.Open("sqlite", "file:"+d.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	conn, err := other.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	const writers = 300
+	var all sync.WaitGroup
+	for range writers {
+		all.Go(func() {
+			if err := s.Write(t.Context(), func(*store.Tx) error { return nil }); !errors.Is(err, store.ErrUnavailable) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	// One transaction takes 60 of them.
+	if stats, err := s.Stats(t.Context()); err != nil || stats.Errors >= writers/60 {
+		t.Errorf("%d transactions were tried for %d writers, %v", stats.Errors, writers, err)
+	}
+	if err := s.Write(t.Context(), func(*store.Tx) error { return nil }); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAFullDiskRefusesAndRecovers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root may make a small disk")

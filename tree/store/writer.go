@@ -75,6 +75,7 @@ func (s *Store) run() {
 		select {
 		case w := <-s.queue:
 			s.commit(s.gather(w))
+			s.refuseWaiting()
 		case <-retry.C:
 			if !s.prepared.Load() {
 				ctx, cancel := s.limit()
@@ -86,12 +87,26 @@ func (s *Store) run() {
 				select {
 				case w := <-s.queue:
 					s.commit(s.gather(w))
+					s.refuseWaiting()
 				default:
 					s.dropConn()
 					return
 				}
 			}
 		}
+	}
+}
+
+// refuseWaiting answers what has waited for a database that turned out not to be there:
+// it has waited once, and would wait for as long again, one after the other.
+func (s *Store) refuseWaiting() {
+	err := s.Ready()
+	if !errors.Is(err, ErrUnavailable) {
+		return
+	}
+	for range len(s.queue) {
+		w := <-s.queue
+		w.done <- err
 	}
 }
 
