@@ -353,6 +353,30 @@ func (s *Shelf) Querier(mint, maxt int64) (storage.Querier, error) {
 	return &querier{Querier: q, release: sync.OnceFunc(release)}, nil
 }
 
+// ChunkQuerier is Querier for whole chunks of samples, most of which need not be read.
+func (s *Shelf) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
+	db, release, err := s.use()
+	if err != nil {
+		return nil, err
+	}
+	q, err := db.ChunkQuerier(mint, maxt)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return &chunkQuerier{ChunkQuerier: q, release: sync.OnceFunc(release)}, nil
+}
+
+type chunkQuerier struct {
+	storage.ChunkQuerier
+	release func()
+}
+
+func (q *chunkQuerier) Close() error {
+	defer q.release()
+	return q.ChunkQuerier.Close()
+}
+
 type querier struct {
 	storage.Querier
 	release func()
