@@ -275,6 +275,11 @@ func (a *App) Start() {
 // run runs a part of the manager until Stop, which ends it before everything that
 // New built, and waits for it.
 func (a *App) run(name string, part func(context.Context) error) {
+	a.runWithin(partWithin, name, part)
+}
+
+// runWithin is run for a part that may need longer than others to end.
+func (a *App) runWithin(limit time.Duration, name string, part func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- part(ctx) }()
@@ -288,8 +293,8 @@ func (a *App) run(name string, part func(context.Context) error) {
 			return err
 		case <-stop.Done():
 			return stop.Err()
-		case <-time.After(partWithin):
-			return fmt.Errorf("it did not end within %s", partWithin)
+		case <-time.After(limit):
+			return fmt.Errorf("it did not end within %s", limit)
 		}
 	})
 }
@@ -297,7 +302,7 @@ func (a *App) run(name string, part func(context.Context) error) {
 // Bounds of the end of one part: those of Start leave time to others, and what does not
 // know of time at all is left to the end of the process.
 const (
-	partWithin = 5 * time.Second
+	partWithin = 3 * time.Second
 	grace      = 100 * time.Millisecond
 )
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"grove/runtime/probe/secret"
@@ -37,6 +38,8 @@ type past struct {
 	shared  *revision.Definitions
 	samples *history.Store
 	longAgo longAgo // the samples, and what was before them
+	// newest has the last numbers of most nodes while many are restored.
+	newest atomic.Pointer[map[string]history.Sample]
 	// catalogue knows what the metrics of the tree are.
 	catalogue *promql.Catalogue
 }
@@ -109,12 +112,36 @@ func (a *App) bindPast(e Exports) (err error) {
 	p.catalogue = promql.NewCatalogue(a.Tree)
 	p.memory = memory.New(memory.Options{
 		Store: p.facts, Tree: a.Tree, Events: p.journal.Events, Log: a.log,
-		Last: func(path tree.Path) (float64, time.Time, bool) {
-			last, ok, err := p.samples.Last(context.Background(), path)
-			return last.Value, last.Time, ok && err == nil && !last.Gap
-		},
+		Last: p.last,
 	})
 	return nil
+}
+
+// last is the newest number of a node that the history has.
+func (p *past) last(path tree.Path) (float64, time.Time, bool) {
+	if newest := p.newest.Load(); newest != nil {
+		if s, ok := (*newest)[path.String()]; ok {
+			return s.Value, s.Time, true
+		}
+	}
+	last, ok, err := p.samples.Last(context.Background(), path)
+	return last.Value, last.Time, ok && err == nil && !last.Gap
+}
+
+// Many nodes are restored by one walk over the history, as far back as most have a number.
+const (
+	many         = 1000
+	newestWithin = 3 * time.Hour
+)
+
+// together has last answered from one walk until done is called.
+func (p *past) together(ctx context.Context) (done func()) {
+	newest, err := p.samples.Newest(ctx, newestWithin)
+	if err != nil {
+		return func() {} // Then they are asked for one by one.
+	}
+	p.newest.Store(&newest)
+	return func() { p.newest.Store(nil) }
 }
 
 // hook lets a tree tell the past what it does.
@@ -175,7 +202,13 @@ const keptWithin = 20 * time.Second
 func (p *past) kept(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, keptWithin)
 	defer cancel()
-	return errors.Join(p.journal.Sync(ctx), p.memory.Sync(ctx), p.samples.Sync(ctx))
+	// The answer is no as soon as one of them says so.
+	for _, sync := range []func(context.Context) error{p.journal.Sync, p.memory.Sync, p.samples.Sync} {
+		if err := sync(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // errUnkept is the answer to who gave something while something was lost.
@@ -217,6 +250,9 @@ func (a *App) restore(ctx context.Context, paths ...tree.Path) {
 	if len(paths) == 0 {
 		return
 	}
+	if len(paths) >= many {
+		defer a.past.together(ctx)()
+	}
 	n, err := a.past.memory.Restore(ctx, paths...)
 	if err != nil {
 		a.log.Error("what nodes were before is not all restored", "error", err)
@@ -237,6 +273,7 @@ func (a *App) renew(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+	defer a.past.together(ctx)()
 	if n := a.past.memory.Renew(ctx); n > 0 {
 		a.log.Info("nodes have the last numbers of before, since the history is read", "nodes", n)
 	}
@@ -271,7 +308,8 @@ func (f *freshNodes) all() []tree.Path {
 
 // runPast keeps the past until Stop.
 func (a *App) runPast() {
-	a.run("journal", a.past.journal.Run)
+	// A full queue takes seconds to write; a database that is away ends it at once.
+	a.runWithin(3*partWithin, "journal", a.past.journal.Run)
 	if err := a.mark(context.Background(), tree.White, tree.Green, "grove "+a.config.Version+" starts"); err != nil {
 		a.log.Error("the journal does not know of the start", "error", err)
 	}

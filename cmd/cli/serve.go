@@ -15,8 +15,8 @@ import (
 	"grove/cmd/app"
 )
 
-// stopWithin bounds the shutdown.
-const stopWithin = 15 * time.Second
+// stopWithin bounds the shutdown, a little below the 15 seconds that users are told.
+const stopWithin = 13 * time.Second
 
 // serveCommand runs a manager.
 type serveCommand struct {
