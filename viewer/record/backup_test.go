@@ -224,6 +224,9 @@ func TestRestoreRefuses(t *testing.T) {
 func TestUploadsAreBounded(t *testing.T) {
 	w := grow(t)
 	up := decode[record.Upload](t, w, "POST", "/api/v1/restores", nil)
+	if up := decode[record.Upload](t, w, "PUT", "/api/v1/restores/"+up.ID+"?offset=0", bytes.Repeat([]byte("x"), record.MaxPart)); up.Received != record.MaxPart {
+		t.Errorf("%+v", up)
+	}
 	status, text, _ := w.ask(t, "PUT", "/api/v1/restores/"+up.ID+"?offset=0", bytes.Repeat([]byte("x"), record.MaxPart+1))
 	if status != 413 {
 		t.Errorf("a large part: %d %s", status, text)

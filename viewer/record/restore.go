@@ -82,7 +82,7 @@ func (a *API) registerRestore(api huma.API) {
 	huma.Register(api, begin, a.beginRestore)
 	part := operation("send-part", http.MethodPut, "/api/v1/restores/{id}", "Send a part of a backup",
 		"The bytes from an offset on. A part that was sent may be sent again, when it is not known whether it arrived.", http.StatusNotFound, http.StatusRequestEntityTooLarge, http.StatusInsufficientStorage)
-	part.MaxBodyBytes, part.BodyReadTimeout = MaxPart, partWithin
+	part.MaxBodyBytes, part.BodyReadTimeout = MaxPart+1, partWithin // The framework refuses what reaches the bound.
 	huma.Register(api, part, a.sendPart)
 	huma.Register(api, operation("apply-restore", http.MethodPost, "/api/v1/restores/{id}/apply", "Restore the backup that was sent",
 		"Reads it to its end first: a backup that is damaged, not whole or of a newer grove changes nothing. "+
