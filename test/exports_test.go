@@ -207,7 +207,7 @@ func (s *bigStore) hold(generators []*generator) error {
 		v.hold(g.root()+"/Flip", kept[g.root()+"/Flip"], claims, 0, g.flip)
 		v.hold(g.root()+"/Late", kept[g.root()+"/Late"], claims, late, func(batch int) float64 { return float64(batch) })
 	}
-	if v.faults() > 0 || v.samples < 1000 {
+	if v.faults() > 0 || v.samples == 0 {
 		return fmt.Errorf("%s: of %d samples %d are lost, %d altered, %d phantom, %d double:\n%s", s.name, v.samples, v.lost, v.altered, v.phantom, v.double, strings.Join(v.said, "\n"))
 	}
 	return nil
