@@ -8,7 +8,7 @@ import (
 
 // patience is how long producers wait for a disk that does nothing at all. Then they wait
 // no more until it does something, so that the live tree goes on.
-const patience = time.Second
+const patience = 10 * time.Second
 
 // admit waits until the buffer has room for n samples more, if waiting helps. It is
 // called with mu held, which it gives up meanwhile.
@@ -24,7 +24,7 @@ func (s *Store) wait() {
 	s.stuck++
 	s.rouse()
 	before := s.done64
-	impatient := time.AfterFunc(patience, func() {
+	impatient := time.AfterFunc(s.patience, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.done64 == before && !s.stalled {

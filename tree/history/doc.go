@@ -14,7 +14,7 @@
 // producer's goroutine; one goroutine takes batches from there to the log of the TSDB.
 // While the buffer is full a producer waits. It does not when waiting would not help:
 // while the log of a run before is being replayed, while the disk has no room, and while
-// it does nothing for longer than a second; then the buffer holds what it can, and what it
+// it does nothing for longer than ten seconds; then the buffer holds what it can, and what it
 // cannot is counted. Statuses never waits, since it is called while the tree publishes:
 // the buffer keeps room for it beyond what producers may fill. Sync is the acknowledgement:
 // when it returns without an error, everything given before it was called survives a power

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"grove/tree"
 )
@@ -29,6 +30,7 @@ func TestAHungDiskStopsNobody(t *testing.T) {
 		refs[i] = g.add(t, fmt.Sprintf("/n/%d", i), tree.Spec{Kind: tree.Performance, Threshold: red})
 	}
 	g.sync(t)
+	g.patience = 50 * time.Millisecond
 	disk := &hung{make(chan struct{}, 1), make(chan struct{})}
 	g.SetWriteNotified(disk)
 	round := 0

@@ -54,13 +54,15 @@ type Store struct {
 	current []shelf.Sample
 	full    [][]shelf.Sample
 	spare   [][]shelf.Sample
-	held    int    // in both and on the way to the log
-	stuck   int    // who waits for room
-	stalled bool   // the disk does nothing: nobody waits for room
-	given   uint64 // samples so far
-	done64  uint64 // of them committed, or dropped and counted
-	durable uint64 // of them on the disk
-	waiters []waiter
+	held    int  // in both and on the way to the log
+	stuck   int  // who waits for room
+	stalled bool // the disk does nothing: nobody waits for room
+	// patience is the constant, but in tests.
+	patience time.Duration
+	given    uint64 // samples so far
+	done64   uint64 // of them committed, or dropped and counted
+	durable  uint64 // of them on the disk
+	waiters  []waiter
 
 	counts counts
 	record recorder
@@ -91,7 +93,7 @@ func Open(o Options) (*Store, error) {
 	if err := lock.Lock(); err != nil {
 		return nil, fmt.Errorf("the history in %s is used by another process: %w", o.Dir, err)
 	}
-	s := &Store{opts: o, lock: lock, done: make(chan struct{}), wake: make(chan struct{}, 1)}
+	s := &Store{opts: o, lock: lock, patience: patience, done: make(chan struct{}), wake: make(chan struct{}, 1)}
 	s.room.L = &s.mu
 	s.record.init()
 	common := shelf.Options{Aside: filepath.Join(o.Dir, "damaged"), MaxSeries: o.MaxSeries, MinFree: o.MinFree, Segment: o.segment()}

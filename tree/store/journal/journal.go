@@ -6,7 +6,7 @@
 // bounded length. While it is full producers wait in [Journal.WaitForRoom] and
 // [Journal.Reports], which is what slows down a flood; [Journal.Statuses] never waits, since
 // it is called while the tree publishes, and may fill the queue twice. Nobody waits while
-// the database cannot be written, or does nothing for longer than a second: then the live
+// the database cannot be written, or does nothing for longer than ten seconds: then the live
 // tree goes on, and what has no room is lost, counted, and an error of [Journal.Sync]. What
 // Sync has acknowledged is on disk.
 package journal
@@ -57,6 +57,7 @@ type Journal struct {
 	settled  uint64        // of them: written, or lost
 	progress chan struct{} // closed and made anew when anything of this changes
 	failing  error         // of the last try to write
+	patience time.Duration // the constant, but in tests
 	stalled  bool          // the database does nothing: nobody waits for it
 	stopped  bool          // Run has returned
 	lost     uint64
@@ -86,7 +87,7 @@ func New(o Options) *Journal {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.Keep, o.Rows, o.Queue = cmp.Or(o.Keep, 400*24*time.Hour), cmp.Or(o.Rows, 20_000_000), cmp.Or(o.Queue, 1<<18)
-	j := &Journal{o: o, progress: make(chan struct{})}
+	j := &Journal{o: o, progress: make(chan struct{}), patience: patience}
 	j.rows.Store(-1)
 	return j
 }
@@ -148,7 +149,7 @@ func (j *Journal) Append(ctx context.Context, entries ...Entry) error {
 
 // patience is how long producers wait for a database that does nothing at all. Then they
 // wait no more until it does something.
-const patience = time.Second
+const patience = 10 * time.Second
 
 // WaitForRoom waits while the queue is full, if waiting helps. It is for producers, after
 // they have changed the tree.
@@ -166,7 +167,7 @@ func (j *Journal) waitForRoom() {
 	if !full() {
 		return
 	}
-	impatient := time.NewTimer(patience)
+	impatient := time.NewTimer(j.patience)
 	defer impatient.Stop()
 	for before := j.settled; full(); {
 		changed := j.progress
@@ -176,7 +177,7 @@ func (j *Journal) waitForRoom() {
 			j.mu.Lock()
 			if j.settled != before {
 				before = j.settled
-				impatient.Reset(patience)
+				impatient.Reset(j.patience)
 			}
 		case <-impatient.C:
 			j.mu.Lock()
@@ -185,7 +186,7 @@ func (j *Journal) waitForRoom() {
 				j.o.Log.Warn("the database does nothing: nobody waits for it until it does")
 			}
 			before = j.settled
-			impatient.Reset(patience)
+			impatient.Reset(j.patience)
 		}
 	}
 }

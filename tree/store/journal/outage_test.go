@@ -104,6 +104,7 @@ func TestAHungDatabaseStopsNobody(t *testing.T) {
 		}
 	})
 	<-held
+	j.patience = 50 * time.Millisecond
 	for range 5 {
 		j.Statuses(changesAt(1000, start, tree.Green)) // as a flush does
 	}
