@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -89,13 +90,16 @@ func (b *Book) putLocked(a *Alert) {
 		b.dropLocked(b.of[key][0])
 	}
 	if len(b.alerts) > b.o.Total {
-		b.dropLocked(b.leastLocked())
+		for _, least := range b.leastLocked(1 + b.o.Total/100) {
+			b.dropLocked(least)
+		}
 	}
 }
 
-// leastLocked is the alert that is missed least: one that is completed, else one whose
-// attribute is well again, else the oldest.
-func (b *Book) leastLocked() (least *Alert) {
+// leastLocked are the alerts that are missed least: first those that are completed, then
+// those whose attribute is well again, then the oldest. Several go at once, since looking
+// for them takes a walk over all, and a flood of alerts comes while the tree publishes.
+func (b *Book) leastLocked(n int) []*Alert {
 	rank := func(a *Alert) int {
 		switch {
 		case a.State == Completed:
@@ -105,12 +109,10 @@ func (b *Book) leastLocked() (least *Alert) {
 		}
 		return 2
 	}
-	for _, a := range b.alerts {
-		if least == nil || rank(a) < rank(least) || rank(a) == rank(least) && a.ID < least.ID {
-			least = a
-		}
-	}
-	return least
+	all := slices.SortedFunc(maps.Values(b.alerts), func(x, y *Alert) int {
+		return cmp.Or(cmp.Compare(rank(x), rank(y)), cmp.Compare(x.ID, y.ID))
+	})
+	return all[:min(n, len(all))]
 }
 
 func (b *Book) dropLocked(a *Alert) {

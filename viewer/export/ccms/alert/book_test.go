@@ -145,3 +145,23 @@ func TestAlertsOfAnotherSystemAreLeftBehind(t *testing.T) {
 		t.Errorf("-want +got\n%s", d)
 	}
 }
+
+// TestManyGoAtOnce fills a book: the oldest go, some at once, since each look for them is a
+// walk over all.
+func TestManyGoAtOnce(t *testing.T) {
+	b := New(Options{Scheme: scheme, Total: 300, Each: 2})
+	b.Keep(t.Context())
+	for i := range 301 {
+		b.Open(Alert{Path: tree.MustPath(fmt.Sprint("/n/", i)), Value: tree.Red})
+	}
+	all, _ := b.List(Filter{})
+	var oldest *Alert
+	for i := range all {
+		if oldest == nil || all[i].ID < oldest.ID {
+			oldest = &all[i]
+		}
+	}
+	if b.Len() != 297 || b.Dropped() != 4 || oldest.Path.String() != "/n/4" {
+		t.Errorf("%d are left, %d went, the oldest is of %s", b.Len(), b.Dropped(), oldest.Path)
+	}
+}
