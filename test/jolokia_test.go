@@ -129,6 +129,10 @@ func TestJMXClient(t *testing.T) {
 	}
 	m.push(reading{"path": "/other/Level", "value": 21})
 	m.is("/other/Level", "21", "red")
+	// That it is tuned again at a restart is no news.
+	if told := m.journal("/other/Level", "tuning"); len(told) != 1 || told[0].Text != "the threshold is tuned: red > 20" {
+		t.Errorf("the journal tells of tuned thresholds: %+v", told)
+	}
 
 	acts := map[string]int{}
 	for _, r := range readAudit(t, data, "jmx") {

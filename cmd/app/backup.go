@@ -270,6 +270,8 @@ func (b *backups) remember(ctx context.Context) (int, error) {
 		}
 	}
 	b.restoring.Store(false)
+	past.recalling.Add(1)
+	defer past.recalling.Add(-1)
 	n, restored := past.memory.Restore(ctx)
 	return n, errors.Join(err, restored)
 }

@@ -31,13 +31,14 @@ const sharedDir = "shared"
 // past is what the manager knows of before: samples in the history, facts in the
 // central database.
 type past struct {
-	facts   *store.Store
-	journal *journal.Journal
-	memory  *memory.Memory
-	audit   *audit.Log
-	shared  *revision.Definitions
-	samples *history.Store
-	longAgo longAgo // the samples, and what was before them
+	facts     *store.Store
+	journal   *journal.Journal
+	memory    *memory.Memory
+	audit     *audit.Log
+	shared    *revision.Definitions
+	samples   *history.Store
+	longAgo   longAgo      // the samples, and what was before them
+	recalling atomic.Int32 // calls under way that tune what was tuned before
 	// newest has the last numbers of most nodes while many are restored.
 	newest atomic.Pointer[map[string]history.Sample]
 	// catalogue knows what the metrics of the tree are.
@@ -155,7 +156,7 @@ func (p *past) hook(o *tree.Options) {
 		p.journal.Reports(now, reports)
 		p.journal.WaitForRoom()
 	}
-	o.Tuned = func(tuned tree.Tuning) error { return p.memory.Tuned(tuned) }
+	o.Tuned = p.tuned
 	live := o.Statuses
 	o.Statuses = func(changes []tree.StatusChange) {
 		live(changes)
@@ -253,6 +254,8 @@ func (a *App) restore(ctx context.Context, paths ...tree.Path) {
 	if len(paths) >= many {
 		defer a.past.together(ctx)()
 	}
+	a.past.recalling.Add(1)
+	defer a.past.recalling.Add(-1)
 	n, err := a.past.memory.Restore(ctx, paths...)
 	if err != nil {
 		a.log.Error("what nodes were before is not all restored", "error", err)
