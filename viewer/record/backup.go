@@ -40,7 +40,7 @@ func (a *API) registerBackup(api huma.API) {
 		OperationID: "make-backup", Method: http.MethodPost, Path: "/api/v1/backup",
 		Summary: "Make a backup", Tags: []string{"backup"},
 		Description: "Everything that the database and the history hold at this moment, and the files of the drop-in directory, as a tar in Zstandard that ends with a manifest. " +
-			"Grove goes on meanwhile. It holds no secrets: of these, grove itself knows only where they are.",
+			"Grove goes on meanwhile. Of secrets it holds what definitions hold: where they are.",
 		Errors: []int{http.StatusConflict, http.StatusServiceUnavailable, http.StatusInsufficientStorage},
 		Responses: map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{
 			BackupType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},

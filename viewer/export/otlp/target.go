@@ -69,6 +69,11 @@ func (t *Target) Check() error {
 	if len(t.Headers) > MaxHeaders {
 		return fail("headers", "%d of them, and the bound is %d", len(t.Headers), MaxHeaders)
 	}
+	for name, reference := range t.Headers { // which is not repeated: it may be the secret itself
+		if !strings.HasPrefix(reference, "file:") && !strings.HasPrefix(reference, "env:") {
+			return fail("headers", "%s: a secret is given by reference: file:/path or env:NAME", name)
+		}
+	}
 	if len(t.Types) == 0 {
 		t.Types = []string{"grove."}
 	}
