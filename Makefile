@@ -8,6 +8,8 @@ LINT        := .tools/golangci-lint-2.15.0
 WEB         := viewer/web
 PAGE        := $(WEB)/dist/index.html
 MODULES     := $(WEB)/node_modules/.package-lock.json
+JMX     := viewer/export/jolokia/testdata/client
+CLIENT  := $(JMX)/node_modules/.package-lock.json
 GO           = $$(git ls-files -co --exclude-standard '*.go')
 export CGO_ENABLED := 0
 export GOFLAGS     := -mod=readonly -trimpath -buildvcs=$(VCS)
@@ -34,7 +36,11 @@ test: ## install what the tests need, then test everything, in a browser too
 	@$(MAKE) --no-print-directory build race
 	cd $(WEB) && npm run --silent check && npm test --silent
 
-race: web ## vet and test the Go packages under the race detector
+$(CLIENT): $(JMX)/package-lock.json # a real JMX client, for the tests
+	cd $(JMX) && npm ci --no-audit --no-fund
+	@touch $@
+
+race: web $(CLIENT) ## vet and test the Go packages under the race detector
 	go vet ./...
 	CGO_ENABLED=1 go test -race -shuffle=on ./...
 
@@ -59,5 +65,5 @@ fmt: ## format the Go files
 	gofmt -w $(GO)
 
 clean: ## remove what was built; data/ stays
-	rm -rf bin .tools coverage.out $(WEB)/node_modules
+	rm -rf bin .tools coverage.out $(WEB)/node_modules $(JMX)/node_modules
 	find $(WEB)/dist -mindepth 1 ! -name .gitkeep -delete
