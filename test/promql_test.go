@@ -83,7 +83,7 @@ func started(t testing.TB, answers string, program string, args ...string) *exec
 func nginx(t testing.TB, servers string) (address string) {
 	t.Helper()
 	program := installed(t, "nginx", "nginx-light")
-	dir, err := os.MkdirTemp("", "grove") // not of the test: its workers are another user
+	dir, err := os.MkdirTemp("", "grove") //nolint:usetesting // its workers are another user, who cannot enter a directory of the test
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -116,7 +117,7 @@ func TestManagersShareADatabase(t *testing.T) {
 		m.eventually(func() error {
 			n, err := m.find("/grove/Database/State")
 			if err != nil || n.Status != "red" {
-				return fmt.Errorf("/grove/Database/State is %s, %v", n.Status, err)
+				return errors.Join(fmt.Errorf("/grove/Database/State is %s", n.Status), err)
 			}
 			return nil
 		})

@@ -2,6 +2,7 @@ package monitor_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -88,7 +89,10 @@ func BenchmarkScan(b *testing.B) {
 			for {
 				select {
 				case <-scanned:
-				case <-done:
+				case err := <-done:
+					if !errors.Is(err, context.Canceled) {
+						b.Error(err)
+					}
 					return
 				}
 			}
@@ -137,6 +141,8 @@ func TestManyObjects(t *testing.T) {
 			}
 		}
 		cancel()
-		<-done
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
 	})
 }

@@ -182,12 +182,3 @@ func (n number) minus(o number, plus int64) number {
 // defaultNumber is what thresholds, offsets and derived gauges are at first: Java's
 // Integer 0.
 var defaultNumber = number{class: intClass}
-
-// plain returns the number in the types that values of beans have.
-func (n number) plain() beans.Value {
-	v, err := beans.Convert(n.value(), beans.TypeAny)
-	if err != nil {
-		return nil // of no class: there is no number
-	}
-	return v
-}

@@ -66,6 +66,7 @@ type uploadOutput struct {
 	Body         Upload
 }
 
+// UploadID names an upload in an address.
 type UploadID struct {
 	ID string `path:"id" maxLength:"40" doc:"Of the upload."`
 }

@@ -111,7 +111,7 @@ func TestWhatEditorsCatch(t *testing.T) {
 		{"property", "use: app\nat: /a\nproperties: { location: Berlin, floor: 3 }\n", true},
 		{"name of a property", frame(probe, `{ from: p.status, properties: { "a b": c } }`), false},
 		{"monitor", "grove: 1\nmonitors: { M: { kind: gauge, node: [ a, b ], high: 1e9, notify: high, every: 1m } }\n", true},
-		{"kind of a monitor", "grove: 1\nmonitors: { M: { kind: guage, node: a, high: 1 } }\n", false},
+		{"kind of a monitor", "grove: 1\nmonitors: { M: { kind: gage, node: a, high: 1 } }\n", false},
 		{"setting of a monitor", "grove: 1\nmonitors: { M: { kind: gauge, node: a, hihg: 1 } }\n", false},
 		{"label", frame(probe, `{ from: p.status, labels: { a-b: c } }`), false},
 		{"type of a parameter", "grove: 1\nparameters: { p: { type: strin } }\n", false},

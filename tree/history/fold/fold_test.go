@@ -67,7 +67,7 @@ func TestWhatIsBesideIsHidden(t *testing.T) {
 		t.Errorf("%v %v", values, err)
 	}
 	broken := errors.New("broken")
-	if _, err := Hide(storage.QueryableFunc(func(int64, int64) (storage.Querier, error) { return nil, broken })).Querier(0, 1); err != broken {
+	if _, err := Hide(storage.QueryableFunc(func(int64, int64) (storage.Querier, error) { return nil, broken })).Querier(0, 1); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 }

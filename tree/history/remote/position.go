@@ -15,11 +15,6 @@ type position struct {
 	Offset  int64 `json:"offset"` // bytes of the segment
 }
 
-// before tells whether p stands before q.
-func (p position) before(q position) bool {
-	return p.Segment < q.Segment || p.Segment == q.Segment && p.Offset < q.Offset
-}
-
 // progress is what a target's file holds.
 type progress struct {
 	position
@@ -63,7 +58,7 @@ func (p progress) write(file string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // It is gone when all went well.
+	defer func() { _ = os.Remove(f.Name()) }() // It is gone when all went well.
 	_, err = f.Write(append(text, '\n'))
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {

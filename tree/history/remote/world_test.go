@@ -229,8 +229,9 @@ func newReceiver(t testing.TB) *receiver {
 	}
 	db.DisableCompactions()
 	// The type of the list is of a module that is not ours to import.
-	one, two := config.DefaultRemoteWriteConfig.ProtobufMessage, config.DefaultRemoteWriteConfig.ProtobufMessage
-	two = "io.prometheus.write.v2.Request"
+	one := config.DefaultRemoteWriteConfig.ProtobufMessage
+	two := one
+	two = two[:0] + "io.prometheus.write.v2.Request"
 	handler := prom.NewWriteHandler(slog.New(slog.DiscardHandler), nil, db, listOf(one, two), false, false, true)
 	r := &receiver{db: db}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

@@ -2,6 +2,7 @@ package rollup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -196,7 +197,7 @@ func TestFailuresLeaveNothingBehind(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	broken := storage.QueryableFunc(func(int64, int64) (storage.Querier, error) { return nil, os.ErrClosed })
-	if err := Write(t.Context(), broken, dir, 7_200_000, 14_400_000, log); err != os.ErrClosed {
+	if err := Write(t.Context(), broken, dir, 7_200_000, 14_400_000, log); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -43,11 +43,11 @@ func (s *Shelf) PutAway(dir string, from int64) error {
 }
 
 func (s *Shelf) putAway(dir string, from int64) error {
-	if _, release, err := s.use(); err != nil {
+	_, release, err := s.use()
+	if err != nil {
 		return err
-	} else {
-		release()
 	}
+	release()
 	s.life.Lock()
 	defer s.life.Unlock()
 	db := s.db

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 )
@@ -99,7 +100,7 @@ func (b *Book) putBack(changed []Alert, gone []uint64) {
 
 // note remembers how it went, and says when that changes.
 func (b *Book) note(ctx context.Context, err error) {
-	if err != nil && ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
+	if err != nil && ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		return // The one who asked went away.
 	}
 	b.mu.Lock()
