@@ -92,7 +92,8 @@ func TestJournalIsSearched(t *testing.T) {
 	w := shop(t)
 	entries := []journal.Entry{
 		{Time: noon.Add(50 * time.Second), Path: tree.MustPath("/shop/Log"), Kind: journal.Event, To: tree.Red, Text: "Out of memory"},
-		{Time: noon.Add(51 * time.Second), Path: tree.Root, Kind: journal.Manager, To: tree.White, Text: "grove stops"},
+		{Time: noon.Add(51 * time.Second), Path: tree.Root, Kind: journal.Manager, From: tree.Green, To: tree.White, Text: "grove stops"},
+		{Time: noon.Add(50 * time.Second), Path: tree.Root, Kind: journal.Manager, From: tree.Green, To: tree.Green, Text: "grove runs"},
 	}
 	if err := w.journal.Append(t.Context(), entries...); err != nil {
 		t.Fatal(err)
@@ -138,6 +139,7 @@ func TestJournalIsPaged(t *testing.T) {
 		page := decode[record.Journaled](t, w, "GET", "/api/v1/journal?order=oldest&limit=2&after="+url.QueryEscape(next), nil)
 		got = append(got, page.Entries...)
 		pages++
+		w.at.Add(1000) // "-24h" is another time for each page
 		if next = page.Next; next == "" {
 			break
 		}
@@ -160,7 +162,8 @@ func TestJournalRefuses(t *testing.T) {
 		"status=blue": "validation failed",
 		"limit=0":     "validation failed",
 		"limit=10001": "validation failed",
-		"after=%00x":  "",
+		"after=%00x":  "after: that is no next of a page before",
+		"after=1.2.x": "",
 	} {
 		status, text, _ := w.ask(t, "GET", "/api/v1/journal?"+query, nil)
 		if status != 400 && status != 422 || want != "" && detail(text) != want {

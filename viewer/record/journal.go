@@ -2,8 +2,12 @@ package record
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"reflect"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -66,7 +70,13 @@ func (a *API) getJournal(ctx context.Context, in *journalInput) (*journalOutput,
 		return nil, a.Problem(err)
 	}
 	q := journal.Query{Under: path, Only: in.Only, Text: in.Text, Oldest: in.Order == "oldest", Limit: in.Limit, After: in.After}
-	if q.From, q.To, err = a.span(in.From, in.To); err != nil {
+	if in.After != "" {
+		err = turn(&q)
+	} else {
+		q.From, q.To, err = a.span(in.From, in.To)
+		q.From, q.To = q.From.Truncate(time.Millisecond), q.To.Truncate(time.Millisecond)
+	}
+	if err != nil {
 		return nil, err
 	}
 	for _, name := range in.Kind {
@@ -87,11 +97,32 @@ func (a *API) getJournal(ctx context.Context, in *journalInput) (*journalOutput,
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	out := &journalOutput{CacheControl: "no-store", Body: Journaled{Entries: make([]Entry, len(page.Entries)), Next: page.Next}}
+	out := &journalOutput{CacheControl: "no-store", Body: Journaled{Entries: make([]Entry, 0, len(page.Entries))}}
+	if page.Next != "" {
+		out.Body.Next = fmt.Sprintf("%d.%d.%s", q.From.UnixMilli(), q.To.UnixMilli(), page.Next)
+	}
 	for i := range page.Entries {
-		out.Body.Entries[i] = a.entryOf(&page.Entries[i])
+		// That the manager goes on running is for reports.
+		if e := &page.Entries[i]; e.Kind != journal.Manager || e.From != e.To {
+			out.Body.Entries = append(out.Body.Entries, a.entryOf(e))
+		}
 	}
 	return out, nil
+}
+
+// turn makes of a next the search for the page after: its times are those of the first
+// page, since "-24h" is another one by now.
+func turn(q *journal.Query) error {
+	parts := strings.SplitN(q.After, ".", 3)
+	if len(parts) == 3 {
+		from, err := strconv.ParseInt(parts[0], 10, 64)
+		to, bad := strconv.ParseInt(parts[1], 10, 64)
+		if err == nil && bad == nil {
+			q.From, q.To, q.After = time.UnixMilli(from), time.UnixMilli(to), parts[2]
+			return nil
+		}
+	}
+	return huma.NewError(http.StatusBadRequest, "after: that is no next of a page before")
 }
 
 func (a *API) entryOf(e *journal.Entry) Entry {
