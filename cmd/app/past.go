@@ -187,7 +187,7 @@ func (a *App) pulse(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
-			if err := a.mark(ctx, tree.Green, tree.Green, "grove runs"); err != nil && ctx.Err() == nil {
+			if err := a.mark(ctx, tree.Green, tree.Green, ""); err != nil && ctx.Err() == nil {
 				a.log.Error("the journal does not know that grove runs", "error", err)
 			}
 		case <-ctx.Done():

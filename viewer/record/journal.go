@@ -103,7 +103,7 @@ func (a *API) getJournal(ctx context.Context, in *journalInput) (*journalOutput,
 	}
 	for i := range page.Entries {
 		// That the manager goes on running is for reports.
-		if e := &page.Entries[i]; e.Kind != journal.Manager || e.From != e.To {
+		if e := &page.Entries[i]; e.Kind != journal.Manager || e.From != e.To || e.Text != "" {
 			out.Body.Entries = append(out.Body.Entries, a.entryOf(e))
 		}
 	}
