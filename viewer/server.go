@@ -2,6 +2,7 @@ package viewer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -58,6 +59,12 @@ type Options struct {
 	Live    Feed
 	// Mounts are handlers of other rooms, each for everything below its prefix.
 	Mounts []Mount
+	// Access stands before every route and puts who asks into the request's context
+	// (grant.With); what it does not know it refuses. Nil lets through as is, to handlers
+	// that then see nobody.
+	Access func(http.Handler) http.Handler
+	// TLS, unless nil, makes the server speak TLS alone.
+	TLS *tls.Config
 	// Page holds the files of the page, index.html among them; nil serves none.
 	Page fs.FS
 	// ContentSecurityPolicy is sent with every answer; when it is empty, one that lets
@@ -130,6 +137,9 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("viewer: %w", err)
 	}
 	s.listener = limitListener(l, o.PerAddress, o.Connections, s.log)
+	if o.TLS != nil {
+		s.listener = tls.NewListener(s.listener, o.TLS)
+	}
 	s.http = &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
