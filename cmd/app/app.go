@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -32,6 +33,7 @@ import (
 	"grove/tree"
 	"grove/tree/definition"
 	"grove/tree/definition/watch"
+	"grove/tree/grant"
 	"grove/tree/monitor"
 	"grove/viewer"
 	"grove/viewer/export/cloudevents"
@@ -48,6 +50,7 @@ type App struct {
 	log    *slog.Logger
 
 	Tree  *tree.Tree
+	Guard *grant.Guard // who sees what of the tree
 	Beans *beans.Server
 	Bus   *notify.Bus
 
@@ -145,6 +148,7 @@ func (a *App) build(policies policies) error {
 	}
 	options.Tuned = kept.tuned(options.Tuned)
 	a.Tree = tree.New(options)
+	a.Guard = grant.NewGuard(a.Tree)
 	if err := a.bindPast(policies.exports); err != nil {
 		return err
 	}
@@ -224,6 +228,7 @@ func (a *App) build(policies policies) error {
 		Listen: c.Listen, Version: c.Version, Tree: a.Tree, Definitions: a, Hosts: c.Hosts,
 		Operations: []func(huma.API){receiver.Register, a.registerPlan, records.Register},
 		Metrics:    exporter, Own: own, Live: feed, Mounts: mounts, Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
+		Access: everybody,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("%w: another program listens there; choose another address with --listen", err)
@@ -237,6 +242,13 @@ func (a *App) build(policies policies) error {
 	}
 	a.loader.Ask = ownInstances(c, a.viewer.Addr())
 	return errors.Join(a.showAccess(), a.showCondition())
+}
+
+// everybody lets everyone do everything, as on loopback without users.
+func everybody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(grant.With(r.Context(), grant.Anonymous)))
+	})
 }
 
 // Addr is where the manager listens.
