@@ -10,6 +10,7 @@ import (
 
 	"grove/beans"
 	"grove/tree"
+	"grove/tree/grant"
 )
 
 // problemType is the content type of RFC 9457, section 4.1.
@@ -21,6 +22,8 @@ var answers = []struct {
 	status int
 }{
 	{tree.ErrNoNode, http.StatusNotFound},
+	{grant.ErrDenied, http.StatusForbidden},
+	{grant.ErrGrant, http.StatusUnprocessableEntity},
 	{tree.ErrPath, http.StatusBadRequest},
 	{tree.ErrStatus, http.StatusBadRequest},
 	{tree.ErrThreshold, http.StatusUnprocessableEntity},

@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"grove/tree"
+	"grove/tree/grant"
 )
 
 // Bounds of the server.
@@ -45,6 +46,11 @@ type Options struct {
 	Listen  string
 	Version string // of grove, "1.2.3"
 	Tree    *tree.Tree
+	// Guard says who may see and do what in the tree; nil is a guard of the tree's own.
+	Guard *grant.Guard
+	// Past returns the tree as it stood at a moment, which stays as it is until it is
+	// released; it takes no changes. Nil answers questions about the past with 501.
+	Past func(ctx context.Context, at time.Time) (past *tree.Tree, release func(), err error)
 	// Definitions tells of the instances; nil serves none.
 	Definitions Definitions
 	// Hosts lists names by which browsers may ask for the server besides loopback's
@@ -120,6 +126,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Connections <= 0 {
 		o.Connections = DefaultConnections
+	}
+	if o.Guard == nil {
+		o.Guard = grant.NewGuard(o.Tree)
 	}
 	if o.Own == nil {
 		o.Own = metrics.NewSet()

@@ -24,6 +24,7 @@ import (
 
 	"grove/beans"
 	"grove/tree"
+	"grove/tree/grant"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -377,6 +378,7 @@ func TestProblemKnowsTheErrorsOfTheTreeAndTheBeans(t *testing.T) {
 		detail string
 	}{
 		{"no node", fmt.Errorf("/x: %w", tree.ErrNoNode), 404, "/x: no such node"},
+		{"a right", fmt.Errorf("%w: ada needs the role editor on /shop", grant.ErrDenied), 403, "not allowed: ada needs the role editor on /shop"},
 		{"path", fmt.Errorf("%w: odd", tree.ErrPath), 400, "malformed path: odd"},
 		{"threshold", tree.ErrThreshold, 422, "invalid threshold"},
 		{"bean", &beans.NameError{Op: "get", Name: "a:b=c", Err: beans.ErrNotFound}, 404, "get a:b=c: no such bean"},
