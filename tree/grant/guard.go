@@ -190,19 +190,31 @@ func (o *Scope) At(index uint32) Sight {
 	return Hidden
 }
 
-// Of is At for a path. Where nothing is, the grants decide.
+// Of is At for a path. Where nothing is, the grants decide. It holds for the tree as it
+// is, also when that has moved on since the scope was made.
 func (o *Scope) Of(p tree.Path) Sight {
 	if o.whole {
 		return Seen
 	}
-	if ref, ok := o.guard.tree.Lookup(p); ok {
-		return o.At(ref.Index())
+	for range maxRetries {
+		ref, ok := o.guard.tree.Lookup(p)
+		if !ok {
+			break
+		}
+		// The index is the node's own in the structure of now.
+		if o.guard.tree.Structure() == o.structure {
+			return o.At(ref.Index())
+		}
+		o = o.guard.Scope(o.subject)
 	}
 	if o.guard.May(o.subject, Viewer, p) {
 		return Seen
 	}
 	return Hidden
 }
+
+// maxRetries bounds how often Of makes a new scope because the tree moved on meanwhile.
+const maxRetries = 3
 
 // Partial says whether attributes below the group with an index are hidden: something
 // contributes to its status and its counts that is not shown.

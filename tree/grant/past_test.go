@@ -1,0 +1,75 @@
+package grant_test
+
+import (
+	"errors"
+	"testing"
+
+	"grove/tree"
+	"grove/tree/grant"
+)
+
+func TestRemembers(t *testing.T) {
+	o := shop(t)
+	guard := grant.NewGuard(o)
+	for name, c := range map[string]struct {
+		grants []string
+		path   string
+		one    bool
+		all    bool
+	}{
+		"a subtree":                  {[]string{"viewer /shop"}, "/shop/b/cpu", true, true},
+		"what is gone from it":       {[]string{"viewer /shop"}, "/shop/b/gone", true, true},
+		"elsewhere":                  {[]string{"viewer /shop/a"}, "/shop/b/cpu", false, false},
+		"a customer's":               {[]string{"viewer / customer=acme"}, "/shop/a/cpu", true, false},
+		"another's":                  {[]string{"viewer / customer=acme"}, "/shop/b/cpu", false, false},
+		"what was somebody's":        {[]string{"viewer / customer=acme"}, "/shop/a/gone", false, false},
+		"a customer's and a subtree": {[]string{"viewer / customer=zenith", "viewer /shop/a"}, "/shop/a/gone", true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &grant.Subject{Name: "ada", Grants: grants(t, c.grants...)}
+			p := tree.MustPath(c.path)
+			if one, all := guard.Remembers(s, p), s.RemembersAll(p); one != c.one || all != c.all {
+				t.Errorf("%t and %t, want %t and %t", one, all, c.one, c.all)
+			}
+		})
+	}
+}
+
+// TestMissingTellsNothing asks for nodes that are hidden and for such as are not there.
+func TestMissingTellsNothing(t *testing.T) {
+	guard := grant.NewGuard(shop(t))
+	s := &grant.Subject{Name: "ada", Grants: grants(t, "viewer /shop/a")}
+	for _, path := range []string{"/bank/cpu", "/bank/cpv", "/bank", "/banc"} {
+		p := tree.MustPath(path)
+		if err := guard.Missing(s, p); !errors.Is(err, tree.ErrNoNode) || err.Error() != path+": no such node" {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	want := `no such node: /bank has no "cpv"; did you mean "cpu"?`
+	if err := guard.Missing(grant.Anonymous, tree.MustPath("/bank/cpv")); err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+// TestScopeOfAfterwards asks an old scope after an index went to another node.
+func TestScopeOfAfterwards(t *testing.T) {
+	o := shop(t)
+	guard := grant.NewGuard(o)
+	s := &grant.Subject{Name: "ada", Grants: grants(t, "viewer /shop/a")}
+	old := guard.Scope(s)
+	if err := o.Change(tree.Remove(tree.MustPath("/shop/a/cpu"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Add(tree.MustPath("/bank/disk"), &tree.Spec{Kind: tree.Performance}); err != nil {
+		t.Fatal(err)
+	}
+	if got := old.Of(tree.MustPath("/bank/disk")); got != grant.Hidden {
+		t.Errorf("the new node of another is %v", got)
+	}
+	if got := old.There(tree.MustPath("/shop/a/cpu")); got != grant.Hidden {
+		t.Errorf("a node that is gone is %v", got)
+	}
+	if got := old.There(tree.MustPath("/shop")); got != grant.Way {
+		t.Errorf("the way is %v", got)
+	}
+}
