@@ -84,94 +84,25 @@ func (x *expansion) number(n *file.Node, b *built) {
 
 const maxUnitBytes = 32
 
-// threshold reads everything that colours the node.
+// threshold reads everything that colours the node, but for its silence.
 func (x *expansion) threshold(n *file.Node, b *built) {
-	colours := []*file.Raw{&n.Yellow.Raw, &n.Red.Raw, &n.Back.Raw, &n.Clear.Raw, &n.States.Raw, &n.Flap.Raw}
-	if b.spec.Kind == tree.TextKind || b.spec.Kind == tree.Log {
-		for i, key := range []string{"yellow", "red", "back", "clear", "states", "flap"} {
-			if c := colours[i]; c.Given() {
-				x.errs.Add(c.Pos, "%s has no meaning for a node of kind %s", key, b.spec.Kind)
-			}
+	given := func(r *file.Raw) *source.Value {
+		if r.Given() {
+			return &r.Value
 		}
-		return
+		return nil
 	}
-	for _, l := range []struct {
-		key  string
-		v    *file.Level
-		into func(*tree.Threshold) *tree.Level
-	}{
-		{"yellow", &n.Yellow, func(t *tree.Threshold) *tree.Level { return &t.Yellow }},
-		{"red", &n.Red, func(t *tree.Threshold) *tree.Level { return &t.Red }},
-	} {
-		if !l.v.Given() {
-			continue
+	colours := rule.Colours{
+		Yellow: given(&n.Yellow.Raw), Red: given(&n.Red.Raw), Back: given(&n.Back.Raw),
+		Clear: given(&n.Clear.Raw), States: given(&n.States.Raw), Flap: given(&n.Flap.Raw),
+	}
+	th, errs := colours.Threshold(rule.Reading{Kind: b.spec.Kind, Text: b.isText(), Truth: b.isTruth()})
+	x.errs.Append(errs...)
+	if th != nil {
+		if b.spec.Threshold != nil {
+			th.StaleAfter = b.spec.Threshold.StaleAfter
 		}
-		if b.isText() || b.spec.Kind == tree.State {
-			x.errs.Add(l.v.Pos, "%s is a level for numbers, but the node is of kind %s", l.key, b.spec.Kind).WithHint("use states")
-			continue
-		}
-		level, bad := rule.ParseLevel(&l.v.Value)
-		if bad != nil {
-			x.errs.Append(bad)
-			continue
-		}
-		*l.into(b.threshold()) = level
-	}
-	x.back(n, b)
-	if n.Clear.Given() {
-		d, bad := n.Clear.Duration()
-		x.errs.Append(bad)
-		if bad == nil && d < 0 {
-			x.errs.Add(n.Clear.Pos, "clear: negative duration")
-		}
-		b.threshold().ClearAfter = d
-	}
-	if n.Flap.Given() {
-		f, bad := rule.ParseFlap(&n.Flap.Value)
-		x.errs.Append(bad)
-		b.threshold().Flap = f
-	}
-	switch {
-	case n.States.Given():
-		states, errs := rule.ParseStates(&n.States.Value, b.isTruth())
-		x.errs.Append(errs...)
-		b.threshold().States = states
-	case b.isTruth() && b.spec.Kind == tree.State:
-		b.threshold().States = map[string]tree.Status{"1": tree.Green, "0": tree.Red}
-	}
-}
-
-// back applies the hysteresis to the levels.
-func (x *expansion) back(n *file.Node, b *built) {
-	if !n.Back.Given() {
-		return
-	}
-	if !n.Yellow.Given() && !n.Red.Given() {
-		x.errs.Add(n.Back.Pos, "back has no level to come back from").WithHint("give yellow or red")
-		return
-	}
-	t := b.threshold()
-	if n.Back.Kind != source.Map {
-		by, bad := rule.ParseBack(&n.Back.Value)
-		x.errs.Append(bad)
-		by.Apply(&t.Yellow)
-		by.Apply(&t.Red)
-		return
-	}
-	for i := range n.Back.Fields {
-		f := &n.Back.Fields[i]
-		level := &t.Yellow
-		switch f.Key {
-		case "yellow":
-		case "red":
-			level = &t.Red
-		default:
-			x.errs.Add(f.Pos, "unknown key %q in back", f.Key).WithHint("%s", source.DidYouMean(f.Key, []string{"yellow", "red"}))
-			continue
-		}
-		by, bad := rule.ParseBack(&f.Value)
-		x.errs.Append(bad)
-		by.Apply(level)
+		b.spec.Threshold = th
 	}
 }
 
