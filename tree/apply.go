@@ -23,6 +23,9 @@ const lockFor = 8192
 // than MaxAhead newer than the tree's clock, is left out. Batches of a few hundred
 // make the most of it; nothing is allocated.
 func (t *Tree) Apply(batch []Reading) (applied int) {
+	if t.frozen {
+		return 0
+	}
 	for part := range slices.Chunk(batch, lockFor) {
 		now := t.opts.Now()
 		t.mu.Lock()
@@ -91,6 +94,9 @@ func (t *Tree) untimely(c *cell, at, latest int64) bool {
 // Report gives observations of any kind to nodes, in order, and returns how many
 // were taken; Stats counts the others.
 func (t *Tree) Report(reports ...Report) (applied int) {
+	if t.frozen {
+		return 0
+	}
 	now := t.opts.Now()
 	applied = t.report(reports, now.UnixNano())
 	if t.opts.Reports != nil {

@@ -71,6 +71,9 @@ func (e *OpError) Unwrap() error { return e.Err }
 // Change changes the structure, all steps in order or none: when one is refused
 // the tree stays as it was and the error, an *OpError, says which and why.
 func (t *Tree) Change(ops ...Op) error {
+	if t.frozen {
+		return ErrFrozen
+	}
 	untuned, err := t.change(ops)
 	if err == nil {
 		_ = t.tell(untuned...) // That a tuning is over is not what was asked for.

@@ -119,7 +119,10 @@ func (t *Tree) fill(n *Node, i uint32, path Path) {
 	}
 	n.Depth, n.Path, n.Spec = int(p.depth), path, p.spec
 	n.Name, _ = unescape(p.name)
-	n.Created = time.Unix(int64(p.created), 0)
+	n.Created = time.Time{}
+	if p.created != 0 {
+		n.Created = time.Unix(int64(p.created), 0)
+	}
 	n.Children, n.Threshold, n.Tuned = 0, nil, false
 	if c.kind == Group {
 		n.Children = int(t.groups[p.group].members)
@@ -135,7 +138,9 @@ func (t *Tree) fillCell(n *Cell, i uint32) {
 	*n = Cell{
 		Index: i, Kind: c.kind, Status: c.status, Last: p.known,
 		Flapping: c.flags&flagFlap != 0, Pending: c.flags&flagPending != 0,
-		Since: time.Unix(0, p.since),
+	}
+	if p.since != 0 {
+		n.Since = time.Unix(0, p.since)
 	}
 	if c.time != 0 {
 		n.Time = time.Unix(0, c.time)
@@ -145,7 +150,7 @@ func (t *Tree) fillCell(n *Cell, i uint32) {
 	} else if c.flags&flagText != 0 {
 		n.Value = Text(t.texts[i])
 	}
-	if c.status == White {
+	if c.status == White || t.frozen {
 		n.Reason = t.reasonOf(i)
 	}
 	if c.kind == Group {
@@ -163,9 +168,13 @@ func (t *Tree) valueOf(i uint32) Value {
 	return Value{}
 }
 
-// reasonOf says why a node is white; it is empty for any other.
+// reasonOf says why a node is white; it is empty for any other, unless something of a
+// node of the past is not known.
 func (t *Tree) reasonOf(i uint32) string {
 	c := &t.cells[i]
+	if reason, ok := t.reasons[i]; ok && t.frozen {
+		return reason
+	}
 	switch {
 	case c.status != White:
 		return ""
@@ -209,12 +218,16 @@ func (t *Tree) Cause(p Path) (causes []Path, err error) {
 		return nil, fmt.Errorf("%s: %w", p, ErrNoNode)
 	}
 	if t.cells[i].status > Green {
-		t.causes(i, &causes)
+		t.causes(i, &causes, func(j uint32) Status { return t.contribution(j).status })
+		if t.frozen && len(causes) == 0 {
+			// The rule of then was another one.
+			t.causes(i, &causes, func(j uint32) Status { return t.cells[j].status })
+		}
 	}
 	return causes, nil
 }
 
-func (t *Tree) causes(i uint32, found *[]Path) {
+func (t *Tree) causes(i uint32, found *[]Path, contributes func(uint32) Status) {
 	if t.cells[i].kind != Group {
 		*found = append(*found, t.pathOf(i))
 		return
@@ -225,8 +238,8 @@ func (t *Tree) causes(i uint32, found *[]Path) {
 			if len(*found) == maxCauses {
 				return
 			}
-			if t.contribution(j).status == want {
-				t.causes(j, found)
+			if contributes(j) == want {
+				t.causes(j, found, contributes)
 			}
 		}
 		if want <= t.cells[i].status && len(*found) > before {
@@ -303,6 +316,8 @@ func (t *Tree) Tune(r Ref, change func(*Threshold)) error {
 // tunable says whether node i, found by name, has a threshold.
 func (t *Tree) tunable(i uint32, name string) error {
 	switch {
+	case t.frozen:
+		return ErrFrozen
 	case i == none:
 		return fmt.Errorf("%s: %w", name, ErrNoNode)
 	case t.cells[i].kind == Group:
@@ -341,6 +356,9 @@ func (t *Tree) tell(tunings ...Tuning) error {
 // Reset lets every attribute at and below p forget its value, status, events and
 // tuned threshold, as if it had just been made.
 func (t *Tree) Reset(p Path) error {
+	if t.frozen {
+		return ErrFrozen
+	}
 	now := t.opts.Now().UnixNano()
 	t.mu.Lock()
 	i := t.find(p.text)

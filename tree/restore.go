@@ -20,6 +20,9 @@ type Memory struct {
 // node white with the status that it had; one that the present threshold judges
 // differently takes that judgement. It is no news: Options.Statuses is not told.
 func (t *Tree) Restore(memories ...Memory) (restored int) {
+	if t.frozen {
+		return 0
+	}
 	now := t.opts.Now().UnixNano()
 	t.mu.Lock()
 	defer t.unlock()

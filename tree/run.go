@@ -55,6 +55,9 @@ func (t *Tree) Run(ctx context.Context) error {
 // ends flapping. Run does the same; programs without Run, such as tests of
 // definitions, call it after moving their clock.
 func (t *Tree) Advance(now time.Time) {
+	if t.frozen {
+		return
+	}
 	t.endHolds(now.UnixNano())
 	t.sweep(now.UnixNano())
 }

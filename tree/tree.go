@@ -178,6 +178,7 @@ type Tree struct {
 	stats   Stats
 	untuned []Tuning // by the change that is being made
 	quiet   bool     //  changes of status are not told: they are no news
+	frozen  bool     // it is of the past, by Freeze; not changed afterwards
 }
 
 // cell is what a reading touches: half a cache line.
