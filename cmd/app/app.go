@@ -204,7 +204,7 @@ func (a *App) build(policies policies) error {
 	a.onStop("live feed", feed.Close)
 	registered.MustRegister(&ownMetrics{tree: a.Tree, schedule: a.schedule, receiver: receiver, bus: a.Bus, binder: a.binder})
 	exporter, err := prometheus.New(prometheus.Options{
-		Tree: a.Tree, Refuse: viewer.WriteProblem, Log: a.log,
+		Tree: a.Tree, Guard: a.Guard, Refuse: viewer.WriteProblem, Log: a.log,
 		Gatherers: []client.Gatherer{registered, prometheus.FromSet(own, metricHelp(), viewer.MetricHelp(), live.MetricHelp(), push.MetricHelp(), jolokia.MetricHelp(), cloudevents.MetricHelp())},
 	})
 	if err != nil {

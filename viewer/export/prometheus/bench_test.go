@@ -2,6 +2,7 @@ package prometheus
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/metric"
 )
 
@@ -73,7 +75,7 @@ func (d *discard) WriteHeader(int)             {}
 func (d *discard) Write(b []byte) (int, error) { d.bytes += len(b); return len(b), nil }
 
 func scrape(h http.Handler, accept, coding string) int {
-	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	r := httptest.NewRequest(http.MethodGet, "/metrics", nil).WithContext(grant.With(context.Background(), grant.Anonymous))
 	r.Header.Set("Accept", accept)
 	r.Header.Set("Accept-Encoding", coding)
 	w := &discard{header: http.Header{}}
@@ -124,7 +126,7 @@ func allocations(f func()) (objects, bytes float64) {
 // same series, in one run.
 func BenchmarkScrape(b *testing.B) {
 	tr := benchTree(b)
-	e, err := New(Options{Tree: tr})
+	e, err := New(Options{Guard: grant.NewGuard(tr), Tree: tr})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -180,7 +182,7 @@ func benchRefs(b *testing.B, tr *tree.Tree) []tree.Ref {
 
 // BenchmarkPack compresses the text of 100,000 nodes.
 func BenchmarkPack(b *testing.B) {
-	e, err := New(Options{Tree: benchTree(b)})
+	e, err := New(guarded(benchTree(b)))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -214,7 +216,7 @@ func BenchmarkTable(b *testing.B) {
 		runtime.GC()
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		e, err := New(Options{Tree: tr})
+		e, err := New(Options{Guard: grant.NewGuard(tr), Tree: tr})
 		if err != nil {
 			b.Fatal(err)
 		}

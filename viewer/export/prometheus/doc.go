@@ -9,6 +9,7 @@
 //	grove_node_state{path,grove_node_state}     the same as a state set, in OpenMetrics
 //	grove_node_reading_timestamp_seconds{path}  when the last reading was taken
 //	grove_group_nodes{path,status}              attributes anywhere below a group
+//	grove_group_hidden{path}                    1 where something hidden contributes
 //	grove_export_conflicts                      nodes whose metric name or labels cannot be used
 //
 // A white node has no value: the series ends, as Prometheus expects of what is not
@@ -22,6 +23,14 @@
 // know which of them a Prometheus has negotiated. The state set costs four series a
 // node: a scrape that has no use for it says exclude[]=grove_node_state.
 //
+// # Who sees what
+//
+// Who does not see the whole manager gets the lines of what he sees, without grove's own
+// metrics: of a group on the way to it the status and the counts alone. The status is the
+// true one, counts are of what is seen, and grove_group_hidden marks the groups of whose
+// attributes some are hidden. Names of metrics are shared by all: a definition whose
+// metric has the unit of another's gets the generic name, whoever sees the other.
+//
 // # Cost
 //
 // The structure of the tree is kept between scrapes with the text that stays the
@@ -32,5 +41,6 @@
 // so that a slow client holds up nobody.
 //
 // BenchmarkScrape measures it: when all of 100,000 numbers have changed a scrape takes
-// about 1.8 times as long as when one in a hundred has.
+// about 1.8 times as long as when one in a hundred has. What somebody sees of the tree is
+// found out anew for each scrape of one who does not see all of it.
 package prometheus

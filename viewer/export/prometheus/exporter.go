@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"grove/tree"
+	"grove/tree/grant"
 )
 
 // DefaultConcurrent is how many scrapes are served at once unless Options say more.
@@ -34,6 +35,8 @@ const maxExclude = 100
 // Options are the surroundings of an Exporter.
 type Options struct {
 	Tree *tree.Tree
+	// Guard says who sees which nodes.
+	Guard *grant.Guard
 	// Gatherers bring grove's own metrics; see [NewRegistry].
 	Gatherers []client.Gatherer
 	// Concurrent bounds the scrapes that are served at once: each holds its answer in
@@ -47,8 +50,9 @@ type Options struct {
 }
 
 // Exporter is the handler of GET /metrics. The query parameter path selects a
-// subtree; grove's own metrics are left out then. Each exclude[] names a family that is
-// left out, as node_exporter calls it.
+// subtree; grove's own metrics are left out then, as they are for who does not see the
+// whole manager. Each exclude[] names a family that is left out, as node_exporter calls
+// it.
 type Exporter struct {
 	opts    Options
 	slots   chan struct{}
@@ -62,6 +66,9 @@ type Exporter struct {
 
 // New returns an Exporter; Close it.
 func New(o Options) (*Exporter, error) {
+	if o.Tree == nil || o.Guard == nil {
+		return nil, errors.New("prometheus: no tree, or nobody who says who sees what of it")
+	}
 	if o.Concurrent <= 0 {
 		o.Concurrent = DefaultConcurrent
 	}
@@ -117,12 +124,12 @@ func (e *Exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { <-e.slots }()
-	f := negotiate(r.Header.Get("Accept"))
+	f, asks := negotiate(r.Header.Get("Accept")), grant.Of(r.Context())
 	h := w.Header()
 	switch c := negotiateCoding(r.Header.Get("Accept-Encoding")); c {
 	case identity:
 		page := &kept{}
-		if err = e.write(page, f, path, exclude); err == nil {
+		if err = e.write(page, f, asks, path, exclude); err == nil {
 			e.headers(h, f, page.bytes)
 		}
 		if err != nil {
@@ -134,7 +141,7 @@ func (e *Exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p := getPacker(c)
 		defer p.free(c)
 		to := &passed{to: p}
-		if err = e.write(to, f, path, exclude); err == nil {
+		if err = e.write(to, f, asks, path, exclude); err == nil {
 			err = errors.Join(to.err, p.Close())
 		}
 		if err != nil {
@@ -184,20 +191,21 @@ func (e *Exporter) headers(h http.Header, f Format, length int) {
 	h.Set("Content-Length", strconv.Itoa(length))
 }
 
-// Write writes the metrics of a subtree in a format; for the root, grove's own too. The
-// families that exclude names are left out. What it writes to must not make it wait:
+// Write writes the metrics of a subtree in a format, as grove itself sees it; for the
+// root, grove's own too. The families that exclude names are left out. What it writes to must not make it wait:
 // the table stands still meanwhile.
 func (e *Exporter) Write(w io.Writer, f Format, path tree.Path, exclude ...string) error {
 	to := &passed{to: w}
-	if err := e.write(to, f, path, exclude); err != nil {
+	if err := e.write(to, f, grant.Itself, path, exclude); err != nil {
 		return err
 	}
 	return to.err
 }
 
-func (e *Exporter) write(s sink, f Format, path tree.Path, exclude []string) error {
+func (e *Exporter) write(s sink, f Format, asks *grant.Subject, path tree.Path, exclude []string) error {
 	var own []*dto.MetricFamily
-	if path.IsRoot() {
+	scope := e.opts.Guard.Scope(asks)
+	if path.IsRoot() && scope.Whole() {
 		var err error
 		if own, err = client.Gatherers(e.opts.Gatherers).Gather(); err != nil {
 			// What could be gathered is still worth having.
@@ -215,6 +223,11 @@ func (e *Exporter) write(s sink, f Format, path tree.Path, exclude []string) err
 	var err error
 	if w.from, w.to, err = e.table.find(path); err != nil {
 		return err
+	}
+	if !scope.Whole() {
+		if w.seen = e.table.seenBy(scope, w.from, w.to); w.seen.sight[0] == grant.Hidden {
+			return noNode(path)
+		}
 	}
 	w.all()
 	taken := e.table.taken

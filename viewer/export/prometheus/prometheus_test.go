@@ -3,6 +3,7 @@ package prometheus
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 	"go.uber.org/goleak"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/metric"
 )
 
@@ -88,7 +90,7 @@ func newExporter(t testing.TB, tr *tree.Tree) *Exporter {
 	g.Set(1)
 	c.Add(2)
 	h.Observe(0.5)
-	e, err := New(Options{Tree: tr, Gatherers: []client.Gatherer{r}})
+	e, err := New(Options{Guard: grant.NewGuard(tr), Tree: tr, Gatherers: []client.Gatherer{r}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +266,7 @@ func shipped(t *testing.T) *Exporter {
 	if err := tr.Change(tree.Remove(tree.MustPath("/shop/web1/negative"))); err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(Options{Tree: tr, Gatherers: []client.Gatherer{NewRegistry("1.2.3", "abc"), FromSet(newSet(), testHelp)}})
+	e, err := New(Options{Guard: grant.NewGuard(tr), Tree: tr, Gatherers: []client.Gatherer{NewRegistry("1.2.3", "abc"), FromSet(newSet(), testHelp)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +330,7 @@ func TestNegotiation(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	e := newExporter(t, newTree(t))
 	ask := func(target string, header ...string) *http.Response {
-		r := httptest.NewRequest("GET", target, nil)
+		r := httptest.NewRequest("GET", target, nil).WithContext(grant.With(context.Background(), grant.Anonymous))
 		for i := 0; i < len(header); i += 2 {
 			r.Header.Set(header[i], header[i+1])
 		}
@@ -389,7 +391,7 @@ func benchTree(b testing.TB) *tree.Tree {
 // BenchmarkStructure is a scrape after a node came and another went, less the writing.
 func BenchmarkStructure(b *testing.B) {
 	tr := benchTree(b)
-	e, err := New(Options{Tree: tr})
+	e, err := New(Options{Guard: grant.NewGuard(tr), Tree: tr})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -417,7 +419,7 @@ func BenchmarkStructure(b *testing.B) {
 
 func BenchmarkWrite(b *testing.B) {
 	tr := benchTree(b)
-	e, err := New(Options{Tree: tr})
+	e, err := New(Options{Guard: grant.NewGuard(tr), Tree: tr})
 	if err != nil {
 		b.Fatal(err)
 	}

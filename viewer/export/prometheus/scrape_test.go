@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	client "github.com/prometheus/client_golang/prometheus"
 
+	"grove/tree/grant"
 	"grove/viewer/export/prometheus/prometheustest"
 )
 
@@ -18,7 +19,7 @@ import (
 // for what it got.
 func TestPrometheusScrapes(t *testing.T) {
 	tr := newTree(t)
-	e, err := New(Options{Tree: tr, Gatherers: []client.Gatherer{NewRegistry("1.2.3", "abc"), FromSet(newSet(), testHelp)}})
+	e, err := New(Options{Guard: grant.NewGuard(tr), Tree: tr, Gatherers: []client.Gatherer{NewRegistry("1.2.3", "abc"), FromSet(newSet(), testHelp)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func TestPrometheusScrapes(t *testing.T) {
 		mu.Lock()
 		asked[string(negotiate(r.Header.Get("Accept")))+" "+r.Header.Get("Accept-Encoding")] = true
 		mu.Unlock()
-		e.ServeHTTP(w, r)
+		asAnyone(e).ServeHTTP(w, r)
 	}))
 	defer grove.Close()
 
@@ -74,12 +75,12 @@ func TestPrometheusScrapesHundredThousandNodes(t *testing.T) {
 		t.Skip("it takes seconds")
 	}
 	tr := benchTree(t)
-	e, err := New(Options{Tree: tr})
+	e, err := New(Options{Guard: grant.NewGuard(tr), Tree: tr})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	grove := httptest.NewServer(e)
+	grove := httptest.NewServer(asAnyone(e))
 	defer grove.Close()
 	job := "- job_name: %s\n  scrape_interval: 10s\n  scrape_timeout: 10s\n  params: {%s}\n  static_configs:\n  - targets: [%q]\n"
 	target := strings.TrimPrefix(grove.URL, "http://")

@@ -18,10 +18,11 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"grove/tree"
+	"grove/tree/grant"
 )
 
 func get(e *Exporter, target string, header ...string) *http.Response {
-	r := httptest.NewRequest("GET", target, nil)
+	r := httptest.NewRequest("GET", target, nil).WithContext(grant.With(context.Background(), grant.Anonymous))
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
@@ -97,7 +98,7 @@ func TestEveryCodingSaysTheSame(t *testing.T) {
 		tr.Report(tree.Report{Node: ref, Value: tree.Number(float64(i)), Time: start})
 	}
 	tr.Flush()
-	e, err := New(Options{Tree: tr})
+	e, err := New(Options{Guard: grant.NewGuard(tr), Tree: tr})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +141,9 @@ func TestFamiliesAreLeftOut(t *testing.T) {
 
 func TestScrapesWaitForTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, err := New(Options{Tree: tree.New(tree.Options{}), Concurrent: 1})
+		o := guarded(tree.New(tree.Options{}))
+		o.Concurrent = 1
+		e, err := New(o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +151,7 @@ func TestScrapesWaitForTheirTurn(t *testing.T) {
 		answers := make(chan int)
 		ask := func(ctx context.Context) {
 			w := httptest.NewRecorder()
-			e.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil).WithContext(ctx))
+			e.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil).WithContext(grant.With(ctx, grant.Anonymous)))
 			answers <- w.Code
 		}
 		e.slots <- struct{}{}
@@ -209,7 +212,7 @@ func TestManyScrapersSeeOneTree(t *testing.T) {
 		tr.Flush()
 	}
 	set(1)
-	e, err := New(Options{Tree: tr, Concurrent: 16})
+	e, err := New(Options{Guard: grant.NewGuard(tr), Tree: tr, Concurrent: 16})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +260,7 @@ func TestUnchangedTextIsKept(t *testing.T) {
 		tr.Flush()
 	}
 	report(0.125)
-	e, err := New(Options{Tree: tr})
+	e, err := New(Options{Guard: grant.NewGuard(tr), Tree: tr})
 	if err != nil {
 		t.Fatal(err)
 	}

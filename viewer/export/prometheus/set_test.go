@@ -15,7 +15,9 @@ import (
 
 func setText(t *testing.T, f Format, set *metrics.Set) string {
 	t.Helper()
-	e, err := New(Options{Tree: tree.New(tree.Options{}), Gatherers: []client.Gatherer{FromSet(set, testHelp)}})
+	o := guarded(tree.New(tree.Options{}))
+	o.Gatherers = []client.Gatherer{FromSet(set, testHelp)}
+	e, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +124,9 @@ func TestSetWithoutHelpIsAnError(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	var b bytes.Buffer
-	e, err := New(Options{Tree: tree.New(tree.Options{}), Gatherers: []client.Gatherer{FromSet(set), NewRegistry("1", "a")}})
+	o := guarded(tree.New(tree.Options{}))
+	o.Gatherers = []client.Gatherer{FromSet(set), NewRegistry("1", "a")}
+	e, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

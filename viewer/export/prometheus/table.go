@@ -38,6 +38,7 @@ type table struct {
 // row is one node. The text of a line is head, value, newline.
 type row struct {
 	path   tree.Path
+	spec   *tree.Spec
 	end    int32 // position after the last node below
 	kind   tree.Kind
 	status tree.Status
@@ -106,11 +107,10 @@ func (t *table) update(own []*dto.MetricFamily) (changed bool, err error) {
 // rebuild takes a snapshot and prepares what stays the same until the next.
 func (t *table) rebuild() error {
 	t.rows, t.positions, t.at, t.full = t.rows[:0], t.positions[:0], nil, false
-	specs := make([]*tree.Spec, 0, cap(t.rows))
 	values := make([]float64, 0, cap(t.rows)) // NaN: none
 	var open []int32                          // positions of the nodes above the present one
 	seq, err := t.view.Snapshot(func(n *tree.Node) bool {
-		r := row{path: n.Path, kind: n.Kind}
+		r := row{path: n.Path, kind: n.Kind, spec: n.Spec}
 		r.set(&n.Cell)
 		for len(open) > n.Depth {
 			t.rows[open[len(open)-1]].end = int32(len(t.rows))
@@ -122,7 +122,6 @@ func (t *table) rebuild() error {
 		}
 		t.positions[n.Index] = int32(len(t.rows))
 		t.rows = append(t.rows, r)
-		specs = append(specs, n.Spec)
 		value, number := n.Value.Number()
 		if !number || n.Status == tree.White {
 			value = math.NaN()
@@ -138,22 +137,22 @@ func (t *table) rebuild() error {
 	}
 	t.seq, t.full = seq, true
 	t.at = sync.OnceValue(t.index)
-	t.prepare(specs, values)
+	t.prepare(values)
 	return nil
 }
 
 // prepare sorts the nodes that hold numbers into families.
-func (t *table) prepare(specs []*tree.Spec, values []float64) {
+func (t *table) prepare(values []float64) {
 	t.conflicts, t.bad = nil, 0
 	families := metric.NewFamilies(func(name string) bool { return t.own[name] })
 	t.taken = families.Taken
-	t.taken[nameConflicts] = struct{}{}
+	t.taken[nameConflicts], t.taken[nameHidden] = struct{}{}, struct{}{}
 	generic := &family{Family: metric.Generic[slices.IndexFunc(metric.Generic, func(f metric.Family) bool { return f.Name == metric.Value })]}
 	byName := map[*metric.Family]*family{}
 	var texts slab
 	var b []byte // the text that is being made
 	for i := range t.rows {
-		r, s := &t.rows[i], specs[i]
+		r, s := &t.rows[i], t.rows[i].spec
 		b = appendLabel(b[:0], "path", r.path.String())
 		r.labels = texts.keep(b)
 		if r.kind == tree.Group || s == nil {
@@ -239,10 +238,12 @@ func (t *table) find(path tree.Path) (from, to int32, err error) {
 	}
 	i, ok := t.at()[path.String()]
 	if !ok {
-		return 0, 0, fmt.Errorf("%s: %w", path, tree.ErrNoNode)
+		return 0, 0, noNode(path)
 	}
 	return i, t.rows[i].end, nil
 }
+
+func noNode(path tree.Path) error { return fmt.Errorf("%s: %w", path, tree.ErrNoNode) }
 
 // appendLabel appends name="value".
 func appendLabel(b []byte, name, value string) []byte {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/metric"
 )
 
@@ -19,6 +20,7 @@ type writer struct {
 	format   Format
 	from, to int32
 	exclude  []string
+	seen     *seen // nil: everything is
 }
 
 func newWriter(s sink, t *table, f Format) *writer {
@@ -75,6 +77,9 @@ func (w *writer) all() {
 			}
 		}
 	}
+	if w.seen != nil && w.wants(nameHidden) {
+		w.hidden()
+	}
 	if w.wants(nameConflicts) {
 		w.conflicts()
 	}
@@ -105,7 +110,7 @@ func (w *writer) values(f *family) {
 	begun := false
 	for _, i := range rows {
 		r := &w.table.rows[i]
-		if r.length == 0 {
+		if r.length == 0 || !w.sees(i, grant.Seen) {
 			continue
 		}
 		if !begun {
@@ -114,7 +119,11 @@ func (w *writer) values(f *family) {
 			if f.Type == metric.Counter && w.format == OpenMetrics {
 				name = strings.TrimSuffix(name, "_total")
 			}
-			w.header(name, f.Type, f.Unit, f.Help)
+			help := f.Help
+			if w.seen != nil {
+				help = f.helpOf(r)
+			}
+			w.header(name, f.Type, f.Unit, help)
 		}
 		w.buf = append(append(append(w.buf, r.head...), r.text[:r.length]...), '\n')
 		w.full()
@@ -127,10 +136,14 @@ func (w *writer) groups(f metric.Family) {
 	w.header(f.Name, f.Type, f.Unit, f.Help)
 	for i := w.from; i < w.to; i++ {
 		r := &w.table.rows[i]
-		if r.kind != tree.Group {
+		if r.kind != tree.Group || !w.sees(i, grant.Way) {
 			continue
 		}
-		for s, n := range r.counts {
+		counts := &r.counts
+		if w.seen != nil {
+			counts = &w.seen.counts[i-w.from]
+		}
+		for s, n := range counts {
 			w.buf = append(append(append(w.buf, metric.GroupNodes+"{"...), r.labels...), ',')
 			w.buf = append(strconv.AppendInt(append(w.buf, statusLabels[s]...), int64(n), 10), '\n')
 		}
@@ -142,7 +155,7 @@ func (w *writer) times(f metric.Family) {
 	w.header(f.Name, f.Type, f.Unit, f.Help)
 	for i := w.from; i < w.to; i++ {
 		r := &w.table.rows[i]
-		if r.time <= 0 {
+		if r.time <= 0 || !w.sees(i, grant.Seen) {
 			continue
 		}
 		w.buf = append(append(append(w.buf, metric.ReadingTime+"{"...), r.labels...), "} "...)
@@ -170,6 +183,9 @@ func (w *writer) states(f metric.Family) {
 	w.header(f.Name, f.Type, f.Unit, f.Help)
 	for i := w.from; i < w.to; i++ {
 		r := &w.table.rows[i]
+		if !w.sees(i, grant.Way) {
+			continue
+		}
 		for _, end := range states[r.status&3] {
 			w.buf = append(append(append(w.buf, metric.State+"{"...), r.labels...), end...)
 		}
@@ -181,13 +197,16 @@ func (w *writer) statuses(f metric.Family) {
 	w.header(f.Name, f.Type, f.Unit, f.Help)
 	for i := w.from; i < w.to; i++ {
 		r := &w.table.rows[i]
+		if !w.sees(i, grant.Way) {
+			continue
+		}
 		w.buf = append(append(append(w.buf, metric.Status+"{"...), r.labels...), '}', ' ', '0'+byte(r.status&3), '\n')
 		w.full()
 	}
 }
 
 func (w *writer) conflicts() {
-	if w.from > 0 || int(w.to) < len(w.table.rows) {
+	if w.from > 0 || int(w.to) < len(w.table.rows) || w.seen != nil {
 		return // Only the whole tree has it.
 	}
 	w.header(nameConflicts, metric.Gauge, "", "Metric names and labels of definitions that cannot be used.")
