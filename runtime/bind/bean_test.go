@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"grove/beans"
 	"grove/beans/beanstest"
 	"grove/runtime/probe"
@@ -90,6 +92,53 @@ func TestRuntimeBean(t *testing.T) {
 		w.apply()
 		if w.beans.IsRegistered(n) || w.beans.IsRegistered(beans.MustName("grove:type=Instance,name=shop")) {
 			t.Error("the beans are still there")
+		}
+	})
+}
+
+// TestSources tells of the runtime beans behind nodes, in the order in which a node
+// refers to them.
+func TestSources(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.value("a", "value", 1)
+		w.fail("b", "no answer")
+		w.apply("shop.yaml", shop)
+		w.pass(11 * time.Second)
+		behind := func(path string) (probes []string) {
+			for _, s := range w.binder.Sources(w.node(path).Ref) {
+				probes = append(probes, s.Probe)
+			}
+			return probes
+		}
+		for path, want := range map[string][]string{"/": nil, "/grove/Definitions/shop": nil, "/shop/Twice": {"a"}, "/shop/Both": {"a", "b"}} {
+			if diff := cmp.Diff(want, behind(path)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", path, diff)
+			}
+		}
+		sources := w.binder.Sources(w.node("/shop/Both").Ref)
+		if len(sources) != 2 {
+			t.Fatal(sources)
+		}
+		a, b := sources[0], sources[1]
+		if a.Bean.String() != `grove:type=RuntimeBean,instance="shop",name=a,kind=actor` || a.Instance != "shop" || a.At.String() != "/shop" || a.Kind != "actor" || !a.Started {
+			t.Errorf("a is %+v", a)
+		}
+		if a.Every != 10*time.Second || a.Runs < 2 || a.Failures != 0 || a.Error != "" || time.Since(a.Last) > 10*time.Second || !a.Next.After(time.Now()) || time.Until(a.Next) > 10*time.Second {
+			t.Errorf("the runs of a are %+v", a)
+		}
+		if b.Failures != b.Runs || b.Error != "no answer" {
+			t.Errorf("the runs of b are %+v", b)
+		}
+		if _, err := w.beans.Invoke(w.Context(), a.Bean, "stop"); err != nil {
+			t.Fatal(err)
+		}
+		if s := w.binder.Sources(w.node("/shop/Twice").Ref)[0]; s.Started || !s.Next.IsZero() {
+			t.Errorf("stopped it is %+v", s)
+		}
+		gone := w.node("/shop/Twice").Ref
+		w.apply()
+		if got := w.binder.Sources(gone); got != nil {
+			t.Errorf("a node that is gone has %v", got)
 		}
 	})
 }

@@ -29,6 +29,17 @@ func newTarget(ref tree.Ref, n *definition.Node) *target {
 	return t
 }
 
+// runners lists the probes that the node reads.
+func (t *target) runners() []*runner {
+	var runners []*runner
+	for _, s := range t.slots {
+		if s != nil && !slices.Contains(runners, s.from) {
+			runners = append(runners, s.from)
+		}
+	}
+	return runners
+}
+
 // slot is the latest reading of one attribute or of one cell.
 type slot struct {
 	from  *runner
@@ -168,13 +179,7 @@ func (i *instance) link(t *target, old func(*runner) *routes) {
 		}
 	}
 	if src.Mode == tree.Request {
-		var runners []*runner
-		for _, s := range t.slots {
-			if s != nil && !slices.Contains(runners, s.from) {
-				runners = append(runners, s.from)
-			}
-		}
-		i.b.setAsk(t.ref, runners)
+		i.b.setAsk(t.ref, t.runners())
 	}
 }
 

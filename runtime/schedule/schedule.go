@@ -302,6 +302,20 @@ func (s *Schedule) Update(h Handle, every, timeout time.Duration) error {
 	return nil
 }
 
+// Next returns when a job will start to run next, as far as that is known; zero: while a
+// run is under way or waits for a limit, and for a job that only Trigger runs.
+func (s *Schedule) Next(h Handle) time.Time {
+	if h.j == nil {
+		return time.Time{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.j.slot < 0 || h.j.state != idle {
+		return time.Time{}
+	}
+	return s.start.Add(time.Duration(h.j.slot) * s.opt.Slot)
+}
+
 // Trigger makes a job run in the next slot. Triggers until then count as one; one that
 // comes while the job runs or waits for a limit makes it run once more, or not at all
 // more, respectively.

@@ -107,6 +107,48 @@ func TestFirstRunComesAtOnceThenEveryInterval(t *testing.T) {
 	})
 }
 
+func TestNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, end := begin(t, Options{})
+		defer end()
+		free := make(chan struct{})
+		var began record[time.Time]
+		h := mustAdd(t, s, Job{Key: "a", Every: 10 * time.Second, Timeout: 9 * time.Second, Run: func(ctx context.Context) error {
+			began.add(time.Now())
+			select {
+			case <-free:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if next := s.Next(h); !next.IsZero() {
+			t.Errorf("next is %v while a run is under way", next)
+		}
+		close(free)
+		synctest.Wait()
+		began.take()
+		next := s.Next(h)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if at := began.take(); len(at) != 1 || !at[0].Equal(next) {
+			t.Errorf("it ran at %v, and %v was announced", at, next)
+		}
+		asked := mustAdd(t, s, Job{Key: "b", Run: func(context.Context) error { return nil }})
+		for name, h := range map[string]Handle{"only triggered": asked, "none": {}} {
+			if next := s.Next(h); !next.IsZero() {
+				t.Errorf("%s: next is %v", name, next)
+			}
+		}
+		s.Remove(h)
+		if next := s.Next(h); !next.IsZero() {
+			t.Errorf("removed: next is %v", next)
+		}
+	})
+}
+
 func TestPlaceIsStableOverARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		second := func() time.Duration { // of the regular run within the interval, by the wall clock
