@@ -338,6 +338,7 @@ func TestReadersAndWritersTogether(t *testing.T) {
 		for i := range 100 {
 			_ = tr.SetThreshold(MustPath("/area0/group0/node0"), &Threshold{Yellow: AboveLevel(float64(i), 0), Flap: Flap{2, time.Minute}})
 			_ = tr.Tune(refs[1], func(th *Threshold) { th.ClearAfter++ })
+			_ = tr.Untune(refs[1])
 			_ = tr.Change(Move(p, q))
 			_ = tr.Reset(MustPath("/area3"))
 			tr.Look(Root)

@@ -129,6 +129,10 @@ func TestTuned(t *testing.T) {
 	if err := tr.Tune(r, func(th *tree.Threshold) { th.StaleAfter = time.Minute }); !errors.Is(err, full) {
 		t.Errorf("the error of the one who was told is lost: %v", err)
 	}
+	if err := tr.Untune(r); err != nil {
+		t.Fatal(err)
+	}
+	_ = tr.SetThreshold(p, th)
 	if err := tr.Reset(p); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +143,7 @@ func TestTuned(t *testing.T) {
 	if err := tr.Change(tree.Update(p, &tree.Spec{Kind: tree.Performance, Threshold: th})); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"/a tuned", "/a tuned", "/a as defined", "/a tuned", "/a as defined"}
+	want := []string{"/a tuned", "/a tuned", "/a as defined", "/a tuned", "/a as defined", "/a tuned", "/a as defined"}
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}

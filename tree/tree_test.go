@@ -542,6 +542,51 @@ func TestTunedThresholdLastsUntilResetOrAnotherDefinition(t *testing.T) {
 	}
 }
 
+// TestUntune sees that the threshold of the definition is in force again at once, with
+// the value as it was.
+func TestUntune(t *testing.T) {
+	for name, defined := range map[string]*Threshold{
+		"a threshold in the definition": {Yellow: AboveLevel(10, 10), StaleAfter: time.Minute},
+		"none in the definition":        nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := newClock()
+			tr := clock.tree()
+			p := MustPath("/x")
+			r := mustAdd(t, tr, "/x", &Spec{Kind: Performance, Threshold: defined})
+			tr.Apply([]Reading{{Node: r, Value: 7}})
+			before, _ := tr.Node(p)
+			for range 2 { // the second time there is nothing to undo
+				if err := tr.Untune(r); err != nil {
+					t.Fatal(err)
+				}
+				if n, _ := tr.Node(p); n.Tuned || n.Status != Green || n.Value != Number(7) || n.Threshold.StaleAfter != before.Threshold.StaleAfter {
+					t.Fatalf("after untuning: %+v", n)
+				}
+				if err := tr.SetThreshold(p, &Threshold{Red: AboveLevel(5, 5)}); err != nil {
+					t.Fatal(err)
+				}
+				if n, _ := tr.Node(p); !n.Tuned || n.Status != Red {
+					t.Fatalf("after tuning: %+v", n)
+				}
+				if err := tr.Untune(r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := tr.Change(Remove(p)); err != nil {
+				t.Fatal(err)
+			}
+			if err := tr.Untune(r); !errors.Is(err, ErrNoNode) {
+				t.Errorf("a node that is gone: %v", err)
+			}
+		})
+	}
+	tr := newClock().tree()
+	if err := tr.Untune(mustAdd(t, tr, "/g", &Spec{Kind: Group})); !errors.Is(err, ErrThreshold) {
+		t.Errorf("a group: %v", err)
+	}
+}
+
 func TestLookAsksOnlyBelow(t *testing.T) {
 	var asked []Ref
 	tr := New(Options{Asked: func(rs []Ref) { asked = append(asked, rs...) }})
