@@ -454,6 +454,32 @@ func (s *Server) Query(ctx context.Context, pattern Name, query Query) ([]Name, 
 	return names, nil
 }
 
+// Registered returns the names of the beans that were registered one by one and that
+// the pattern matches, sorted by canonical text; the zero Name matches all. Those of
+// directories are left out: whoever mounted one can tell of them without their names
+// being made.
+func (s *Server) Registered(pattern Name) ([]Name, error) {
+	pattern, err := pattern.InDomain(s.domain)
+	if err != nil {
+		return nil, err
+	}
+	var names []Name
+	s.mu.RLock()
+	for domain, in := range s.domains {
+		if !pattern.IsZero() && !pattern.IsDomainPattern() && pattern.Domain() != domain {
+			continue
+		}
+		for _, e := range in {
+			if pattern.IsZero() || pattern.Matches(e.name) {
+				names = append(names, e.name)
+			}
+		}
+	}
+	s.mu.RUnlock()
+	slices.SortFunc(names, Name.Compare)
+	return names, nil
+}
+
 // resolve reads an empty domain as the default one.
 func (s *Server) resolve(op string, name Name) (Name, error) {
 	if name.IsZero() {

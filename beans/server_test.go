@@ -453,6 +453,33 @@ func (d dir) Names(pattern beans.Name, yield func(beans.Name) bool) {
 
 func (d dir) Count() int { return len(d) }
 
+// TestRegisteredLeavesDirectoriesOut lists beans beside a directory.
+func TestRegisteredLeavesDirectoriesOut(t *testing.T) {
+	s := newServer(t)
+	for _, name := range []string{"d:type=Fan", "d:b=2,a=1", ":type=Box"} {
+		register(t, s, newBox("Id", int64(1)), name)
+	}
+	if _, err := s.Mount("", "Node", dir{"1": newBox("Id", int64(1))}); err != nil {
+		t.Fatal(err)
+	}
+	for pattern, want := range map[string][]string{
+		"*:*":          {"JMImplementation:type=MBeanServerDelegate", "d:a=1,b=2", "d:type=Fan", "grove:type=Box"},
+		"d:*":          {"d:a=1,b=2", "d:type=Fan"},
+		"d:b=2,a=1":    {"d:a=1,b=2"},
+		":type=*":      {"grove:type=Box"},
+		":type=Box":    {"grove:type=Box"},
+		"*:type=No*,*": {},
+	} {
+		got, err := s.Registered(beans.MustName(pattern))
+		if diff := cmp.Diff(want, texts(got)); diff != "" || err != nil {
+			t.Errorf("%s: %v\n%s", pattern, err, diff)
+		}
+	}
+	if all, err := s.Registered(beans.Name{}); len(all) != 4 || err != nil {
+		t.Errorf("all: %v, %v", all, err)
+	}
+}
+
 func TestDirectoryBeansAreLikeRegisteredOnes(t *testing.T) {
 	s, ctx := newServer(t), t.Context()
 	d := dir{}
