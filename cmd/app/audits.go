@@ -2,11 +2,47 @@ package app
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"time"
 
+	"grove/tree/grant"
 	"grove/tree/store/audit"
 	"grove/viewer/export/ccms/alert"
 	"grove/viewer/export/jolokia"
 )
+
+// auditWithin bounds the writing of how a change ended.
+const auditWithin = 10 * time.Second
+
+// begin keeps that whoever asks begins a change, before it is made: what cannot be kept
+// must not happen. The detail, written as JSON, must hold no secret. Done keeps how it
+// ended; nil is well.
+func (a *App) begin(ctx context.Context, action, target string, detail any) (done func(error), err error) {
+	text, err := json.Marshal(detail)
+	if err != nil {
+		return nil, fmt.Errorf("audit log: %w", err)
+	}
+	e := audit.Entry{Who: grant.Of(ctx).Name, Origin: grant.Origin(ctx), Action: action, Target: target, Outcome: "begun"}
+	if detail != nil {
+		e.Became = string(text)
+	}
+	if _, err := a.past.audit.Append(ctx, e); err != nil {
+		return nil, err
+	}
+	return func(failed error) {
+		e.Outcome = "ok"
+		if failed != nil {
+			e.Outcome = failed.Error()
+		}
+		// Who asked may be gone: how it ended is kept all the same.
+		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditWithin)
+		defer cancel()
+		if _, err := a.past.audit.Append(after, e); err != nil {
+			a.log.Error("how a change ended is not in the audit log", "action", action, "target", target, "error", err)
+		}
+	}, nil
+}
 
 // nobody stands for whoever asks, until there are users.
 const nobody = "anonymous"

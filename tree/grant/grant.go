@@ -194,6 +194,21 @@ func Of(ctx context.Context) *Subject {
 	return Nobody
 }
 
+type origin struct{}
+
+// WithOrigin returns a context that says where the question comes from, for the audit
+// log: the address of the client.
+func WithOrigin(ctx context.Context, from string) context.Context {
+	return context.WithValue(ctx, origin{}, from)
+}
+
+// Origin returns where the question comes from; it is empty when the context does not
+// say.
+func Origin(ctx context.Context) string {
+	from, _ := ctx.Value(origin{}).(string)
+	return from
+}
+
 // Whole says whether the subject has at least a role on the whole manager, which is
 // what everything needs that belongs to no node: grove's own metrics, beans that are
 // not nodes, the audit log.
