@@ -17,6 +17,7 @@ import (
 	"grove/tree/definition"
 	"grove/tree/definition/diff"
 	"grove/tree/definition/source"
+	"grove/tree/grant"
 	"grove/viewer"
 )
 
@@ -42,13 +43,18 @@ type PlanAnswer struct {
 // maxPlanBody bounds the body of a PlanRequest.
 const maxPlanBody = 8<<20 + 64<<10
 
-// registerPlan adds POST /api/v1/plan to the REST interface. It changes nothing.
+// registerPlan adds POST /api/v1/plan to the REST interface. It changes nothing, but tells
+// of all that runs.
 func (a *App) registerPlan(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "plan", Method: http.MethodPost, Path: "/api/v1/plan", Tags: []string{"definitions"},
 		Summary:      "Say what changed definitions would add, change and remove in the running tree",
+		Description:  "The answer is about all instances, so that it needs the role editor on /.",
 		MaxBodyBytes: maxPlanBody,
-	}, func(_ context.Context, in *struct{ Body PlanRequest }) (*struct{ Body PlanAnswer }, error) {
+	}, func(ctx context.Context, in *struct{ Body PlanRequest }) (*struct{ Body PlanAnswer }, error) {
+		if err := grant.DemandWhole(grant.Of(ctx), grant.Editor); err != nil {
+			return nil, viewer.Problem(err)
+		}
 		answer, err := a.plan(in.Body.Files)
 		if err != nil {
 			return nil, huma.Error422UnprocessableEntity(err.Error())
