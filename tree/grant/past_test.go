@@ -2,7 +2,10 @@ package grant_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"grove/tree"
 	"grove/tree/grant"
@@ -71,5 +74,33 @@ func TestScopeOfAfterwards(t *testing.T) {
 	}
 	if got := old.There(tree.MustPath("/shop")); got != grant.Way {
 		t.Errorf("the way is %v", got)
+	}
+}
+
+func TestWalk(t *testing.T) {
+	guard := grant.NewGuard(shop(t))
+	s := &grant.Subject{Name: "ada", Grants: grants(t, "viewer / customer=acme")}
+	for root, want := range map[string][]string{
+		"/":        {"/ way partial", "/shop seen partial", "/shop/a seen", "/shop/a/cpu seen", "/shop/a/disk seen"},
+		"/shop/a":  {"/shop/a seen", "/shop/a/cpu seen", "/shop/a/disk seen"},
+		"/shop/b":  {"/shop/b: no such node"},
+		"/nowhere": {"/nowhere: no such node"},
+	} {
+		var got []string
+		err := guard.Walk(s, tree.MustPath(root), -1, func(n *tree.Node, scope *grant.Scope, sight grant.Sight) bool {
+			text := n.Path.String() + map[grant.Sight]string{grant.Way: " way", grant.Seen: " seen"}[sight]
+			if scope.Partial(n.Index) {
+				text += " partial"
+			}
+			got = append(got, text)
+			return true
+		})
+		if err != nil {
+			got = append(got, err.Error())
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", root, diff)
+		}
 	}
 }
