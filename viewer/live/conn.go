@@ -118,7 +118,7 @@ func (c *conn) read() {
 		kind, r, err := c.ws.NextReader()
 		if err != nil {
 			if errors.Is(err, websocket.ErrReadLimit) {
-				c.end(websocket.CloseMessageTooBig, "a message is longer than 4096 bytes")
+				c.end(websocket.CloseMessageTooBig, "a message is longer than 16384 bytes")
 			}
 			return
 		}
@@ -128,7 +128,7 @@ func (c *conn) read() {
 		case err != nil:
 			return
 		case len(data) > MaxMessageBytes:
-			c.end(websocket.CloseMessageTooBig, "a message is longer than 4096 bytes")
+			c.end(websocket.CloseMessageTooBig, "a message is longer than 16384 bytes")
 			return
 		case kind != websocket.TextMessage:
 			c.end(websocket.CloseUnsupportedData, "messages of a client are JSON in text frames")

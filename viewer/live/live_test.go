@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -368,7 +369,7 @@ func TestBadMessagesAreAnsweredInWords(t *testing.T) {
 		{"two values", `{"type":"ack","id":1,"seq":1} 1`, `{"type":"error","code":"bad_frame","message":"the message goes on after its end at byte 31"}`},
 		{"unknown field", `{"typ":"ack"}`, `{"type":"error","code":"bad_frame","message":"the message is not a request in JSON: unknown field \"typ\""}`},
 		{"no id", `{"type":"ack"}`, `{"type":"error","code":"bad_frame","message":"\"id\" is missing"}`},
-		{"unknown type", `{"type":"dance","id":3}`, `{"type":"error","id":3,"code":"bad_frame","message":"\"type\" is \"dance\", not subscribe, unsubscribe or ack"}`},
+		{"unknown type", `{"type":"dance","id":3}`, `{"type":"error","id":3,"code":"bad_frame","message":"\"type\" is \"dance\", not subscribe, unsubscribe, open, close or ack"}`},
 		{"no path", `{"type":"subscribe","id":1}`, `{"type":"error","id":1,"code":"bad_frame","message":"\"path\" is missing"}`},
 		{"bad path", `{"type":"subscribe","id":1,"path":"/a//b"}`, `{"type":"error","id":1,"code":"bad_path","message":"malformed path \"/a//b\": empty name"}`},
 		{"no node", `{"type":"subscribe","id":1,"path":"/a"}`, `{"type":"error","id":1,"code":"no_such_node","message":"/a: no such node"}`},
@@ -549,7 +550,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := parseRequest(data)
 		if err != nil {
-			if r != (request{}) {
+			if !reflect.DeepEqual(r, request{}) {
 				t.Errorf("a request and an error: %+v, %v", r, err)
 			}
 			if len(err.Error()) > 16*1024+8*len(data) {

@@ -18,15 +18,15 @@ import (
 
 // The subprotocols. A client that asks for none gets JSON.
 const (
-	ProtocolBinary = "grove.live.v1.binary"
-	ProtocolJSON   = "grove.live.v1.json"
+	ProtocolBinary = "grove.live.v2.binary"
+	ProtocolJSON   = "grove.live.v2.json"
 )
 
 // Bounds of the feed.
 const (
-	Window             = 4    // batches of a subscription that may be unacknowledged
-	MaxMessageBytes    = 4096 // of one message of a client, decompressed
-	MaxBadMessages     = 16   // a client that sends more is sent away
+	Window             = 4        // batches of a subscription that may be unacknowledged
+	MaxMessageBytes    = 16 << 10 // of one message of a client, decompressed
+	MaxBadMessages     = 16       // a client that sends more is sent away
 	DefaultConnections = 10_000
 	DefaultPerSocket   = 16
 )

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	protocol  = "grove.live.v1.binary"
+	protocol  = "grove.live.v2.binary"
 	handshake = 10 * time.Second
 	// silence is how long the server may say nothing: it pings every 20 s.
 	silence = 60 * time.Second

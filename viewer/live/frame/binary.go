@@ -23,6 +23,9 @@ const (
 	bitPending
 )
 
+// flagHidden is the one flag of a node.
+const flagHidden = 1
+
 // Encoder writes frames. It keeps its table of strings between frames to save
 // allocations; one goroutine at a time uses it.
 type Encoder struct {
@@ -93,7 +96,12 @@ func (e *Encoder) string(s string) {
 func (e *Encoder) node(n *Node) {
 	e.number(uint64(n.Index))
 	e.number(uint64(n.Parent))
-	e.buf = append(e.buf, byte(n.Kind))
+	flags := byte(0)
+	if n.Hidden {
+		flags |= flagHidden
+	}
+	e.buf = append(e.buf, byte(n.Kind), flags)
+	e.number(uint64(max(n.Children, 0)))
 	e.string(n.Name)
 	e.string(n.Unit)
 	e.time(n.Since)
@@ -202,7 +210,7 @@ func (d *decoder) frame() *Frame {
 			f.Removed = append(f.Removed, d.number32("index"))
 		}
 	}
-	if n := d.count("nodes", 7); n > 0 {
+	if n := d.count("nodes", 9); n > 0 {
 		f.Nodes = make([]Node, 0, n)
 		for range n {
 			f.Nodes = append(f.Nodes, d.node())
@@ -325,6 +333,16 @@ func (d *decoder) node() Node {
 	if n.Kind > tree.TextKind {
 		d.fail("unknown kind %d", n.Kind)
 	}
+	flags := d.byte()
+	if flags&^flagHidden != 0 {
+		d.fail("unknown flags %#02x", flags)
+	}
+	n.Hidden = flags&flagHidden != 0
+	children := d.number()
+	if children > MaxNodes {
+		d.fail("%d children are more than %d", children, MaxNodes)
+	}
+	n.Children = int(children)
 	n.Name, n.Unit, n.Since = d.string(), d.string(), d.time()
 	n.State = d.state()
 	return n

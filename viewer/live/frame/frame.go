@@ -11,17 +11,35 @@
 //
 //	snapshot = 'S' id seq time count node*
 //	delta    = 'D' id from seq time n removed* n node* n change*
-//	node     = index parent kind(u8) name unit since state
+//	node     = index parent kind(u8) flags(u8) children name unit since state
 //	change   = gap<<3|full<<2|status, then f32 when full is 0, else since state
 //	state    = bits(u8) f32? text? (white green yellow red)? reason?
+//
+// Bit 0 of the flags of a node says hidden: something below that the reader may not see
+// contributes to its status. The other bits are zero. Children counts those that the
+// reader may see, whether they show or not.
 //
 // The bits of a state are: 0-1 status, 2 number, 3 text, 4 counts, 5 reason,
 // 6 flapping, 7 pending. Times are Unix milliseconds, zero when not known. The gap is
 // the distance from the index before, the first counts from 0. A change that is not
 // full says that the node has this status and this number and nothing else.
 //
+// # Reading
+//
 // A reader applies removed, then placed, then changes: an index that was removed
-// may be given to a placed node in the same frame.
+// may be given to a placed node in the same frame. Removing a node that the reader has
+// not is no error.
+//
+// When a reader closes a group it forgets what is below, and the server sends no
+// removals for that. Frames about it may be on their way: the reader passes over changes
+// of nodes that it has not, over placed nodes below a parent that it has not, and over
+// placed nodes below a group that it has opened or closed by a message which the server
+// has not applied yet. The server counts the open and close messages of a subscription
+// and says how many it has applied ({"type":"applied","id":1,"count":7}) before the first
+// frame that knows of them.
+//
+// The frame that answers an open may have from and seq alike, since nothing was
+// published meanwhile; it is applied like any other.
 package frame
 
 import (
@@ -69,6 +87,8 @@ type Node struct {
 	Unit        string
 	Description string // in JSON only: the page asks for it with the details
 	Since       time.Time
+	Children    int  // that the reader may see, whether or not they show
+	Hidden      bool // something below that the reader may not see contributes to the status
 	State
 }
 
@@ -97,7 +117,7 @@ func NodeOf(n *tree.Node, top bool) Node {
 	if top {
 		parent = n.Index
 	}
-	f := Node{Index: n.Index, Parent: parent, Kind: n.Kind, Name: n.Name, Since: n.Since, State: stateOf(&n.Cell)}
+	f := Node{Index: n.Index, Parent: parent, Kind: n.Kind, Name: n.Name, Since: n.Since, Children: n.Children, State: stateOf(&n.Cell)}
 	if n.Spec != nil {
 		f.Unit, f.Description = n.Spec.Unit, n.Spec.Description
 	}

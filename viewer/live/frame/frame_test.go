@@ -27,7 +27,7 @@ func sample() (snapshot, delta *Frame) {
 	at := time.UnixMilli(1_790_000_000_123)
 	snapshot = &Frame{Type: TypeSnapshot, ID: 1, Seq: 1 << 50, Time: at, Nodes: []Node{
 		{Index: 0, Parent: 0, Kind: tree.Group, State: State{Status: tree.Red, Counts: &[4]int32{1, 2, 0, 1}}},
-		{Index: 7, Parent: 0, Kind: tree.Performance, Name: "Aktive Gäste", Unit: "s", Since: at, State: State{Status: tree.Yellow, Value: tree.Number(0.5), Flapping: true}},
+		{Index: 7, Parent: 0, Kind: tree.Performance, Name: "Aktive Gäste", Unit: "s", Since: at, Hidden: true, Children: 300, State: State{Status: tree.Yellow, Value: tree.Number(0.5), Flapping: true}},
 		{Index: 3, Parent: 0, Kind: tree.State, Name: "s", State: State{Status: tree.White, Reason: "s", Pending: true, Value: tree.Text("<script>")}},
 	}}
 	delta = &Frame{Type: TypeDelta, ID: 4_000_000_000, From: 5, Seq: 9, Time: at, Removed: []uint32{3, 1},
@@ -80,14 +80,14 @@ func TestJSONFramesReadBackAsWritten(t *testing.T) {
 func TestBinaryFormIsThis(t *testing.T) {
 	var e Encoder
 	f := &Frame{Type: TypeDelta, ID: 1, From: 2, Seq: 300, Time: time.UnixMilli(1), Removed: []uint32{9},
-		Nodes: []Node{{Index: 5, Parent: 4, Kind: tree.Performance, Name: "x", Unit: "x"}},
+		Nodes: []Node{{Index: 5, Parent: 4, Kind: tree.Performance, Name: "x", Unit: "x", Hidden: true, Children: 300}},
 		Changes: []Change{
 			{Index: 2, State: State{Status: tree.Red, Value: tree.Number(1)}},
 			{Index: 5, Full: true, Since: time.UnixMilli(2), State: State{Status: tree.White, Reason: "x", Pending: true}},
 		}}
 	want := []byte{'D', 1, 2, 0xac, 2, 1,
 		1, 9,
-		1, 5, 4, 1, 0, 1, 'x', 1, 0, 0,
+		1, 5, 4, 1, 1, 0xac, 2, 0, 1, 'x', 1, 0, 0,
 		2, 2<<3 | 3, 0, 0, 0x80, 0x3f,
 		3<<3 | 4, 2, 1<<5 | 1<<7, 1}
 	if got := e.Append(nil, f); !bytes.Equal(got, want) {
@@ -128,10 +128,12 @@ func TestDecodeSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"long number", "S" + strings.Repeat("\xff", 11), "malformed frame: byte 1: number is beyond 64 bits"},
 		{"wide id", "S\xff\xff\xff\xff\xff\x01", "malformed frame: byte 7: id 68719476735 is beyond 32 bits"},
 		{"declared count is not believed", "S\x01\x01\x01\xff\xff\xff\x7f", "malformed frame: byte 8: 268435455 nodes do not fit into 0 bytes"},
-		{"unknown string", "S\x01\x01\x01\x01\x01\x01\x01\x05\x00\x00\x00\x00", "malformed frame: byte 9: string 5 of 0"},
-		{"not UTF-8", "S\x01\x01\x01\x01\x01\x01\x01\x00\x01\xff\x00\x00\x00\x00", "malformed frame: byte 10: string is not UTF-8"},
-		{"long string", "S\x01\x01\x01\x01\x01\x01\x01\x00\xff\xff\x7f\x00\x00\x00\x00", "malformed frame: byte 12: string of 2097151 bytes is longer than 65536"},
-		{"unknown kind", "S\x01\x01\x01\x01\x01\x01\x09\x00\x00\x01\x00\x00", "malformed frame: byte 8: unknown kind 9"},
+		{"unknown string", "S\x01\x01\x01\x01\x01\x01\x01\x00\x00\x05\x00\x00\x00\x00", "malformed frame: byte 11: string 5 of 0"},
+		{"not UTF-8", "S\x01\x01\x01\x01\x01\x01\x01\x00\x00\x00\x01\xff\x00\x00\x00\x00", "malformed frame: byte 12: string is not UTF-8"},
+		{"long string", "S\x01\x01\x01\x01\x01\x01\x01\x00\x00\x00\xff\xff\x7f\x00\x00\x00\x00", "malformed frame: byte 14: string of 2097151 bytes is longer than 65536"},
+		{"unknown kind", "S\x01\x01\x01\x01\x01\x01\x09\x00\x00\x00\x01\x00\x00\x00", "malformed frame: byte 8: unknown kind 9"},
+		{"unknown flags", "S\x01\x01\x01\x01\x01\x01\x01\x06\x00\x00\x01\x00\x00\x00", "malformed frame: byte 9: unknown flags 0x06"},
+		{"children without bound", "S\x01\x01\x01\x01\x01\x01\x01\x00\xff\xff\xff\x7f\x00\x00\x00", "malformed frame: byte 13: 268435455 children are more than 4000000"},
 		{"the same index twice", "D\x01\x01\x02\x01\x00\x00\x02\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00", "malformed frame: byte 18: index 1 is changed twice"},
 		{"two statuses", "D\x01\x01\x02\x01\x00\x00\x01\x0d\x00\x02", "malformed frame: byte 11: status is said twice, and differently"},
 		{"more than a frame", "S\x01\x01\x01\x00zz", "malformed frame: byte 5: 2 bytes too many"},

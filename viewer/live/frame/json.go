@@ -32,6 +32,8 @@ type jsonNode struct {
 	Unit        string `json:"unit,omitempty"`
 	Description string `json:"description,omitempty"`
 	Since       string `json:"since,omitempty"`
+	Children    int    `json:"children,omitempty"`
+	Hidden      bool   `json:"hidden,omitempty"`
 	jsonState
 }
 
@@ -65,7 +67,7 @@ func (f *Frame) MarshalJSON() ([]byte, error) {
 	for i := range f.Nodes {
 		n := &f.Nodes[i]
 		nodes[i] = jsonNode{Index: n.Index, Parent: n.Parent, Name: n.Name, Kind: n.Kind.String(), Unit: n.Unit,
-			Description: n.Description, Since: formatTime(n.Since), jsonState: writeState(&n.State)}
+			Description: n.Description, Since: formatTime(n.Since), Children: n.Children, Hidden: n.Hidden, jsonState: writeState(&n.State)}
 	}
 	if f.Type == TypeSnapshot {
 		j.Nodes = nodes
@@ -104,7 +106,7 @@ func (f *Frame) UnmarshalJSON(data []byte) error {
 	for i := range nodes {
 		n := &nodes[i]
 		f.Nodes = append(f.Nodes, Node{Index: n.Index, Parent: n.Parent, Kind: r.kind(n.Kind), Name: n.Name, Unit: n.Unit,
-			Description: n.Description, Since: r.time(n.Since), State: r.state(&n.jsonState)})
+			Description: n.Description, Since: r.time(n.Since), Children: n.Children, Hidden: n.Hidden, State: r.state(&n.jsonState)})
 	}
 	for i := range j.Changes {
 		c := &j.Changes[i]

@@ -10,19 +10,24 @@ import (
 // reader must ask for a fresh snapshot.
 var ErrGap = errors.New("gap between frames")
 
-// Mirror is a subtree as frames describe it, kept by a reader. One goroutine at a
-// time uses it.
+// Mirror is what shows of a subtree as frames describe it, kept by a reader. One
+// goroutine at a time uses it.
 type Mirror struct {
 	Seq  uint64 // of the last frame; 0 before the first
 	Root uint32 // index of the root of the view
 
 	nodes map[uint32]*Mirrored
+
+	turns   uint64            // open and close messages that were sent
+	applied uint64            // of them the server knows
+	pending map[uint32]uint64 // groups that were opened or closed by a later one -> its number
+	loose   bool              // something was closed: frames about it may be on their way
 }
 
 // Mirrored is one node of a Mirror.
 type Mirrored struct {
 	Node
-	Children []uint32 // indexes, in the order in which they came
+	Below []uint32 // indexes of the children that show, in the order in which they came
 }
 
 // Len counts the nodes.
@@ -56,7 +61,7 @@ func (m *Mirror) walk(index uint32, depth int, yield func(*Mirrored, int) bool) 
 	if n == nil || !yield(n, depth) {
 		return n == nil
 	}
-	for _, c := range n.Children {
+	for _, c := range n.Below {
 		if !m.walk(c, depth+1, yield) {
 			return false
 		}
@@ -64,11 +69,66 @@ func (m *Mirror) walk(index uint32, depth int, yield func(*Mirrored, int) bool) 
 	return true
 }
 
+// Close forgets what is below groups, as the reader does when it sends one message that
+// closes them.
+func (m *Mirror) Close(groups ...uint32) {
+	m.turn(groups)
+	m.loose = true
+	for _, g := range groups {
+		m.forget(g)
+	}
+}
+
+// Open says that the reader sends one message that opens groups, or one that leaves it
+// to the server which: then without any.
+func (m *Mirror) Open(groups ...uint32) { m.turn(groups) }
+
+func (m *Mirror) turn(groups []uint32) {
+	m.turns++
+	if m.pending == nil {
+		m.pending = map[uint32]uint64{}
+	}
+	for _, g := range groups {
+		m.pending[g] = m.turns
+	}
+}
+
+// Applied takes up that the server has applied so many of the messages that open and
+// close.
+func (m *Mirror) Applied(count uint64) {
+	m.applied = max(m.applied, count)
+	for g, turn := range m.pending {
+		if turn <= m.applied {
+			delete(m.pending, g)
+		}
+	}
+}
+
+// Opened takes up which groups are open by the server's choice: what is below the others
+// is forgotten.
+func (m *Mirror) Opened(groups []uint32) {
+	open := make(map[uint32]bool, len(groups))
+	for _, g := range groups {
+		open[g] = true
+	}
+	m.loose = true
+	for index, n := range m.nodes {
+		if _, newer := m.pending[index]; !open[index] && !newer && len(n.Below) > 0 {
+			m.forget(index)
+		}
+	}
+}
+
+// Restart says that the reader subscribes anew: the messages are counted from the
+// beginning.
+func (m *Mirror) Restart() { m.turns, m.applied, m.pending = 0, 0, nil }
+
 // Apply brings the mirror up to a frame. After an error, which wraps [ErrGap] or
 // [ErrFrame], only a snapshot helps.
 func (m *Mirror) Apply(f *Frame) error {
 	if f.Type == TypeSnapshot {
 		m.nodes = make(map[uint32]*Mirrored, len(f.Nodes))
+		m.loose = len(m.pending) > 0
 		for i := range f.Nodes {
 			n := f.Nodes[i]
 			if i == 0 {
@@ -95,10 +155,11 @@ func (m *Mirror) Apply(f *Frame) error {
 	for i := range f.Changes {
 		c := &f.Changes[i]
 		n := m.nodes[c.Index]
-		if n == nil {
-			return fmt.Errorf("%w: change of the unknown node %d", ErrFrame, c.Index)
-		}
 		switch {
+		case n == nil && m.loose:
+			continue
+		case n == nil:
+			return fmt.Errorf("%w: change of the unknown node %d", ErrFrame, c.Index)
 		case c.Full:
 			n.Since = c.Since
 		case c.Status != n.Status:
@@ -114,6 +175,12 @@ func (m *Mirror) Apply(f *Frame) error {
 func (m *Mirror) place(n Node) error {
 	if n.Index != m.Root {
 		up := m.nodes[n.Parent]
+		_, pending := m.pending[n.Parent]
+		if up == nil && m.loose || pending {
+			m.forget(n.Index) // It is somewhere where it does not show.
+			m.remove(n.Index)
+			return nil
+		}
 		if up == nil || n.Parent == n.Index {
 			return fmt.Errorf("%w: node %d comes before its parent %d", ErrFrame, n.Index, n.Parent)
 		}
@@ -135,7 +202,7 @@ func (m *Mirror) place(n Node) error {
 	}
 	if n.Index != m.Root {
 		up := m.nodes[n.Parent]
-		up.Children = append(up.Children, n.Index)
+		up.Below = append(up.Below, n.Index)
 	}
 	return nil
 }
@@ -149,8 +216,22 @@ func (m *Mirror) remove(index uint32) {
 	}
 }
 
+// forget removes all that is below a node.
+func (m *Mirror) forget(index uint32) {
+	n := m.nodes[index]
+	if n == nil {
+		return
+	}
+	below := n.Below
+	n.Below = nil
+	for _, c := range below {
+		m.forget(c)
+		delete(m.nodes, c)
+	}
+}
+
 func (m *Mirror) leave(n *Mirrored) {
 	if up := m.nodes[n.Parent]; up != nil && n.Parent != n.Index {
-		up.Children = slices.DeleteFunc(up.Children, func(c uint32) bool { return c == n.Index })
+		up.Below = slices.DeleteFunc(up.Below, func(c uint32) bool { return c == n.Index })
 	}
 }

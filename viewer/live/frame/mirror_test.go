@@ -68,7 +68,7 @@ func TestMirrorReusesAnIndexWithinOneFrame(t *testing.T) {
 	if err := m.Apply(f); err != nil {
 		t.Fatal(err)
 	}
-	if m.Len() != 2 || m.Node(7) != nil || m.Node(8).Name != "new" || len(m.Node(4).Children) != 1 {
+	if m.Len() != 2 || m.Node(7) != nil || m.Node(8).Name != "new" || len(m.Node(4).Below) != 1 {
 		t.Errorf("%d nodes, %+v", m.Len(), m.Node(4))
 	}
 }
