@@ -1,5 +1,10 @@
 package viewer
 
+import (
+	"grove/tree"
+	"grove/tree/grant"
+)
+
 // Definitions tells of the instances that the manager has, or tried to have. It is
 // called for each request, from many goroutines.
 type Definitions interface {
@@ -11,6 +16,29 @@ type DefinitionList struct {
 	Instances    []Instance    `json:"instances" nullable:"false" doc:"Uses of definitions, by name."`
 	Applications []Application `json:"applications" nullable:"false" doc:"Known definitions, by name."`
 	Errors       []Fault       `json:"errors,omitempty" doc:"What is wrong in files of which nothing could be told."`
+}
+
+// seenBy leaves out what somebody may not see: instances of which he does not see the
+// place where they hang, definitions that none of the others uses, and what is wrong in
+// files of which nobody knows whose they are.
+func (l DefinitionList) seenBy(guard *grant.Guard, who *grant.Subject) DefinitionList {
+	if who.Whole(grant.Viewer) {
+		return l
+	}
+	var seen DefinitionList
+	used := map[string]bool{}
+	for _, i := range l.Instances {
+		if at, err := tree.ParsePath(i.At); err == nil && i.At != "" && guard.May(who, grant.Viewer, at) {
+			seen.Instances = append(seen.Instances, i)
+			used[i.Application] = true
+		}
+	}
+	for _, a := range l.Applications {
+		if used[a.Name] {
+			seen.Applications = append(seen.Applications, a)
+		}
+	}
+	return seen
 }
 
 // Instance is one use of a definition.

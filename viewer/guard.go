@@ -2,6 +2,7 @@ package viewer
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -33,7 +34,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		WriteProblem(w, r, http.StatusForbidden, "a page of another site may not do this here")
 	}))
 	if s.opts.Access != nil {
-		next = s.opts.Access(next)
+		next = s.opts.Access(noted(next))
 	}
 	next = cross.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -42,10 +43,12 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		w.Header().Set("Content-Security-Policy", s.opts.ContentSecurityPolicy)
 		t := &tracked{ResponseWriter: w}
+		r = r.WithContext(context.WithValue(r.Context(), trackedKey{}, t))
+		t.request = r
 		begin := time.Now()
 		// The mux leaves its pattern in the request. A websocket is counted when it
 		// begins; how long it lasts is nobody's waiting.
-		t.done = sync.OnceFunc(func() { s.requests.done(r.Pattern, r.Method, t.code(), time.Since(begin)) })
+		t.done = sync.OnceFunc(func() { s.requests.done(t.request.Pattern, r.Method, t.code(), time.Since(begin)) })
 		defer t.done()
 		defer func() {
 			switch cause := recover(); cause {
@@ -96,11 +99,25 @@ func (s *Server) knowsHost(r *http.Request) bool {
 	return err == nil && here.Addr().Unmap().WithZone("") == ip.Unmap().WithZone("")
 }
 
+// noted keeps in mind the request that reaches the mux: what stands before it may have
+// made another one of it.
+func noted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if t, ok := r.Context().Value(trackedKey{}).(*tracked); ok {
+			t.request = r
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+type trackedKey struct{}
+
 // tracked knows the status of an answer, if it has begun.
 type tracked struct {
 	http.ResponseWriter
-	status int    // 0: the answer has not begun
-	done   func() // counts the request, once
+	request *http.Request // that the mux has, or will have
+	status  int           // 0: the answer has not begun
+	done    func()        // counts the request, once
 }
 
 // code is the status that the client got.

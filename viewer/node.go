@@ -6,6 +6,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"grove/tree"
+	"grove/tree/grant"
 )
 
 // Node is one node in the REST interface. What is not known is left out.
@@ -30,8 +31,9 @@ type Node struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Flapping    bool              `json:"flapping,omitempty"`
 	Pending     bool              `json:"pending,omitempty" doc:"A hold time runs towards another status."`
-	Counts      *Counts           `json:"counts,omitempty" doc:"Of a group: the attributes anywhere below, by status."`
-	Children    int               `json:"children" doc:"How many children the node has, also when they are not shown."`
+	Counts      *Counts           `json:"counts,omitempty" doc:"Of a group: the attributes anywhere below that you may see, by status."`
+	Children    int               `json:"children" doc:"How many children the node has that you may see, also when they are not shown."`
+	Hidden      bool              `json:"hidden,omitempty" doc:"Something below that you may not see contributes to the status."`
 }
 
 // Details is everything about one node.
@@ -43,6 +45,71 @@ type Details struct {
 	Events     []Event     `json:"events,omitempty" doc:"Of a log attribute: what it holds, oldest first."`
 	Cause      []string    `json:"cause,omitempty" doc:"Paths of the attributes that give the node its yellow or red."`
 	Created    string      `json:"created,omitempty" format:"date-time"`
+	Properties []Property  `json:"properties,omitempty" doc:"Facts about what the node stands for, its own and those of the groups above it, by name."`
+	Resource   string      `json:"resource,omitempty" doc:"What is watched: host or address." example:"web1.example"`
+	Beans      []Source    `json:"beans,omitempty" doc:"The runtime beans that feed the node."`
+	Operations []Operation `json:"operations,omitempty" doc:"What you may do with the beans of the node, by POST /api/v1/operations/{path}."`
+	May        []string    `json:"may,omitempty" enum:"ask,push,operate,thresholds" doc:"What you may do here besides looking."`
+	At         string      `json:"at,omitempty" format:"date-time" doc:"The moment that this is about, if it is not the present."`
+}
+
+// Property is a fact about what a node stands for.
+type Property struct {
+	Name  string `json:"name" example:"location"`
+	Value string `json:"value" example:"Berlin"`
+	From  string `json:"from,omitempty" doc:"Path of the group above that it comes from; absent when it is the node's own."`
+}
+
+// Beans tells of the beans behind nodes. It is called from many goroutines.
+type Beans interface {
+	// Sources lists the runtime beans that feed the node.
+	Sources(tree.Ref) []Source
+	// Operations lists what can be done with the node's monitor bean and with the
+	// runtime beans that feed it.
+	Operations(tree.Ref) []Operation
+}
+
+// Source is a runtime bean behind a node.
+type Source struct {
+	Source   string  `json:"source" doc:"Name of the probe or receiver in the definition." example:"status"`
+	Bean     string  `json:"bean" doc:"Its name in the bean server."`
+	Instance string  `json:"instance" doc:"The instance that it belongs to."`
+	Kind     string  `json:"kind" example:"http"`
+	Resource string  `json:"resource,omitempty" doc:"Host or address that it asks."`
+	Mode     string  `json:"mode" enum:"timer,push,request,notification" doc:"How it is asked."`
+	Started  bool    `json:"started" doc:"Whether it runs; false: it was stopped."`
+	Every    string  `json:"every,omitempty" doc:"How often the timer runs it; absent: it runs when it is asked to." example:"10s"`
+	Timeout  string  `json:"timeout,omitempty" doc:"How long a run may take." example:"8s"`
+	LastRun  string  `json:"last_run,omitempty" format:"date-time" doc:"When the last run that ended was started."`
+	Duration float64 `json:"duration_seconds,omitempty" doc:"How long it took."`
+	Error    string  `json:"error,omitempty" doc:"Why it failed."`
+	Runs     uint64  `json:"runs" doc:"Runs that ended since grove was started."`
+	Failures uint64  `json:"failures" doc:"Those of them that failed."`
+	Missed   uint64  `json:"missed" doc:"Due runs that were skipped because the one before was not over."`
+	Next     string  `json:"next,omitempty" format:"date-time" doc:"When the next run is due, as far as that is known."`
+}
+
+// Operation is something that can be done with a bean of a node.
+type Operation struct {
+	Bean        string      `json:"bean" doc:"Name of the bean in the bean server."`
+	Source      string      `json:"source,omitempty" doc:"Of a runtime bean, its name in the definition; absent for the monitor bean of the node."`
+	Name        string      `json:"name" example:"run"`
+	Description string      `json:"description,omitempty"`
+	Parameters  []Parameter `json:"parameters,omitempty"`
+	Returns     string      `json:"returns" doc:"Type of what it answers; void is nothing." example:"void"`
+	Impact      string      `json:"impact" doc:"info: it only answers; action: it changes something; action_info: both; unknown." example:"action"`
+
+	// Needs is the role that it needs, on what is At.
+	Needs grant.Role `json:"-"`
+	At    tree.Path  `json:"-"`
+}
+
+// Parameter is one parameter of an operation.
+type Parameter struct {
+	Name        string `json:"name"`
+	Type        string `json:"type" example:"duration"`
+	Description string `json:"description,omitempty"`
+	Unit        string `json:"unit,omitempty"`
 }
 
 // Branch is a node with the nodes below it.
@@ -122,7 +189,8 @@ func (Value) Schema(huma.Registry) *huma.Schema {
 // timeFormat is RFC 3339 with milliseconds.
 const timeFormat = "2006-01-02T15:04:05.000Z07:00"
 
-func formatTime(t time.Time) string {
+// FormatTime writes a time as all of the REST interface does; the zero time is empty.
+func FormatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
@@ -132,7 +200,7 @@ func formatTime(t time.Time) string {
 func nodeOf(n *tree.Node) Node {
 	o := Node{
 		Path: n.Path.String(), Name: n.Name, Index: n.Index, Parent: n.Parent, Kind: n.Kind.String(),
-		Status: n.Status.String(), Since: formatTime(n.Since), Time: formatTime(n.Time), Reason: n.Reason,
+		Status: n.Status.String(), Since: FormatTime(n.Since), Time: FormatTime(n.Time), Reason: n.Reason,
 		Flapping: n.Flapping, Pending: n.Pending, Children: n.Children,
 	}
 	if n.Last != tree.White {
@@ -142,7 +210,7 @@ func nodeOf(n *tree.Node) Node {
 		o.Value = &Value{n.Value}
 	}
 	if n.Kind == tree.Group {
-		o.Counts = &Counts{n.Counts[tree.White], n.Counts[tree.Green], n.Counts[tree.Yellow], n.Counts[tree.Red]}
+		o.Counts = countsOf(n.Counts)
 	}
 	if s := n.Spec; s != nil {
 		o.Description, o.Unit, o.Source, o.Owner, o.Metric, o.Labels = s.Description, s.Unit, s.Source, s.Owner, s.Metric, s.Labels
@@ -153,10 +221,15 @@ func nodeOf(n *tree.Node) Node {
 	return o
 }
 
-func detailsOf(n *tree.Node, events []tree.Event, cause []tree.Path) *Details {
-	d := &Details{Node: nodeOf(n), Created: formatTime(n.Created)}
+func countsOf(c [4]int32) *Counts {
+	return &Counts{c[tree.White], c[tree.Green], c[tree.Yellow], c[tree.Red]}
+}
+
+// fill adds what is known of a node that is seen as a whole.
+func (d *Details) fill(n *tree.Node, events []tree.Event) {
+	d.Created = FormatTime(n.Created)
 	if n.Threshold != nil {
-		d.Thresholds = thresholdsOf(n.Threshold, n.Tuned)
+		d.Thresholds = ThresholdsOf(n.Threshold, n.Tuned)
 	}
 	if s := n.Spec; s != nil {
 		if n.Kind == tree.Group {
@@ -170,15 +243,12 @@ func detailsOf(n *tree.Node, events []tree.Event, cause []tree.Path) *Details {
 		}
 	}
 	for _, e := range events {
-		d.Events = append(d.Events, Event{Time: formatTime(e.Time), Status: e.Status.String(), Text: e.Text})
+		d.Events = append(d.Events, Event{Time: FormatTime(e.Time), Status: e.Status.String(), Text: e.Text})
 	}
-	for _, p := range cause {
-		d.Cause = append(d.Cause, p.String())
-	}
-	return d
 }
 
-func thresholdsOf(t *tree.Threshold, tuned bool) *Thresholds {
+// ThresholdsOf puts a threshold into words; tuned says that it is not the definition's.
+func ThresholdsOf(t *tree.Threshold, tuned bool) *Thresholds {
 	o := &Thresholds{Yellow: t.Yellow.String(), Red: t.Red.String(), Tuned: tuned}
 	if y, r := leavingOf(t.Yellow), leavingOf(t.Red); y != nil || r != nil {
 		o.Back = &Back{Yellow: y, Red: r}

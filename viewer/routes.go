@@ -28,15 +28,15 @@ func (m *mux) Handle(pattern string, h http.Handler) {
 }
 
 // HandleFunc registers an operation of the REST interface for a pattern; its answers
-// are compressed. OpenAPI knows no parameter that spans slashes, so the one of nodes
-// gets its dots here.
+// are compressed. OpenAPI knows no parameter that spans slashes, so one named path at
+// the end, which is that of a node, gets its dots here; without one it is the root.
 func (m *mux) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
-	rest := strings.HasSuffix(pattern, " "+nodesPath)
-	if !rest {
+	above, spans := strings.CutSuffix(pattern, "/{path}")
+	if !spans {
 		m.Handle(pattern, compress(http.HandlerFunc(h)))
 		return
 	}
-	m.Handle(strings.TrimSuffix(pattern, "}")+"...}", compress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	m.Handle(above+"/{path...}", compress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.PathValue("path") == "" {
 			r.SetPathValue("path", "/")
 		}

@@ -51,6 +51,8 @@ type Options struct {
 	// Past returns the tree as it stood at a moment, which stays as it is until it is
 	// released; it takes no changes. Nil answers questions about the past with 501.
 	Past func(ctx context.Context, at time.Time) (past *tree.Tree, release func(), err error)
+	// Beans tells of the beans behind nodes; nil: there are none.
+	Beans Beans
 	// Definitions tells of the instances; nil serves none.
 	Definitions Definitions
 	// Hosts lists names by which browsers may ask for the server besides loopback's

@@ -76,6 +76,23 @@ type fixedDefinitions DefinitionList
 
 func (f fixedDefinitions) Definitions() DefinitionList { return DefinitionList(f) }
 
+// asWhom lets in everybody, with the grants of the header Grants, by semicolons; without
+// one he may do everything.
+func asWhom(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who := grant.Anonymous
+		if texts, ok := r.Header["Grants"]; ok {
+			who = &grant.Subject{Name: "ada"}
+			for text := range strings.SplitSeq(strings.Join(texts, ";"), ";") {
+				if g, err := grant.Parse(text); err == nil {
+					who.Grants = append(who.Grants, g)
+				}
+			}
+		}
+		next.ServeHTTP(w, r.WithContext(grant.With(r.Context(), who)))
+	})
+}
+
 // ask sends a request through the whole handler.
 func ask(s *Server, method, target string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, nil)
@@ -99,6 +116,7 @@ func newServer(t *testing.T, change ...func(*Options)) *Server {
 		Definitions: fixedDefinitions{
 			Instances: []Instance{{Name: "shop-web1", State: "kept", At: "/shop/web1", Errors: []Fault{{File: "a.yaml", Line: 3, Column: 7, Message: "unknown key"}}}},
 		},
+		Access:  asWhom,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("m 1\n")) }),
 		Page: fstest.MapFS{
 			"index.html":      {Data: []byte("<!doctype html><title>Grove</title>" + strings.Repeat(" ", 500))},
@@ -244,7 +262,7 @@ func TestNodeHasEverything(t *testing.T) {
 		"path": "/shop/web1/active", "name": "active", "kind": "performance", "description": "open", "unit": "connections",
 		"status": "red", "last": "red", "since": "2026-03-01T12:00:00.005Z", "time": "2026-03-01T12:00:00.005Z", "value": 1200.0,
 		"mode": "timer", "source": "status", "owner": "shop-web1", "metric": "nginx_active", "labels": map[string]any{"site": "x"},
-		"children": 0.0, "created": "2026-03-01T12:00:00.000Z", "cause": []any{"/shop/web1/active"},
+		"may": []any{"push", "thresholds"}, "children": 0.0, "created": "2026-03-01T12:00:00.000Z", "cause": []any{"/shop/web1/active"},
 		"edge": map[string]any{"as": "fixed", "fixed": "yellow", "weight": 3.0},
 		"thresholds": map[string]any{"yellow": "> 500", "red": "> 1000", "back": map[string]any{"yellow": []any{450.0}, "red": []any{900.0}},
 			"clear": "1s", "white": "1m", "flap": map[string]any{"changes": 5.0, "window": "10m"}},

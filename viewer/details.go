@@ -1,0 +1,183 @@
+package viewer
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"grove/tree"
+	"grove/tree/grant"
+)
+
+type nodeInput struct {
+	Path string `path:"path" maxLength:"1024" doc:"Path of the node." example:"shop/web1/Connections/Active"`
+	At   string `query:"at" maxLength:"40" doc:"The node as it was then, RFC 3339; the present when absent." example:"2026-03-01T12:00:00Z"`
+}
+
+type nodeOutput struct {
+	CacheControl string `header:"Cache-Control"`
+	Body         *Details
+}
+
+func (s *Server) getNode(ctx context.Context, in *nodeInput) (*nodeOutput, error) {
+	path, err := tree.ParsePath(in.Path)
+	if err != nil {
+		return nil, Problem(err)
+	}
+	e, release, err := s.open(ctx, in.At)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if e.at.IsZero() {
+		s.look(ctx, e, path)
+	}
+	d, err := s.details(e, path)
+	if err != nil {
+		return nil, Problem(err)
+	}
+	return &nodeOutput{"no-store", d}, nil
+}
+
+// Details returns everything about the present state of a node that who asks in ctx
+// may see.
+func (s *Server) Details(ctx context.Context, path tree.Path) (*Details, error) {
+	return s.details(&eye{tree: s.opts.Tree, guard: s.opts.Guard, who: grant.Of(ctx)}, path)
+}
+
+// answerWithin is how long the answer about a node in request mode waits for the
+// reading that looking at it asked for.
+const answerWithin = time.Second
+
+// look says that somebody looks at a node. One in request mode is waited for.
+func (s *Server) look(ctx context.Context, e *eye, path tree.Path) {
+	before, err := e.tree.Node(path)
+	if err != nil || !e.guard.May(e.who, grant.Viewer, path) {
+		return // There is nothing to see.
+	}
+	e.tree.Look(path)
+	if before.Spec.Mode != tree.Request || before.Kind == tree.Group || time.Since(before.Time) < answerWithin {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	again := time.NewTicker(answerWithin / 50)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+			if n, err := e.tree.Node(path); err != nil || !n.Time.Equal(before.Time) || n.Reason != before.Reason {
+				return
+			}
+		}
+	}
+}
+
+// details puts a node into words as the eye sees it.
+func (s *Server) details(e *eye, path tree.Path) (*Details, error) {
+	var n tree.Node
+	var sight grant.Sight
+	var t tally
+	depth := 0
+	if !e.who.Whole(grant.Viewer) {
+		depth = -1 // What is seen below is counted.
+	}
+	err := e.walk(path, depth, t.reset, func(node *tree.Node, seen grant.Sight) bool {
+		if len(t.above) == 0 {
+			n, sight = *node, seen
+		}
+		t.add(node, node.Depth-n.Depth, seen)
+		return sight != grant.Hidden && n.Kind == tree.Group
+	})
+	if err != nil {
+		return nil, err
+	}
+	if sight == grant.Hidden {
+		return nil, e.missing(path)
+	}
+	d := &Details{Node: e.node(&n, sight, &t), At: FormatTime(e.at)}
+	causes, err := e.tree.Cause(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range causes {
+		if e.guard.May(e.who, grant.Viewer, p) {
+			d.Cause = append(d.Cause, p.String())
+		}
+	}
+	if sight != grant.Seen {
+		return d, nil
+	}
+	events, err := e.tree.Events(path)
+	if err != nil {
+		return nil, err
+	}
+	d.fill(&n, events)
+	d.Properties = e.properties(&n)
+	if e.at.IsZero() {
+		s.addBeans(e, &n, d)
+	}
+	return d, nil
+}
+
+// properties lists the facts about a node: its own, and those that the groups above it
+// say of everything below them. Of a group that is only on the way nothing is told.
+func (e *eye) properties(n *tree.Node) []Property {
+	found := map[string]Property{}
+	for p := n.Path; ; p = p.Parent() {
+		if ref, ok := e.tree.Lookup(p); ok && e.guard.May(e.who, grant.Viewer, p) {
+			if spec := e.tree.Spec(ref); spec != nil {
+				for name, value := range spec.Properties {
+					if _, nearer := found[name]; nearer {
+						continue
+					}
+					one := Property{Name: name, Value: value}
+					if p != n.Path {
+						one.From = p.String()
+					}
+					found[name] = one
+				}
+			}
+		}
+		if p.IsRoot() {
+			break
+		}
+	}
+	return slices.SortedFunc(maps.Values(found), func(a, b Property) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// addBeans tells of the beans behind a node, and what who asks may do with them.
+func (s *Server) addBeans(e *eye, n *tree.Node, d *Details) {
+	operator := e.guard.May(e.who, grant.Operator, n.Path)
+	if s.opts.Beans != nil {
+		d.Beans = s.opts.Beans.Sources(n.Ref)
+		var resources []string
+		for _, b := range d.Beans {
+			if b.Resource != "" && !slices.Contains(resources, b.Resource) {
+				resources = append(resources, b.Resource)
+			}
+		}
+		d.Resource = strings.Join(resources, ", ")
+		for _, o := range s.opts.Beans.Operations(n.Ref) {
+			if operator && e.guard.May(e.who, o.Needs, o.At) {
+				d.Operations = append(d.Operations, o)
+			}
+		}
+	}
+	if operator && slices.ContainsFunc(d.Beans, func(b Source) bool { return b.Started }) {
+		d.May = append(d.May, "ask")
+	}
+	if operator && n.Kind != tree.Group && len(d.Beans) == 0 {
+		d.May = append(d.May, "push")
+	}
+	if len(d.Operations) > 0 {
+		d.May = append(d.May, "operate")
+	}
+	if n.Kind != tree.Group && e.guard.May(e.who, grant.Editor, n.Path) {
+		d.May = append(d.May, "thresholds")
+	}
+}
