@@ -19,7 +19,7 @@ import (
 
 // A backup is lines of JSON, the same for both engines:
 //
-//	{"grove_backup":1,"schema":2,"time":"2026-03-01T12:00:00Z"}
+//	{"grove_backup":1,"schema":3,"time":"2026-03-01T12:00:00Z"}
 //	{"table":"definition","columns":["name","revision"]}
 //	["shop",3]
 //	{"end":"definition","rows":1,"sha256":"..."}
@@ -36,17 +36,23 @@ const maxLine = 8 << 20
 var ErrBackup = errors.New("backup")
 
 // allTables are those of a backup, with their columns, those of the primary key first.
+// What was kept later than the first backups stays as it is when one of those is loaded:
+// nobody comes in without a login because an old backup knows of no users.
 var allTables = []table{
-	{"manager", 1, "itii", []string{"id", "name", "epoch", "opened"}},
-	{"node", 2, "iit", []string{"manager", "id", "path"}},
-	{"definition", 1, "ti", []string{"name", "revision"}},
-	{"definition_revision", 2, "tiitttit", []string{"name", "revision", "removed", "text", "sha256", "who", "made_at", "comment"}},
-	{"audit_head", 1, "iit", []string{"id", "seq", "hash"}},
-	{"audit", 1, "iitttttttttt", []string{"seq", "made_at", "manager", "who", "origin", "action", "target", "was", "became", "outcome", "previous", "hash"}},
-	{"tuning", 2, "iitti", []string{"manager", "node", "defined", "threshold", "tuned_at"}},
-	{"memory", 2, "iiiiitii", []string{"manager", "node", "status", "since", "form", "value", "read_at", "seen_at"}},
-	{"drawer", 3, "ittt", []string{"manager", "kind", "name", "text"}},
-	{"journal", 2, "iiiiiiitt", []string{"manager", "id", "node", "kind", "was", "status", "form", "value", "text"}},
+	{name: "manager", key: 1, kinds: "itii", columns: []string{"id", "name", "epoch", "opened"}},
+	{name: "node", key: 2, kinds: "iit", columns: []string{"manager", "id", "path"}},
+	{name: "definition", key: 1, kinds: "ti", columns: []string{"name", "revision"}},
+	{name: "definition_revision", key: 2, kinds: "tiitttit", columns: []string{"name", "revision", "removed", "text", "sha256", "who", "made_at", "comment"}},
+	{name: "audit_head", key: 1, kinds: "iit", columns: []string{"id", "seq", "hash"}},
+	{name: "audit", key: 1, kinds: "iitttttttttt", columns: []string{"seq", "made_at", "manager", "who", "origin", "action", "target", "was", "became", "outcome", "previous", "hash"}},
+	{name: "account", key: 1, kinds: "tttttitiii", since: 3, columns: []string{"name", "title", "source", "subject", "grants", "disabled", "password", "made_at", "changed_at", "login_at"}},
+	{name: "token", key: 1, kinds: "tttttiii", since: 3, columns: []string{"id", "account", "name", "hash", "grants", "made_at", "ends_at", "used_at"}},
+	{name: "session", key: 1, kinds: "ttttttiii", since: 3, passing: true, columns: []string{"id", "account", "hash", "method", "address", "agent", "made_at", "seen_at", "ends_at"}},
+	{name: "account_version", key: 1, kinds: "ii", since: 3, columns: []string{"id", "version"}},
+	{name: "tuning", key: 2, kinds: "iitti", columns: []string{"manager", "node", "defined", "threshold", "tuned_at"}},
+	{name: "memory", key: 2, kinds: "iiiiitii", columns: []string{"manager", "node", "status", "since", "form", "value", "read_at", "seen_at"}},
+	{name: "drawer", key: 3, kinds: "ittt", columns: []string{"manager", "kind", "name", "text"}},
+	{name: "journal", key: 2, kinds: "iiiiiiitt", columns: []string{"manager", "id", "node", "kind", "was", "status", "form", "value", "text"}},
 }
 
 type table struct {
@@ -54,6 +60,11 @@ type table struct {
 	key     int    // columns of the primary key
 	kinds   string // of the columns: i for a whole number, t for a text
 	columns []string
+	// since is the version of the tables that brought it; zero is from the beginning.
+	since int64
+	// passing is what no backup holds, so that it is gone once one is loaded: sessions
+	// that were ended meanwhile must not come back.
+	passing bool
 }
 
 // header is the first line.
@@ -130,6 +141,9 @@ func (d *dump) table(tx *Tx, t table) error {
 		pointers[i] = &values[i]
 	}
 	query := "SELECT " + strings.Join(t.columns, ", ") + " FROM " + t.name + " ORDER BY " + strings.Join(t.columns[:t.key], ", ")
+	if t.passing {
+		query += " LIMIT 0"
+	}
 	err := tx.Each(query, nil, func(r *sql.Rows) error {
 		if err := r.Scan(pointers...); err != nil {
 			return err
@@ -164,11 +178,6 @@ func (s *Store) Load(ctx context.Context, r io.Reader) error {
 			return fmt.Errorf("%w: the connection broke while a backup was read", errLost)
 		}
 		ran = true
-		for _, t := range allTables {
-			if _, err := tx.Exec("DELETE FROM " + t.name); err != nil {
-				return err
-			}
-		}
 		l := &load{in: bufio.NewReaderSize(r, 1<<16), all: sha256.New(), schema: s.schema.Load(), tx: tx}
 		if err := l.everything(); err != nil {
 			return err
@@ -244,6 +253,14 @@ func (l *load) everything() error {
 			ErrBackup, ErrNewer, h.Version, h.Schema, backupVersion, l.schema)
 	}
 	l.count(line)
+	for _, t := range allTables {
+		if t.since > h.Schema && !t.passing {
+			continue
+		}
+		if _, err := l.tx.Exec("DELETE FROM " + t.name); err != nil {
+			return err
+		}
+	}
 	seen := map[string]bool{}
 	for {
 		line, err := l.next()
@@ -270,6 +287,8 @@ func (l *load) everything() error {
 			return l.fail("there is no table %q", clip(m.Table))
 		case seen[m.Table]:
 			return l.fail("the table %s comes twice", m.Table)
+		case allTables[k].since > h.Schema:
+			return l.fail("the table %s is newer than version %d of the tables", m.Table, h.Schema)
 		}
 		kinds := ""
 		for _, c := range m.Columns {

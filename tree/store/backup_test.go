@@ -39,6 +39,12 @@ func filled(t *testing.T, s *store.Store) {
 		if _, err := tx.Exec("INSERT INTO drawer (manager, kind, name, text) VALUES ($1, 'alert', '1', $2)", tx.Manager(), hostile); err != nil {
 			return err
 		}
+		if _, err := tx.Exec("INSERT INTO account (name, title, source, subject, grants, disabled, password, made_at, changed_at, login_at) VALUES ('anna', $1, 'local', '', '[]', 0, '', 5, 6, 7)", hostile); err != nil {
+			return err
+		}
+		if _, err := tx.Exec("INSERT INTO token (id, account, name, hash, grants, made_at, ends_at, used_at) VALUES ('1', 'anna', 'ci', '00', '[]', 5, 6, 7)"); err != nil {
+			return err
+		}
 		_, err := tx.Exec("INSERT INTO tuning (manager, node, defined, threshold, tuned_at) VALUES ($1, $2, 'null', '{}', 5)", tx.Manager(), n)
 		return err
 	})
@@ -163,8 +169,8 @@ func TestBackupsThatAreRefused(t *testing.T) {
 		for name, tc := range map[string]struct{ text, want string }{
 			"nothing":           {"", "backup: line 1: the file ends here: it is not whole"},
 			"something":         {"hello\n", "backup: line 1: this is no backup of grove"},
-			"newer":             {strings.Replace(dump, `"grove_backup":1`, `"grove_backup":2`, 1), "backup: was written by a newer grove: it has format 2 with tables of version 2, this grove reads up to 1 with 2: use the newer grove"},
-			"newer tables":      {strings.Replace(dump, `"schema":2`, `"schema":7`, 1), "backup: was written by a newer grove: it has format 1 with tables of version 7, this grove reads up to 1 with 2: use the newer grove"},
+			"newer":             {strings.Replace(dump, `"grove_backup":1`, `"grove_backup":2`, 1), "backup: was written by a newer grove: it has format 2 with tables of version 3, this grove reads up to 1 with 3: use the newer grove"},
+			"newer tables":      {strings.Replace(dump, `"schema":3`, `"schema":7`, 1), "backup: was written by a newer grove: it has format 1 with tables of version 7, this grove reads up to 1 with 3: use the newer grove"},
 			"an edit":           {strings.Replace(dump, `["shop",2]`, `["shop",1]`, 1), "backup: line 10: the sum over the table definition differs: the file is damaged"},
 			"another kind":      {strings.Replace(dump, `["shop",2]`, `["shop","2"]`, 1), "backup: line 9: column revision holds a value of another kind"},
 			"another table":     {strings.Replace(dump, `{"table":"node"`, `{"table":"nodes"`, 1), `backup: line 5: there is no table "nodes"`},

@@ -243,7 +243,7 @@ func TestTablesOfANewerGroveAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := store.Open(t.Context(), store.Options{Address: d.Address, Manager: "test", Patient: true})
-		want := "was written by a newer grove: the tables have version 99, this grove knows version 2: run the newer grove again, or restore a backup of before"
+		want := "was written by a newer grove: the tables have version 99, this grove knows version 3: run the newer grove again, or restore a backup of before"
 		if !errors.Is(err, store.ErrNewer) || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("got %v", err)
 		}
