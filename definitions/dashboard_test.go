@@ -90,7 +90,7 @@ func TestDashboardsAskForWhatIsExported(t *testing.T) {
 	tr := tree.New(tree.Options{})
 	plant(t, tr)
 	there := map[string]bool{}
-	for _, f := range metric.Describe(tr) {
+	for _, f := range metric.Describe(metric.Nodes(tr)) {
 		there[f.Name] = true
 	}
 	for name, text := range dashboards(t) {

@@ -38,7 +38,7 @@ func (a *App) openFaces(p policies, own *metrics.Set) ([]viewer.Mount, error) {
 	var mounts []viewer.Mount
 	mount := func(prefix string, h http.Handler) { mounts = append(mounts, viewer.Mount{Prefix: prefix, Handler: h}) }
 
-	engine, err := promql.New(promql.Options{Store: a.past.samples.Queryable(), NotReady: history.ErrNotReady, Metadata: a.past.catalogue.All, Log: a.log})
+	engine, err := promql.New(promql.Options{Store: a.past.samples.Queryable(), Guard: a.Guard, NotReady: history.ErrNotReady, Metadata: a.past.catalogue.Seen, Log: a.log})
 	if err != nil {
 		return nil, err
 	}

@@ -110,7 +110,7 @@ func (a *App) bindPast(e Exports) (err error) {
 	}
 	p.journal.Bind(a.Tree)
 	p.samples.Bind(a.Tree)
-	p.catalogue = promql.NewCatalogue(a.Tree)
+	p.catalogue = promql.NewCatalogue(a.Tree, a.Guard)
 	p.memory = memory.New(memory.Options{
 		Store: p.facts, Tree: a.Tree, Events: p.journal.Events, Log: a.log,
 		Last: p.last,

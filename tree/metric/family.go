@@ -132,12 +132,17 @@ func orNone(unit string) string {
 	return unit
 }
 
-// Describe lists the families of a tree, sorted by name: what the metadata of
-// Prometheus' interface says. It walks the tree: keep the result while
-// [tree.Tree.Structure] stays.
-func Describe(t *tree.Tree) []Family {
+// Nodes goes over all nodes of a tree, for Describe.
+func Nodes(t *tree.Tree) func(yield func(*tree.Node) bool) error {
+	return func(yield func(*tree.Node) bool) error { return t.Walk(tree.Root, -1, yield) }
+}
+
+// Describe lists the families of the nodes that a walk yields, sorted by name: what the
+// metadata of Prometheus' interface says. A walk that fails has no nodes. Of all nodes
+// it takes long: keep the result while [tree.Tree.Structure] stays.
+func Describe(walk func(yield func(*tree.Node) bool) error) []Family {
 	families := NewFamilies(nil)
-	_ = t.Walk(tree.Root, -1, func(n *tree.Node) bool { // The root is always there.
+	_ = walk(func(n *tree.Node) bool {
 		if n.Kind != tree.Group && n.Spec != nil && n.Spec.Metric != "" {
 			_, _, _ = families.Of(n.Spec) // What is refused has the generic name.
 		}

@@ -25,7 +25,7 @@ func TestDescribe(t *testing.T) {
 	}
 	want := slices.Concat([]Family{{"answer_seconds", Gauge, "seconds", "Time of an answer."}}, Generic,
 		[]Family{{"requests_total", Counter, "", "Value of a node."}})
-	if d := cmp.Diff(want, Describe(tr)); d != "" {
+	if d := cmp.Diff(want, Describe(Nodes(tr))); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 }

@@ -1,24 +1,48 @@
 package promql
 
 import (
+	"context"
 	"sync"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/metric"
 )
 
 // Catalogue knows the metrics of a tree, from its definitions. Its methods may be
 // called at once; the tree is looked through again when its structure has changed.
 type Catalogue struct {
-	tree *tree.Tree
+	tree  *tree.Tree
+	guard *grant.Guard
 
 	mu        sync.Mutex // guards the fields below
 	structure uint64     // of the tree when known was made
 	known     map[string][]Metadata
 }
 
-// NewCatalogue returns the catalogue of a tree.
-func NewCatalogue(t *tree.Tree) *Catalogue { return &Catalogue{tree: t} }
+// NewCatalogue returns the catalogue of a tree, of which the guard says who sees what.
+func NewCatalogue(t *tree.Tree, g *grant.Guard) *Catalogue { return &Catalogue{tree: t, guard: g} }
+
+// Seen is All for whoever asks: what the nodes say of a metric that he sees.
+func (c *Catalogue) Seen(ctx context.Context) map[string][]Metadata {
+	s := grant.Of(ctx)
+	if s.Whole(grant.Viewer) {
+		return c.All()
+	}
+	return metadata(metric.Describe(func(yield func(*tree.Node) bool) error {
+		return c.guard.Walk(s, tree.Root, -1, func(n *tree.Node, _ *grant.Scope, sight grant.Sight) bool {
+			return sight != grant.Seen || yield(n)
+		})
+	}))
+}
+
+func metadata(all []metric.Family) map[string][]Metadata {
+	known := map[string][]Metadata{}
+	for _, f := range all {
+		known[f.Name] = []Metadata{{Type: string(f.Type), Help: f.Help, Unit: f.Unit}}
+	}
+	return known
+}
 
 // All returns what is known, by the names of the metrics; it is not to be changed.
 func (c *Catalogue) All() map[string][]Metadata {
@@ -28,10 +52,7 @@ func (c *Catalogue) All() map[string][]Metadata {
 	if c.known != nil && c.structure == now {
 		return c.known
 	}
-	c.structure, c.known = now, map[string][]Metadata{}
-	for _, f := range metric.Describe(c.tree) {
-		c.known[f.Name] = []Metadata{{Type: string(f.Type), Help: f.Help, Unit: f.Unit}}
-	}
+	c.structure, c.known = now, metadata(metric.Describe(metric.Nodes(c.tree)))
 	return c.known
 }
 

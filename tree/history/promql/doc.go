@@ -6,5 +6,10 @@
 // may cost is bounded: points of a series, samples in memory, time, questions at
 // once, the length of a query. A [Scope] narrows a question to subtrees of the tree,
 // by matchers that are given to the store rather than by changing the query's text,
-// so that no query can reach around them.
+// so that no query can reach around them. Whoever asks stands in the context of the
+// question (package grant): series of nodes that he does not see, and series without a
+// path unless he sees the whole manager, are left out below the engine, in every
+// selection, list of names and description of a metric. Counts of groups are only for
+// those who see all that ever was below a group: there is no place for a mark that
+// something hidden contributes.
 package promql

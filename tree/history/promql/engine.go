@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
+
+	"grove/tree/grant"
 )
 
 // Version is the version of Prometheus whose PromQL this is.
@@ -32,11 +34,14 @@ const (
 type Options struct {
 	// Store holds the samples.
 	Store storage.Queryable
+	// Guard says who sees which series; who asks stands in the context of each question.
+	Guard *grant.Guard
 	// NotReady is what the store's errors wrap while it cannot answer yet: they make
 	// the answer Unavailable.
 	NotReady error
-	// Metadata tells what is known of the metrics, by name; nil knows nothing.
-	Metadata func() map[string][]Metadata
+	// Metadata tells what is known of the metrics that whoever asks sees, by name; nil
+	// knows nothing.
+	Metadata func(ctx context.Context) map[string][]Metadata
 	// Timeout bounds the time of one question with its wait for others; zero is
 	// DefaultTimeout.
 	Timeout time.Duration
@@ -68,6 +73,8 @@ func New(o Options) (*Engine, error) {
 	switch {
 	case o.Store == nil:
 		return nil, errors.New("promql: no store")
+	case o.Guard == nil:
+		return nil, errors.New("promql: nobody says who sees what")
 	case o.Timeout < 0 || o.Concurrent < 0 || o.MaxSamples < 0 || o.Lookback < 0:
 		return nil, errors.New("promql: a bound is negative")
 	}

@@ -57,8 +57,8 @@ func (e *Engine) matchers(texts []string) ([][]*labels.Matcher, error) {
 }
 
 // querier opens the store for the time and scope of a question.
-func (e *Engine) querier(f *Find) (storage.Querier, error) {
-	store, err := restrict(e.opts.Store, f.Scope)
+func (e *Engine) querier(ctx context.Context, f *Find) (storage.Querier, error) {
+	store, err := e.open(ctx, f.Scope)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (e *Engine) Series(ctx context.Context, f Find) ([]Labels, []string, error)
 		return nil, nil, err
 	}
 	defer end()
-	q, err := e.querier(&f)
+	q, err := e.querier(ctx, &f)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -166,7 +166,7 @@ func (e *Engine) strings(ctx context.Context, f Find, look lookup) ([]string, []
 		return nil, nil, err
 	}
 	defer end()
-	q, err := e.querier(&f)
+	q, err := e.querier(ctx, &f)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"context"
 	"maps"
 	"slices"
 )
@@ -14,13 +15,14 @@ type Metadata struct {
 
 // Metadata returns what is known of a metric, or of all when the name is empty: of at
 // most limit metrics, the first by name, and at most perMetric of each. Below zero
-// there is no limit, and a perMetric of zero is none either, as in Prometheus.
-func (e *Engine) Metadata(metric string, limit, perMetric int) map[string][]Metadata {
+// there is no limit, and a perMetric of zero is none either, as in Prometheus. Of a metric
+// whose nodes are all hidden from whoever asks nothing is known.
+func (e *Engine) Metadata(ctx context.Context, metric string, limit, perMetric int) map[string][]Metadata {
 	found := map[string][]Metadata{}
 	if e.opts.Metadata == nil {
 		return found
 	}
-	known := e.opts.Metadata()
+	known := e.opts.Metadata(ctx)
 	names := []string{metric}
 	if metric == "" {
 		names = slices.Sorted(maps.Keys(known))

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/metric"
 )
 
@@ -62,6 +63,9 @@ func newEngine(t testing.TB, o Options) *Engine {
 	if o.Store == nil {
 		o.Store = newStore(t)
 	}
+	if o.Guard == nil {
+		o.Guard = grant.NewGuard(tree.New(tree.Options{}))
+	}
 	e, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +73,9 @@ func newEngine(t testing.TB, o Options) *Engine {
 	t.Cleanup(func() { _ = e.Close() })
 	return e
 }
+
+// everyone lets everybody ask.
+func everyone(ctx context.Context) context.Context { return grant.With(ctx, grant.Anonymous) }
 
 func at(minutes float64) time.Time {
 	return start.Add(time.Duration(minutes * float64(time.Minute)))
@@ -147,7 +154,7 @@ func TestInstant(t *testing.T) {
 		"a doubtful query": {Query{Expr: `rate(own[5m])`}, `vector {} 0.016666666666666666@9 info: PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "own" (1:6)`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := text(e.Instant(t.Context(), c.q, at(9)))
+			got := text(e.Instant(everyone(t.Context()), c.q, at(9)))
 			if name == "many to many" { // The order of the two is that of a map.
 				got, c.want = sortedWords(got), sortedWords(c.want)
 			}
@@ -187,7 +194,7 @@ func TestRange(t *testing.T) {
 		"no matrix":        {`own[5m]`, at(0), at(1), time.Minute, `bad_data: invalid parameter "query": invalid expression type "range vector" for range query, must be Scalar or instant Vector`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if d := cmp.Diff(c.want, text(e.Range(t.Context(), Query{Expr: c.expr}, c.from, c.to, c.step))); d != "" {
+			if d := cmp.Diff(c.want, text(e.Range(everyone(t.Context()), Query{Expr: c.expr}, c.from, c.to, c.step))); d != "" {
 				t.Errorf("-want +got\n%s", d)
 			}
 		})
@@ -196,7 +203,7 @@ func TestRange(t *testing.T) {
 
 func TestStatsAreThereWhenAsked(t *testing.T) {
 	e := newEngine(t, Options{})
-	r, err := e.Instant(t.Context(), Query{Expr: `sum_over_time(own[9m])`, Stats: true}, at(9))
+	r, err := e.Instant(everyone(t.Context()), Query{Expr: `sum_over_time(own[9m])`, Stats: true}, at(9))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +215,7 @@ func TestStatsAreThereWhenAsked(t *testing.T) {
 func TestSamplesInMemoryAreBounded(t *testing.T) {
 	e := newEngine(t, Options{MaxSamples: 20})
 	want := `execution: query processing would load too many samples into memory in query execution`
-	if d := cmp.Diff(want, text(e.Instant(t.Context(), Query{Expr: `{__name__=~".+"}[10m]`}, at(9)))); d != "" {
+	if d := cmp.Diff(want, text(e.Instant(everyone(t.Context()), Query{Expr: `{__name__=~".+"}[10m]`}, at(9)))); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 }
@@ -248,12 +255,12 @@ func TestErrorsHaveTheirKind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEngine(t, Options{Store: c.store, NotReady: tsdb.ErrNotReady})
-			_, err := e.Instant(c.ctx, Query{Expr: "own"}, at(0))
+			_, err := e.Instant(everyone(c.ctx), Query{Expr: "own"}, at(0))
 			var got *Error
 			if !errors.As(err, &got) || got.Kind != c.want {
 				t.Errorf("%v is not %s", err, c.want)
 			}
-			_, _, err = e.Series(c.ctx, Find{Matching: []string{"own"}, From: at(0), To: at(9)})
+			_, _, err = e.Series(everyone(c.ctx), Find{Matching: []string{"own"}, From: at(0), To: at(9)})
 			if !errors.As(err, &got) || got.Kind != c.want {
 				t.Errorf("series: %v is not %s", err, c.want)
 			}
@@ -275,7 +282,7 @@ func TestErrorsHaveTheirKind(t *testing.T) {
 
 func TestTimeAndPlacesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, err := New(Options{Store: broken{wait: true}, Timeout: time.Minute, Concurrent: 1})
+		e, err := New(Options{Guard: grant.NewGuard(tree.New(tree.Options{})), Store: broken{wait: true}, Timeout: time.Minute, Concurrent: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -283,11 +290,11 @@ func TestTimeAndPlacesAreBounded(t *testing.T) {
 		began := time.Now()
 		first := make(chan string)
 		go func() {
-			first <- text(e.Instant(t.Context(), Query{Expr: "own"}, at(0)))
+			first <- text(e.Instant(everyone(t.Context()), Query{Expr: "own"}, at(0)))
 		}()
 		synctest.Wait()
 		want := `timeout: the query waited 10s for 1 others, which is the bound`
-		if d := cmp.Diff(want, text(e.Instant(t.Context(), Query{Expr: "own", Timeout: 10 * time.Second}, at(0)))); d != "" {
+		if d := cmp.Diff(want, text(e.Instant(everyone(t.Context()), Query{Expr: "own", Timeout: 10 * time.Second}, at(0)))); d != "" {
 			t.Errorf("-want +got\n%s", d)
 		}
 		if got := time.Since(began); got != 10*time.Second {
@@ -304,7 +311,7 @@ func TestTimeAndPlacesAreBounded(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	e := newEngine(t, Options{})
-	ctx := t.Context()
+	ctx := everyone(t.Context())
 	always := Find{From: at(0), To: at(10)}
 	with := func(change func(*Find)) Find {
 		f := always
@@ -362,17 +369,17 @@ func list(found, warnings []string, err error) string {
 
 func TestMetadata(t *testing.T) {
 	gauge, counter := Metadata{"gauge", "How much.", ""}, Metadata{"counter", "So far.", "seconds"}
-	e := newEngine(t, Options{Metadata: func() map[string][]Metadata {
+	e := newEngine(t, Options{Metadata: func(context.Context) map[string][]Metadata {
 		return map[string][]Metadata{"b": {gauge}, "a_total": {counter, gauge}}
 	}})
 	for name, c := range map[string]struct {
 		got, want map[string][]Metadata
 	}{
-		"all":            {e.Metadata("", -1, -1), map[string][]Metadata{"b": {gauge}, "a_total": {counter, gauge}}},
-		"one":            {e.Metadata("b", -1, 0), map[string][]Metadata{"b": {gauge}}},
-		"an unknown one": {e.Metadata("c", -1, -1), map[string][]Metadata{}},
-		"a limit":        {e.Metadata("", 1, 1), map[string][]Metadata{"a_total": {counter}}},
-		"a limit of 0":   {e.Metadata("", 0, -1), map[string][]Metadata{}},
+		"all":            {e.Metadata(everyone(t.Context()), "", -1, -1), map[string][]Metadata{"b": {gauge}, "a_total": {counter, gauge}}},
+		"one":            {e.Metadata(everyone(t.Context()), "b", -1, 0), map[string][]Metadata{"b": {gauge}}},
+		"an unknown one": {e.Metadata(everyone(t.Context()), "c", -1, -1), map[string][]Metadata{}},
+		"a limit":        {e.Metadata(everyone(t.Context()), "", 1, 1), map[string][]Metadata{"a_total": {counter}}},
+		"a limit of 0":   {e.Metadata(everyone(t.Context()), "", 0, -1), map[string][]Metadata{}},
 	} {
 		if d := cmp.Diff(c.want, c.got); d != "" {
 			t.Errorf("%s: -want +got\n%s", name, d)
@@ -382,7 +389,7 @@ func TestMetadata(t *testing.T) {
 
 func TestCatalogueFollowsTheTree(t *testing.T) {
 	tr := tree.New(tree.Options{})
-	c := NewCatalogue(tr)
+	c := NewCatalogue(tr, grant.NewGuard(tr))
 	if _, ok := c.Of("answer_seconds"); ok || c.All()[metric.Value] == nil {
 		t.Errorf("%v", c.All())
 	}
@@ -412,8 +419,9 @@ func TestVersionIsThatOfTheEngine(t *testing.T) {
 
 func TestOptionsAreChecked(t *testing.T) {
 	for want, o := range map[string]Options{
-		"promql: no store":            {},
-		"promql: a bound is negative": {Store: broken{}, Timeout: -1},
+		"promql: no store":                  {},
+		"promql: nobody says who sees what": {Store: broken{}},
+		"promql: a bound is negative":       {Store: broken{}, Guard: grant.NewGuard(tree.New(tree.Options{})), Timeout: -1},
 	} {
 		if _, err := New(o); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
@@ -429,7 +437,7 @@ func FuzzQuery(f *testing.F) {
 	}
 	e := newEngine(f, Options{MaxSamples: 10_000, Timeout: 5 * time.Second})
 	f.Fuzz(func(t *testing.T, q string) {
-		r, err := e.Instant(t.Context(), Query{Expr: q}, at(9))
+		r, err := e.Instant(everyone(t.Context()), Query{Expr: q}, at(9))
 		var known *Error
 		if (r == nil) == (err == nil) || err != nil && (!errors.As(err, &known) || known.Kind == Internal) {
 			t.Fatalf("%v, %v", r, err)

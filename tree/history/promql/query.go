@@ -55,7 +55,7 @@ func (e *Engine) run(ctx context.Context, q Query, prepare func(context.Context,
 	if _, err := e.parse(q.Expr); err != nil {
 		return nil, err
 	}
-	store, err := restrict(e.opts.Store, q.Scope)
+	store, err := e.open(ctx, q.Scope)
 	if err != nil {
 		return nil, err
 	}

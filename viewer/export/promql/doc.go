@@ -9,5 +9,6 @@
 // There are no exemplars, and rules are Prometheus' own business: those answers are
 // empty. The parameter path, which may stand several times, narrows any question to
 // subtrees; in Grafana it is a custom query parameter of the data source. Errors have
-// the shape that Prometheus gives them, and its classes.
+// the shape that Prometheus gives them, and its classes. What is hidden from whoever asks
+// is left out below the engine, see package grove/tree/history/promql.
 package promql

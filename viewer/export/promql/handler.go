@@ -24,14 +24,15 @@ const MaxFormBytes = 256 << 10
 // maxPaths bounds the subtrees of one question.
 const maxPaths = 100
 
-// Engine answers the questions; [promql.Engine] is one.
+// Engine answers the questions; [promql.Engine] is one. Who asks stands in the context of
+// the request: the engine leaves out what is hidden from him.
 type Engine interface {
 	Instant(ctx context.Context, q promql.Query, at time.Time) (*promql.Result, error)
 	Range(ctx context.Context, q promql.Query, from, to time.Time, step time.Duration) (*promql.Result, error)
 	Series(ctx context.Context, f promql.Find) ([]promql.Labels, []string, error)
 	LabelNames(ctx context.Context, f promql.Find) ([]string, []string, error)
 	LabelValues(ctx context.Context, name string, f promql.Find) ([]string, []string, error)
-	Metadata(metric string, limit, perMetric int) map[string][]promql.Metadata
+	Metadata(ctx context.Context, metric string, limit, perMetric int) map[string][]promql.Metadata
 	Format(query string) (string, error)
 	Check(query string) error
 	Now() time.Time
@@ -43,8 +44,6 @@ type Options struct {
 	// Revision says which grove this is; what is given as the version is that of the
 	// PromQL, since readers choose by it what they may ask.
 	Revision string
-	// Scope is what a request may see; nil lets every request see everything.
-	Scope func(*http.Request) (promql.Scope, error)
 	// Ready says why there are no answers yet; nil is always ready.
 	Ready func() error
 	// Log receives what operators want to know; nil discards it.
@@ -163,7 +162,7 @@ func plain(w http.ResponseWriter, status int, text string) {
 	_, _ = w.Write([]byte(text)) // Nothing is left to do for a reader that went.
 }
 
-// read reads the form and what the request may see.
+// read reads the form and which subtrees it is about.
 func (h *handler) read(w http.ResponseWriter, r *http.Request) (*request, error) {
 	if len(r.URL.RawQuery) > MaxFormBytes {
 		return nil, bad("the query string has %d bytes, and %d is the bound", len(r.URL.RawQuery), MaxFormBytes)
@@ -175,12 +174,6 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) (*request, error)
 		return nil, &promql.Error{Kind: promql.BadData, Err: fmt.Errorf("error parsing form values: %w", err)}
 	}
 	asked := &request{Request: r, form: form(r.Form)}
-	if h.opts.Scope != nil {
-		var err error
-		if asked.scope, err = h.opts.Scope(r); err != nil {
-			return nil, err
-		}
-	}
 	texts := asked.form["path"]
 	if len(texts) > maxPaths {
 		return nil, bad("%d paths, and %d is the bound", len(texts), maxPaths)
@@ -188,40 +181,15 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) (*request, error)
 	if len(texts) == 0 {
 		return asked, nil
 	}
-	paths := make(promql.Scope, 0, len(texts))
+	asked.scope = make(promql.Scope, 0, len(texts))
 	for _, text := range texts {
 		p, err := tree.ParsePath(text)
 		if err != nil {
 			return nil, parameter("path", err)
 		}
-		paths = append(paths, p)
+		asked.scope = append(asked.scope, p)
 	}
-	asked.scope = narrow(asked.scope, paths)
 	return asked, nil
-}
-
-// narrow returns what both see: of two subtrees that meet, the smaller one.
-func narrow(may, asked promql.Scope) promql.Scope {
-	if may == nil {
-		return asked
-	}
-	both := promql.Scope{}
-	for _, a := range asked {
-		for _, m := range may {
-			switch {
-			case within(a, m):
-				both = append(both, a)
-			case within(m, a):
-				both = append(both, m)
-			}
-		}
-	}
-	return both
-}
-
-// within tells whether p is top or below it.
-func within(p, top tree.Path) bool {
-	return top.IsRoot() || p == top || strings.HasPrefix(p.String(), top.String()+"/")
 }
 
 // fail answers with an error.

@@ -160,7 +160,7 @@ func (h *handler) metadata(r *request) (*answer, error) {
 			limits[i] = n
 		}
 	}
-	all := h.opts.Engine.Metadata(r.get("metric"), limits[0], limits[1])
+	all := h.opts.Engine.Metadata(r.Context(), r.get("metric"), limits[0], limits[1])
 	return &answer{data: func(e *encoder) {
 		names := slices.Sorted(maps.Keys(all))
 		e.raw("{")

@@ -22,6 +22,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/tsdb"
 
+	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/history/promql"
 )
 
@@ -106,7 +108,7 @@ func newGrove(t testing.TB, dir string) *httptest.Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	engine, err := promql.New(promql.Options{Store: db, MaxSamples: 5000, Metadata: func() map[string][]promql.Metadata {
+	engine, err := promql.New(promql.Options{Store: db, MaxSamples: 5000, Guard: grant.NewGuard(tree.New(tree.Options{})), Metadata: func(context.Context) map[string][]promql.Metadata {
 		return map[string][]promql.Metadata{"answer_seconds": {{Type: "gauge", Help: "Time until the <answer>.", Unit: "seconds"}}}
 	}})
 	if err != nil {
@@ -117,7 +119,9 @@ func newGrove(t testing.TB, dir string) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewServer(h)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(grant.With(r.Context(), grant.Anonymous)))
+	}))
 	t.Cleanup(s.Close)
 	return s
 }
