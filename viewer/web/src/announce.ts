@@ -20,6 +20,10 @@ export class Announcer {
     this.timer ??= setTimeout(() => this.tell(), Math.max(300, this.lastAt + pauseMs - performance.now()));
   }
 
+  stop(): void {
+    clearTimeout(this.timer);
+  }
+
   private tell(): void {
     this.timer = undefined;
     if (!this.worst) return;

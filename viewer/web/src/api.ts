@@ -71,27 +71,60 @@ export class Problem extends Error {
   }
 }
 
-async function get(url: string, signal?: AbortSignal): Promise<unknown> {
+/** What happens when the server wants a login; the shell sets it. */
+let unauthorized = (): void => {};
+
+export function onUnauthorized(act: () => void): void {
+  unauthorized = act;
+}
+
+/** get reads an address relative to the page; it throws Problem in the server's words. */
+export async function get<T = unknown>(url: string, signal?: AbortSignal): Promise<T> {
+  return (await ask('GET', url, undefined, signal)) as T;
+}
+
+/** send asks for a change; the answer is undefined when the server has nothing to say. */
+export async function send<T = unknown>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', url: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  return (await ask(method, url, body, signal)) as T;
+}
+
+async function ask(method: string, url: string, body: unknown, signal: AbortSignal | undefined): Promise<unknown> {
   let response: Response;
+  let text: string;
   try {
-    response = await fetch(url, { headers: { Accept: 'application/json' }, ...(signal ? { signal } : {}) });
+    response = await fetch(url, {
+      method,
+      headers: { Accept: 'application/json', ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal ? { signal } : {}),
+    });
+    text = await response.text();
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Problem(0, 'The server does not answer.');
   }
-  const text = await response.text();
-  let body: unknown;
+  let answer: unknown;
   try {
-    body = JSON.parse(text);
+    answer = text === '' ? undefined : JSON.parse(text);
   } catch {
-    body = undefined;
+    if (response.ok) throw new Problem(response.status, 'The server answered with something that is not JSON.');
   }
   if (!response.ok) {
-    const said = record(body);
-    throw new Problem(response.status, String(said.detail ?? said.title ?? `The server answered ${response.status}.`));
+    // A wrong password is for the login page to tell; everything else leads there.
+    if (response.status === 401 && !url.endsWith('api/v1/session')) unauthorized();
+    throw problemOf(response.status, answer);
   }
-  if (body === undefined) throw new Problem(response.status, 'The server answered with something that is not JSON.');
-  return body;
+  return answer;
+}
+
+/** problemOf words an error of the server (RFC 9457); what it says of single fields follows its detail. */
+function problemOf(status: number, answer: unknown): Problem {
+  const said = record(answer);
+  const fields = (Array.isArray(said.errors) ? said.errors.map(record) : [])
+    .map((e) => [e.location, e.message].filter((part) => typeof part === 'string' && part !== '').join(': '))
+    .filter(Boolean);
+  const words = String(said.detail ?? said.title ?? `The server answered ${status}.`);
+  return new Problem(status, fields.length > 0 ? `${words}: ${fields.join('; ')}` : words);
 }
 
 function record(v: unknown): Record<string, unknown> {

@@ -20,6 +20,10 @@ export function isOn(f: Filter): boolean {
   return f.statuses.size > 0 || words(f.text).length > 0;
 }
 
+export function sameFilter(a: Filter, b: Filter): boolean {
+  return a.text === b.text && a.statuses.size === b.statuses.size && [...a.statuses].every((s) => b.statuses.has(s));
+}
+
 /** At most 30 words count: each is a bit. */
 function words(text: string): string[] {
   return text.toLowerCase().split(/[\s/]+/).filter(Boolean).slice(0, 30);

@@ -146,17 +146,34 @@ export function age(ms: number): string {
   return `${Math.floor(s / 86_400)}${space}d`;
 }
 
-const clockFormat = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
-const dayFormat = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: 'numeric' });
+const clockStyle = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' } as const;
+const dayStyle = { year: 'numeric', month: 'short', day: 'numeric' } as const;
+let clockFormat = new Intl.DateTimeFormat(undefined, clockStyle);
+let dayFormat = new Intl.DateTimeFormat(undefined, dayStyle);
+let utc = false;
 
+/** setZone chooses the zone of all times that are written from now on. */
+export function setZone(zone: 'local' | 'utc'): void {
+  utc = zone === 'utc';
+  const where = utc ? { timeZone: 'UTC' } : {};
+  clockFormat = new Intl.DateTimeFormat(undefined, { ...clockStyle, ...where });
+  dayFormat = new Intl.DateTimeFormat(undefined, { ...dayStyle, ...where });
+}
+
+/** clock writes a time of day; in UTC it says so. */
 export function clock(ms: number): string {
-  return clockFormat.format(ms);
+  return clockFormat.format(ms) + (utc ? ' UTC' : '');
+}
+
+/** day writes a date. */
+export function day(ms: number): string {
+  return dayFormat.format(ms);
 }
 
 /** moment writes a time of day, with the date when it is not today. */
 export function moment(ms: number, now = Date.now()): string {
-  const date = dayFormat.format(ms);
-  return date === dayFormat.format(now) ? clock(ms) : `${date}, ${clock(ms)}`;
+  const date = day(ms);
+  return date === day(now) ? clock(ms) : `${date}, ${clock(ms)}`;
 }
 
 export function plural(n: number, one: string, many = one + 's'): string {

@@ -22,3 +22,8 @@ export function joinNames(list: readonly string[]): string {
 export function urlOf(prefix: string, path: string): string {
   return prefix + '/' + path.split('/').filter(Boolean).map(encodeURIComponent).join('/');
 }
+
+/** parentPath is the path of the node above; the root is its own. */
+export function parentPath(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/'))) || '/';
+}

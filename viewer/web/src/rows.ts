@@ -3,7 +3,15 @@
 import { type Filter, Matches, isOn, noFilter } from './filter';
 import type { Tree } from './tree';
 import { none } from './tree';
-import { Red, Yellow } from './wire';
+
+/** Sort is the order of the children of a group. */
+export type Sort = 'tree' | 'severity' | 'name';
+export const sorts: readonly Sort[] = ['tree', 'severity', 'name'];
+
+/** Red before yellow before white before green, by status. */
+const severity = [1, 0, 2, 3] as const;
+const unsettled = 255;
+const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' });
 
 export class Rows {
   length = 0;
@@ -13,13 +21,58 @@ export class Rows {
   siblings = new Int32Array(0); // by node: how many of its children show
   filter: Filter = noFilter;
   readonly matches = new Matches();
+  sort: Sort = 'tree';
   private row = new Int32Array(0); // by node
+  // The order of siblings while it is not that of the tree.
+  private head = new Int32Array(0); // by node: its first child
+  private after = new Int32Array(0); // by node: its next sibling
+  private sorted = new Uint8Array(0); // by node: its children are in order
+  private settled = new Uint8Array(0); // by node: the status that it stands for in the order
   private folded = new Set<number>(); // while a filter is on: closed by hand
   private unfolded = new Set<number>(); // and opened by hand
   private lowered: string[] = [];
   private loweredFrom: string[] = [];
 
-  constructor(readonly tree: Tree) {}
+  constructor(readonly tree: Tree) {
+    tree.onShape = (parent, child) => {
+      if (parent < this.sorted.length) this.sorted[parent] = 0;
+      if (child < this.settled.length) this.settled[child] = unsettled;
+    };
+  }
+
+  setSort(sort: Sort): void {
+    this.sort = sort;
+    this.resort();
+  }
+
+  /** resort lets rows move to where their statuses of now belong. */
+  resort(): void {
+    this.sorted.fill(0);
+    this.settled.set(this.tree.status.subarray(0, this.settled.length));
+  }
+
+  /** order puts the children of a node in order, if they are not. */
+  private order(parent: number): void {
+    if (this.sorted[parent] === 1) return;
+    this.sorted[parent] = 1;
+    const { tree, settled } = this;
+    const list: number[] = [];
+    for (let c = tree.first[parent]!; c !== none; c = tree.next[c]!) {
+      if (settled[c] === unsettled) settled[c] = tree.status[c]!;
+      list.push(c);
+    }
+    // Sorting is stable: equals stay in the order of the tree.
+    if (this.sort === 'severity') list.sort((a, b) => severity[settled[b] as 0]! - severity[settled[a] as 0]!);
+    else list.sort((a, b) => collator.compare(tree.names[a]!, tree.names[b]!));
+    let last = none;
+    for (const c of list) {
+      if (last === none) this.head[parent] = c;
+      else this.after[last] = c;
+      last = c;
+    }
+    if (last === none) this.head[parent] = none;
+    else this.after[last] = none;
+  }
 
   setFilter(filter: Filter): void {
     this.filter = filter;
@@ -36,7 +89,7 @@ export class Rows {
   }
 
   canOpen(index: number): boolean {
-    return this.tree.first[index] !== none;
+    return this.tree.canOpen(index);
   }
 
   isOpen(index: number): boolean {
@@ -63,7 +116,7 @@ export class Rows {
     this.unfolded.clear();
     const { tree } = this;
     for (let n = 0; n < tree.capacity; n++) {
-      if (!tree.has(n) || tree.first[n] === none) continue;
+      if (!tree.has(n) || !tree.canOpen(n)) continue;
       if (this.filtering) this.setOpen(n, open);
       else tree.open[n] = open ? 1 : 0;
     }
@@ -79,60 +132,50 @@ export class Rows {
     }
   }
 
-  /** openProblems opens the ways to yellow and red attributes and closes the rest; it returns the first of the worst, or none. */
-  openProblems(): number {
+  /** closedWithin lists the closed groups of the highest level that has some, if with what is in them no more rows show than the budget. */
+  closedWithin(budget: number): number[] {
     const { tree } = this;
-    tree.open.fill(0);
-    this.folded.clear();
-    this.unfolded.clear();
-    let worst = none;
-    for (let n = tree.root; n !== none; n = this.after(n)) {
-      const s = tree.statusOf(n);
-      if (tree.isGroup(n) || (s !== Yellow && s !== Red)) continue;
-      if (worst === none || s > tree.statusOf(worst)) worst = n;
-      for (let p = tree.parent[n]!; tree.open[p] === 0; p = tree.parent[p]!) tree.open[p] = 1;
-    }
-    return worst;
-  }
-
-  /** openSome opens level by level as long as the rows stay within a budget. */
-  openSome(budget: number): void {
-    const { tree } = this;
-    if (tree.root === none) return;
-    let level = [tree.root];
+    let level = tree.root === none ? [] : [tree.root];
     let rows = 0;
     while (level.length > 0) {
-      const below = level.reduce((sum, n) => sum + tree.children[n]!, 0);
-      if (rows > 0 && rows + below > budget) return;
-      rows += below;
       const next: number[] = [];
+      const closed: number[] = [];
       for (const n of level) {
-        tree.open[n] = 1;
-        for (let c = tree.first[n]!; c !== none; c = tree.next[c]!) if (tree.first[c] !== none) next.push(c);
+        for (let c = tree.first[n]!; c !== none; c = tree.next[c]!) {
+          rows++;
+          if (!tree.canOpen(c)) continue;
+          if (tree.open[c] === 1) next.push(c);
+          else closed.push(c);
+        }
       }
+      if (closed.length > 0) return this.length + closed.reduce((sum, n) => sum + tree.told[n]!, 0) <= budget ? closed : [];
+      if (rows > budget) return [];
       level = next;
     }
+    return [];
   }
 
-  /** after returns the next node in preorder, or none. */
-  after(index: number): number {
+  /** openPaths returns the deepest open groups of every open branch, at most 500. */
+  openPaths(): string[] {
     const { tree } = this;
-    if (tree.first[index] !== none) return tree.first[index]!;
-    let n = index;
-    while (n !== tree.root && tree.next[n] === none) n = tree.parent[n]!;
-    return n === tree.root ? none : tree.next[n]!;
+    const paths: string[] = [];
+    const visit = (n: number): void => {
+      let deeper = false;
+      for (let c = tree.first[n]!; c !== none; c = tree.next[c]!) {
+        if (tree.open[c] === 0 || !tree.canOpen(c)) continue;
+        deeper = true;
+        visit(c);
+      }
+      if (!deeper && n !== tree.root && paths.length < 500) paths.push(tree.path(n));
+    };
+    if (tree.root !== none) visit(tree.root);
+    return paths;
   }
 
   /** rebuild finds the rows anew: one walk over what is open. */
   rebuild(sticky: readonly number[] = []): void {
     const { tree } = this;
-    if (this.node.length < tree.capacity) {
-      this.node = new Int32Array(tree.capacity);
-      this.level = new Uint8Array(tree.capacity);
-      this.position = new Int32Array(tree.capacity);
-      this.siblings = new Int32Array(tree.capacity);
-      this.row = new Int32Array(tree.capacity);
-    }
+    if (this.node.length < tree.capacity) this.grow();
     this.row.fill(none);
     this.length = 0;
     const filtering = this.filtering;
@@ -140,21 +183,28 @@ export class Rows {
     if (tree.root === none) return;
 
     const places: number[] = [0];
+    const given = this.sort === 'tree';
+    const next = given ? tree.next : this.after;
+    const firstOf = (parent: number): number => {
+      if (given) return tree.first[parent]!;
+      this.order(parent);
+      return this.head[parent]!;
+    };
     let depth = 0; // of the parent whose children are walked
-    let n = tree.first[tree.root]!;
+    let n = firstOf(tree.root);
     let parent = tree.root;
     this.siblings[parent] = 0;
     for (;;) {
       if (n === none) {
         this.siblings[parent] = places[depth]!;
         if (parent === tree.root) return;
-        n = tree.next[parent]!;
+        n = next[parent]!;
         parent = tree.parent[parent]!;
         depth--;
         continue;
       }
       if (filtering && !this.matches.shows(n)) {
-        n = tree.next[n]!;
+        n = next[n]!;
         continue;
       }
       const row = this.length++;
@@ -165,11 +215,26 @@ export class Rows {
       if (this.isOpen(n)) {
         parent = n;
         places[++depth] = 0;
-        n = tree.first[n]!;
+        n = firstOf(n);
       } else {
-        n = tree.next[n]!;
+        n = next[n]!;
       }
     }
+  }
+
+  private grow(): void {
+    const size = this.tree.capacity;
+    this.node = new Int32Array(size);
+    this.level = new Uint8Array(size);
+    this.position = new Int32Array(size);
+    this.siblings = new Int32Array(size);
+    this.row = new Int32Array(size);
+    this.head = new Int32Array(size);
+    this.after = new Int32Array(size);
+    this.sorted = new Uint8Array(size);
+    const settled = new Uint8Array(size).fill(unsettled);
+    settled.set(this.settled);
+    this.settled = settled;
   }
 
   /** Lower-case names are kept, because a filter is typed letter by letter. */

@@ -11,6 +11,7 @@ export const none = -1;
 const bitNumber = 1;
 const bitFlapping = 2;
 const bitPending = 4;
+const bitHidden = 8; // something below that this viewer may not see contributes
 
 export class Tree {
   root = none;
@@ -19,6 +20,8 @@ export class Tree {
   colours = 0; // counts changes of statuses
   /** Called for every change of a status after the first snapshot. */
   onStatus: ((index: number, from: Status, to: Status) => void) | undefined;
+  /** Called when a node got, lost, or renamed a child. */
+  onShape: ((parent: number, child: number) => void) | undefined;
   /** Called before a node goes, so that what refers to it can let go. */
   onRemove: ((index: number) => void) | undefined;
 
@@ -28,7 +31,8 @@ export class Tree {
   last: Int32Array;
   next: Int32Array;
   prev: Int32Array;
-  children: Int32Array;
+  children: Int32Array; // those that are known
+  told: Int32Array; // how many children the server says it has
   kind: Uint8Array;
   status: Uint8Array;
   open: Uint8Array;
@@ -43,7 +47,11 @@ export class Tree {
   private texts = new Map<number, string>();
   private reasons = new Map<number, string>();
 
-  constructor(capacity: number) {
+  /** base is the path of the root. */
+  constructor(
+    capacity: number,
+    readonly base = '/',
+  ) {
     this.capacity = Math.max(64, capacity);
     const links = () => new Int32Array(this.capacity).fill(none);
     this.parent = links();
@@ -52,6 +60,7 @@ export class Tree {
     this.next = links();
     this.prev = links();
     this.children = new Int32Array(this.capacity);
+    this.told = new Int32Array(this.capacity);
     this.kind = new Uint8Array(this.capacity);
     this.status = new Uint8Array(this.capacity);
     this.open = new Uint8Array(this.capacity);
@@ -98,6 +107,16 @@ export class Tree {
     return (this.bits[index]! & bitPending) !== 0;
   }
 
+  /** hidden says that something below which this viewer may not see contributes to the status. */
+  hidden(index: number): boolean {
+    return (this.bits[index]! & bitHidden) !== 0;
+  }
+
+  /** canOpen says whether there is something below, known or not. */
+  canOpen(index: number): boolean {
+    return this.first[index] !== none || this.told[index]! > 0;
+  }
+
   count(index: number, status: Status): number {
     return this.counts[4 * index + status]!;
   }
@@ -110,25 +129,35 @@ export class Tree {
 
   // Paths.
 
-  /** path returns the path of a node relative to the root of the view. */
   path(index: number): string {
     let text = '';
     for (let n = index; n !== this.root && this.has(n); n = this.parent[n]!) {
       text = '/' + escapeName(this.names[n]!) + text;
     }
-    return text || '/';
+    return (this.base === '/' ? text : this.base + text) || '/';
   }
 
-  /** find returns the node at a path, or none. */
+  /** find returns the node at a path, or none when it is not known here. */
   find(path: string): number {
+    const above = names(this.base);
+    const way = names(path);
+    if (above.some((name, i) => way[i] !== name)) return none;
     let n = this.root;
-    for (const name of names(path)) {
+    for (const name of way.slice(above.length)) {
       let c = n === none ? none : this.first[n]!;
       while (c !== none && this.names[c] !== name) c = this.next[c]!;
       if (c === none) return none;
       n = c;
     }
     return n;
+  }
+
+  /** after returns the next node in preorder, or none. */
+  after(index: number): number {
+    if (this.first[index] !== none) return this.first[index]!;
+    let n = index;
+    while (n !== this.root && this.next[n] === none) n = this.parent[n]!;
+    return n === this.root ? none : this.next[n]!;
   }
 
   // Structure.
@@ -139,7 +168,7 @@ export class Tree {
     const isRoot = index === parent;
     this.grow(index);
     const known = this.has(index);
-    if (!isRoot && (!this.has(parent) || this.isBelow(parent, index))) {
+    if (!isRoot && (!this.has(parent) || this.isAtOrBelow(parent, index))) {
       throw new Error(`node ${index} is placed below ${parent}, which ${this.has(parent) ? 'is itself below it' : 'is not known'}`);
     }
     if (known && this.parent[index] !== parent) this.unlink(index);
@@ -147,11 +176,12 @@ export class Tree {
       this.size++;
       this.first[index] = this.last[index] = none;
       this.children[index] = 0;
-      this.open[index] = 0;
       this.flashed[index] = this.ticked[index] = 0;
     }
     if (this.parent[index] !== parent) this.link(index, parent);
     if (isRoot) this.root = index;
+    if (known && this.names[index] !== r.name) this.onShape?.(parent, index);
+    this.told[index] = r.children;
     this.kind[index] = r.kind;
     this.names[index] = r.name;
     this.units[index] = r.unit;
@@ -161,7 +191,27 @@ export class Tree {
       this.fill(index, r.state);
       this.since[index] = r.since;
     }
+    if (r.hidden) this.bits[index]! |= bitHidden;
+    else this.bits[index]! &= ~bitHidden;
     this.structure++;
+  }
+
+  /** setOpen notes that a group is open, also before it is known. */
+  setOpen(index: number, open: boolean): void {
+    this.grow(index);
+    this.open[index] = open ? 1 : 0;
+  }
+
+  /** prune takes away what is below a node, because nobody looks at it. */
+  prune(index: number): void {
+    if (!this.has(index)) return;
+    while (this.first[index] !== none) {
+      const child = this.first[index]!;
+      const open = this.open[child]!;
+      this.prune(child);
+      this.remove(child);
+      this.open[child] = open; // what was open in it is open again when it is shown again
+    }
   }
 
   /** remove takes away a node and everything below it; an unknown index is let be. */
@@ -173,6 +223,7 @@ export class Tree {
     this.parent[index] = none;
     if (index === this.root) this.root = none;
     this.names[index] = this.units[index] = '';
+    this.open[index] = 0;
     this.texts.delete(index);
     this.reasons.delete(index);
     this.size--;
@@ -207,7 +258,7 @@ export class Tree {
 
   private fill(index: number, s: State): void {
     this.status[index] = s.status;
-    this.bits[index] = (s.hasNumber ? bitNumber : 0) | (s.flapping ? bitFlapping : 0) | (s.pending ? bitPending : 0);
+    this.bits[index] = (this.bits[index]! & bitHidden) | (s.hasNumber ? bitNumber : 0) | (s.flapping ? bitFlapping : 0) | (s.pending ? bitPending : 0);
     this.numbers[index] = s.number;
     if (s.text === undefined) this.texts.delete(index);
     else this.texts.set(index, s.text);
@@ -231,8 +282,9 @@ export class Tree {
     if (now - this.ticked[index]! > 2500) this.ticked[index] = now;
   }
 
-  private isBelow(index: number, above: number): boolean {
-    if (!this.has(above)) return false;
+  /** isAtOrBelow says whether a node is another or hangs below it. */
+  isAtOrBelow(index: number, above: number): boolean {
+    if (!this.has(above) || !this.has(index)) return false;
     for (let n = index; ; n = this.parent[n]!) {
       if (n === above) return true;
       if (n === this.root || n === this.parent[n]) return false;
@@ -249,6 +301,7 @@ export class Tree {
     else this.next[before] = index;
     this.last[parent] = index;
     this.children[parent]!++;
+    this.onShape?.(parent, index);
   }
 
   private unlink(index: number): void {
@@ -261,6 +314,7 @@ export class Tree {
     if (after === none) this.last[parent] = before;
     else this.prev[after] = before;
     this.children[parent]!--;
+    this.onShape?.(parent, index);
     this.next[index] = this.prev[index] = none;
   }
 
@@ -293,6 +347,7 @@ export class Tree {
     this.next = links(this.next);
     this.prev = links(this.prev);
     this.children = ints(this.children);
+    this.told = ints(this.told);
     this.kind = bytes(this.kind);
     this.status = bytes(this.status);
     this.open = bytes(this.open);

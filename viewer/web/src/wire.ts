@@ -1,4 +1,4 @@
-// The live feed's binary frames (subprotocol grove.live.v1.binary), little endian,
+// The live feed's binary frames (subprotocol grove.live.v2.binary), little endian,
 // with uvarint as in Go's encoding/binary. The decoder walks a frame once and hands
 // every record to a sink in one reused object, so that a snapshot of 100,000 nodes
 // makes no object per node.
@@ -36,6 +36,8 @@ export interface NodeRecord {
   name: string;
   unit: string;
   since: number; // unix milliseconds, 0 when not known
+  hidden: boolean; // something below that this viewer may not see contributes to its status
+  children: number; // how many children it has, those that do not show included
   state: State;
 }
 
@@ -87,6 +89,8 @@ const bitReason = 32;
 const bitFlapping = 64;
 const bitPending = 128;
 
+const flagHidden = 1;
+
 const utf8 = new TextDecoder('utf-8');
 
 class Reader {
@@ -101,6 +105,8 @@ class Reader {
     name: '',
     unit: '',
     since: 0,
+    hidden: false,
+    children: 0,
     state: {
       status: White,
       flapping: false,
@@ -203,6 +209,8 @@ class Reader {
     r.parent = this.index();
     r.kind = this.byte();
     if (r.kind >= kindWords.length) this.fail(`unknown kind ${r.kind}`);
+    r.hidden = (this.byte() & flagHidden) !== 0;
+    r.children = this.uvarint();
     r.name = this.string();
     r.unit = this.string();
     r.since = this.uvarint();
@@ -219,7 +227,7 @@ export function readFrame(buffer: ArrayBuffer, sink: Sink): void {
     const id = r.uvarint();
     const seq = r.uvarint();
     const time = r.uvarint();
-    const count = r.count(7);
+    const count = r.count(9);
     if (!sink.snapshot({ id, seq, time, count })) return;
     for (let i = 0; i < count; i++) sink.node(r.node());
   } else if (type === frameDelta) {
@@ -230,7 +238,7 @@ export function readFrame(buffer: ArrayBuffer, sink: Sink): void {
     if (!sink.delta({ id, from, seq, time })) return;
     const removed = r.count(1);
     for (let i = 0; i < removed; i++) sink.removed(r.index());
-    const placed = r.count(7);
+    const placed = r.count(9);
     for (let i = 0; i < placed; i++) sink.node(r.node());
     const changes = r.count(2);
     let index = 0;

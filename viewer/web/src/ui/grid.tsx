@@ -9,7 +9,7 @@ import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { age, show } from '../format';
 import type { Store } from '../store';
 import { none } from '../tree';
-import { Green, White, statusWords } from '../wire';
+import { Green, White, Yellow, statusWords } from '../wire';
 import { Counts, Icon, Mark } from './marks';
 
 const around = 6; // rows drawn before and after the window
@@ -22,7 +22,7 @@ const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 
 export function Grid({ store }: { store: Store }) {
   const scroller = useRef<HTMLDivElement>(null);
-  const { rows } = store;
+  const { rows, selected } = store;
   const range = store.range();
   const scrollTop = store.scrollTo ?? store.scrollTop;
 
@@ -110,7 +110,14 @@ export function Grid({ store }: { store: Store }) {
       >
         <div class="sizer" role="none" style={{ height: `${range.height}px` }}>
           {drawn.map((r) => (
-            <Row key={rows.node[r]} store={store} row={r} top={range.offset(r, scrollTop)} stop={rows.node[r] === tabStop} />
+            <Row
+              key={rows.node[r]}
+              store={store}
+              row={r}
+              top={range.offset(r, scrollTop)}
+              stop={rows.node[r] === tabStop}
+              selected={rows.node[r] === selected}
+            />
           ))}
         </div>
       </div>
@@ -118,7 +125,15 @@ export function Grid({ store }: { store: Store }) {
   );
 }
 
-function Row({ store, row, top, stop }: { store: Store; row: number; top: number; stop: boolean }) {
+interface RowProps {
+  store: Store;
+  row: number;
+  top: number; // pixels from the top of the sizer
+  stop: boolean; // the tab key stops here
+  selected: boolean;
+}
+
+function Row({ store, row, top, stop, selected }: RowProps) {
   const { tree, rows } = store;
   const n = rows.node[row]!;
   const status = tree.statusOf(n);
@@ -142,7 +157,8 @@ function Row({ store, row, top, stop }: { store: Store; row: number; top: number
       aria-posinset={rows.position[row]}
       aria-setsize={rows.siblings[tree.parent[n]!]}
       aria-expanded={opens ? open : undefined}
-      aria-selected={n === store.selected}
+      aria-selected={selected}
+      aria-busy={open && tree.first[n] === none ? true : undefined}
     >
       <span class="name" role="rowheader" tabIndex={tabbed(0)} style={{ '--level': level - 1 }}>
         <span class={`twisty${open ? ' open' : ''}${opens ? '' : ' leaf'}`} data-act="toggle" aria-hidden="true">
@@ -159,13 +175,23 @@ function Row({ store, row, top, stop }: { store: Store; row: number; top: number
             holding
           </span>
         ) : null}
+        {tree.hidden(n) ? (
+          <span class="note" title="Something below that you may not see contributes to this status">
+            and hidden
+          </span>
+        ) : null}
       </span>
       <span class="for" role="gridcell" tabIndex={tabbed(2)}>
-        {since > 0 ? age(store.now() - since) : ''}
+        {since > 0 ? age(store.app.shown() - since) : ''}
       </span>
       <span class="value" role="gridcell" tabIndex={tabbed(3)}>
         <Value store={store} node={n} now={now} />
       </span>
+      {tree.isGroup(n) && status >= Yellow ? (
+        <span class="cause" role="none" data-act="cause" aria-hidden="true" title={`Why it is ${word} (c)`}>
+          <Icon name="cause" />
+        </span>
+      ) : null}
       <span class="more" role="none" data-act="details" aria-hidden="true">
         <Icon name="info" />
       </span>
@@ -176,7 +202,14 @@ function Row({ store, row, top, stop }: { store: Store; row: number; top: number
 
 function Value({ store, node, now }: { store: Store; node: number; now: number }) {
   const { tree } = store;
-  if (tree.isGroup(node)) return <Counts of={(s) => tree.count(node, s)} />;
+  if (tree.isGroup(node)) {
+    return (
+      <>
+        <Counts of={(s) => tree.count(node, s)} />
+        {store.rows.isOpen(node) && tree.first[node] === none ? <span class="loading">opening…</span> : null}
+      </>
+    );
+  }
   const reason = tree.reason(node);
   if (reason && tree.statusOf(node) === White) {
     return (
@@ -223,6 +256,7 @@ function onClick(event: MouseEvent, store: Store): void {
   const opens = store.rows.canOpen(node);
   store.focusOn(node);
   if (act === 'toggle' && opens) store.toggle(node);
+  else if (act === 'cause') void store.showCause(node);
   else if (narrow.matches && opens && act !== 'details') store.toggle(node); // a thumb opens branches; details have their own spot
   else store.select(node);
 }
@@ -234,7 +268,7 @@ function onKey(event: KeyboardEvent, store: Store, at: number): void {
   const move = (to: number) => {
     const node = rows.node[Math.max(0, Math.min(rows.length - 1, to))]!;
     store.focusOn(node, store.cell);
-    if (store.selected !== none && !narrow.matches) store.select(node); // open details follow
+    if (store.app.route.node !== undefined && !narrow.matches) store.select(node); // an open panel follows
   };
   const page = Math.max(1, Math.floor(store.viewport / store.rowHeight) - 1);
   switch (event.key) {
@@ -277,13 +311,19 @@ function onKey(event: KeyboardEvent, store: Store, at: number): void {
     case '*':
       store.openSiblings(at);
       break;
+    case 'c':
+      if (event.ctrlKey) return; // copies
+      if (!store.typing && tree.isGroup(at) && tree.statusOf(at) >= Yellow) void store.showCause(at);
+      else store.typeAhead(event.key);
+      break;
     case 'Escape':
       if (store.cell >= 0) store.focusOn(at);
-      else if (store.selectedPath !== undefined) store.closeDetails();
+      else if (store.app.route.node !== undefined) store.closePanel();
       else return;
       break;
     default:
-      return;
+      if (event.key.length !== 1 || event.ctrlKey || event.key === '/' || event.key === '?') return;
+      store.typeAhead(event.key);
   }
   event.preventDefault();
   event.stopPropagation();

@@ -1,274 +1,187 @@
-// The page: header, tools, notices, tree and details.
+// The frame around every page: navigation, header, notices, the page itself and the
+// panel of a node beside it.
 
-import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
-import type { Feed } from '../feed';
-import { isOn, noFilter } from '../filter';
-import { clock, duration, figures, plural } from '../format';
-import type { Store } from '../store';
-import { type Theme, keepTheme, readTheme } from '../theme';
-import { none } from '../tree';
-import { Green, Red, White, Yellow, statusWords } from '../wire';
-import { Details } from './details';
-import { Grid } from './grid';
-import { Icon, Logo, Mark } from './marks';
+import { Component, type ComponentChildren } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { useApp, useNow } from '../app';
+import { clock, duration, plural } from '../format';
+import { useLive } from '../live';
+import { NodePanel } from '../node';
+import { pages } from '../pages';
+import { Green, Red, type Status, White, Yellow, statusWords } from '../wire';
+import { Logo, Mark } from './marks';
+import { Navigation } from './nav';
 
-export function Page({ store, feed }: { store: Store; feed: Feed }) {
-  const [, draw] = useReducer((n: number) => n + 1, 0);
-  const search = useRef<HTMLInputElement>(null);
-  useEffect(() => store.subscribe(() => draw(undefined)), [store]);
-  useEffect(() => {
-    const keys = (event: KeyboardEvent) => {
-      const typing = event.target instanceof HTMLInputElement;
-      if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
-        event.preventDefault();
-        search.current?.focus();
-        search.current?.select();
-      }
-    };
-    addEventListener('keydown', keys);
-    return () => removeEventListener('keydown', keys);
-  }, []);
+/** A break is told only when it lasts longer than a blink. */
+const breakMs = 1500;
 
-  const { tree, overall } = store;
-  const red = tree.root === none ? 0 : tree.count(tree.root, Red);
-  const yellow = tree.root === none ? 0 : tree.count(tree.root, Yellow);
-  const known = store.loaded && tree.root !== none;
-  const live = store.link.state === 'live';
+export function Frame() {
+  const app = useApp();
+  const page = pages.find((p) => p.name === app.route.page);
+  if (app.session === undefined && app.feed.link.tries === 0) return null;
+  if (page?.bare) {
+    return (
+      <Guarded key={page.name}>
+        <page.view />
+      </Guarded>
+    );
+  }
+  const { node, at } = app.route;
+  const away = app.feed.link.state !== 'live';
+  return (
+    <div class={`frame${node === undefined ? '' : ' with-panel'}${away ? ' stale' : ''}${at === undefined ? '' : ' past'}`}>
+      <a
+        class="skip"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault(); // the address belongs to the pages
+          document.getElementById('main')?.focus();
+        }}
+      >
+        Skip to the content
+      </a>
+      <Header />
+      <Navigation />
+      <Away />
+      <main id="main" tabIndex={-1}>
+        {page === undefined ? (
+          <NoPage />
+        ) : (
+          <Guarded key={page.name}>
+            <page.view />
+          </Guarded>
+        )}
+      </main>
+      {node === undefined ? null : <Panel path={node} />}
+      <div class="hidden" aria-live="polite" role="status">
+        {app.announcement}
+      </div>
+    </div>
+  );
+}
+
+function Header() {
+  const app = useApp();
+  const { tree, loaded } = useLive({ path: '/', depth: 0 });
+  const known = loaded && tree.root >= 0;
+  const count = (s: Status) => (known ? tree.count(tree.root, s) : 0);
+  const [red, yellow] = [count(Red), count(Yellow)];
+  const overall = known ? tree.statusOf(tree.root) : White;
+  const live = app.feed.link.state === 'live';
   useEffect(() => {
     const counts = [red && `${red} red`, yellow && `${yellow} yellow`].filter(Boolean).join(', ');
     document.title = !live && known ? 'Not live – Grove' : counts ? `${counts} – Grove` : 'Grove';
     document.getElementById('icon')?.setAttribute('href', `icon-${statusWords[live ? overall : White]}.svg`);
   }, [red, yellow, overall, live, known]);
-
   return (
-    <div class={`page${store.selectedPath !== undefined ? ' with-details' : ''}${live || !store.loaded ? '' : ' stale'}`}>
-      <header class="top">
-        <h1>
-          <Logo />
-          Grove
-        </h1>
-        {known ? <Overall store={store} red={red} yellow={yellow} /> : null}
-        <Connection store={store} feed={feed} />
-        <ThemeButton />
-      </header>
-      <Tools store={store} search={search} />
-      <Notices store={store} feed={feed} />
-      <main>
-        <Grid store={store} />
-        <Nothing store={store} feed={feed} />
-      </main>
-      {store.selectedPath !== undefined ? (
-        <>
-          <button class="backdrop" onClick={() => store.closeDetails()} tabIndex={-1} aria-hidden="true" />
-          <Details store={store} />
-        </>
+    <header class="top">
+      <a class="brand" href={app.href('tree', {})}>
+        <Logo />
+        <span>Grove</span>
+      </a>
+      {known ? (
+        <button class={`overall ${statusWords[overall]}`} onClick={() => app.showNode('/')} title="Details of the whole tree">
+          <Mark status={overall} size={20} />
+          <span class="word">{statusWords[overall]}</span>
+          <span class="sum">{red + yellow > 0 ? plural(red + yellow, 'problem') : overall === Green ? 'no problems' : ''}</span>
+        </button>
       ) : null}
-      <div class="hidden" aria-live="polite" role="status">
-        {store.announcement}
-      </div>
-    </div>
+      <Connection />
+    </header>
   );
 }
 
-function Overall({ store, red, yellow }: { store: Store; red: number; yellow: number }) {
-  const word = statusWords[store.overall];
-  const problems = red + yellow;
-  return (
-    <button class={`overall ${word}`} onClick={() => store.show('/')} title="Details of the whole tree">
-      <Mark status={store.overall} size={20} />
-      <span class="word">{word}</span>
-      <span class="sum">{problems === 0 ? 'no problems' : plural(problems, 'problem')}</span>
-    </button>
-  );
-}
-
-function Connection({ store, feed }: { store: Store; feed: Feed }) {
-  const { link } = store;
-  const wait = Math.max(0, Math.ceil((link.retryAt - Date.now()) / 1000));
+function Connection() {
+  const app = useApp();
+  useNow();
+  const { link } = app.feed;
   if (link.state === 'live') {
     return (
       <p class="connection live" title={link.server}>
         <span class="dot" aria-hidden="true" />
-        Live <time>{clock(store.updatedAt || Date.now())}</time>
+        Live <time>{clock(link.time || Date.now())}</time>
       </p>
     );
   }
+  const wait = Math.max(0, Math.ceil((link.retryAt - Date.now()) / 1000));
   return (
     <p class="connection away">
       <span class="dot" aria-hidden="true" />
       {link.state === 'connecting' ? (link.tries > 0 ? 'Reconnecting…' : 'Connecting…') : `Reconnecting in ${wait} s`}
-      {link.state === 'waiting' && !store.loaded ? (
-        <button class="link" onClick={feed.retry}>
-          now
-        </button>
-      ) : null}
     </p>
   );
 }
 
-const themes: readonly Theme[] = ['system', 'light', 'dark'];
-
-function ThemeButton() {
-  const [theme, setTheme] = useState(readTheme);
-  const next = themes[(themes.indexOf(theme) + 1) % themes.length]!;
-  return (
-    <button
-      class="plain theme"
-      aria-label={`Theme: ${theme}`}
-      title={`Theme: ${theme}. Next: ${next}.`}
-      onClick={() => {
-        keepTheme(next);
-        setTheme(next);
-      }}
-    >
-      <Icon name={theme} />
-    </button>
-  );
-}
-
-function Tools({ store, search }: { store: Store; search: { current: HTMLInputElement | null } }) {
-  const { tree, rows, filter } = store;
-  const count = (s: 0 | 1 | 2 | 3) => (tree.root === none ? 0 : tree.count(tree.root, s));
-  return (
-    <div class="tools" role="search">
-      <label class="search">
-        <Icon name="search" />
-        <span class="hidden">Filter by name</span>
-        <input
-          ref={search}
-          type="search"
-          placeholder="Filter by name"
-          autocomplete="off"
-          spellcheck={false}
-          value={filter.text}
-          onInput={(e) => store.setFilter({ ...filter, text: e.currentTarget.value })}
-          onKeyDown={(e) => {
-            if (e.key === 'Escape') store.setFilter({ ...filter, text: '' });
-            else if ((e.key === 'ArrowDown' || e.key === 'Enter') && rows.length > 0) {
-              e.preventDefault();
-              let first = 0;
-              while (first < rows.length - 1 && rows.filtering && !rows.matches.isHit(rows.node[first]!)) first++;
-              store.focusOn(rows.node[first]!);
-            }
-          }}
-        />
-        <kbd aria-hidden="true">/</kbd>
-      </label>
-      <div class="chips" role="group" aria-label="Filter by status">
-        {([Red, Yellow, White, Green] as const).map((s) => (
-          <button key={s} class={`chip ${statusWords[s]}`} aria-pressed={filter.statuses.has(s)} onClick={() => store.toggleStatus(s)}>
-            <Mark status={s} size={12} />
-            <span class="n">{figures(count(s))}</span> {statusWords[s]}
-          </button>
-        ))}
-      </div>
-      {isOn(filter) ? (
-        <p class="hits" role="status">
-          {plural(rows.matches.hits, 'match', 'matches')}
-          <button class="link" onClick={() => store.setFilter(noFilter)}>
-            Clear
-          </button>
-        </p>
-      ) : null}
-      <div class="buttons">
-        <button onClick={() => store.openProblems()} disabled={count(Red) + count(Yellow) === 0}>
-          <Icon name="target" />
-          <span>Expand to problems</span>
-        </button>
-        <button onClick={() => store.openAll(true)} aria-label="Expand all" title="Expand all">
-          <Icon name="expand" />
-        </button>
-        <button onClick={() => store.openAll(false)} aria-label="Collapse all" title="Collapse all">
-          <Icon name="collapse" />
-        </button>
-      </div>
-    </div>
-  );
-}
-
-function Notices({ store, feed }: { store: Store; feed: Feed }) {
-  const { link, definitionErrors: errors } = store;
-  const away = store.loaded && link.state !== 'live' && Date.now() - store.aliveAt > 1500;
+/** Away says that what is shown is not how things are now. */
+function Away() {
+  const app = useApp();
+  useNow();
+  const { link } = app.feed;
+  const told = link.heardAt > 0 && link.state !== 'live' && Date.now() - link.heardAt > breakMs;
   return (
     <div class="notices">
-      {away ? (
+      {told ? (
         <p class="notice away" role="alert">
           <b>Not live.</b>
           <span>
-            This is the tree as of {clock(store.updatedAt)}, {duration(store.now() - store.updatedAt)} ago.{' '}
+            This is how things were at {clock(link.time)}, {duration(app.now() - link.time)} ago.{' '}
             {link.tries > 2 ? 'Is grove still running, and can this machine reach it?' : 'Grove does not answer at the moment.'}
           </span>
-          <button onClick={feed.retry} disabled={link.state === 'connecting'}>
+          <button onClick={app.feed.retry} disabled={link.state === 'connecting'}>
             Try now
           </button>
         </p>
       ) : null}
-      {errors.length > 0 ? (
-        <details class="notice">
-          <summary>
-            <Icon name="info" />
-            <b>{plural(errors.length, 'error')} in the definitions.</b>
-            <span>What was good before is kept. Mend the file and it is read again.</span>
-          </summary>
-          <ul>
-            {errors.slice(0, 50).map((e, i) => (
-              <li key={i}>
-                <code>{[e.file, e.line, e.column].filter((part) => part !== undefined && part !== '').join(':')}</code> {e.message}
-              </li>
-            ))}
-          </ul>
-          {errors.length > 50 ? <p>and {errors.length - 50} more: grove check prints them all.</p> : null}
-        </details>
-      ) : null}
     </div>
   );
 }
 
-/** Nothing says why there are no rows and what to do. */
-function Nothing({ store, feed }: { store: Store; feed: Feed }) {
-  const { link, rows } = store;
-  if (store.refusal) {
-    return (
-      <div class="nothing">
-        <h2>The server does not give the tree</h2>
-        <p>{store.refusal}</p>
-      </div>
-    );
-  }
-  if (!store.loaded) {
-    if (link.tries < 2) return <div class="nothing calm">{link.tries === 0 ? 'Loading the tree…' : 'Connecting…'}</div>;
-    return (
-      <div class="nothing">
-        <h2>No connection to Grove</h2>
-        <p>
-          Nothing answers at <code>{location.host}</code>. Is <code>grove serve</code> running there? If a proxy stands between, it must let
-          websockets through to <code>/api/v1/live</code>.
-        </p>
-        <button onClick={feed.retry}>Try now</button>
-      </div>
-    );
-  }
-  if (rows.length > 0) return null;
-  if (rows.filtering) {
-    const statuses = [...store.filter.statuses].map((s) => statusWords[s]).join(' or ');
-    return (
-      <div class="nothing">
-        <h2>Nothing matches</h2>
-        <p>
-          No node {statuses ? `that is ${statuses} ` : ''}
-          {store.filter.text.trim() ? `has “${store.filter.text.trim()}” in its name` : statuses ? 'is there at the moment' : ''}.
-        </p>
-        <button onClick={() => store.setFilter(noFilter)}>Show the whole tree</button>
-      </div>
-    );
-  }
+/** Panel is where the panel of a node stands: beside the page, or on a phone a sheet over it. */
+function Panel({ path }: { path: string }) {
+  const app = useApp();
+  const close = () => app.showNode(undefined);
+  return (
+    <>
+      <button class="backdrop" onClick={close} tabIndex={-1} aria-hidden="true" />
+      <aside class="panel" aria-label={`Node ${path}`} onKeyDown={(e) => e.key === 'Escape' && !e.defaultPrevented && close()}>
+        <Guarded key={path}>
+          <NodePanel path={path} />
+        </Guarded>
+      </aside>
+    </>
+  );
+}
+
+function NoPage() {
+  const app = useApp();
   return (
     <div class="nothing">
-      <h2>The tree is empty</h2>
-      <p>
-        Put a definition or an instance into the definitions folder of this server (<code>grove serve --definitions DIR</code>); it is read at
-        once. <code>grove check FILE</code> says what is wrong with one that does not show.
-      </p>
+      <h1>There is no page “{app.route.page}”</h1>
+      <p>The address may be of another version of Grove, or mistyped.</p>
+      <a class="button" href={app.href('tree', {})}>
+        Show the tree
+      </a>
     </div>
   );
+}
+
+/** Guarded keeps an error of one part from taking the others with it. */
+class Guarded extends Component<{ children: ComponentChildren }, { error: unknown }> {
+  override state = { error: undefined as unknown };
+
+  override componentDidCatch(error: unknown): void {
+    console.error('grove: page:', error);
+    this.setState({ error });
+  }
+
+  override render() {
+    if (this.state.error === undefined) return this.props.children;
+    return (
+      <div class="nothing">
+        <h1>This part of the page broke</h1>
+        <p>{String(this.state.error)}</p>
+        <button onClick={() => this.setState({ error: undefined })}>Draw it again</button>
+      </div>
+    );
+  }
 }

@@ -1,0 +1,20 @@
+// The pages of the viewer, in the order of the navigation. Each has one line here.
+
+import type { ComponentType } from 'preact';
+import type { Role } from './session';
+import type { IconName } from './ui/marks';
+import { TreePage } from './ui/treepage';
+
+export interface Page {
+  name: string; // in the address
+  title: string;
+  icon: IconName;
+  view: ComponentType;
+  need?: Role; // shown to those who have this role somewhere
+  nav?: false; // not in the navigation: other pages lead there
+  bare?: true; // has the whole window: no header, navigation or node panel
+}
+
+export const pages: readonly Page[] = [
+  { name: 'tree', title: 'Tree', icon: 'tree', view: TreePage },
+];
