@@ -188,7 +188,7 @@ func (a *App) build(policies policies) error {
 		return err
 	}
 	a.onStop("probes", a.binder.Stop)
-	receiver, err := push.New(push.Options{Tree: a.Tree, Mailboxes: mailboxes, Keep: a.past.keep, KeptFrom: a.past.samples.TakesFrom, Own: own})
+	receiver, err := push.New(push.Options{Tree: a.Tree, Guard: a.Guard, Where: a.where, Mailboxes: mailboxes, Keep: a.past.keep, KeptFrom: a.past.samples.TakesFrom, Own: own})
 	if err != nil {
 		return err
 	}

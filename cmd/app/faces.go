@@ -7,6 +7,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"grove/tree"
 	"grove/tree/history"
 	"grove/tree/history/promql"
 	"grove/viewer"
@@ -133,6 +134,16 @@ func (a *App) sapAccess() []sapcontrol.Access {
 		all = append(all, sapcontrol.Access(at))
 	}
 	return all
+}
+
+// where says where an instance hangs that runs.
+func (a *App) where(instance string) (tree.Path, bool) {
+	for _, i := range a.binder.Running() {
+		if i.Name == instance {
+			return i.At, true
+		}
+	}
+	return tree.Root, false
 }
 
 // Managers implements document.Managers: this one, until there are peers.

@@ -45,10 +45,11 @@ const (
 	WrongTime                 // too far in the future, or no time at all
 	Misfit                    // the value or unit is not what the node takes
 	Older                     // the node has a newer reading, or one of the same time
+	Denied                    // whoever pushes sees the node, and may not push to it
 	reasons                   // how many there are
 )
 
-var reasonNames = [reasons]string{"malformed", "rate_limited", "no_node", "wrong_time", "misfit", "older"}
+var reasonNames = [reasons]string{"malformed", "rate_limited", "no_node", "wrong_time", "misfit", "older", "denied"}
 
 // String returns the reason as metrics call it.
 func (r Reason) String() string {

@@ -9,10 +9,14 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"grove/runtime/receive"
+	"grove/tree/grant"
 )
 
 // Reading is the shape of one reading, for the OpenAPI document. Bodies are read by
@@ -71,10 +75,11 @@ func (r *Receiver) Register(api huma.API) {
 		OperationID: "push-readings", Method: http.MethodPost, Path: "/api/v1/readings",
 		Summary: "Push readings", Tags: []string{"readings"},
 		Description: fmt.Sprintf("One reading, or an array of at most %d. A malformed body changes nothing. Otherwise each reading stands for itself: "+
-			"good ones are applied in order, and the answer lists those that were refused. When none was applied and there was one, the answer is 422. "+
+			"good ones are applied in order, and the answer lists those that were refused. When none was applied and there was one, the answer is 422, or 403 when none was allowed. "+
+			"To push to a node takes the role of an operator on it, or, to a probe, on where its instance hangs. "+
 			"What the answer says was accepted is on disk, where the manager keeps a history.", MaxReadings),
 		MaxBodyBytes: MaxBodyBytes, BodyReadTimeout: 30 * time.Second, SkipValidateBody: true,
-		Errors:      []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusServiceUnavailable},
+		Errors:      []int{http.StatusBadRequest, http.StatusForbidden, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusServiceUnavailable},
 		RequestBody: &huma.RequestBody{Required: true, Description: "One reading or an array of them."},
 	}, r.post)
 	// Registering describes a raw body as octets; what is taken is this.
@@ -87,7 +92,7 @@ func (r *Receiver) post(ctx context.Context, in *input) (*output, error) {
 	if r.opts.Keep != nil {
 		kept = r.opts.Keep()
 	}
-	out, err := r.Take(in.source, in.RawBody)
+	out, err := r.Take(grant.Of(ctx), in.source, in.RawBody)
 	var syntax *SyntaxError
 	var rate *RateError
 	switch {
@@ -105,7 +110,11 @@ func (r *Receiver) post(ctx context.Context, in *input) (*output, error) {
 		for i, f := range out.Refused {
 			details[i] = &huma.ErrorDetail{Message: f.Error, Location: fmt.Sprintf("body[%d]", f.Index), Value: f.Path}
 		}
-		return nil, huma.NewError(http.StatusUnprocessableEntity, fmt.Sprintf("none of %d readings was taken", out.RefusedCount), details...)
+		status := http.StatusForbidden
+		if slices.ContainsFunc(out.Refused, func(f Refusal) bool { return f.Reason != receive.Denied.String() }) {
+			status = http.StatusUnprocessableEntity
+		}
+		return nil, huma.NewError(status, fmt.Sprintf("none of %d readings was taken", out.RefusedCount), details...)
 	}
 	if out.Accepted > 0 {
 		if err := kept(ctx); err != nil {

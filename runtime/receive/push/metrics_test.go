@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/VictoriaMetrics/metrics"
+
+	"grove/tree/grant"
 )
 
 func TestRequestsAreMeasured(t *testing.T) {
@@ -16,7 +18,7 @@ func TestRequestsAreMeasured(t *testing.T) {
 		`[{"path":"/shop/web1/Connections/Active","value":2},{"path":"/nowhere","value":1}]`,
 		`malformed`,
 	} {
-		_, _ = w.Take("test", []byte(body)) // What becomes of them is tested elsewhere.
+		_, _ = w.Take(grant.Anonymous, "test", []byte(body)) // What becomes of them is tested elsewhere.
 	}
 	var b bytes.Buffer
 	set.WritePrometheus(&b)

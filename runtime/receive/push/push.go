@@ -24,6 +24,7 @@ import (
 
 	"grove/runtime/receive"
 	"grove/tree"
+	"grove/tree/grant"
 )
 
 // Tree is what a receiver needs of the tree.
@@ -34,7 +35,7 @@ type Tree interface {
 	Report(reports ...tree.Report) (applied int)
 	NodeAt(r tree.Ref) (tree.Node, error)
 	Spec(r tree.Ref) *tree.Spec
-	Missing(p tree.Path) error
+	Structure() uint64
 }
 
 // Bounds and defaults of a receiver.
@@ -50,9 +51,14 @@ const (
 
 // Options of a Receiver.
 type Options struct {
-	Tree      Tree
+	Tree Tree
+	// Guard says who may push to which nodes: operators of them.
+	Guard     *grant.Guard
 	Mailboxes *receive.Mailboxes // nil: readings are taken by path only
-	Now       func() time.Time   // nil: time.Now
+	// Where says where an instance hangs: operators of that node may push to its probes.
+	// Nil: only those may who may push to all nodes.
+	Where func(instance string) (tree.Path, bool)
+	Now   func() time.Time // nil: time.Now
 	// Rate is how many readings a second each source may send, Burst how many at
 	// once; zero stands for the defaults. A Burst below MaxReadings counts as that.
 	Rate  float64
@@ -74,6 +80,7 @@ type Options struct {
 type Receiver struct {
 	opts     Options
 	limit    *limiter
+	rights   rights
 	account  receive.Account
 	requests atomic.Uint64
 	bad      atomic.Uint64
@@ -96,6 +103,12 @@ func New(o Options) (*Receiver, error) {
 	if o.Tree == nil {
 		return nil, errors.New("push: no tree")
 	}
+	if o.Guard == nil {
+		return nil, errors.New("push: nobody says who may push")
+	}
+	if o.Where == nil {
+		o.Where = func(string) (tree.Path, bool) { return tree.Root, false }
+	}
 	if o.Rate < 0 || o.Burst < 0 {
 		return nil, fmt.Errorf("push: rate %v and burst %d must not be negative", o.Rate, o.Burst)
 	}
@@ -111,7 +124,7 @@ func New(o Options) (*Receiver, error) {
 		o.Own = metrics.NewSet()
 	}
 	r := &Receiver{
-		opts: o, limit: newLimiter(o.Rate, o.Burst),
+		opts: o, limit: newLimiter(o.Rate, o.Burst), rights: rights{guard: o.Guard, tree: o.Tree},
 		sizes: o.Own.GetOrCreateHistogram(metricSize), readings: o.Own.GetOrCreateHistogram(metricReadings), times: o.Own.GetOrCreateHistogram(metricDuration),
 	}
 	r.buffers.New = func() any { return &work{timed: map[tree.Ref]struct{}{}} }
@@ -135,7 +148,7 @@ func (r *Receiver) Stats() Stats {
 type Refusal struct {
 	Index  int    `json:"index" doc:"Which reading of the request, from 0."`
 	Path   string `json:"path,omitempty" doc:"Its path, or instance, probe and attribute, as far as it has them."`
-	Reason string `json:"reason" enum:"malformed,rate_limited,no_node,wrong_time,misfit,older" doc:"Why, for programs."`
+	Reason string `json:"reason" enum:"malformed,rate_limited,no_node,wrong_time,misfit,older,denied" doc:"Why, for programs."`
 	Error  string `json:"error" doc:"Why, for people."`
 }
 
@@ -159,9 +172,9 @@ func (e *RateError) Error() string {
 	return fmt.Sprintf("%d readings refused: this source sends more than %v a second; send them again after %v", e.Readings, e.Rate, e.Wait.Round(time.Millisecond))
 }
 
-// Take applies the readings of one body. The error is a *SyntaxError or a *RateError,
+// Take applies the readings of one body as far as somebody may push them. The error is a *SyntaxError or a *RateError,
 // and then nothing was applied. The body may be used again afterwards.
-func (r *Receiver) Take(source string, body []byte) (Outcome, error) {
+func (r *Receiver) Take(s *grant.Subject, source string, body []byte) (Outcome, error) {
 	r.requests.Add(1)
 	r.sizes.Update(float64(len(body)))
 	begin := time.Now() // not Options.Now, which is the clock of the readings
@@ -179,7 +192,7 @@ func (r *Receiver) Take(source string, body []byte) (Outcome, error) {
 		r.account.Refused(receive.RateLimited, len(w.entries))
 		return Outcome{}, &RateError{len(w.entries), r.opts.Rate, wait}
 	}
-	t := taking{Receiver: r, work: w, now: now}
+	t := taking{Receiver: r, work: w, pusher: pusherOf(s), now: now}
 	for i := range w.entries {
 		t.one(i)
 	}
@@ -201,6 +214,7 @@ func (r *Receiver) release(w *work) {
 type taking struct {
 	*Receiver
 	*work
+	pusher
 	now     time.Time
 	out     Outcome
 	nearest int // names that were looked for
@@ -258,6 +272,10 @@ func (t *taking) one(i int) {
 			return
 		}
 	}
+	if !t.whole && !t.rights.may(&t.pusher, ref) {
+		t.deny(i, ref)
+		return
+	}
 	// What a probe found must not be talked over, nor what grove says of itself: a node
 	// with a source takes readings by path only if a definition has it in push mode.
 	if spec := t.opts.Tree.Spec(ref); spec != nil && spec.Source != "" && (spec.Mode != tree.Push || spec.Owner == "") {
@@ -300,6 +318,25 @@ func (t *taking) flush() {
 	}
 	t.batch, t.index = t.batch[:0], t.index[:0]
 	clear(t.timed)
+}
+
+// deny refuses a reading for a node that whoever pushes may not push to.
+func (t *taking) deny(i int, ref tree.Ref) {
+	n, err := t.opts.Tree.NodeAt(ref)
+	if err != nil {
+		t.refuse(i, receive.NoNode, "the node was removed meanwhile")
+		return
+	}
+	t.denyAt(i, n.Path)
+}
+
+func (t *taking) denyAt(i int, p tree.Path) {
+	err := t.rights.refused(&t.pusher, p)
+	if errors.Is(err, grant.ErrDenied) {
+		t.refuse(i, receive.Denied, "%v", err)
+		return
+	}
+	t.refuse(i, receive.NoNode, "%s", t.unknown(p))
 }
 
 type refusal struct {
@@ -426,7 +463,14 @@ func (t *taking) asEvent(e *entry) tree.Event {
 // mail gives a reading to a mailbox.
 func (t *taking) mail(i int) {
 	e := &t.entries[i]
-	box, err := t.opts.Mailboxes.Find(string(e.instance), string(e.probe))
+	boxes := t.opts.Mailboxes
+	if at, denied := t.operates(string(e.instance)); denied != nil {
+		t.refuse(i, receive.Denied, "%v", denied)
+		return
+	} else if !at {
+		boxes = new(receive.Mailboxes) // To whoever pushes the instance is not there.
+	}
+	box, err := boxes.Find(string(e.instance), string(e.probe))
 	if err != nil {
 		t.refuse(i, receive.NoNode, "%v", err)
 		return
@@ -457,7 +501,21 @@ func (t *taking) mail(i int) {
 	}
 }
 
-// unknown says of a path that leads to no node where it goes astray. Looking for near
+// operates says whether whoever pushes sees an instance, and an error if he may not push
+// to it.
+func (t *taking) operates(instance string) (sees bool, err error) {
+	if t.whole {
+		return true, nil
+	}
+	at, ok := t.opts.Where(instance)
+	if !ok || !t.opts.Guard.Sees(t.Subject, at) {
+		return false, nil
+	}
+	return true, t.opts.Guard.Demand(t.Subject, grant.Operator, at)
+}
+
+// unknown says of a path that leads to no node where it goes astray, and of one that leads
+// to a hidden node the same as of others to somebody who does not see all. Looking for near
 // names takes time, so only the first of a request get them.
 func (t *taking) unknown(p tree.Path) string {
 	if p.IsRoot() {
@@ -467,5 +525,5 @@ func (t *taking) unknown(p tree.Path) string {
 		return tree.ErrNoNode.Error()
 	}
 	t.nearest++
-	return t.opts.Tree.Missing(p).Error()
+	return t.opts.Guard.Missing(t.Subject, p).Error()
 }

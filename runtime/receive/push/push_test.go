@@ -22,6 +22,7 @@ import (
 	"grove/runtime/probe/probetest"
 	"grove/runtime/receive"
 	"grove/tree"
+	"grove/tree/grant"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -55,7 +56,7 @@ func newWorld(t testing.TB, o Options) *world {
 			t.Fatal(err)
 		}
 	}
-	o.Tree, o.Mailboxes, o.Now = w.tree, w.boxes, clock
+	o.Tree, o.Guard, o.Mailboxes, o.Now = w.tree, grant.NewGuard(w.tree), w.boxes, clock
 	var err error
 	if w.Receiver, err = New(o); err != nil {
 		t.Fatal(err)
@@ -96,7 +97,7 @@ func TestReadingsReachTheirNodes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, Options{})
-			out, err := w.Take("test", []byte(tt.body))
+			out, err := w.Take(grant.Anonymous, "test", []byte(tt.body))
 			if err != nil || out.Accepted != 1 || out.RefusedCount != 0 {
 				t.Fatalf("%+v, %v", out, err)
 			}
@@ -109,7 +110,7 @@ func TestReadingsReachTheirNodes(t *testing.T) {
 
 func TestEventsReachTheirLog(t *testing.T) {
 	w := newWorld(t, Options{})
-	out, err := w.Take("test", []byte(`[{"path":"/shop/web1/Log","event":{"status":"red","text":"disk failed"}},
+	out, err := w.Take(grant.Anonymous, "test", []byte(`[{"path":"/shop/web1/Log","event":{"status":"red","text":"disk failed"}},
 		{"path":"/shop/web1/Log","value":"a line","time":"2026-11-21T11:00:00Z"}]`))
 	if err != nil || out.Accepted != 2 {
 		t.Fatalf("%+v, %v", out, err)
@@ -165,7 +166,7 @@ func TestRefusalsSayWhichAndWhy(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, Options{})
-			out, err := w.Take("test", []byte(`[{"path":"`+active+`","value":7},`+tt.reading+`,{"path":"`+active+`","value":8}]`))
+			out, err := w.Take(grant.Anonymous, "test", []byte(`[{"path":"`+active+`","value":7},`+tt.reading+`,{"path":"`+active+`","value":8}]`))
 			if err != nil || out.Accepted != 2 || out.RefusedCount != 1 || len(out.Refused) != 1 {
 				t.Fatalf("%+v, %v", out, err)
 			}
@@ -203,7 +204,7 @@ func TestMalformedBodiesChangeNothing(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, Options{})
-			_, err := w.Take("test", []byte(tt.body))
+			_, err := w.Take(grant.Anonymous, "test", []byte(tt.body))
 			var syntax *SyntaxError
 			if !errors.As(err, &syntax) || err.Error() != tt.want {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
@@ -240,11 +241,11 @@ func TestOlderReadingsAreNamed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, Options{})
 			if len(tt.before) > 0 {
-				if out, err := w.Take("test", []byte("["+strings.Join(tt.before, ",")+"]")); err != nil || out.RefusedCount > 0 {
+				if out, err := w.Take(grant.Anonymous, "test", []byte("["+strings.Join(tt.before, ",")+"]")); err != nil || out.RefusedCount > 0 {
 					t.Fatalf("%+v, %v", out, err)
 				}
 			}
-			out, err := w.Take("test", []byte("["+strings.Join(tt.after, ",")+"]"))
+			out, err := w.Take(grant.Anonymous, "test", []byte("["+strings.Join(tt.after, ",")+"]"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -276,7 +277,7 @@ func TestMailboxTakesReadings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer detach()
-	out, err := w.Take("test", []byte(`[
+	out, err := w.Take(grant.Anonymous, "test", []byte(`[
 		{"instance":"shop-web1","probe":"metrics","attribute":"active","value":12,"unit":"connections","time":1795262398},
 		{"instance":"shop-web1","probe":"metrics","attribute":"active","value":13},
 		{"instance":"shop-web1","probe":"metrics","attribute":"log","event":{"text":"restarted","status":"yellow"}},
@@ -304,22 +305,22 @@ func TestSourcesAreLimitedApart(t *testing.T) {
 	w := newWorld(t, Options{Rate: 1000, Burst: 1}) // a burst is one full request at least
 	full := []byte("[" + strings.Repeat(`{"path":"`+active+`","value":7},`, MaxReadings-1) + `{"path":"` + active + `","value":7}]`)
 	one := []byte(`{"path":"` + active + `","value":8}`)
-	if out, err := w.Take("a", full); err != nil || out.Accepted != MaxReadings {
+	if out, err := w.Take(grant.Anonymous, "a", full); err != nil || out.Accepted != MaxReadings {
 		t.Fatalf("%+v, %v", out, err)
 	}
-	_, err := w.Take("a", full)
+	_, err := w.Take(grant.Anonymous, "a", full)
 	want := "10000 readings refused: this source sends more than 1000 a second; send them again after 10s"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
-	if _, err := w.Take("b", one); err != nil {
+	if _, err := w.Take(grant.Anonymous, "b", one); err != nil {
 		t.Errorf("another source: %v", err)
 	}
 	w.now = w.now.Add(time.Millisecond)
-	if _, err := w.Take("a", one); err != nil {
+	if _, err := w.Take(grant.Anonymous, "a", one); err != nil {
 		t.Errorf("after the time of one reading: %v", err)
 	}
-	if _, err := w.Take("a", one); err == nil {
+	if _, err := w.Take(grant.Anonymous, "a", one); err == nil {
 		t.Error("a second one was taken")
 	}
 	s := w.Stats()
@@ -356,7 +357,7 @@ func TestAccountOfManySendersAddsUp(t *testing.T) {
 			for n := range requests {
 				at := noon.UnixMilli() - 100_000 + int64(n) // all senders send the same times
 				body := fmt.Sprintf(`[{"path":%q,"value":1,"time":%d},{"path":"/none","value":1},{"path":"/shop/web1/State","value":"x","time":%d},{"value":1}]`, active, at, at)
-				out, err := w.Take("test", []byte(body))
+				out, err := w.Take(grant.Anonymous, "test", []byte(body))
 				if err != nil {
 					t.Error(err)
 				}
@@ -381,10 +382,15 @@ func TestAccountOfManySendersAddsUp(t *testing.T) {
 
 func serve(t *testing.T, w *world) string {
 	t.Helper()
+	return serveAs(t, w, grant.Anonymous)
+}
+
+func serveAs(t *testing.T, w *world, s *grant.Subject) string {
+	t.Helper()
 	mux := http.NewServeMux()
 	api := humago.New(mux, huma.DefaultConfig("test", "1"))
 	w.Register(api)
-	server := httptest.NewServer(mux)
+	server := httptest.NewServer(as(mux, s))
 	t.Cleanup(server.Close)
 	return server.URL + "/api/v1/readings"
 }
@@ -498,7 +504,7 @@ func FuzzTake(f *testing.F) {
 	w := newWorld(f, Options{Burst: 1 << 40, Rate: 1e12})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		before := w.Stats()
-		out, err := w.Take("fuzz", body)
+		out, err := w.Take(grant.Anonymous, "fuzz", body)
 		// What encoding/json refuses must be refused here, too.
 		var any any
 		if json.Unmarshal(body, &any) != nil && err == nil {
@@ -511,8 +517,19 @@ func FuzzTake(f *testing.F) {
 }
 
 func BenchmarkTake(b *testing.B) {
+	for name, s := range map[string]*grant.Subject{
+		"whole": grant.Anonymous, "a subtree": subject(b, "operator /load"), "a customer": subject(b, "operator / customer=acme"),
+	} {
+		b.Run(name, func(b *testing.B) { benchmarkTake(b, s) })
+	}
+}
+
+func benchmarkTake(b *testing.B, s *grant.Subject) {
 	w := newWorld(b, Options{Burst: 1 << 40, Rate: 1e12})
 	const n = 1000
+	if _, err := w.tree.Add(tree.MustPath("/load"), &tree.Spec{Kind: tree.Group, Properties: map[string]string{"customer": "acme"}}); err != nil {
+		b.Fatal(err)
+	}
 	var body strings.Builder
 	for i := range n {
 		p := tree.MustPath(fmt.Sprintf("/load/group%d/node%d", i/20, i))
@@ -529,7 +546,7 @@ func BenchmarkTake(b *testing.B) {
 	b.SetBytes(int64(body.Len()))
 	b.ReportAllocs()
 	for b.Loop() {
-		if out, err := w.Take("bench", []byte(body.String())); err != nil || out.Accepted != n {
+		if out, err := w.Take(s, "bench", []byte(body.String())); err != nil || out.Accepted != n {
 			b.Fatal(out, err)
 		}
 	}
@@ -538,7 +555,7 @@ func BenchmarkTake(b *testing.B) {
 
 func TestWhatAProbeFeedsTakesNoPush(t *testing.T) {
 	w := newWorld(t, Options{})
-	out, err := w.Take("test", []byte(`[{"path": "/shop/web1/Probed", "value": 1}, {"path": "/shop/web1/Connections/Idle", "value": 2},
+	out, err := w.Take(grant.Anonymous, "test", []byte(`[{"path": "/shop/web1/Probed", "value": 1}, {"path": "/shop/web1/Connections/Idle", "value": 2},
 		{"path": "/shop/web1/Own", "value": 3}, {"path": "/shop/web1/Pushed", "value": 4}]`))
 	if err != nil {
 		t.Fatal(err)
