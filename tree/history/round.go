@@ -137,6 +137,18 @@ func (s *Store) changedGroups() {
 	}
 }
 
+// Look records which nodes there are now, and what is new of them, as Run does within a
+// second: so a moment that is hardly over is whole. With all it records the status of each
+// again, as Run does every few minutes.
+func (s *Store) Look(ctx context.Context, all bool) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	s.changedGroups()
+	s.walk(ctx, all)
+	return ctx.Err()
+}
+
 // watch walks over the tree when it changed and often enough that no status is ever
 // older than PromQL looks back.
 func (s *Store) watch(ctx context.Context) {
