@@ -226,7 +226,7 @@ func (a *App) build(policies policies) error {
 	a.viewer, err = viewer.New(viewer.Options{
 		Ready:  a.past.samples.Ready,
 		Listen: c.Listen, Version: c.Version, Tree: a.Tree, Definitions: a, Hosts: c.Hosts,
-		Operations: []func(huma.API){receiver.Register, a.registerPlan, records.Register},
+		Operations: []func(huma.API){receiver.Register, a.registerPlan, records.Register, a.openSystem(feed, receiver).Register},
 		Metrics:    exporter, Own: own, Live: feed, Mounts: mounts, Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
 		Access: everybody,
 	})
