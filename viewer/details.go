@@ -126,8 +126,8 @@ func (s *Server) details(e *eye, path tree.Path) (*Details, error) {
 
 // properties lists the facts about a node: its own, and those that the groups above it
 // say of everything below them. Of a group that is only on the way nothing is told.
-func (e *eye) properties(n *tree.Node) []Property {
-	found := map[string]Property{}
+func (e *eye) properties(n *tree.Node) []NodeProperty {
+	found := map[string]NodeProperty{}
 	for p := n.Path; ; p = p.Parent() {
 		if ref, ok := e.tree.Lookup(p); ok && e.guard.May(e.who, grant.Viewer, p) {
 			if spec := e.tree.Spec(ref); spec != nil {
@@ -135,7 +135,7 @@ func (e *eye) properties(n *tree.Node) []Property {
 					if _, nearer := found[name]; nearer {
 						continue
 					}
-					one := Property{Name: name, Value: value}
+					one := NodeProperty{Name: name, Value: value}
 					if p != n.Path {
 						one.From = p.String()
 					}
@@ -147,7 +147,7 @@ func (e *eye) properties(n *tree.Node) []Property {
 			break
 		}
 	}
-	return slices.SortedFunc(maps.Values(found), func(a, b Property) int { return strings.Compare(a.Name, b.Name) })
+	return slices.SortedFunc(maps.Values(found), func(a, b NodeProperty) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // addBeans tells of the beans behind a node, and what who asks may do with them.
@@ -168,7 +168,7 @@ func (s *Server) addBeans(e *eye, n *tree.Node, d *Details) {
 			}
 		}
 	}
-	if operator && slices.ContainsFunc(d.Beans, func(b Source) bool { return b.Started }) {
+	if operator && slices.ContainsFunc(d.Beans, func(b NodeSource) bool { return b.Started }) {
 		d.May = append(d.May, "ask")
 	}
 	if operator && n.Kind != tree.Group && len(d.Beans) == 0 {

@@ -40,24 +40,24 @@ func shop(t *testing.T) *tree.Tree {
 // shopBeans has one runtime bean, of an instance at /shop, behind every attribute.
 type shopBeans struct{ tree *tree.Tree }
 
-func (b shopBeans) Sources(ref tree.Ref) []Source {
+func (b shopBeans) Sources(ref tree.Ref) []NodeSource {
 	if b.tree.Spec(ref).Kind == tree.Group {
 		return nil
 	}
-	return []Source{{Source: "host", Bean: "grove:name=host", Instance: "shop", Kind: "host", Resource: "web1.example", Mode: "timer", Started: true, Runs: 1}}
+	return []NodeSource{{Source: "host", Bean: "grove:name=host", Instance: "shop", Kind: "host", Resource: "web1.example", Mode: "timer", Started: true, Runs: 1}}
 }
 
-func (b shopBeans) Operations(ref tree.Ref) []Operation {
+func (b shopBeans) Operations(ref tree.Ref) []NodeOperation {
 	n, err := b.tree.NodeAt(ref)
 	if err != nil {
 		return nil
 	}
-	ops := []Operation{
+	ops := []NodeOperation{
 		{Bean: "grove:path=x", Name: "causes", Needs: grant.Operator, At: n.Path},
 		{Bean: "grove:path=x", Name: "reset", Needs: grant.Editor, At: n.Path},
 	}
 	if n.Kind != tree.Group {
-		ops = append(ops, Operation{Bean: "grove:name=host", Source: "host", Name: "stop", Needs: grant.Operator, At: tree.MustPath("/shop")})
+		ops = append(ops, NodeOperation{Bean: "grove:name=host", Source: "host", Name: "stop", Needs: grant.Operator, At: tree.MustPath("/shop")})
 	}
 	return ops
 }

@@ -39,22 +39,22 @@ type Node struct {
 // Details is everything about one node.
 type Details struct {
 	Node
-	Thresholds *Thresholds `json:"thresholds,omitempty"`
-	Rollup     *Rollup     `json:"rollup,omitempty" doc:"How the status of a group follows from its children."`
-	Edge       *Edge       `json:"edge,omitempty" doc:"How the node counts in its parent."`
-	Events     []Event     `json:"events,omitempty" doc:"Of a log attribute: what it holds, oldest first."`
-	Cause      []string    `json:"cause,omitempty" doc:"Paths of the attributes that give the node its yellow or red."`
-	Created    string      `json:"created,omitempty" format:"date-time"`
-	Properties []Property  `json:"properties,omitempty" doc:"Facts about what the node stands for, its own and those of the groups above it, by name."`
-	Resource   string      `json:"resource,omitempty" doc:"What is watched: host or address." example:"web1.example"`
-	Beans      []Source    `json:"beans,omitempty" doc:"The runtime beans that feed the node."`
-	Operations []Operation `json:"operations,omitempty" doc:"What you may do with the beans of the node, by POST /api/v1/operations/{path}."`
-	May        []string    `json:"may,omitempty" enum:"ask,push,operate,thresholds" doc:"What you may do here besides looking."`
-	At         string      `json:"at,omitempty" format:"date-time" doc:"The moment that this is about, if it is not the present."`
+	Thresholds *Thresholds     `json:"thresholds,omitempty"`
+	Rollup     *Rollup         `json:"rollup,omitempty" doc:"How the status of a group follows from its children."`
+	Edge       *Edge           `json:"edge,omitempty" doc:"How the node counts in its parent."`
+	Events     []Event         `json:"events,omitempty" doc:"Of a log attribute: what it holds, oldest first."`
+	Cause      []string        `json:"cause,omitempty" doc:"Paths of the attributes that give the node its yellow or red."`
+	Created    string          `json:"created,omitempty" format:"date-time"`
+	Properties []NodeProperty  `json:"properties,omitempty" doc:"Facts about what the node stands for, its own and those of the groups above it, by name."`
+	Resource   string          `json:"resource,omitempty" doc:"What is watched: host or address." example:"web1.example"`
+	Beans      []NodeSource    `json:"beans,omitempty" doc:"The runtime beans that feed the node."`
+	Operations []NodeOperation `json:"operations,omitempty" doc:"What you may do with the beans of the node, by POST /api/v1/bean/operation."`
+	May        []string        `json:"may,omitempty" enum:"ask,push,operate,thresholds" doc:"What you may do here besides looking."`
+	At         string          `json:"at,omitempty" format:"date-time" doc:"The moment that this is about, if it is not the present."`
 }
 
-// Property is a fact about what a node stands for.
-type Property struct {
+// NodeProperty is a fact about what a node stands for.
+type NodeProperty struct {
 	Name  string `json:"name" example:"location"`
 	Value string `json:"value" example:"Berlin"`
 	From  string `json:"from,omitempty" doc:"Path of the group above that it comes from; absent when it is the node's own."`
@@ -63,14 +63,14 @@ type Property struct {
 // Beans tells of the beans behind nodes. It is called from many goroutines.
 type Beans interface {
 	// Sources lists the runtime beans that feed the node.
-	Sources(tree.Ref) []Source
+	Sources(tree.Ref) []NodeSource
 	// Operations lists what can be done with the node's monitor bean and with the
 	// runtime beans that feed it.
-	Operations(tree.Ref) []Operation
+	Operations(tree.Ref) []NodeOperation
 }
 
-// Source is a runtime bean behind a node.
-type Source struct {
+// NodeSource is a runtime bean behind a node.
+type NodeSource struct {
 	Source   string  `json:"source" doc:"Name of the probe or receiver in the definition." example:"status"`
 	Bean     string  `json:"bean" doc:"Its name in the bean server."`
 	Instance string  `json:"instance" doc:"The instance that it belongs to."`
@@ -89,23 +89,23 @@ type Source struct {
 	Next     string  `json:"next,omitempty" format:"date-time" doc:"When the next run is due, as far as that is known."`
 }
 
-// Operation is something that can be done with a bean of a node.
-type Operation struct {
-	Bean        string      `json:"bean" doc:"Name of the bean in the bean server."`
-	Source      string      `json:"source,omitempty" doc:"Of a runtime bean, its name in the definition; absent for the monitor bean of the node."`
-	Name        string      `json:"name" example:"run"`
-	Description string      `json:"description,omitempty"`
-	Parameters  []Parameter `json:"parameters,omitempty"`
-	Returns     string      `json:"returns" doc:"Type of what it answers; void is nothing." example:"void"`
-	Impact      string      `json:"impact" doc:"info: it only answers; action: it changes something; action_info: both; unknown." example:"action"`
+// NodeOperation is something that can be done with a bean of a node.
+type NodeOperation struct {
+	Bean        string          `json:"bean" doc:"Name of the bean in the bean server."`
+	Source      string          `json:"source,omitempty" doc:"Of a runtime bean, its name in the definition; absent for the monitor bean of the node."`
+	Name        string          `json:"name" example:"run"`
+	Description string          `json:"description,omitempty"`
+	Parameters  []NodeParameter `json:"parameters,omitempty"`
+	Returns     string          `json:"returns" doc:"Type of what it answers; void is nothing." example:"void"`
+	Impact      string          `json:"impact" doc:"info: it only answers; action: it changes something; action-info: both; unknown." example:"action"`
 
 	// Needs is the role that it needs, on what is At.
 	Needs grant.Role `json:"-"`
 	At    tree.Path  `json:"-"`
 }
 
-// Parameter is one parameter of an operation.
-type Parameter struct {
+// NodeParameter is one parameter of an operation.
+type NodeParameter struct {
 	Name        string `json:"name"`
 	Type        string `json:"type" example:"duration"`
 	Description string `json:"description,omitempty"`

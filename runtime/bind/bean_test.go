@@ -135,6 +135,12 @@ func TestSources(t *testing.T) {
 		if s := w.binder.Sources(w.node("/shop/Twice").Ref)[0]; s.Started || !s.Next.IsZero() {
 			t.Errorf("stopped it is %+v", s)
 		}
+		if at, ok := w.binder.Place("shop"); !ok || at.String() != "/shop" {
+			t.Errorf("the instance is at %s, %t", at, ok)
+		}
+		if at, ok := w.binder.Place("bank"); ok {
+			t.Errorf("an instance that is not there is at %s", at)
+		}
 		gone := w.node("/shop/Twice").Ref
 		w.apply()
 		if got := w.binder.Sources(gone); got != nil {

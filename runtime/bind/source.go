@@ -29,6 +29,19 @@ type Source struct {
 	Next     time.Time
 }
 
+// Place returns where an instance that runs hangs in the tree.
+func (b *Binder) Place(instance string) (at tree.Path, ok bool) {
+	b.mu.RLock()
+	i := b.instances[instance]
+	b.mu.RUnlock()
+	if i == nil {
+		return at, false
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.plan.At, true
+}
+
 // Sources lists the runtime beans that feed a node: one, or those that its expression
 // refers to, in the order in which it does. It is empty for a node that no probe feeds.
 func (b *Binder) Sources(ref tree.Ref) []Source {
