@@ -43,8 +43,8 @@ type File struct {
 	DropIn, Shared string
 }
 
-// Source is the answer of GET /api/v1/definitions/source.
-type Source struct {
+// SourceText is the answer of GET /api/v1/definitions/source.
+type SourceText struct {
 	File   string `json:"file"`
 	Text   string `json:"text"`
 	Masked bool   `json:"masked,omitempty" doc:"Something in it looked like a secret, and has •••• in its place."`
@@ -56,7 +56,7 @@ func (a *API) getSource(ctx context.Context, in *struct {
 	File string `query:"file" required:"true" minLength:"1" maxLength:"4096" doc:"As GET definitions names it."`
 }) (*struct {
 	CacheControl string `header:"Cache-Control"`
-	Body         Source
+	Body         SourceText
 }, error) {
 	f, ok := a.Sources.File(in.File)
 	if !ok || !a.reads(grant.Of(ctx), &f) {
@@ -69,11 +69,11 @@ func (a *API) getSource(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, huma.NewError(http.StatusNotFound, fmt.Sprintf("%s cannot be read any more", in.File), err)
 	}
-	s := Source{File: in.File, DropIn: f.DropIn, Shared: f.Shared}
+	s := SourceText{File: in.File, DropIn: f.DropIn, Shared: f.Shared}
 	s.Text, s.Masked = mask(text)
 	return &struct {
 		CacheControl string `header:"Cache-Control"`
-		Body         Source
+		Body         SourceText
 	}{"no-store", s}, nil
 }
 
