@@ -50,9 +50,10 @@ export class FrameWriter {
     return this;
   }
 
-  // n: {index, parent, kind, name, unit, since} and a state
+  // n: {index, parent, kind, hidden, children, name, unit, since} and a state
   node(n) {
-    return this.uvarint(n.index).uvarint(n.parent).u8(n.kind).string(n.name).string(n.unit ?? '').uvarint(n.since ?? 0).state(n);
+    const children = Array.isArray(n.children) ? n.children.length : (n.children ?? 0);
+    return this.uvarint(n.index).uvarint(n.parent).u8(n.kind).u8(n.hidden ? 1 : 0).uvarint(children).string(n.name).string(n.unit ?? '').uvarint(n.since ?? 0).state(n);
   }
 
   buffer() {

@@ -5,6 +5,7 @@ export * from '../src/rows';
 export * from '../src/filter';
 export * from '../src/scroll';
 export * from '../src/format';
-export * from '../src/address';
+export * from '../src/route';
+export * from '../src/feed';
 export * from '../src/path';
 export * from '../src/announce';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import test from 'node:test';
-import { Announcer, ScrollRange, age, duration, maxHeight, names, readView, show, urlOf, writeView } from '../node_modules/.cache/grove/model.mjs';
+import { Announcer, ScrollRange, age, duration, maxHeight, names, parentPath, readList, readRoute, setZone, clock, show, urlOf, writeList, writeRoute } from '../node_modules/.cache/grove/model.mjs';
 import { contentSecurityPolicy } from './standin.mjs';
 
 const plain = (text) => text.replaceAll('\u202f', ' ');
@@ -47,26 +47,51 @@ test('ages and durations', () => {
   assert.deepEqual([-5, 61_000, 3_600_000, 11_580_000, 93_600_000].map(duration).map(plain), ['0 s', '1 min 1 s', '1 h', '3 h 13 min', '1 d 2 h']);
 });
 
-test('the view in the address is read back as it was written', () => {
-  const view = {
-    open: ['/shop/web1', '/a~1b/Ä & Ö,x'],
-    filter: { text: 'disk /var', statuses: new Set([3, 0]) },
-    selected: '/shop/web1/CPU load',
+test('the address is read back as it was written', () => {
+  const route = {
+    page: 'tree',
+    params: { open: writeList(['/shop/web1', '/a~1b/Ä & Ö,x']), find: 'disk /var', status: 'red,white' },
+    node: '/shop/web1/CPU load',
+    at: Date.UTC(2026, 10, 22, 5, 40, 7),
   };
-  const hash = writeView(view);
-  assert.equal(hash, 'open=/shop/web1,/a~1b/%C3%84+%26+%C3%96%2Cx&find=disk+/var&status=red,white&node=/shop/web1/CPU+load');
-  assert.deepEqual(readView('#' + hash), view);
-  assert.equal(writeView(readView('')), '');
-  assert.equal(writeView(readView('#open=')), 'open=');
-  assert.equal(writeView(readView('#open=*')), 'open=*');
-  assert.deepEqual(readView('#find=%zz&status=blue&nonsense').filter, { text: '%zz', statuses: new Set() });
-  assert.ok(writeView({ ...view, open: Array.from({ length: 5000 }, (_, i) => `/group ${i}`) }).length < 4200);
+  const hash = writeRoute(route);
+  assert.equal(
+    hash,
+    '#/tree?open=/shop/web1,/a~1b/%C3%84+%26+%C3%96%252Cx&find=disk+/var&status=red,white&node=/shop/web1/CPU+load&at=2026-11-22T05:40:07Z',
+  );
+  const again = readRoute(hash);
+  assert.deepEqual({ ...again, params: { ...again.params } }, route);
+  assert.deepEqual(readList(again.params.open), ['/shop/web1', '/a~1b/Ä & Ö,x']);
+});
+
+test('addresses of other hands', () => {
+  const cases = {
+    '': ['tree', {}, undefined, undefined],
+    '#': ['tree', {}, undefined, undefined],
+    '#/': ['tree', {}, undefined, undefined],
+    '#open=/a,/b&node=/a/x': ['tree', { open: '/a,/b' }, '/a/x', undefined],
+    '#/problems?at=yesterday': ['problems', {}, undefined, undefined],
+    '#/events?find=%zz&nonsense&=x': ['events', { find: '%zz' }, undefined, undefined],
+    '#/board?__proto__=x&at=2026-01-02T03:04:05.678Z': ['board', { ['__proto__']: 'x' }, undefined, Date.UTC(2026, 0, 2, 3, 4, 5, 678)],
+  };
+  for (const [hash, [page, params, node, at]] of Object.entries(cases)) {
+    const got = readRoute(hash);
+    assert.deepEqual([got.page, Object.entries(got.params), got.node, got.at], [page, Object.entries(params), node, at], hash);
+  }
+});
+
+test('times say when they are not local', () => {
+  setZone('utc');
+  assert.equal(clock(Date.UTC(2026, 10, 22, 5, 40, 7)), '05:40:07 UTC');
+  setZone('local');
+  assert.ok(!clock(0).includes('UTC'));
 });
 
 test('paths', () => {
   assert.deepEqual(names('/a~1b/c~0d'), ['a/b', 'c~d']);
   assert.equal(urlOf('api/v1/nodes', '/a~1b/50 %?'), 'api/v1/nodes/a~1b/50%20%25%3F');
   assert.equal(urlOf('api/v1/nodes', '/'), 'api/v1/nodes/');
+  assert.deepEqual(['/a/b', '/a', '/'].map(parentPath), ['/a', '/', '/']);
 });
 
 test('the window of rows', async (t) => {

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { Rows, Tree, noFilter, none } from '../node_modules/.cache/grove/model.mjs';
 
 const state = (s = {}) => ({ status: 1, flapping: false, pending: false, hasNumber: false, number: NaN, text: undefined, hasCounts: false, counts: [0, 0, 0, 0], reason: '', ...s });
-const record = (index, parent, name, more = {}) => ({ index, parent, kind: 0, name, unit: '', since: 0, ...more, state: state(more.state) });
+const record = (index, parent, name, more = {}) => ({ index, parent, kind: 0, hidden: false, children: 0, name, unit: '', since: 0, ...more, state: state(more.state) });
 const leaf = (index, parent, name, status = 1) => record(index, parent, name, { kind: 1, state: { status, hasNumber: true, number: index } });
 
 /** A tree with indexes that have nothing to do with the order. */
@@ -116,22 +116,97 @@ test('rows follow what is open', () => {
   ]);
 });
 
-test('to problems: the ways to yellow and red open, the rest closes, the worst is named', () => {
+test('a group that has children opens before they are known', () => {
   const rows = new Rows(wood());
-  rows.tree.place(record(50, 9, 'calm'), 0);
-  rows.tree.place(leaf(51, 50, 'x', 0), 0);
-  rows.openAll(true);
-  assert.equal(rows.openProblems(), 71);
+  rows.tree.place(record(50, 9, 'far', { children: 3 }), 0);
+  rows.setOpen(50, true);
   rows.rebuild();
-  assert.deepEqual(lines(rows).filter((l) => l.includes('calm')), ['+calm 4/4']);
-  assert.equal(rows.length, 9);
+  assert.equal(lines(rows).at(-1), '-far 4/4');
+  rows.tree.place(leaf(51, 50, 'x'), 0);
+  rows.rebuild();
+  assert.deepEqual(lines(rows).slice(-2), ['-far 4/4', '   x 1/1']);
 });
 
-test('at first as many levels open as fit', () => {
+test('what is pruned comes back as open as it was; what is removed does not', () => {
+  const { tree } = new Rows(wood());
+  tree.open[5] = tree.open[70] = 1;
+  tree.prune(5);
+  assert.deepEqual([tree.has(70), tree.has(71), tree.size, tree.open[5], tree.open[70]], [false, false, 6, 1, 1]);
+  tree.remove(5);
+  assert.equal(tree.open[5], 0);
+});
+
+test('a subtree knows its paths in the whole tree', () => {
+  const tree = new Tree(4, '/shop/a~1b');
+  tree.place(record(3, 3, 'a/b'), 0);
+  tree.place(leaf(4, 3, 'x'), 0);
+  assert.deepEqual([tree.path(3), tree.path(4), tree.find('/shop/a~1b/x'), tree.find('/shop/a~1b'), tree.find('/x'), tree.find('/shop')], ['/shop/a~1b', '/shop/a~1b/x', 4, 3, none, none]);
+});
+
+test('something hidden contributes until the server says otherwise', () => {
+  const tree = wood();
+  tree.place(record(5, 9, 'web1', { hidden: true }), 0);
+  tree.setState(5, state({ status: 3 }), 1, 1);
+  assert.equal(tree.hidden(5), true);
+  tree.place(record(5, 9, 'web1'), 0);
+  assert.equal(tree.hidden(5), false);
+});
+
+test('which groups to open while nobody chose', () => {
   const rows = new Rows(wood());
-  rows.openSome(5);
   rows.rebuild();
-  assert.deepEqual(lines(rows), ['-web1 1/3', '  +CPU 1/1', '-web2 2/3', '  +CPU 1/1', ' a/b~c 3/3']);
+  for (const n of [5, 6]) rows.tree.told[n] = 1;
+  assert.deepEqual(rows.closedWithin(4), []);
+  assert.deepEqual(rows.closedWithin(5), [5, 6]);
+  rows.setOpen(5, true);
+  rows.setOpen(6, true);
+  for (const n of [70, 80]) rows.tree.told[n] = 2;
+  rows.rebuild();
+  assert.deepEqual(rows.closedWithin(8), []);
+  assert.deepEqual(rows.closedWithin(9), [70, 80]);
+});
+
+test('what is open, for the address', () => {
+  const rows = new Rows(wood());
+  assert.deepEqual(rows.openPaths(), []);
+  rows.setOpen(5, true);
+  rows.setOpen(6, true);
+  rows.setOpen(80, true);
+  assert.deepEqual(rows.openPaths(), ['/web1', '/web2/CPU']);
+});
+
+test('orders', async (t) => {
+  const names = (rows) => {
+    rows.rebuild();
+    return Array.from({ length: rows.length }, (_, r) => rows.tree.names[rows.node[r]]);
+  };
+  const row = () => {
+    const tree = new Tree(16);
+    tree.place(record(0, 0, ''), 0);
+    ['disk 10', 'Disk 9', 'Ärger', 'zone', 'calm'].forEach((name, i) => tree.place(leaf(i + 1, 0, name, [1, 2, 0, 3, 1][i]), 0));
+    return new Rows(tree);
+  };
+  await t.test('by name as people read them', () => {
+    const rows = row();
+    rows.setSort('name');
+    assert.deepEqual(names(rows), ['Ärger', 'calm', 'Disk 9', 'disk 10', 'zone']);
+    rows.tree.place(leaf(9, 0, 'disk 9a'), 0);
+    rows.tree.place(leaf(5, 0, 'Zzz'), 0);
+    assert.deepEqual(names(rows), ['Ärger', 'Disk 9', 'disk 9a', 'disk 10', 'zone', 'Zzz']);
+  });
+  await t.test('the worst first, and nothing moves before it is let', () => {
+    const rows = row();
+    rows.setSort('severity');
+    assert.deepEqual(names(rows), ['zone', 'Disk 9', 'Ärger', 'disk 10', 'calm']);
+    rows.tree.setNumber(5, 3, 1, 1, 1);
+    rows.tree.place(leaf(9, 0, 'new', 2), 0);
+    assert.deepEqual(names(rows), ['zone', 'Disk 9', 'new', 'Ärger', 'disk 10', 'calm']);
+    rows.resort();
+    assert.deepEqual(names(rows), ['zone', 'calm', 'Disk 9', 'new', 'Ärger', 'disk 10']);
+    rows.tree.remove(2);
+    rows.setSort('tree');
+    assert.deepEqual(names(rows), ['disk 10', 'Ärger', 'zone', 'calm', 'new']);
+  });
 });
 
 test('filters', async (t) => {

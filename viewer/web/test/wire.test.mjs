@@ -27,7 +27,7 @@ test('a snapshot gives its nodes in order', () => {
       seq: 2 ** 40 + 3,
       time: 1_790_000_000_123,
       nodes: [
-        { index: 0, parent: 0, kind: 0, name: '', since: 0, status: 3, counts: [1, 20_000, 0, 2] },
+        { index: 0, parent: 0, kind: 0, name: '', hidden: true, children: 300, since: 0, status: 3, counts: [1, 20_000, 0, 2] },
         { index: 300, parent: 0, kind: 1, name: 'Größe ✓', unit: 'bytes', since: 1_790_000_000_000, status: 1, value: 1.5 },
         { index: 2, parent: 0, kind: 2, name: 'Status', unit: 'bytes', status: 0, value: 'down', reason: 'no reading', flapping: true, pending: true },
       ],
@@ -35,14 +35,14 @@ test('a snapshot gives its nodes in order', () => {
   );
   assert.deepEqual(told, [
     ['snapshot', { id: 7, seq: 2 ** 40 + 3, time: 1_790_000_000_123, count: 3 }],
-    ['node', { index: 0, parent: 0, kind: 0, name: '', unit: '', since: 0, state: { ...quiet, status: 3, hasCounts: true, counts: [1, 20_000, 0, 2] } }],
+    ['node', { index: 0, parent: 0, kind: 0, hidden: true, children: 300, name: '', unit: '', since: 0, state: { ...quiet, status: 3, hasCounts: true, counts: [1, 20_000, 0, 2] } }],
     [
       'node',
-      { index: 300, parent: 0, kind: 1, name: 'Größe ✓', unit: 'bytes', since: 1_790_000_000_000, state: { ...quiet, status: 1, hasNumber: true, number: 1.5 } },
+      { index: 300, parent: 0, kind: 1, hidden: false, children: 0, name: 'Größe ✓', unit: 'bytes', since: 1_790_000_000_000, state: { ...quiet, status: 1, hasNumber: true, number: 1.5 } },
     ],
     [
       'node',
-      { index: 2, parent: 0, kind: 2, name: 'Status', unit: 'bytes', since: 0, state: { ...quiet, status: 0, text: 'down', reason: 'no reading', flapping: true, pending: true } },
+      { index: 2, parent: 0, kind: 2, hidden: false, children: 0, name: 'Status', unit: 'bytes', since: 0, state: { ...quiet, status: 0, text: 'down', reason: 'no reading', flapping: true, pending: true } },
     ],
   ]);
 });
@@ -66,7 +66,7 @@ test('a delta gives what went, what came and what changed', () => {
     ['delta', { id: 1, from: 4, seq: 9, time: 5 }],
     ['removed', 3],
     ['removed', 200],
-    ['node', { index: 3, parent: 1, kind: 1, name: 'new', unit: '', since: 0, state: { ...quiet, status: 0 } }],
+    ['node', { index: 3, parent: 1, kind: 1, hidden: false, children: 0, name: 'new', unit: '', since: 0, state: { ...quiet, status: 0 } }],
     ['number', 0, 2, 0.25],
     ['state', 1000, { ...quiet, status: 3, text: 'x' }, 77],
     ['number', 1001, 1, -2],
@@ -94,11 +94,11 @@ test('malformed frames say what and where', () => {
     'a number without end': [Buffer.from([0x53, ...Array(9).fill(0x80)]), 'frame: number of more than eight bytes at byte 9'],
     'a number too large': [Buffer.from([0x53, ...Array(7).fill(0xff), 0x7f]), 'frame: number beyond 2^53 at byte 9'],
     'a string that was not': [
-      new FrameWriter().u8(0x53).uvarint(1).uvarint(1).uvarint(0).uvarint(1).uvarint(0).uvarint(0).u8(0).uvarint(9).uvarint(0).u8(0).u8(0).buffer(),
-      'frame: string 9 of 0 at byte 9',
+      new FrameWriter().u8(0x53).uvarint(1).uvarint(1).uvarint(0).uvarint(1).uvarint(0).uvarint(0).u8(0).u8(0).uvarint(0).uvarint(9).uvarint(0).u8(0).u8(0).buffer(),
+      'frame: string 9 of 0 at byte 11',
     ],
     'an unknown kind': [
-      new FrameWriter().u8(0x53).uvarint(1).uvarint(1).uvarint(0).uvarint(1).uvarint(0).uvarint(0).u8(9).string('abc').buffer(),
+      new FrameWriter().u8(0x53).uvarint(1).uvarint(1).uvarint(0).uvarint(1).uvarint(0).uvarint(0).u8(9).u8(0).uvarint(0).string('abc').buffer(),
       'frame: unknown kind 9 at byte 8',
     ],
     'an index beyond reason': [delta({ from: 1, seq: 2, removed: [2 ** 30] }), 'frame: node index 1073741824 beyond 16777216 at byte 11'],
