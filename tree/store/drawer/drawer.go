@@ -64,6 +64,18 @@ func (d *Drawer) All(ctx context.Context) ([]Item, error) {
 	return items, nil
 }
 
+// Text returns the text of one item; ok says whether it is there.
+func (d *Drawer) Text(ctx context.Context, name string) (text string, ok bool, err error) {
+	err = d.s.Read(ctx, func(tx *store.Tx) (err error) {
+		ok, err = tx.Row("SELECT text FROM drawer WHERE manager = $1 AND kind = $2 AND name = $3", []any{tx.Manager(), d.kind, name}, &text)
+		return err
+	})
+	if err != nil {
+		return "", false, fmt.Errorf("drawer of %s: %w", d.kind, err)
+	}
+	return text, ok, nil
+}
+
 // Change takes out what has one of the names, then puts items in, in the place of those
 // that have their names, all or nothing: it is committed on return. A name that is not
 // there is none that has to be taken out.

@@ -42,6 +42,11 @@ func TestWhatIsPutInIsThereAfterARestart(t *testing.T) {
 		is(t, d, Item{"1", "the last counts"}, Item{"10", "ten"}, Item{"2", "two"})
 		change(t, d, []Item{{"2", "other"}, {"é", "a\x00b\xff"}}, "10", "not there")
 		change(t, d, nil)
+		for name, want := range map[string]string{"1": "the last counts", "2": "other", "10": ""} {
+			if text, ok, err := d.Text(t.Context(), name); text != want || ok != (want != "") || err != nil {
+				t.Errorf("%s is %q, %t, %v", name, text, ok, err)
+			}
+		}
 		want := []Item{{"1", "the last counts"}, {"2", "other"}, {"é", "a\ufffdb\ufffd"}}
 		is(t, d, want...)
 		if err := s.Close(); err != nil {
