@@ -215,10 +215,13 @@ func (a *App) build(policies policies) error {
 	if err != nil {
 		return err
 	}
-	records := record.New(record.Options{
-		Tree: a.Tree, History: &a.past.longAgo, Journal: a.past.journal, Definitions: a.past.shared, Check: a.sharedFaults,
+	records, err := record.New(record.Options{
+		Tree: a.Tree, Guard: a.Guard, History: &a.past.longAgo, Journal: a.past.journal, Definitions: a.past.shared, Check: a.sharedFaults,
 		Audit: a.past.audit, Backups: kept, Spool: kept.spool(), Problem: viewer.Problem, Log: a.log,
 	})
+	if err != nil {
+		return err
+	}
 	page, built := web.Assets()
 	if !built {
 		a.log.Warn("the page was not built into this program: run make build")

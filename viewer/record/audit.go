@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"grove/tree/grant"
 	"grove/tree/store/audit"
 )
 
@@ -55,14 +56,14 @@ func (a *API) registerAudit(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "get-audit", Method: http.MethodGet, Path: "/api/v1/audit",
 		Summary: "Who did what", Tags: []string{"audit"},
-		Description: "Records of the audit log, of all managers that share the database, a page at a time.",
-		Errors:      []int{http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+		Description: "Records of the audit log, of all managers that share the database, a page at a time. It takes the role of an admin on the whole manager.",
+		Errors:      []int{http.StatusBadRequest, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, a.getAudit)
 	huma.Register(api, huma.Operation{
 		OperationID: "verify-audit", Method: http.MethodGet, Path: "/api/v1/audit/verification",
 		Summary: "Whether the audit log is whole", Tags: []string{"audit"},
-		Description: "Reads the whole log: a record that was edited, removed, moved or put in shows. So does an end that was cut off, to whoever kept a head.",
-		Errors:      []int{http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+		Description: "Reads the whole log: a record that was edited, removed, moved or put in shows. So does an end that was cut off, to whoever kept a head. It takes the role of an admin on the whole manager.",
+		Errors:      []int{http.StatusBadRequest, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, a.verifyAudit)
 }
 
@@ -70,6 +71,9 @@ func (a *API) getAudit(ctx context.Context, in *auditInput) (*struct {
 	CacheControl string `header:"Cache-Control"`
 	Body         Audited
 }, error) {
+	if err := a.whole(ctx, grant.Admin); err != nil {
+		return nil, err
+	}
 	q := audit.Query{Who: in.Who, Action: in.Action, Target: in.Target, Before: in.Before, Limit: in.Limit}
 	var err error
 	if in.From == "" {
@@ -109,6 +113,9 @@ func (a *API) verifyAudit(ctx context.Context, in *struct {
 	CacheControl string `header:"Cache-Control"`
 	Body         Verified
 }, error) {
+	if err := a.whole(ctx, grant.Admin); err != nil {
+		return nil, err
+	}
 	var kept []audit.Head
 	for _, text := range in.Head {
 		h, err := audit.ParseHead(text)

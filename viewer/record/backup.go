@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"grove/tree/grant"
 	"grove/tree/store/audit"
 	"grove/viewer/record/archive"
 )
@@ -40,8 +41,8 @@ func (a *API) registerBackup(api huma.API) {
 		OperationID: "make-backup", Method: http.MethodPost, Path: "/api/v1/backup",
 		Summary: "Make a backup", Tags: []string{"backup"},
 		Description: "Everything that the database and the history hold at this moment, and the files of the drop-in directory, as a tar in Zstandard that ends with a manifest. " +
-			"Grove goes on meanwhile. Of secrets it holds what definitions hold: where they are.",
-		Errors: []int{http.StatusConflict, http.StatusServiceUnavailable, http.StatusInsufficientStorage},
+			"Grove goes on meanwhile. Of secrets it holds what definitions hold: where they are. It takes the role of an admin on the whole manager.",
+		Errors: []int{http.StatusForbidden, http.StatusConflict, http.StatusServiceUnavailable, http.StatusInsufficientStorage},
 		Responses: map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{
 			BackupType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
 		}}},
@@ -52,6 +53,9 @@ func (a *API) registerBackup(api huma.API) {
 var unfit = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
 func (a *API) makeBackup(ctx context.Context, in *struct{ Caller }) (*huma.StreamResponse, error) {
+	if err := a.whole(ctx, grant.Admin); err != nil {
+		return nil, err
+	}
 	if !a.backing.enter() {
 		return nil, huma.NewError(http.StatusConflict, "another backup is being made; wait until it is done")
 	}

@@ -9,13 +9,11 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"grove/tree/grant"
 	"grove/tree/store/audit"
 )
 
-// nobody stands for whoever asks, until there are users.
-const nobody = "anonymous"
-
-// Caller is who asks. It is part of the input of operations that change something.
+// Caller is where somebody asks from. It is part of the input of operations that change something.
 type Caller struct{ remote string }
 
 // Resolve implements huma.Resolver.
@@ -41,7 +39,7 @@ const recordWithin = 10 * time.Second
 // act does something that is in the audit log before and after. What it returns becomes
 // part of the record.
 func (a *API) act(ctx context.Context, c Caller, e audit.Entry, do func() (became string, err error)) error {
-	e.Who, e.Origin, e.Outcome = nobody, c.remote, "begun"
+	e.Who, e.Origin, e.Outcome = grant.Of(ctx).Name, c.remote, "begun"
 	if _, err := a.Audit.Append(ctx, e); err != nil {
 		return a.problem(fmt.Errorf("%s: not done, since it cannot be put into the audit log: %w", e.Action, err))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/store/audit"
 	"grove/tree/store/journal"
 	"grove/tree/store/revision"
@@ -88,15 +89,18 @@ type Difference struct {
 	Diff string `json:"diff" doc:"In the unified format of diff -u; empty when nothing differs."`
 }
 
+// registerDefinitions adds the operations on shared definitions. A definition is about
+// wherever it is used, in every manager: to read one takes the role of a viewer on the
+// whole manager, to change one that of an editor.
 func (a *API) registerDefinitions(api huma.API) {
 	operation := func(id, method, path, summary, description string, more ...int) huma.Operation {
 		return huma.Operation{
 			OperationID: id, Method: method, Path: path, Summary: summary, Description: description, Tags: []string{"definitions"},
-			Errors: append(more, http.StatusUnprocessableEntity, http.StatusServiceUnavailable),
+			Errors: append(more, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable),
 		}
 	}
 	huma.Register(api, operation("list-shared-definitions", http.MethodGet, "/api/v1/shared-definitions", "Definitions that managers share",
-		"The current revision of each, without its text."), a.listDefinitions)
+		"The current revision of each, without its text. To read shared definitions takes the role of a viewer on the whole manager, to change them that of an editor."), a.listDefinitions)
 	huma.Register(api, operation("get-definition", http.MethodGet, "/api/v1/definitions/{name}", "A shared definition",
 		"One revision with its text: the current one unless another is asked for.", http.StatusNotFound), a.getDefinition)
 	huma.Register(api, operation("get-revisions", http.MethodGet, "/api/v1/definitions/{name}/revisions", "What a shared definition was",
@@ -117,6 +121,9 @@ func (a *API) registerDefinitions(api huma.API) {
 func (a *API) listDefinitions(ctx context.Context, in *struct {
 	Removed bool `query:"removed" doc:"Those that were removed, too."`
 }) (*revisionsOutput, error) {
+	if err := a.whole(ctx, grant.Viewer); err != nil {
+		return nil, err
+	}
 	list, err := a.Definitions.List(ctx, in.Removed)
 	if err != nil {
 		return nil, a.problem(err)
@@ -128,6 +135,9 @@ func (a *API) getDefinition(ctx context.Context, in *struct {
 	Named
 	Revision int64 `query:"revision" minimum:"0" doc:"Its number; 0 is the current one."`
 }) (*revisionOutput, error) {
+	if err := a.whole(ctx, grant.Viewer); err != nil {
+		return nil, err
+	}
 	r, err := a.Definitions.Get(ctx, in.Name, in.Revision)
 	if err != nil {
 		return nil, a.problem(err)
@@ -139,6 +149,9 @@ func (a *API) getRevisions(ctx context.Context, in *struct {
 	Named
 	Before int64 `query:"before" minimum:"0" doc:"Only those with smaller numbers, for the next page."`
 }) (*revisionsOutput, error) {
+	if err := a.whole(ctx, grant.Viewer); err != nil {
+		return nil, err
+	}
 	list, err := a.Definitions.History(ctx, in.Name, in.Before)
 	if err != nil {
 		return nil, a.problem(err)
@@ -154,6 +167,9 @@ func (a *API) diffDefinition(ctx context.Context, in *struct {
 	CacheControl string `header:"Cache-Control"`
 	Body         Difference
 }, error) {
+	if err := a.whole(ctx, grant.Viewer); err != nil {
+		return nil, err
+	}
 	text, err := a.Definitions.Diff(ctx, in.Name, in.From, in.To)
 	if err != nil {
 		return nil, a.problem(err)
@@ -169,6 +185,9 @@ func (a *API) putDefinition(ctx context.Context, in *struct {
 	Named
 	Body PutRequest
 }) (*revisionOutput, error) {
+	if err := a.whole(ctx, grant.Editor); err != nil {
+		return nil, err
+	}
 	if err := revision.CheckName(in.Name); err != nil {
 		return nil, a.problem(err)
 	}
@@ -180,7 +199,7 @@ func (a *API) putDefinition(ctx context.Context, in *struct {
 		return nil, faulty(in.Name, faults)
 	}
 	return a.change(ctx, in.Caller, "definition put", in.Name, func() (revision.Revision, error) {
-		return a.Definitions.Put(ctx, revision.Change{Name: in.Name, Text: in.Body.Text, Expected: expected(in.Body.Expected), Who: nobody, Comment: in.Body.Comment})
+		return a.Definitions.Put(ctx, revision.Change{Name: in.Name, Text: in.Body.Text, Expected: expected(in.Body.Expected), Who: grant.Of(ctx).Name, Comment: in.Body.Comment})
 	})
 }
 
@@ -217,6 +236,9 @@ func (a *API) rollBackDefinition(ctx context.Context, in *struct {
 	Named
 	Body RollbackRequest
 }) (*revisionOutput, error) {
+	if err := a.whole(ctx, grant.Editor); err != nil {
+		return nil, err
+	}
 	old, err := a.Definitions.Get(ctx, in.Name, in.Body.To)
 	if err != nil {
 		return nil, a.problem(err)
@@ -232,7 +254,7 @@ func (a *API) rollBackDefinition(ctx context.Context, in *struct {
 		}
 	}
 	return a.change(ctx, in.Caller, "definition rollback", in.Name, func() (revision.Revision, error) {
-		return a.Definitions.Rollback(ctx, in.Name, in.Body.To, expected(in.Body.Expected), nobody, in.Body.Comment)
+		return a.Definitions.Rollback(ctx, in.Name, in.Body.To, expected(in.Body.Expected), grant.Of(ctx).Name, in.Body.Comment)
 	})
 }
 
@@ -242,8 +264,11 @@ func (a *API) removeDefinition(ctx context.Context, in *struct {
 	Expected int64  `query:"expected" minimum:"1" doc:"Number of the revision that must be current. Absent: whichever is."`
 	Comment  string `query:"comment" maxLength:"1000" doc:"Why."`
 }) (*revisionOutput, error) {
+	if err := a.whole(ctx, grant.Editor); err != nil {
+		return nil, err
+	}
 	return a.change(ctx, in.Caller, "definition remove", in.Name, func() (revision.Revision, error) {
-		return a.Definitions.Remove(ctx, in.Name, cmp.Or(in.Expected, revision.Any), nobody, in.Comment)
+		return a.Definitions.Remove(ctx, in.Name, cmp.Or(in.Expected, revision.Any), grant.Of(ctx).Name, in.Comment)
 	})
 }
 

@@ -7,10 +7,12 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/history"
 	"grove/tree/store/journal"
 )
@@ -84,8 +86,12 @@ func (a *API) getHistory(ctx context.Context, in *historyInput) (*huma.StreamRes
 	if err != nil {
 		return nil, err
 	}
+	asks := grant.Of(ctx)
+	if !a.Guard.Remembers(asks, path) {
+		return a.wayHistory(ctx, in, path, from, to)
+	}
 	node, nodeErr := a.Tree.Node(path)
-	s := Series{Path: path.String(), From: stamp(from), To: stamp(to), Points: []Point{}, Statuses: []Band{}}
+	s := seriesOf(path, from, to)
 	if nodeErr == nil {
 		s.Kind = node.Kind.String()
 		if node.Spec != nil {
@@ -101,10 +107,35 @@ func (a *API) getHistory(ctx context.Context, in *historyInput) (*huma.StreamRes
 		return nil, a.problem(err)
 	}
 	if nodeErr != nil && len(points) == 0 && len(bands) == 0 {
-		return nil, a.Problem(a.Tree.Missing(path)) // It is neither there nor remembered.
+		return nil, a.Problem(a.Guard.Missing(asks, path)) // It is neither there nor remembered.
 	}
 	s.fill(points, resolution, bands)
 	return s.answer(in.Format), nil
+}
+
+// wayHistory is the history of a group on the way to what somebody sees: its statuses
+// alone. Of what is hidden there is none, as of what is not there.
+func (a *API) wayHistory(ctx context.Context, in *historyInput, path tree.Path, from, to time.Time) (*huma.StreamResponse, error) {
+	asks := grant.Of(ctx)
+	node, err := a.Tree.Node(path)
+	if err != nil || a.Guard.Scope(asks).There(path) != grant.Way {
+		return nil, a.Problem(a.Guard.Missing(asks, path))
+	}
+	bands, err := a.Journal.Intervals(ctx, path, from, to)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	for i := range bands {
+		bands[i].Text = ""
+	}
+	s := seriesOf(path, from, to)
+	s.Kind = node.Kind.String()
+	s.fill(nil, history.Resolution{Bucket: to.Sub(from) / time.Duration(in.Points)}, bands)
+	return s.answer(in.Format), nil
+}
+
+func seriesOf(path tree.Path, from, to time.Time) *Series {
+	return &Series{Path: path.String(), From: stamp(from), To: stamp(to), Points: []Point{}, Statuses: []Band{}}
 }
 
 func (s *Series) fill(points []history.Point, r history.Resolution, bands []journal.Interval) {

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/store/journal"
 	"grove/viewer"
 )
@@ -70,6 +71,7 @@ func (a *API) getJournal(ctx context.Context, in *journalInput) (*journalOutput,
 		return nil, a.Problem(err)
 	}
 	q := journal.Query{Under: path, Only: in.Only, Text: in.Text, Oldest: in.Order == "oldest", Limit: in.Limit, After: in.After}
+	q.Sees = a.remembers(grant.Of(ctx))
 	if in.After != "" {
 		err = turn(&q)
 	} else {
@@ -108,6 +110,22 @@ func (a *API) getJournal(ctx context.Context, in *journalInput) (*journalOutput,
 		}
 	}
 	return out, nil
+}
+
+// remembers says of which nodes somebody sees the entries, for one search; nil: of all.
+func (a *API) remembers(s *grant.Subject) func(tree.Path) bool {
+	if s.Whole(grant.Viewer) {
+		return nil
+	}
+	known := map[tree.Path]bool{} // A search finds the same nodes again and again.
+	return func(p tree.Path) bool {
+		sees, ok := known[p]
+		if !ok {
+			sees = a.Guard.Remembers(s, p)
+			known[p] = sees
+		}
+		return sees
+	}
 }
 
 // turn makes of a next the search for the page after: its times are those of the first

@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/history"
 	"grove/tree/store/audit"
 	"grove/tree/store/journal"
@@ -53,7 +55,9 @@ type Audit interface {
 // Options are the surroundings of the operations. Without Audit nothing can be changed,
 // and without Definitions or Backups there are no operations about them.
 type Options struct {
-	Tree        *tree.Tree
+	Tree *tree.Tree
+	// Guard says who sees and does what; who asks stands in the context.
+	Guard       *grant.Guard
 	History     History
 	Journal     Journal
 	Definitions Definitions
@@ -79,14 +83,17 @@ type API struct {
 }
 
 // New returns the operations.
-func New(o Options) *API {
+func New(o Options) (*API, error) {
+	if o.Tree == nil || o.Guard == nil {
+		return nil, errors.New("record: no tree, or nobody who says who sees what of it")
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &API{Options: o}
+	return &API{Options: o}, nil
 }
 
 // Register adds the operations to an API.
@@ -104,6 +111,11 @@ func (a *API) Register(api huma.API) {
 		a.registerBackup(api)
 		a.registerRestore(api)
 	}
+}
+
+// whole refuses who has not at least a role on the whole manager.
+func (a *API) whole(ctx context.Context, r grant.Role) error {
+	return a.problem(grant.DemandWhole(grant.Of(ctx), r))
 }
 
 // span reads a range of time: each end is RFC 3339, "now", or how long ago, such as

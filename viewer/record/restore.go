@@ -14,6 +14,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"grove/tree/grant"
 	"grove/tree/store/audit"
 	"grove/viewer/record/archive"
 )
@@ -75,7 +76,7 @@ func (a *API) registerRestore(api huma.API) {
 	operation := func(id, method, path, summary, description string, more ...int) huma.Operation {
 		return huma.Operation{
 			OperationID: id, Method: method, Path: path, Summary: summary, Description: description, Tags: []string{"backup"},
-			Errors: append(more, http.StatusUnprocessableEntity, http.StatusConflict),
+			Errors: append(more, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusConflict),
 		}
 	}
 	begin := operation("begin-restore", http.MethodPost, "/api/v1/restores", "Begin to send a backup", "One backup is sent at a time, in parts. Nothing is restored yet.", http.StatusServiceUnavailable)
@@ -96,6 +97,9 @@ func (a *API) registerRestore(api huma.API) {
 func (a *API) uploaded() string { return filepath.Join(a.Spool, "upload") }
 
 func (a *API) beginRestore(ctx context.Context, in *struct{ Caller }) (*uploadOutput, error) {
+	if err := a.whole(ctx, grant.Admin); err != nil {
+		return nil, err
+	}
 	u := &a.uploads
 	if !u.mu.TryLock() {
 		return nil, huma.NewError(http.StatusConflict, "a backup is being restored; wait until it is done")
@@ -139,6 +143,9 @@ func (a *API) sendPart(ctx context.Context, in *struct {
 	Offset  int64  `query:"offset" required:"true" minimum:"0" doc:"Where the part begins in the backup, bytes."`
 	RawBody []byte `contentType:"application/octet-stream"`
 }) (*uploadOutput, error) {
+	if err := a.whole(ctx, grant.Admin); err != nil {
+		return nil, err
+	}
 	u := &a.uploads
 	if err := u.enter(in.ID); err != nil {
 		return nil, err
@@ -174,6 +181,9 @@ func (a *API) applyRestore(ctx context.Context, in *struct {
 	CacheControl string `header:"Cache-Control"`
 	Body         Restored
 }, error) {
+	if err := a.whole(ctx, grant.Admin); err != nil {
+		return nil, err
+	}
 	u := &a.uploads
 	if err := u.enter(in.ID); err != nil {
 		return nil, err
@@ -221,7 +231,10 @@ func (a *API) drop() {
 	}
 }
 
-func (a *API) endRestore(_ context.Context, in *struct{ UploadID }) (*struct{}, error) {
+func (a *API) endRestore(ctx context.Context, in *struct{ UploadID }) (*struct{}, error) {
+	if err := a.whole(ctx, grant.Admin); err != nil {
+		return nil, err
+	}
 	if err := a.uploads.enter(in.ID); err != nil {
 		return nil, err
 	}

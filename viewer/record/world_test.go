@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/history"
 	"grove/tree/store"
 	"grove/tree/store/audit"
@@ -45,6 +46,21 @@ type world struct {
 	audit   *audit.Log
 	backups *stubBackups
 	url     string
+	asks    atomic.Pointer[grant.Subject]
+}
+
+// as lets somebody ask who has these grants; none is everyone.
+func (w *world) as(t *testing.T, texts ...string) {
+	t.Helper()
+	s := &grant.Subject{Name: "ada"}
+	for _, text := range texts {
+		g, err := grant.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Grants = append(s.Grants, g)
+	}
+	w.asks.Store(s)
 }
 
 func (w *world) now() time.Time { return time.UnixMilli(w.at.Load()) }
@@ -54,6 +70,7 @@ func grow(t *testing.T, change ...func(*record.Options)) *world {
 	t.Helper()
 	w := &world{backups: &stubBackups{}}
 	w.at.Store(noon.UnixMilli())
+	w.asks.Store(grant.Anonymous)
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	var err error
 	if w.facts, err = store.Open(t.Context(), store.Options{Address: t.TempDir() + "/facts.db", Manager: "north", Now: w.now, Log: log}); err != nil {
@@ -73,7 +90,7 @@ func grow(t *testing.T, change ...func(*record.Options)) *world {
 	w.samples.Bind(w.tree)
 	w.audit = audit.New(w.facts, "north", w.now)
 	o := record.Options{
-		Tree: w.tree, History: w.samples, Journal: w.journal, Audit: w.audit, Backups: w.backups, Spool: t.TempDir() + "/spool",
+		Tree: w.tree, Guard: grant.NewGuard(w.tree), History: w.samples, Journal: w.journal, Audit: w.audit, Backups: w.backups, Spool: t.TempDir() + "/spool",
 		Definitions: revision.New(revision.Options{Store: w.facts, Now: w.now, Log: log}),
 		Check: func(name, text string) (faults []viewer.Fault, err error) {
 			if i := strings.Index(text, "bad"); i >= 0 {
@@ -95,8 +112,14 @@ func grow(t *testing.T, change ...func(*record.Options)) *world {
 	config.RejectUnknownQueryParameters = true
 	config.CreateHooks = nil // No $schema in answers, as the server has it.
 	api := humago.New(mux, config)
-	record.New(o).Register(api)
-	server := httptest.NewServer(mux)
+	records, err := record.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records.Register(api)
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		mux.ServeHTTP(rw, r.WithContext(grant.With(r.Context(), w.asks.Load())))
+	}))
 	t.Cleanup(func() { server.Close(); http.DefaultClient.CloseIdleConnections() })
 	w.url = server.URL
 	return w

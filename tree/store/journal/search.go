@@ -24,6 +24,9 @@ const (
 	MaxTextBytes = 256
 )
 
+// unseenBatch is how many entries are read at once, at least, where not all are seen.
+const unseenBatch = 1000
+
 // searchTime bounds how long one search takes.
 const searchTime = time.Minute
 
@@ -41,6 +44,10 @@ type Query struct {
 	Statuses []tree.Status // To is one of these; empty is any
 	// Text stands in the text or the value, in any case.
 	Text   string
+	// Sees says of which nodes entries are found; nil: of all. It is asked while the
+	// search reads, and must not search. Another makes no other query: a page goes on
+	// where the one before ended, by what is seen now.
+	Sees   func(tree.Path) bool
 	Oldest bool   // first
 	Limit  int    // of entries; DefaultLimit when zero
 	After  string // Page.Next of the page before, to the same query
@@ -69,7 +76,12 @@ func (j *Journal) Search(ctx context.Context, q Query) (Page, error) {
 		}
 		text, needle := likePattern(q.Text), strings.ToLower(q.Text)
 		for {
-			statement, args := q.statement(tx.Manager(), from, after, text, limit+1)
+			// Of what is read much may not be seen.
+			most := limit + 1
+			if q.Sees != nil {
+				most = max(most, unseenBatch)
+			}
+			statement, args := q.statement(tx.Manager(), from, after, text, most)
 			read := 0
 			err := tx.Each(statement, args, func(rows *sql.Rows) error {
 				e, err := scan(rows)
@@ -77,6 +89,9 @@ func (j *Journal) Search(ctx context.Context, q Query) (Page, error) {
 					return err
 				}
 				read, after = read+1, e.ID
+				if len(page.Entries) > limit || q.Sees != nil && !q.Sees(e.Path) {
+					return nil
+				}
 				if needle == "" || strings.Contains(strings.ToLower(e.Text), needle) || strings.Contains(strings.ToLower(e.Value.String()), needle) {
 					page.Entries = append(page.Entries, e)
 				}
@@ -85,8 +100,9 @@ func (j *Journal) Search(ctx context.Context, q Query) (Page, error) {
 			if err != nil {
 				return err
 			}
-			// The database finds a little too much when the text is not ASCII.
-			if read <= limit || len(page.Entries) > limit {
+			// The database finds a little too much when the text is not ASCII, and does not
+			// know what is seen.
+			if read < most || len(page.Entries) > limit {
 				return nil
 			}
 		}
