@@ -1,6 +1,8 @@
 // The pages of the viewer, in the order of the navigation. Each has one line here.
 
 import type { ComponentType } from 'preact';
+import { Overview } from './overview';
+import { Problems } from './problems';
 import type { Role } from './session';
 import type { IconName } from './ui/marks';
 import { TreePage } from './ui/treepage';
@@ -17,4 +19,6 @@ export interface Page {
 
 export const pages: readonly Page[] = [
   { name: 'tree', title: 'Tree', icon: 'tree', view: TreePage },
+  { name: 'overview', title: 'Overview', icon: 'overview', view: Overview },
+  { name: 'problems', title: 'Problems', icon: 'problems', view: Problems },
 ];

@@ -1,0 +1,135 @@
+// Draws the tiles of the map on a canvas: ten thousand of them in some milliseconds.
+
+import { figures } from '../format';
+import { Green, Red, type Status, White, Yellow, statusWords } from '../wire';
+import type { Area } from './areas';
+import { type Box, pack } from './pack';
+
+export interface Colours {
+  mark: Record<Status, string>;
+  ground: Record<Status, string>;
+  edge: Record<Status, string>;
+  paper: string;
+  text: string;
+  soft: string;
+  font: string;
+}
+
+/** coloursOf reads the colours of the theme that an element is shown in. */
+export function coloursOf(element: HTMLElement): Colours {
+  const probe = element.appendChild(document.createElement('i'));
+  const read = (name: string): string => {
+    probe.style.color = `var(--${name})`;
+    return getComputedStyle(probe).color;
+  };
+  const colours: Colours = {
+    mark: { [White]: read('white'), [Green]: read('green'), [Yellow]: read('yellow'), [Red]: read('red') },
+    ground: { [White]: read('paper'), [Green]: read('hover'), [Yellow]: read('yellow-ground'), [Red]: read('red-ground') },
+    edge: { [White]: read('soft'), [Green]: read('line'), [Yellow]: read('yellow'), [Red]: read('red') },
+    paper: read('paper'),
+    text: read('text'),
+    soft: read('soft'),
+    font: getComputedStyle(element).fontFamily,
+  };
+  probe.remove();
+  return colours;
+}
+
+type Pen = CanvasRenderingContext2D;
+
+/** drawMark draws the mark of a status, the same as in ui/marks.tsx, in a square. */
+export function drawMark(pen: Pen, status: Status, x: number, y: number, size: number, c: Colours): void {
+  const u = size / 16;
+  pen.beginPath();
+  if (status === Green) pen.arc(x + 8 * u, y + 8 * u, 6.2 * u, 0, 2 * Math.PI);
+  else if (status === Red) pen.rect(x + 2 * u, y + 2 * u, 12 * u, 12 * u);
+  else if (status === Yellow) {
+    pen.moveTo(x + 8 * u, y + 1.8 * u);
+    pen.lineTo(x + 15 * u, y + 14 * u);
+    pen.lineTo(x + u, y + 14 * u);
+    pen.closePath();
+  } else {
+    pen.moveTo(x + 8 * u, y + 1.2 * u);
+    pen.lineTo(x + 14.8 * u, y + 8 * u);
+    pen.lineTo(x + 8 * u, y + 14.8 * u);
+    pen.lineTo(x + 1.2 * u, y + 8 * u);
+    pen.closePath();
+  }
+  pen.fillStyle = c.mark[status];
+  pen.fill();
+  pen.lineWidth = Math.min(1.5, Math.max(0.6, size / 14));
+  pen.strokeStyle = c.text;
+  pen.stroke();
+}
+
+/** fit cuts a text so that it is no wider than some pixels. */
+function fit(pen: Pen, text: string, width: number): string {
+  if (pen.measureText(text).width <= width) return text;
+  let [from, to] = [0, text.length];
+  while (from < to) {
+    const middle = (from + to + 1) >> 1;
+    if (pen.measureText(text.slice(0, middle) + '…').width <= width) from = middle;
+    else to = middle - 1;
+  }
+  return from > 1 ? text.slice(0, from) + '…' : '';
+}
+
+/** What a tile has room for. */
+const nameFrom = { w: 58, h: 20 };
+const wordFrom = { w: 84, h: 42 };
+const insideFrom = { w: 120, h: 84 };
+
+export function drawTile(pen: Pen, area: Area, box: Box, c: Colours, below: () => readonly Area[]): void {
+  const { status } = area;
+  if (box.w < nameFrom.w || box.h < nameFrom.h) {
+    const size = Math.min(box.w, box.h, 26);
+    const gap = size > 14 ? 3 : 1;
+    drawMark(pen, status, box.x + (box.w - size) / 2 + gap / 2, box.y + (box.h - size) / 2 + gap / 2, size - gap, c);
+    return;
+  }
+  const [x, y, w, h] = [box.x + 1.5, box.y + 1.5, box.w - 3, box.h - 3];
+  pen.beginPath();
+  pen.roundRect(x, y, w, h, Math.min(7, h / 4));
+  pen.fillStyle = c.ground[status];
+  pen.fill();
+  pen.lineWidth = status === Red || status === Yellow ? 2 : 1;
+  pen.strokeStyle = c.edge[status];
+  pen.stroke();
+
+  const tall = box.w >= wordFrom.w && box.h >= wordFrom.h;
+  const inside = area.group && box.w >= insideFrom.w && box.h >= insideFrom.h ? below() : [];
+  const large = box.h >= 90 && box.w >= 170;
+  const size = tall ? (large ? 20 : 16) : 13;
+  const top = inside.length > 0 ? y + 8 : tall ? y + h / 2 - 18 : y + h / 2 - size / 2;
+  const left = x + 9;
+  drawMark(pen, status, left, top, size, c);
+  pen.textBaseline = 'middle';
+  pen.fillStyle = c.text;
+  pen.font = `${status === Green ? 500 : 650} ${large ? 15 : 13}px ${c.font}`;
+  pen.fillText(fit(pen, area.name, w - size - 24), left + size + 7, top + size / 2 + 0.5);
+  if (!tall) return;
+  pen.font = `12px ${c.font}`;
+  pen.fillStyle = c.soft;
+  const line = top + size + 12;
+  pen.fillText(fit(pen, short(area), w - 18), left, line);
+  if (inside.length > 0) drawInside(pen, inside, { x: x + 8, y: line + 11, w: w - 16, h: y + h - line - 18 }, c);
+}
+
+/** short says how an area is in few words. */
+function short(a: Area): string {
+  const word = statusWords[a.status];
+  if (!a.group) return a.value ? `${word} · ${a.value}` : word;
+  const parts = ([Red, Yellow, White] as const).filter((s) => a.counts[s] > 0).map((s) => `${a.counts[s]} ${statusWords[s]}`);
+  return parts.length > 0 ? `${parts.join(', ')} of ${a.size}` : `${word} · ${a.size}`;
+}
+
+/** drawInside shows what is in a large tile as tiles of its own. */
+function drawInside(pen: Pen, areas: readonly Area[], box: Box, c: Colours): void {
+  if (box.h < 12) return;
+  const packed = pack(areas.map(() => [1, 1] as const), box.w, box.h, { least: 9, most: 150, highest: 44, rest: 16 });
+  packed.boxes.forEach((b, i) => drawTile(pen, areas[i]!, { x: box.x + b.x, y: box.y + b.y, w: b.w, h: b.h }, c, () => []));
+  if (!packed.rest) return;
+  pen.font = `12px ${c.font}`;
+  pen.fillStyle = c.soft;
+  pen.fillText(fit(pen, `and ${figures(areas.length - packed.boxes.length)} more`, box.w), box.x, box.y + packed.rest.y + 9);
+}
