@@ -145,7 +145,7 @@ func TestList(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w.as(t, slices.DeleteFunc([]string{c.grants}, func(s string) bool { return s == "" })...)
-			var page bean.Page
+			var page bean.NameList
 			if status, text := w.ask(t, "GET", "/api/v1/beans?"+c.query, nil, &page); status != 200 {
 				t.Fatal(text)
 			}
@@ -168,13 +168,13 @@ func TestList(t *testing.T) {
 
 func TestDomains(t *testing.T) {
 	w := grow(t)
-	for grants, want := range map[string][]bean.Domain{
+	for grants, want := range map[string][]bean.DomainCount{
 		"":               {{Name: "JMImplementation", Beans: 1}, {Name: "grove", Beans: 8}, {Name: "test", Beans: 1}},
 		"viewer /shop/a": {{Name: "grove", Beans: 2}},
 		"viewer /no":     {},
 	} {
 		w.as(t, slices.DeleteFunc([]string{grants}, func(s string) bool { return s == "" })...)
-		var got bean.Domains
+		var got bean.DomainList
 		w.ask(t, "GET", "/api/v1/beans/domains", nil, &got)
 		if diff := cmp.Diff(want, got.Domains); diff != "" {
 			t.Errorf("%q: %s", grants, diff)
@@ -184,28 +184,28 @@ func TestDomains(t *testing.T) {
 
 func TestDescribe(t *testing.T) {
 	w := grow(t)
-	var got bean.Bean
+	var got bean.DescribedBean
 	if status, text := w.ask(t, "GET", about("/api/v1/bean", "test:type=Fan"), nil, &got); status != 200 {
 		t.Fatal(text)
 	}
-	want := bean.Bean{
+	want := bean.DescribedBean{
 		Name: "test:type=Fan", Class: "test.Fan", Description: "turns",
-		Attributes: []bean.Attribute{
+		Attributes: []bean.AttributeValue{
 			{Name: "Speed", Type: "int64", Unit: "1/s", Readable: true, Writable: true, May: true, Value: 3.0},
 			{Name: "Big", Type: "int64", Readable: true, Value: "9007199254740993"},
 			{Name: "Broken", Type: "string", Readable: true, Error: `attribute "Broken": the wire is cut`},
 			{Name: "Since", Type: "time", Readable: true, Value: "2026-03-02T12:00:00.000Z"},
-			{Name: "Blades", Type: "table", Readable: true, Key: "n", Columns: []bean.Column{{Name: "n", Type: "int64"}}, Value: []any{map[string]any{"n": 1.0}, map[string]any{"n": 2.0}}},
+			{Name: "Blades", Type: "table", Readable: true, Key: "n", Columns: []bean.TableColumn{{Name: "n", Type: "int64"}}, Value: []any{map[string]any{"n": 1.0}, map[string]any{"n": 2.0}}},
 			{Name: "Secret", Type: "string", Writable: true, May: true},
 		},
-		Operations: []bean.Operation{
-			{Name: "look", Signature: "look()", Parameters: []bean.Parameter{}, Returns: "string", Impact: "info", May: true},
-			{Name: "fail", Signature: "fail()", Parameters: []bean.Parameter{}, Returns: "void", Impact: "action", May: true},
-			{Name: "say", Signature: "say(string)", Parameters: []bean.Parameter{{Name: "text", Type: "string"}}, Returns: "any", Impact: "action", May: true},
-			{Name: "say", Signature: "say(duration,int64)", Parameters: []bean.Parameter{{Name: "for", Type: "duration"}, {Name: "times", Type: "int64"}}, Returns: "any", Impact: "action", May: true},
-			{Name: "say", Signature: "say([]string)", Parameters: []bean.Parameter{{Name: "parts", Type: "[]string"}}, Returns: "any", Impact: "action", May: true},
+		Operations: []bean.OperationForm{
+			{Name: "look", Signature: "look()", Parameters: []bean.OperationParameter{}, Returns: "string", Impact: "info", May: true},
+			{Name: "fail", Signature: "fail()", Parameters: []bean.OperationParameter{}, Returns: "void", Impact: "action", May: true},
+			{Name: "say", Signature: "say(string)", Parameters: []bean.OperationParameter{{Name: "text", Type: "string"}}, Returns: "any", Impact: "action", May: true},
+			{Name: "say", Signature: "say(duration,int64)", Parameters: []bean.OperationParameter{{Name: "for", Type: "duration"}, {Name: "times", Type: "int64"}}, Returns: "any", Impact: "action", May: true},
+			{Name: "say", Signature: "say([]string)", Parameters: []bean.OperationParameter{{Name: "parts", Type: "[]string"}}, Returns: "any", Impact: "action", May: true},
 		},
-		Notifications: []bean.Notification{{Name: "test.Turn", Types: []string{"test.turned"}}},
+		Notifications: []bean.NotificationClass{{Name: "test.Turn", Types: []string{"test.turned"}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -239,7 +239,7 @@ func TestPartialGroup(t *testing.T) {
 	w.tree.Flush()
 	see := func(grants ...string) (hidden bool, attributes []string, causes any, reset int) {
 		w.as(t, grants...)
-		var b bean.Bean
+		var b bean.DescribedBean
 		if status, text := w.ask(t, "GET", about("/api/v1/bean", nodeName("/mall")), nil, &b); status != 200 {
 			t.Fatal(text)
 		}
@@ -248,7 +248,7 @@ func TestPartialGroup(t *testing.T) {
 				attributes = append(attributes, a.Name)
 			}
 		}
-		var r bean.Result
+		var r bean.OperationResult
 		if status, text := w.ask(t, "POST", about("/api/v1/bean/operation", nodeName("/mall")), map[string]any{"operation": "causes"}, &r); status != 200 {
 			t.Fatal(text)
 		}

@@ -20,20 +20,20 @@ import (
 // errPartial is the error of what would also change nodes below that are hidden.
 var errPartial = fmt.Errorf("%w: something below the node is not for you to see, and this would change it too", grant.ErrDenied)
 
-// SetRequest is the body of PUT /api/v1/bean/attribute.
-type SetRequest struct {
+// AttributeSetting is the body of PUT /api/v1/bean/attribute.
+type AttributeSetting struct {
 	Attribute string          `json:"attribute" minLength:"1" maxLength:"256" doc:"Its name."`
 	Value     json.RawMessage `json:"value" doc:"Of the type of the attribute, or a near one."`
 }
 
 type attributeOutput struct {
 	CacheControl string `header:"Cache-Control"`
-	Body         Attribute
+	Body         AttributeValue
 }
 
 func (a *API) putAttribute(ctx context.Context, in *struct {
 	Named
-	Body SetRequest
+	Body AttributeSetting
 }) (*attributeOutput, error) {
 	name, info, err := a.bean(ctx, in.Named)
 	if err != nil {
@@ -71,14 +71,14 @@ func (a *API) putAttribute(ctx context.Context, in *struct {
 	return &attributeOutput{"no-store", a.attribute(ctx, name, attribute, true)}, nil
 }
 
-// InvokeRequest is the body of POST /api/v1/bean/operation.
-type InvokeRequest struct {
+// OperationCall is the body of POST /api/v1/bean/operation.
+type OperationCall struct {
 	Operation string          `json:"operation" minLength:"1" maxLength:"1024" doc:"Its name, or its signature." example:"add(string,duration)"`
 	Arguments json.RawMessage `json:"arguments,omitempty" doc:"A list in the order of the parameters, or an object with their names. Absent: none."`
 }
 
-// Result is the answer of POST /api/v1/bean/operation.
-type Result struct {
+// OperationResult is the answer of POST /api/v1/bean/operation.
+type OperationResult struct {
 	Operation string  `json:"operation" doc:"Signature of the operation that was run."`
 	Type      string  `json:"type" doc:"Of the value; void: there is none."`
 	Value     any     `json:"value,omitempty"`
@@ -88,12 +88,12 @@ type Result struct {
 
 type resultOutput struct {
 	CacheControl string `header:"Cache-Control"`
-	Body         Result
+	Body         OperationResult
 }
 
 func (a *API) postOperation(ctx context.Context, in *struct {
 	Named
-	Body InvokeRequest
+	Body OperationCall
 }) (*resultOutput, error) {
 	name, info, err := a.bean(ctx, in.Named)
 	if err != nil {
@@ -136,7 +136,7 @@ func (a *API) postOperation(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	out := Result{Operation: operation.Signature(), Type: string(operation.Returns), Took: time.Since(began).Seconds()}
+	out := OperationResult{Operation: operation.Signature(), Type: string(operation.Returns), Took: time.Since(began).Seconds()}
 	out.Value, out.Of = shown(a.seen(s, name, operation.Name, result))
 	return &resultOutput{"no-store", out}, nil
 }

@@ -13,25 +13,25 @@ import (
 	"grove/viewer"
 )
 
-// Domains is the answer of GET /api/v1/beans/domains.
-type Domains struct {
-	Domains []Domain `json:"domains" nullable:"false" doc:"By name."`
+// DomainList is the answer of GET /api/v1/beans/domains.
+type DomainList struct {
+	Domains []DomainCount `json:"domains" nullable:"false" doc:"By name."`
 }
 
-// Domain is one of them.
-type Domain struct {
+// DomainCount is one of them.
+type DomainCount struct {
 	Name  string `json:"name"`
 	Beans int    `json:"beans" doc:"How many there are in it."`
 }
 
-// Page is the answer of GET /api/v1/beans.
-type Page struct {
-	Beans []Entry `json:"beans" nullable:"false"`
-	Total int     `json:"total" doc:"How many match altogether."`
+// NameList is the answer of GET /api/v1/beans.
+type NameList struct {
+	Beans []ListedBean `json:"beans" nullable:"false"`
+	Total int          `json:"total" doc:"How many match altogether."`
 }
 
-// Entry is one bean in a list.
-type Entry struct {
+// ListedBean is one bean in a list.
+type ListedBean struct {
 	Name  string `json:"name" example:"grove:type=Timer"`
 	Class string `json:"class" example:"grove.tree.Node"`
 	Path  string `json:"path,omitempty" doc:"Of the node whose bean it is, or of the instance that it belongs to."`
@@ -39,7 +39,7 @@ type Entry struct {
 
 type domainsOutput struct {
 	CacheControl string `header:"Cache-Control"`
-	Body         Domains
+	Body         DomainList
 }
 
 func (a *API) getDomains(ctx context.Context, _ *struct{}) (*domainsOutput, error) {
@@ -59,11 +59,11 @@ func (a *API) getDomains(ctx context.Context, _ *struct{}) (*domainsOutput, erro
 	if nodes > 0 {
 		counts[monitor.Domain] += nodes
 	}
-	out := &domainsOutput{"no-store", Domains{Domains: []Domain{}}}
+	out := &domainsOutput{"no-store", DomainList{Domains: []DomainCount{}}}
 	for name, count := range counts {
-		out.Body.Domains = append(out.Body.Domains, Domain{name, count})
+		out.Body.Domains = append(out.Body.Domains, DomainCount{name, count})
 	}
-	slices.SortFunc(out.Body.Domains, func(a, b Domain) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(out.Body.Domains, func(a, b DomainCount) int { return cmp.Compare(a.Name, b.Name) })
 	return out, nil
 }
 
@@ -76,7 +76,7 @@ type listInput struct {
 
 type listOutput struct {
 	CacheControl string `header:"Cache-Control"`
-	Body         Page
+	Body         NameList
 }
 
 func (a *API) getBeans(ctx context.Context, in *listInput) (*listOutput, error) {
@@ -88,7 +88,7 @@ func (a *API) getBeans(ctx context.Context, in *listInput) (*listOutput, error) 
 		return nil, viewer.Problem(err)
 	}
 	s := grant.Of(ctx)
-	out := &listOutput{"no-store", Page{Beans: []Entry{}}}
+	out := &listOutput{"no-store", NameList{Beans: []ListedBean{}}}
 	words := strings.Fields(strings.ToLower(in.Text))
 	names, err := a.registered(s, pattern, words)
 	if err != nil {
@@ -127,7 +127,7 @@ func (a *API) registered(s *grant.Subject, pattern beans.Name, words []string) (
 // entry adds a bean to a page; one that has gone meanwhile is left out.
 func (a *API) entry(out *listOutput, n beans.Name, path string) {
 	if info, err := a.opts.Beans.Info(n); err == nil {
-		out.Body.Beans = append(out.Body.Beans, Entry{Name: n.String(), Class: info.ClassName, Path: path})
+		out.Body.Beans = append(out.Body.Beans, ListedBean{Name: n.String(), Class: info.ClassName, Path: path})
 	}
 }
 
