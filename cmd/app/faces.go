@@ -84,7 +84,10 @@ func (a *App) openFaces(p policies, own *metrics.Set) ([]viewer.Mount, error) {
 	}
 	mount("/reports", reports)
 
-	a.faces.events = cloudevents.New(cloudevents.Options{Manager: a.config.Name, Refuse: viewer.WriteProblem, Own: own, Log: a.log})
+	a.faces.events, err = cloudevents.New(cloudevents.Options{Manager: a.config.Name, Guard: a.Guard, Refuse: viewer.WriteProblem, Own: own, Log: a.log})
+	if err != nil {
+		return nil, err
+	}
 	a.onStop("events", a.faces.events.Close)
 	mount("/api/v1/events", a.faces.events)
 	return mounts, nil

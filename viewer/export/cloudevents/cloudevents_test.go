@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"grove/beans"
+	"grove/tree/grant"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -160,8 +161,8 @@ func (l *listener) message() string {
 }
 
 func TestStream(t *testing.T) {
-	s := New(Options{Manager: "web1", Ring: 8})
-	server := httptest.NewServer(s)
+	s := newStream(t, Options{Manager: "web1", Ring: 8})
+	server := httptest.NewServer(as(s, grant.Anonymous))
 	defer server.Close()
 	defer s.Close(context.Background()) // else the server would wait for those who listen
 	all := listen(t, server.URL, "")
@@ -210,8 +211,8 @@ func TestStream(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	s := New(Options{Clients: 1})
-	server := httptest.NewServer(s)
+	s := newStream(t, Options{Clients: 1})
+	server := httptest.NewServer(as(s, grant.Anonymous))
 	defer server.Close()
 	defer s.Close(context.Background()) // else the server would wait for those who listen
 	for query, want := range map[string]string{
@@ -250,13 +251,13 @@ func get(t *testing.T, url string) string {
 // TestKeepAlive sees that proxies have something to pass on while nothing happens.
 func TestKeepAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(Options{})
+		s := newStream(t, Options{})
 		w := &flushed{ResponseRecorder: httptest.NewRecorder()}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			s.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+			s.ServeHTTP(w, httptest.NewRequestWithContext(grant.With(ctx, grant.Anonymous), http.MethodGet, "/", nil))
 		}()
 		time.Sleep(2*keepAlive + time.Second)
 		cancel()

@@ -63,7 +63,7 @@ func Of(n *beans.Notification, manager, run string) (event.Event, error) {
 // payload is the data of an event.
 type payload struct {
 	Message  string `json:"message"`
-	Sequence int64  `json:"sequence"`
+	Sequence int64  `json:"sequence,omitempty"`
 	Data     any    `json:"data,omitempty"`
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,9 +15,11 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
+	"github.com/cloudevents/sdk-go/v2/event"
 
 	"grove/beans"
 	"grove/tree"
+	"grove/tree/grant"
 )
 
 // Bounds of a stream.
@@ -25,12 +28,15 @@ const (
 	DefaultClients = 1000
 	MaxTypes       = 32 // prefixes of types that one client may ask for
 	keepAlive      = 15 * time.Second
+	stillEvery     = time.Second // how often it is looked whether who listens still may
 	writeTimeout   = 30 * time.Second
 )
 
 // Options are the surroundings of a Stream.
 type Options struct {
 	Manager string // names this manager in the source of events
+	// Guard says who sees which nodes.
+	Guard *grant.Guard
 	// Ring is how many events are kept, Clients how many may listen at once; zero
 	// stands for DefaultRing and DefaultClients.
 	Ring, Clients int
@@ -44,10 +50,15 @@ type Options struct {
 
 // Stream is the handler of GET /api/v1/events. Query parameters: type, any number of
 // prefixes of notification types, and path, a node: only events with a subject at or
-// below it. An Accept header of application/json is refused: the answer never ends.
+// below it. The answer never ends, unless who asked is logged out.
+//
+// Who does not see the whole manager gets the events whose subject he sees. Numbers of
+// events would tell him how many there are that he does not see: he gets others in their
+// place, in no order, and of lost events he is not told how many they are.
 type Stream struct {
 	opts   Options
 	run    string
+	cover  *cover
 	slots  chan struct{}
 	counts counts
 
@@ -64,11 +75,17 @@ type Stream struct {
 // record is one event, ready to be sent.
 type record struct {
 	kind, subject string
+	path          tree.Path // the subject; where there is none, the root with no subject
+	event         event.Event
 	text          []byte // structured JSON
+	covered       []byte // the same without numbers; made when somebody needs it
 }
 
 // New returns a Stream; Close it.
-func New(o Options) *Stream {
+func New(o Options) (*Stream, error) {
+	if o.Guard == nil {
+		return nil, errors.New("cloudevents: nobody says who sees what")
+	}
 	if o.Ring <= 0 {
 		o.Ring = DefaultRing
 	}
@@ -81,9 +98,13 @@ func New(o Options) *Stream {
 	if o.Refuse == nil {
 		o.Refuse = func(w http.ResponseWriter, _ *http.Request, status int, detail string) { http.Error(w, detail, status) }
 	}
-	s := &Stream{opts: o, run: rand.Text()[:8], slots: make(chan struct{}, o.Clients), ring: make([]record, o.Ring), next: 1, news: make(chan struct{})}
+	hide, err := newCover()
+	if err != nil {
+		return nil, err
+	}
+	s := &Stream{opts: o, cover: hide, run: rand.Text()[:8], slots: make(chan struct{}, o.Clients), ring: make([]record, o.Ring), next: 1, news: make(chan struct{})}
 	s.counts = newCounts(o.Own, func() float64 { return float64(len(s.slots)) })
-	return s
+	return s, nil
 }
 
 // Publish takes a notification for all clients; it is a [beans.Listener] and returns at
@@ -105,10 +126,19 @@ func (s *Stream) Publish(n beans.Notification) {
 	if s.closed {
 		return
 	}
-	s.ring[s.next%uint64(len(s.ring))] = record{n.Type, e.Subject(), text}
+	s.ring[s.next%uint64(len(s.ring))] = record{kind: n.Type, subject: e.Subject(), path: pathOf(e.Subject()), event: e, text: text}
 	s.next++
 	close(s.news)
 	s.news = make(chan struct{})
+}
+
+// pathOf is the node that a subject names.
+func pathOf(subject string) tree.Path {
+	p, err := tree.ParsePath(subject)
+	if err != nil {
+		return tree.Root
+	}
+	return p
 }
 
 // end lets all streams end, and takes no more clients.
@@ -210,7 +240,8 @@ func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	at := s.next
 	s.mu.Unlock()
 	defer s.open.Done()
-	c := &client{stream: s, w: w, rc: http.NewResponseController(w), wants: asked}
+	asks := grant.Of(r.Context())
+	c := &client{stream: s, w: w, rc: http.NewResponseController(w), wants: asked, asks: asks, whole: asks.Whole(grant.Viewer)}
 	_ = c.rc.SetReadDeadline(time.Time{}) // The server's own would end the request.
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -218,20 +249,9 @@ func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Accel-Buffering", "no") // nginx would keep events back
 	known := true
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
-		at, known = s.resume(last, at)
+		at, known = c.resume(last, at)
 	}
 	c.run(r.Context(), at, known)
-}
-
-// resume returns where a client goes on that has the event of an id. One from before
-// this manager's life begins with the first of this life: what it missed of the life
-// before is not known.
-func (s *Stream) resume(last string, now uint64) (at uint64, known bool) {
-	run, number, _ := strings.Cut(last, ".")
-	if n, err := strconv.ParseUint(number, 10, 64); err == nil && run == s.run && n < now {
-		return n + 1, true
-	}
-	return 1, false
 }
 
 // client is one who listens.
@@ -240,20 +260,55 @@ type client struct {
 	w      http.ResponseWriter
 	rc     *http.ResponseController
 	wants  wants
+	asks   *grant.Subject
+	whole  bool
 	buf    []byte
+}
+
+// resume returns where a client goes on that has the event of an id. One from before
+// this manager's life begins with the first of this life: what it missed of the life
+// before is not known.
+func (c *client) resume(last string, now uint64) (at uint64, known bool) {
+	run, number, _ := strings.Cut(last, ".")
+	if run == c.stream.run {
+		n, ok := c.stream.cover.open(number)
+		if c.whole {
+			var err error
+			n, err = strconv.ParseUint(number, 10, 64)
+			ok = err == nil
+		}
+		if ok && n < now {
+			return n + 1, true
+		}
+	}
+	return 1, false
+}
+
+// id names event number n to the client.
+func (c *client) id(n uint64) string {
+	if c.whole {
+		return c.stream.run + "." + strconv.FormatUint(n, 10)
+	}
+	return c.stream.run + "." + c.stream.cover.close(n)
 }
 
 // run sends what comes from event number at on; known tells whether nothing but what the
 // stream counts is missing before.
 func (c *client) run(ctx context.Context, at uint64, known bool) {
 	// An id at once, so that a client that loses its connection early can come back.
-	c.buf = fmt.Appendf(c.buf[:0], "retry: 3000\nid: %s.%d\n: events follow\n\n", c.stream.run, at-1)
+	c.buf = fmt.Appendf(c.buf[:0], "retry: 3000\nid: %s\n: events follow\n\n", c.id(at-1))
 	if !known {
-		c.buf = fmt.Appendf(c.buf, "event: lost\nid: %s.%d\ndata: {\"lost\":0,\"restarted\":true}\n\n", c.stream.run, at-1)
+		c.buf = fmt.Appendf(c.buf, "event: lost\nid: %s\ndata: {\"lost\":0,\"restarted\":true}\n\n", c.id(at-1))
 	}
 	alive := time.NewTicker(keepAlive)
 	defer alive.Stop()
-	for c.flush() == nil {
+	var still <-chan time.Time
+	if c.asks.Valid != nil {
+		ticker := time.NewTicker(stillEvery)
+		defer ticker.Stop()
+		still = ticker.C
+	}
+	for c.asks.Still() && c.flush() == nil {
 		var news chan struct{}
 		at, news = c.collect(at)
 		if len(c.buf) > 0 {
@@ -266,6 +321,7 @@ func (c *client) run(ctx context.Context, at uint64, known bool) {
 		case <-news:
 		case <-alive.C:
 			c.buf = append(c.buf[:0], ":\n\n"...)
+		case <-still:
 		case <-ctx.Done():
 			return
 		}
@@ -294,21 +350,47 @@ const maxChunk = 256 << 10
 // how to wait for it: not at all when the stream is closed.
 func (c *client) collect(at uint64) (next uint64, news chan struct{}) {
 	s := c.stream
+	scope := s.opts.Guard.Scope(c.asks)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if oldest := s.next - min(s.next-1, uint64(len(s.ring))); at < oldest {
 		lost := oldest - at
 		s.counts.lost.AddInt64(int64(lost))
-		c.buf = fmt.Appendf(c.buf, "event: lost\nid: %s.%d\ndata: {\"lost\":%d}\n\n", s.run, oldest-1, lost)
+		told := fmt.Sprintf(`{"lost":%d}`, lost)
+		if !c.whole {
+			told = `{"lost":0,"unknown":true}`
+		}
+		c.buf = fmt.Appendf(c.buf, "event: lost\nid: %s\ndata: %s\n\n", c.id(oldest-1), told)
 		at = oldest
 	}
 	for ; at < s.next && len(c.buf) < maxChunk; at++ {
 		r := &s.ring[at%uint64(len(s.ring))]
-		if !c.wants.takes(r) {
+		if !c.wants.takes(r) || !c.sees(scope, r) {
 			continue
 		}
-		c.buf = fmt.Appendf(c.buf, "id: %s.%d\ndata: %s\n\n", s.run, at, r.text)
+		c.buf = fmt.Appendf(c.buf, "id: %s\ndata: %s\n\n", c.id(at), c.textOf(r))
 		s.counts.sent.Inc()
 	}
 	return at, s.news
+}
+
+// sees says whether an event is for the client. What has no subject is of the whole
+// manager; what is about a node that has gone is for those who see all that ever was
+// there.
+func (c *client) sees(scope *grant.Scope, r *record) bool {
+	if c.whole {
+		return true
+	}
+	return r.subject != "" && (c.asks.RemembersAll(r.path) || scope.There(r.path) == grant.Seen)
+}
+
+// textOf is an event as the client gets it.
+func (c *client) textOf(r *record) []byte {
+	if c.whole {
+		return r.text
+	}
+	if r.covered == nil {
+		r.covered = c.stream.cover.event(r.event, c.stream.run)
+	}
+	return r.covered
 }
