@@ -85,6 +85,8 @@ type ReadingAt struct {
 	Value  float64 // in the unit of the metric
 	Metric string  // under which it was kept
 	Unit   string  // that the series says, if it does
+	// Ended says that the series ended after it: the node turned white, or was gone.
+	Ended bool
 }
 
 // MaxPathsAt bounds the paths for which ReadingsAt is asked by name.
@@ -107,7 +109,7 @@ func (s *Store) ReadingsAt(ctx context.Context, at time.Time, within time.Durati
 		path := of.Get("path")
 		before, known := readings[path]
 		if ok && newest.at >= mint && (!known || before.Time.UnixMilli() < newest.at) {
-			readings[path] = ReadingAt{Time: time.UnixMilli(newest.at), Value: newest.v, Metric: of.Get(labels.MetricName), Unit: of.Get("unit")}
+			readings[path] = ReadingAt{Time: time.UnixMilli(newest.at), Value: newest.v, Metric: of.Get(labels.MetricName), Unit: of.Get("unit"), Ended: newest.ended}
 		}
 		return err
 	}
@@ -196,9 +198,10 @@ type samplesAt struct {
 
 // sampleAt is one of them.
 type sampleAt struct {
-	at  int64
-	v   float64
-	gap bool
+	at    int64
+	v     float64
+	gap   bool
+	ended bool // a gap follows
 }
 
 // each yields the samples of a chunk up to a time.
@@ -209,23 +212,27 @@ func (s *samplesAt) each(c chunkenc.Chunk, t int64, yield func(sampleAt)) error 
 		if at > t {
 			break
 		}
-		yield(sampleAt{at, v, value.IsStaleNaN(v)})
+		yield(sampleAt{at: at, v: v, gap: value.IsStaleNaN(v)})
 	}
 	return s.it.Err()
 }
 
 // newest is the last sample up to a time; with values a gap does not count.
 func (s *samplesAt) newest(t int64, values bool) (newest sampleAt, ok bool, err error) {
+	ended := false
 	for _, c := range []chunkenc.Chunk{s.last, s.before} {
 		if ok || err != nil || c == nil {
 			break
 		}
+		gap := ended
 		err = s.each(c, t, func(one sampleAt) {
-			if !one.gap || !values {
+			if gap = one.gap; !one.gap || !values {
 				newest, ok = one, true
 			}
 		})
+		ended = ended || gap
 	}
+	newest.ended = ended
 	return newest, ok, err
 }
 

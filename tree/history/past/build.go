@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"grove/tree"
@@ -57,6 +58,13 @@ type today struct {
 func (p *Past) build(ctx context.Context, at time.Time) (*tree.Tree, error) {
 	fail := func(err error) (*tree.Tree, error) { return nil, fmt.Errorf("the tree at %s: %w", stamp(at), err) }
 	z := &puzzle{at: at, lost: lost{}}
+	// The journal is a database of its own: it is read meanwhile.
+	ctx, cancel := context.WithCancel(ctx)
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer cancel()
+	var unread error
+	reading.Go(func() { z.last, unread = p.o.Journal.Last(ctx, at) })
 	var err error
 	if z.statuses, z.step, err = p.o.History.StatusesAt(ctx, at); err != nil {
 		return fail(err)
@@ -69,13 +77,13 @@ func (p *Past) build(ctx context.Context, at time.Time) (*tree.Tree, error) {
 	if len(z.statuses) == 0 {
 		return nil, p.nothing(ctx, at)
 	}
-	if z.last, err = p.o.Journal.Last(ctx, at); err != nil {
-		return fail(err)
-	}
 	if z.readings, err = p.o.History.ReadingsAt(ctx, at, lookBacks[0]); err != nil {
 		return fail(err)
 	}
 	z.findParents()
+	if reading.Wait(); unread != nil {
+		return fail(unread)
+	}
 	z.findToday(p.o.Tree)
 	z.findGone()
 	if err := p.findReadings(ctx, z); err != nil {
@@ -218,7 +226,7 @@ func (z *puzzle) fits(x *piece) bool {
 	_, text := x.change.Value.Text()
 	switch x.spec.Kind {
 	case tree.Group:
-		return x.status.Group || above || !number && x.change.Value.IsNone()
+		return x.status.Group || above
 	case tree.Performance:
 		return !x.status.Group && !above && !text
 	case tree.State:
@@ -313,6 +321,9 @@ func (p *Past) findEvents(ctx context.Context, z *puzzle) (map[tree.Path][]tree.
 		x := &z.pieces[i]
 		if lines := events[x.path]; x.today == nil && x.spec.Kind == tree.State && len(lines) > 0 {
 			x.spec = z.lost.spec(tree.Log, "")
+		}
+		if lines, ok := events[x.path]; ok { // Those of the node before are not its own.
+			events[x.path] = slices.DeleteFunc(lines, func(e tree.Event) bool { return e.Time.Before(x.status.Renewed) })
 		}
 	}
 	return events, nil

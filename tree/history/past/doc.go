@@ -10,5 +10,5 @@
 // held against what was then. What was not recorded is left out, with the reason where a
 // node has no value. Where samples are merged already (history.Resolution), the changes
 // of the journal are taken within a step; a node that came or went within one is there
-// for all of it.
+// for all of it, and a number is the mean of its step.
 package past

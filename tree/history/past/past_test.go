@@ -93,9 +93,7 @@ func TestAt(t *testing.T) {
 	if err != nil || len(cause) == 0 {
 		t.Errorf("cause %v, %v", cause, err)
 	}
-	now := shown(t, w.tree)
-	now["/shop/load"] = "performance green 50 MB" // The number was read in that unit.
-	if diff := cmp.Diff(now, w.at(w.now())); diff != "" {
+	if diff := cmp.Diff(shown(t, w.tree), w.at(w.now())); diff != "" {
 		t.Errorf("now (-want +got):\n%s", diff)
 	}
 }
@@ -138,7 +136,7 @@ func TestAtOverRestarts(t *testing.T) {
 	} {
 		got := w.at(c.at)
 		if _, ok := c.want["/a/new"]; ok {
-			c.want["/a/new"] = "status white (no reading yet)" // It never said what it is.
+			c.want["/a/new"] = "status white (no reading is recorded)" // It never said what it is.
 		}
 		if name == "soon after" {
 			c.want["/a/stays"] = got["/a/stays"] // white, with the value of before
@@ -171,6 +169,49 @@ func TestAtRefuses(t *testing.T) {
 	} {
 		if _, _, err := w.past.At(t.Context(), at); !errors.Is(err, ErrRange) || err.Error() != want {
 			t.Errorf("%v\nwant %s", err, want)
+		}
+	}
+}
+
+// TestAtWhereSamplesAreMerged looks at a moment of which the history has steps of five
+// minutes, and the journal the changes within.
+func TestAtWhereSamplesAreMerged(t *testing.T) {
+	w := grow(t)
+	w.add("/a/load", tree.Spec{Kind: tree.Performance, Threshold: bad})
+	w.add("/a/gone", tree.Spec{Kind: tree.Performance})
+	moments := map[time.Time]map[string]string{}
+	for i := range 14 * 60 {
+		v := 5.0
+		if i >= 33 && i < 63 {
+			v = 50
+		}
+		w.report("/a/load", v)
+		if i < 48 {
+			w.report("/a/gone", 1.0)
+		}
+		if i == 48 {
+			w.change(tree.Remove(tree.MustPath("/a/gone")))
+		}
+		w.look()
+		if i == 31 || i == 34 || i == 40 || i == 56 || i == 64 {
+			moments[w.now().Add(30*time.Second)] = shown(t, w.tree)
+		}
+		w.clock.Add(time.Minute.Milliseconds())
+		if i%120 == 119 {
+			if err := errors.Join(w.settle(t.Context()), w.samples.Maintain(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if until := w.past.Merged(); !until.After(noon.Add(2 * time.Hour)) {
+		t.Fatalf("merged until %v", until)
+	}
+	for at, want := range moments {
+		got := w.at(at)
+		// A number is the mean of its step, and so is not compared.
+		got["/a/load"], want["/a/load"] = got["/a/load"][:len("performance green")], want["/a/load"][:len("performance green")]
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("after %s (-want +got):\n%s", at.Sub(noon), diff)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // Reasons of what is not known.
 const (
-	noReading  = "no reading yet"
+	noReading  = "no reading is recorded"
 	noReason   = "why it was white is not recorded"
 	noNumber   = "its value at this moment is not recorded"
 	noText     = "its text at this moment is not recorded"
@@ -32,7 +32,10 @@ func (z *puzzle) record(x *piece) tree.Record {
 	if same {
 		r.Since = x.change.Time
 		if r.Status == tree.White {
-			r.Last, r.Reason = x.change.From, x.change.Text
+			r.Last = x.change.From
+		}
+		if x.spec.Kind != tree.Group { // Of a group the tree says it itself.
+			r.Reason = x.change.Text
 		}
 	}
 	switch x.spec.Kind {
@@ -67,6 +70,7 @@ func (z *puzzle) status(x *piece) tree.Status {
 // number gives a record the number that the node had, in the unit of its spec.
 func (z *puzzle) number(x *piece, r *tree.Record, same bool) {
 	kept, ok := z.reading(x)
+	ok = ok && (!kept.Ended || r.Status == tree.White) // What has a status had a reading since.
 	told, isNumber := x.change.Value.Number()
 	switch {
 	case r.Status == tree.White && same && isNumber:
@@ -115,6 +119,7 @@ func (z *puzzle) holdsStill(x *piece) bool {
 // text gives a record the text that the node had, or the number of a status that is one.
 func (z *puzzle) text(x *piece, r *tree.Record, same bool) {
 	kept, ok := z.reading(x)
+	ok = ok && (!kept.Ended || r.Status == tree.White)
 	switch {
 	case z.holdsStill(x):
 		r.Value, r.Time = x.today.value, x.today.time
