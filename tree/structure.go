@@ -384,7 +384,7 @@ func (t *Tree) move(i uint32, to Path, now time.Time) {
 // place says that a node was added, moved, given another spec, or removed.
 func (t *Tree) place(i uint32) {
 	t.mark(i)
-	t.log.add(t.base+uint64(t.pending), i)
+	t.log.add(t.base+uint64(t.pending), i, t.cells[i].gen)
 }
 
 // preorder visits i and the nodes below it, parents first, down to so many levels

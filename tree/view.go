@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -187,13 +188,14 @@ func (v *View) Since(since uint64, yield func(*Cell)) (Span, error) {
 	t, s := v.t, v.s
 	defer t.mu.RUnlock()
 	span := Span{From: since, To: t.seq()}
-	indexes, ok := t.log.since(since)
+	events, ok := t.log.since(since)
 	if !ok || since < t.base || since > span.To {
 		span.Reset = true
 		return span, nil
 	}
-	for _, i := range indexes {
-		if t.cells[i].gen != 0 && s.has(i) {
+	for _, e := range events {
+		i := e.index
+		if s.has(i) {
 			span.Placed = append(span.Placed, Node{})
 			t.fill(&span.Placed[len(span.Placed)-1], i, t.pathOf(i))
 		} else {
@@ -229,23 +231,25 @@ type structureLog struct {
 type structureEvent struct {
 	seq   uint64
 	index uint32
+	gen   uint32 // of the cell, after what happened
 }
 
 const structureLogSize = 4096
 
-func (l *structureLog) add(seq uint64, index uint32) {
+func (l *structureLog) add(seq uint64, index, gen uint32) {
+	e := structureEvent{seq, index, gen}
 	if len(l.ring) < structureLogSize {
-		l.ring = append(l.ring, structureEvent{seq, index})
+		l.ring = append(l.ring, e)
 		return
 	}
 	l.lost = l.ring[l.next].seq
-	l.ring[l.next] = structureEvent{seq, index}
+	l.ring[l.next] = e
 	l.next = (l.next + 1) % structureLogSize
 }
 
-// since lists the indexes of events after a number, each once, rising; ok is false
-// when some of them were overwritten.
-func (l *structureLog) since(seq uint64) (indexes []uint32, ok bool) {
+// since lists the events after a number by rising index, for each index the first; ok
+// is false when some of them were overwritten.
+func (l *structureLog) since(seq uint64) (events []structureEvent, ok bool) {
 	if l.lost > seq {
 		return nil, false
 	}
@@ -254,8 +258,9 @@ func (l *structureLog) since(seq uint64) (indexes []uint32, ok bool) {
 		if e.seq <= seq {
 			break
 		}
-		indexes = append(indexes, e.index)
+		events = append(events, e)
 	}
-	slices.Sort(indexes)
-	return slices.Compact(indexes), true
+	slices.Reverse(events)
+	slices.SortStableFunc(events, func(a, b structureEvent) int { return cmp.Compare(a.index, b.index) })
+	return slices.CompactFunc(events, func(a, b structureEvent) bool { return a.index == b.index }), true
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/live/frame"
 )
 
@@ -76,7 +77,7 @@ func BenchmarkFanOut(b *testing.B) {
 	const clients, changes = 200, 100
 	tr, refs := benchTree(b, tree.Options{}, 10_000)
 	s := New(Options{Tree: tr})
-	hs := httptest.NewServer(s)
+	hs := httptest.NewServer(as(s, grant.Anonymous))
 	defer hs.Close()
 	var done sync.WaitGroup
 	got := make(chan struct{}, clients)
@@ -113,7 +114,7 @@ func BenchmarkReadingToDelta(b *testing.B) {
 	var s *Server
 	tr, refs := benchTree(b, tree.Options{Pace: func() time.Duration { return s.Pace() }}, nodes)
 	s = New(Options{Tree: tr})
-	hs := httptest.NewServer(s)
+	hs := httptest.NewServer(as(s, grant.Anonymous))
 	defer hs.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup

@@ -1,18 +1,20 @@
 package live
 
 import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
 
-	"grove/tree"
+	"grove/tree/grant"
 )
 
 // Bounds of one socket.
@@ -20,19 +22,28 @@ const (
 	maxReplies    = 64               // answers that wait to be written
 	subscribeRate = 8                // subscribe messages a second, in the long run
 	subscribeMost = 64               // and at once
+	turnRate      = 50               // messages that open or close a second, in the long run
+	turnMost      = 400              // and at once
+	maxTurns      = 400              // of a subscription that wait
+	maxTurned     = 20_000           // nodes that they name
 	smallFrame    = 512              // bytes from which on compression is worth it
 	closeWait     = 2 * time.Second  // for the last words
 	lookTick      = 10 * time.Second // how often what is looked at is asked
+	matchesEvery  = 500 * time.Millisecond
+	stillEvery    = time.Second // how often it is asked whether a session goes on
 )
 
 // conn is one socket. Its reader applies the messages of the client to subs; its
 // writer sends what the subscriptions are due.
 type conn struct {
-	server *Server
-	ws     *websocket.Conn
-	binary bool
-	wake   chan struct{} // holds one token when the writer has something to do
-	quit   chan struct{} // closed by end
+	server  *Server
+	ws      *websocket.Conn
+	subject *grant.Subject
+	binary  bool
+	wake    chan struct{}   // holds one token when the writer has something to do
+	quit    chan struct{}   // closed by end
+	ctx     context.Context // ends with the socket
+	cancel  context.CancelFunc
 
 	ending    sync.Once
 	closeCode int // written before quit is closed
@@ -41,29 +52,23 @@ type conn struct {
 	mu      sync.Mutex // guards the fields below
 	subs    map[uint32]*subscription
 	replies []any
+	gone    []*subscription // that ended, for the writer to release
+
+	later *time.Timer // of the writer: it has something to do after a while
 }
 
-// subscription is one subtree that a client looks at. Its view is fixed, the rest
-// is guarded by conn.mu.
-type subscription struct {
-	id      uint32
-	view    *view
-	fresh   bool     // needs a snapshot
-	sent    uint64   // what the client has, or will have
-	cursor  uint64   // nothing changed between sent and this
-	unacked []uint64 // at most Window, rising
-	held    bool     // it was due and the window was full
-}
-
-func newConn(s *Server, ws *websocket.Conn) *conn {
-	return &conn{
-		server: s,
-		ws:     ws,
-		binary: ws.Subprotocol() == ProtocolBinary,
-		wake:   make(chan struct{}, 1),
-		quit:   make(chan struct{}),
-		subs:   map[uint32]*subscription{},
+func newConn(s *Server, ws *websocket.Conn, subject *grant.Subject) *conn {
+	c := &conn{
+		server:  s,
+		ws:      ws,
+		subject: subject,
+		binary:  ws.Subprotocol() == ProtocolBinary,
+		wake:    make(chan struct{}, 1),
+		quit:    make(chan struct{}),
+		subs:    map[uint32]*subscription{},
 	}
+	c.ctx, c.cancel = context.WithCancel(s.ctx)
+	return c
 }
 
 // wakeUp makes the writer look what there is to do; it never blocks.
@@ -81,12 +86,13 @@ func (c *conn) end(code int, text string) {
 		// A write that is stuck must not hold the goodbye up for long.
 		_ = c.ws.NetConn().SetWriteDeadline(time.Now().Add(closeWait))
 		close(c.quit)
+		c.cancel()
 	})
 }
 
 // serve runs the socket until it is closed.
 func (c *conn) serve() {
-	c.reply(welcome{Type: "welcome", Server: "grove " + c.server.opts.Version, Run: c.server.run, Seq: c.server.opts.Tree.Seq()})
+	c.reply(welcome{Type: "welcome", Server: "grove " + c.server.opts.Version, Run: c.run(), Seq: c.server.opts.Tree.Seq()})
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
@@ -97,11 +103,23 @@ func (c *conn) serve() {
 	c.end(websocket.CloseNormalClosure, "")
 	<-written
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, s := range c.subs {
-		s.view.release()
+	gone := slices.AppendSeq(c.gone, maps.Values(c.subs))
+	c.mu.Unlock()
+	for _, s := range gone {
+		s.release()
 	}
-	clear(c.subs)
+}
+
+// run names what sequence numbers are worth: those of this server, and of what this
+// subject sees.
+func (c *conn) run() string {
+	grants := grantsOf(c.subject)
+	if grants == "" {
+		return c.server.run
+	}
+	sum := hmac.New(sha256.New, []byte(c.server.run))
+	sum.Write([]byte(grants))
+	return c.server.run + "." + hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // read applies messages until the socket fails or the client misbehaves.
@@ -110,7 +128,9 @@ func (c *conn) read() {
 	c.ws.SetReadLimit(MaxMessageBytes)
 	c.ws.SetPongHandler(func(string) error { return alive() })
 	bad := 0
-	budget := bucket{tokens: subscribeMost, at: time.Now()}
+	now := time.Now()
+	budgets := budgets{subscribe: bucket{rate: subscribeRate, most: subscribeMost, at: now}, turn: bucket{rate: turnRate, most: turnMost, at: now}}
+	budgets.subscribe.tokens, budgets.turn.tokens = subscribeMost, turnMost
 	for {
 		if alive() != nil {
 			return
@@ -134,7 +154,11 @@ func (c *conn) read() {
 			c.end(websocket.CloseUnsupportedData, "messages of a client are JSON in text frames")
 			return
 		}
-		err = c.apply(data, &budget)
+		if !c.subject.Still() {
+			c.end(websocket.ClosePolicyViolation, loggedOut)
+			return
+		}
+		err = c.apply(data, &budgets)
 		var wrong *requestError
 		if errors.As(err, &wrong) {
 			if wrong.code == codeBadFrame || wrong.code == codeTooFast {
@@ -162,21 +186,29 @@ func (c *conn) reply(answer any) {
 	c.wakeUp()
 }
 
+// loggedOut is the reason for which a socket is closed whose session is over.
+const loggedOut = "logged out"
+
 // apply does what one message says.
-func (c *conn) apply(data []byte, budget *bucket) error {
+func (c *conn) apply(data []byte, b *budgets) error {
 	r, err := parseRequest(data)
 	if err != nil {
 		return err
 	}
 	switch r.Type {
 	case "subscribe":
-		if !budget.take(time.Now()) {
+		if !b.subscribe.take(time.Now()) {
 			return &requestError{&r.ID, codeTooFast, "no more than 8 subscribe messages a second"}
 		}
-		return c.subscribe(r)
+		return c.subscribe(&r)
+	case "open", "close":
+		if !b.turn.take(time.Now()) {
+			return &requestError{&r.ID, codeTooFast, "no more than 50 open and close messages a second"}
+		}
+		return c.turn(&r)
 	case "unsubscribe":
 		if !c.drop(r.ID, nil) {
-			return &requestError{&r.ID, codeNoSubscription, "there is no such subscription"}
+			return &requestError{&r.ID, codeNoSubscription, noSubscription}
 		}
 	case "ack":
 		// An acknowledgement may cross an error or an unsubscribe on its way.
@@ -185,71 +217,10 @@ func (c *conn) apply(data []byte, budget *bucket) error {
 	return nil
 }
 
-func (c *conn) subscribe(r request) error {
-	v, err := c.server.acquire(r.Path)
-	if err != nil {
-		c.drop(r.ID, nil)
-		return &requestError{&r.ID, viewCode(err), viewText(r.Path, err)}
-	}
-	v.look(time.Now())
-	s := &subscription{id: r.ID, view: v, fresh: true}
-	if r.Since != nil && (r.Run == "" || r.Run == c.server.run) && *r.Since <= c.server.opts.Tree.Seq() {
-		s.fresh, s.sent, s.cursor = false, *r.Since, *r.Since
-	}
-	c.mu.Lock()
-	old := c.subs[r.ID]
-	full := old == nil && len(c.subs) >= c.server.opts.MaxSubscriptions
-	if !full {
-		c.subs[r.ID] = s
-	}
-	c.mu.Unlock()
-	if full {
-		v.release()
-		return &requestError{&r.ID, codeTooMany, fmt.Sprintf("a socket has at most %d subscriptions; unsubscribe another", c.server.opts.MaxSubscriptions)}
-	}
-	if old != nil {
-		old.view.release()
-	}
-	c.wakeUp()
-	return nil
-}
+const noSubscription = "there is no such subscription"
 
-func viewCode(err error) string {
-	if errors.Is(err, tree.ErrNoNode) {
-		return codeNoNode
-	}
-	return codeInternal
-}
-
-// viewText is an error of a view, which begins with the path.
-func viewText(p tree.Path, err error) string {
-	before := p.String() + ": "
-	return before + strings.TrimPrefix(err.Error(), before)
-}
-
-// drop ends a subscription; when only is not nil, only if it is still that one.
-func (c *conn) drop(id uint32, only *subscription) bool {
-	c.mu.Lock()
-	s := c.subs[id]
-	if s == nil || only != nil && s != only {
-		c.mu.Unlock()
-		return false
-	}
-	delete(c.subs, id)
-	c.mu.Unlock()
-	s.view.release()
-	return true
-}
-
-func (c *conn) acknowledge(id uint32, seq uint64) {
-	c.mu.Lock()
-	s := c.subs[id]
-	if s != nil {
-		s.unacked = slices.DeleteFunc(s.unacked, func(sent uint64) bool { return sent <= seq })
-	}
-	c.mu.Unlock()
-	c.wakeUp()
-}
+// budgets bound how often a client asks for what costs something.
+type budgets struct{ subscribe, turn bucket }
 
 // write sends what is due until the socket fails or ends.
 func (c *conn) write() {
@@ -257,6 +228,14 @@ func (c *conn) write() {
 	defer ping.Stop()
 	look := time.NewTicker(lookTick)
 	defer look.Stop()
+	var still <-chan time.Time
+	if c.subject.Valid != nil {
+		t := time.NewTicker(stillEvery)
+		defer t.Stop()
+		still = t.C
+	}
+	c.later = time.NewTimer(time.Hour)
+	defer c.later.Stop()
 	for {
 		select {
 		case <-c.quit:
@@ -264,7 +243,12 @@ func (c *conn) write() {
 			return
 		case now := <-look.C:
 			for _, s := range c.subscriptions() {
-				s.view.look(now)
+				s.stage.look(now)
+			}
+			continue
+		case <-still:
+			if !c.subject.Still() {
+				c.end(websocket.ClosePolicyViolation, loggedOut)
 			}
 			continue
 		case <-ping.C:
@@ -273,6 +257,7 @@ func (c *conn) write() {
 			}
 			continue
 		case <-c.wake:
+		case <-c.later.C:
 		}
 		if !c.writeReplies() {
 			return
@@ -291,27 +276,23 @@ func (c *conn) goodbye() {
 	_ = c.ws.WriteControl(websocket.CloseMessage, message, time.Now().Add(closeWait))
 }
 
-// subscriptions returns those of the moment, by id.
-func (c *conn) subscriptions() []*subscription {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	list := slices.Collect(maps.Values(c.subs))
-	slices.SortFunc(list, func(a, b *subscription) int { return int(int64(a.id) - int64(b.id)) })
-	return list
-}
-
 func (c *conn) writeReplies() bool {
 	c.mu.Lock()
 	replies := c.replies
 	c.replies = nil
 	c.mu.Unlock()
 	for _, r := range replies {
-		c.ws.EnableWriteCompression(false)
-		if c.deadline() != nil || c.ws.WriteJSON(r) != nil {
+		if !c.say(r) {
 			return false
 		}
 	}
 	return true
+}
+
+// say writes a message that is not data; it returns false when the socket failed.
+func (c *conn) say(message any) bool {
+	c.ws.EnableWriteCompression(false)
+	return c.deadline() == nil && c.ws.WriteJSON(message) == nil
 }
 
 // deadline bounds the next write. Once the socket ends, the shorter bound of end
@@ -326,68 +307,15 @@ func (c *conn) deadline() error {
 	return c.ws.SetWriteDeadline(time.Now().Add(wait))
 }
 
-// step sends one batch to a subscription if one is due; it returns false when the
-// socket failed.
-func (c *conn) step(s *subscription) bool {
-	seq := c.server.opts.Tree.Seq()
-	c.mu.Lock()
-	due := c.subs[s.id] == s && (s.fresh || s.cursor < seq)
-	if due && len(s.unacked) >= Window {
-		due = false
-		if !s.held {
-			s.held = true
-			c.server.counts.held.Inc()
-		}
-	}
-	w := want{id: s.id, binary: c.binary, fresh: s.fresh}
-	if !w.fresh {
-		w.from, w.cursor = s.sent, s.cursor
-	}
-	c.mu.Unlock()
-	if !due {
-		return true
-	}
-	b, err := s.view.next(w)
-	if err != nil {
-		if c.drop(s.id, s) {
-			c.reply(failure{Type: "error", ID: &s.id, Code: viewCode(err), Message: viewText(s.view.path, err)})
-		}
-		return true
-	}
-	c.mu.Lock()
-	s.fresh, s.held, s.cursor = false, false, b.to
-	if b.message != nil {
-		s.sent = b.to
-		s.unacked = append(s.unacked, b.to)
-	}
-	c.mu.Unlock()
-	if b.message == nil {
-		return true
-	}
-	kind := "delta"
-	if b.snapshot {
-		kind = "snapshot"
-	}
-	c.server.counts.frames.WithLabelValues(kind).Inc()
-	c.server.counts.bytes.Add(float64(b.size))
-	c.ws.EnableWriteCompression(b.size >= smallFrame)
-	if c.deadline() != nil || c.ws.WritePreparedMessage(b.message) != nil {
-		return false
-	}
-	if published := c.server.flushes.of(b.to); !b.snapshot && !published.IsZero() {
-		c.server.counts.delay.UpdateDuration(published)
-	}
-	return true
-}
-
-// bucket bounds a rate: tokens come back at subscribeRate a second.
+// bucket bounds a rate: tokens come back at rate a second, up to most.
 type bucket struct {
-	tokens float64
-	at     time.Time
+	rate, most float64
+	tokens     float64
+	at         time.Time
 }
 
 func (b *bucket) take(now time.Time) bool {
-	b.tokens = min(b.tokens+now.Sub(b.at).Seconds()*subscribeRate, subscribeMost)
+	b.tokens = min(b.tokens+now.Sub(b.at).Seconds()*b.rate, b.most)
 	b.at = now
 	if b.tokens < 1 {
 		return false

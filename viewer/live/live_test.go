@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/live/frame"
 )
 
@@ -32,7 +33,19 @@ type rig struct {
 	url    string
 }
 
+// as serves the feed to somebody.
+func as(h http.Handler, who *grant.Subject) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(grant.With(r.Context(), who)))
+	})
+}
+
 func newRig(t *testing.T, o Options) *rig {
+	t.Helper()
+	return newRigAs(t, grant.Anonymous, o)
+}
+
+func newRigAs(t *testing.T, who *grant.Subject, o Options) *rig {
 	t.Helper()
 	tr := tree.New(tree.Options{})
 	hot := &tree.Threshold{Red: tree.AboveLevel(100, 100)}
@@ -48,7 +61,7 @@ func newRig(t *testing.T, o Options) *rig {
 	tr.Flush()
 	o.Tree, o.Version = tr, "1.0"
 	s := New(o)
-	hs := httptest.NewServer(s)
+	hs := httptest.NewServer(as(s, who))
 	t.Cleanup(func() {
 		if err := s.Close(context.Background()); err != nil {
 			t.Error(err)
@@ -356,8 +369,8 @@ func TestClientsInStepShareFrames(t *testing.T) {
 	}
 	r.server.mu.Lock()
 	defer r.server.mu.Unlock()
-	if len(r.server.views) != 1 {
-		t.Errorf("%d views", len(r.server.views))
+	if len(r.server.stages) != 1 {
+		t.Errorf("%d stages", len(r.server.stages))
 	}
 }
 
@@ -433,7 +446,7 @@ func TestMisbehavingClientsAreSentAway(t *testing.T) {
 
 func TestSubscribingTooFastIsRefused(t *testing.T) {
 	at := time.Unix(0, 0)
-	b := bucket{tokens: subscribeMost, at: at}
+	b := bucket{rate: subscribeRate, most: subscribeMost, tokens: subscribeMost, at: at}
 	for i := range subscribeMost {
 		if !b.take(at) {
 			t.Fatalf("refused after %d", i)

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"grove/tree"
+	"grove/tree/grant"
 )
 
 // The subprotocols. A client that asks for none gets JSON.
@@ -33,7 +34,13 @@ const (
 
 // Options are the surroundings of a Server.
 type Options struct {
-	Tree    *tree.Tree
+	Tree *tree.Tree
+	// Guard says who sees what; nil makes one of the tree. Who looks is told by the
+	// context of the request.
+	Guard *grant.Guard
+	// Past returns the whole tree as it stood at a moment, which is not changed any more
+	// and is given back by release. It may take its time. Nil: there is no past.
+	Past    func(ctx context.Context, at time.Time) (past *tree.Tree, release func(), err error)
 	Version string // "1.2.3", told to clients
 	// Origins lists further origins that may connect, "https://grove.example". The
 	// origin of the page itself, which is the host that was asked, always may, and so
@@ -67,12 +74,15 @@ type Server struct {
 	counts   *counts
 	cancel   func() // ends the call of flushed
 	flushes  flushTimes
+	ctx      context.Context // ends with Close, for what is under way for many sockets
+	end      context.CancelFunc
 
-	mu     sync.Mutex // guards the fields below
-	conns  map[*conn]struct{}
-	views  map[tree.Path]*view
-	closed bool
-	done   sync.WaitGroup // one for each socket; Add only while not closed
+	mu      sync.Mutex // guards the fields below
+	conns   map[*conn]struct{}
+	stages  map[stageKey]*stage
+	moments map[int64]*moment // by Unix milliseconds
+	closed  bool
+	done    sync.WaitGroup // one for each socket; Add only while not closed
 }
 
 // New returns a Server that follows the tree; Close it.
@@ -91,6 +101,9 @@ func New(o Options) *Server {
 	if o.MaxSubscriptions <= 0 {
 		o.MaxSubscriptions = DefaultPerSocket
 	}
+	if o.Guard == nil {
+		o.Guard = grant.NewGuard(o.Tree)
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -98,11 +111,13 @@ func New(o Options) *Server {
 		o.Refuse = func(w http.ResponseWriter, _ *http.Request, status int, detail string) { http.Error(w, detail, status) }
 	}
 	s := &Server{
-		opts:  o,
-		run:   rand.Text(),
-		conns: map[*conn]struct{}{},
-		views: map[tree.Path]*view{},
+		opts:    o,
+		run:     rand.Text(),
+		conns:   map[*conn]struct{}{},
+		stages:  map[stageKey]*stage{},
+		moments: map[int64]*moment{},
 	}
+	s.ctx, s.end = context.WithCancel(context.Background())
 	s.upgrader = websocket.Upgrader{
 		HandshakeTimeout:  10 * time.Second,
 		ReadBufferSize:    1024,
@@ -164,6 +179,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusForbidden, detail)
 		return
 	}
+	subject := grant.Of(r.Context())
+	if len(subject.Grants) == 0 {
+		refuse(http.StatusForbidden, subject.Name+" may see nothing here")
+		return
+	}
 	if !s.enter() {
 		refuse(http.StatusServiceUnavailable, "the feed is closed")
 		return
@@ -178,7 +198,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Upgrader.Error has answered.
 	}
-	c := newConn(s, ws)
+	c := newConn(s, ws, subject)
 	if !s.join(c) {
 		_ = ws.Close()
 		return
@@ -219,6 +239,7 @@ func (s *Server) leave(c *conn) {
 // It may be called more than once.
 func (s *Server) Close(ctx context.Context) error {
 	s.cancel()
+	s.end()
 	s.mu.Lock()
 	s.closed = true
 	conns := make([]*conn, 0, len(s.conns))

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/live"
 	"grove/viewer/live/frame"
 )
@@ -26,7 +27,9 @@ func serve(t *testing.T) (*tree.Tree, string) {
 	}
 	tr.Flush()
 	s := live.New(live.Options{Tree: tr})
-	hs := httptest.NewServer(http.StripPrefix("/api/v1/live", s))
+	hs := httptest.NewServer(http.StripPrefix("/api/v1/live", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.ServeHTTP(w, r.WithContext(grant.With(r.Context(), grant.Anonymous)))
+	})))
 	t.Cleanup(func() {
 		_ = s.Close(context.Background())
 		hs.Close()

@@ -3,7 +3,11 @@
 // they match it or lead to a match.
 package shape
 
-import "grove/tree"
+import (
+	"fmt"
+
+	"grove/tree"
+)
 
 // Wish is what a client asks for when it subscribes.
 type Wish struct {
@@ -12,6 +16,9 @@ type Wish struct {
 	Some   int         // open level by level while no more rows than this show; 0: do not
 	Filter Filter
 }
+
+// Key is the same for wishes that are alike.
+func (w *Wish) Key() string { return fmt.Sprintf("%d %d %q %q", w.Depth, w.Some, w.Open, w.Filter) }
 
 // Turn is one message of a client that opens or closes groups: those with the indexes
 // Nodes, All, or, to open, exactly those on the way to Problems, or those above Path.
