@@ -121,6 +121,7 @@ async function ask(method: string, url: string, body: unknown, signal: AbortSign
 function problemOf(status: number, answer: unknown): Problem {
   const said = record(answer);
   const fields = (Array.isArray(said.errors) ? said.errors.map(record) : [])
+    .filter((e) => e.message !== said.detail)
     .map((e) => [e.location, e.message].filter((part) => typeof part === 'string' && part !== '').join(': '))
     .filter(Boolean);
   const words = String(said.detail ?? said.title ?? `The server answered ${status}.`);

@@ -1,9 +1,7 @@
-// A stand-in for the server: generated trees over the same addresses and the same
-// live feed, for the tests of the page and for working on it without Go. It checks
-// what the page sends, keeps a short past for resuming, and does on command what a
-// server does on a bad day: cut, refuse, leave a gap.
-//
-//	npm run stand-in -- [--port 7441] [--big] [--calm]
+// A stand-in for the server, for the bad days that a real one cannot be made to have: it
+// loses a frame on its way, breaks connections without a word, answers late, sends frames
+// that are older than what the page did since, or says that something hidden contributes.
+// It serves small trees of plain objects over the live feed and checks what the page sends.
 
 import { createHash, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -86,14 +84,13 @@ export class StandInTree {
 export class StandIn {
   seq = 1;
   run = randomUUID();
-  definitions = { instances: [], applications: [] };
-  details = new Map(); // by path, what REST says besides
   messages = []; // of the page
   refused = []; // what the page should not have sent
   away = false; // refuses to answer
   sockets = new Set();
-  past = []; // {from, seq, frame(id)}
+  past = []; // {from, seq, body}
   requests = [];
+  lateMs = 0; // answers to open and close come so much later
 
   constructor(tree) {
     this.tree = tree;
@@ -132,8 +129,9 @@ export class StandIn {
   }
 
   place(parentPath, name, state) {
-    const n = this.tree.add(this.tree.byPath.get(parentPath), name, { since: Date.now(), ...state }, Date.now());
-    this.publish({ placed: [n] }, true);
+    const parent = this.tree.byPath.get(parentPath);
+    const n = this.tree.add(parent, name, { since: Date.now(), ...state }, Date.now());
+    this.publish({ placed: parent.index === 0 ? [n] : [parent, n] }, true); // the parent says how many children it has
   }
 
   remove(path) {
@@ -163,12 +161,29 @@ export class StandIn {
       changes.push(g);
     }
     const copy = (list) => list.map((n) => ({ ...n }));
-    const body = { removed, placed: copy(placed), changes: copy(changes) };
-    const from = this.seq;
-    const entry = { from, seq: ++this.seq, frame: (id) => delta({ id, from, seq: entry.seq, time: Date.now(), ...body }) };
+    const entry = { from: this.seq, seq: ++this.seq, removed, placed: copy(placed), changes: copy(changes) };
     this.past.push(entry);
     if (this.past.length > 100) this.past.shift();
-    for (const s of this.sockets) if (s.id !== undefined) this.send(s, 2, entry.frame(s.id));
+    for (const s of this.sockets) for (const sub of s.subscriptions.values()) this.tell(s, sub, entry);
+  }
+
+  /** tell sends of a delta what shows. */
+  tell(s, sub, { from, seq, removed, placed, changes }) {
+    const shows = (n) => this.shows(sub, n);
+    const body = { removed, placed: placed.filter(shows), changes: changes.filter(shows) };
+    if (removed.length + body.placed.length + body.changes.length === 0) from = sub.seq; // nothing of it shows
+    sub.seq = seq;
+    this.send(s, 2, delta({ id: sub.id, from, seq, time: Date.now(), ...body }));
+  }
+
+  /** shows says whether every group above a node is open. */
+  shows(sub, n) {
+    for (let up = n; up.index !== sub.root; ) {
+      if (up.index === 0) return false;
+      up = this.tree.nodes[up.parent];
+      if (!sub.all && !sub.open.has(up.index)) return false;
+    }
+    return true;
   }
 
   // What goes wrong.
@@ -207,8 +222,10 @@ export class StandIn {
     };
     if (url.pathname === '/healthz') {
       res.writeHead(200).end('ok');
-    } else if (url.pathname === '/api/v1/definitions') {
-      json(this.definitions);
+    } else if (url.pathname === '/api/v1/me') {
+      json({ name: '', open: true, grants: [{ role: 'admin' }], methods: [] });
+    } else if (url.pathname === '/api/v1/me/preferences') {
+      json({ theme: 'system', zone: 'local', sound: false });
     } else if (url.pathname.startsWith('/api/v1/nodes')) {
       const path = '/' + url.pathname.slice('/api/v1/nodes/'.length).split('/').filter(Boolean).map(decodeURIComponent).join('/');
       const n = this.tree.byPath.get(path);
@@ -238,7 +255,6 @@ export class StandIn {
       children: n.children.length,
       cause: n.kind === 0 ? this.cause(n) : undefined,
       created: at(Date.now() - 86_400_000),
-      ...this.details.get(n.path),
     };
   }
 
@@ -268,16 +284,16 @@ export class StandIn {
 
   upgrade(req, socket) {
     socket.on('error', () => {});
-    if (this.away || req.url !== '/api/v1/live' || !(req.headers['sec-websocket-protocol'] ?? '').includes('grove.live.v1.binary')) {
+    if (this.away || req.url !== '/api/v1/live' || !(req.headers['sec-websocket-protocol'] ?? '').includes('grove.live.v2.binary')) {
       socket.destroy();
       return;
     }
     const accept = createHash('sha1').update(req.headers['sec-websocket-key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest('base64');
     socket.write(
       'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-        `Sec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: grove.live.v1.binary\r\n\r\n`,
+        `Sec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: grove.live.v2.binary\r\n\r\n`,
     );
-    const s = { socket, id: undefined, rest: Buffer.alloc(0) };
+    const s = { socket, subscriptions: new Map(), rest: Buffer.alloc(0) };
     this.sockets.add(s);
     socket.on('close', () => this.sockets.delete(s));
     socket.on('data', (data) => {
@@ -312,22 +328,68 @@ export class StandIn {
   message(s, text) {
     const m = JSON.parse(text);
     this.messages.push(m);
-    if (m.type === 'subscribe') {
-      s.id = m.id;
-      const missed = this.past.filter((p) => p.seq > m.since);
-      const known = m.since === this.seq || missed[0]?.from === m.since;
-      if (m.since !== undefined && m.run === this.run && known) {
-        for (const p of missed) this.send(s, 2, p.frame(s.id));
+    const sub = s.subscriptions.get(m.id);
+    switch (m.type) {
+      case 'subscribe':
+        return this.subscribe(s, m);
+      case 'unsubscribe':
+        s.subscriptions.delete(m.id);
         return;
-      }
-      this.send(s, 2, snapshot({ id: m.id, seq: this.seq, time: Date.now(), nodes: this.tree.preorder() }));
-    } else if (m.type === 'unsubscribe') {
-      if (s.id === m.id) s.id = undefined;
-    } else if (m.type !== 'ack' || m.id !== s.id || m.seq > this.seq) {
-      this.refused.push(m);
+      case 'ack':
+        if (m.seq > this.seq) this.refused.push(m);
+        return;
+      case 'open':
+      case 'close':
+        if (sub) setTimeout(() => s.subscriptions.get(m.id) === sub && this.shape(s, sub, m), this.lateMs);
+        return;
     }
+    this.refused.push(m);
+  }
+
+  subscribe(s, m) {
+    const root = this.tree.byPath.get(m.path);
+    if (!root) return this.send(s, 1, json({ type: 'error', id: m.id, code: 'no_such_node', message: `there is no node ${m.path}` }));
+    const all = m.depth === undefined && m.open === undefined && m.some === undefined;
+    const sub = { id: m.id, root: root.index, all, open: new Set(), seq: this.seq, asked: 0 };
+    if (m.some || (m.depth ?? 0) > 0) sub.open.add(root.index);
+    for (const path of m.open ?? []) {
+      for (let n = this.tree.byPath.get(path); n && n.index !== 0; n = this.tree.nodes[n.parent]) sub.open.add(n.index);
+    }
+    s.subscriptions.set(m.id, sub);
+    const missed = this.past.filter((p) => p.seq > m.since);
+    if (m.since !== undefined && m.run === this.run && (m.since === this.seq || missed[0]?.from === m.since)) {
+      sub.seq = m.since;
+      for (const p of missed) this.tell(s, sub, p);
+      return;
+    }
+    if (!all) this.send(s, 1, json({ type: 'opened', id: m.id, nodes: [...sub.open], all: false }));
+    this.send(s, 2, snapshot({ id: m.id, seq: this.seq, time: Date.now(), nodes: this.below(sub, root, true) }));
+  }
+
+  /** below lists a node and what shows below it, or only that. */
+  below(sub, top, itself) {
+    const list = [];
+    const visit = (n) => {
+      list.push(n.index === sub.root ? { ...n, parent: n.index } : n);
+      if (sub.all || sub.open.has(n.index)) n.children.forEach(visit);
+    };
+    visit(top);
+    return itself ? list : list.slice(1);
+  }
+
+  /** shape opens and closes groups, and sends what shows by it. */
+  shape(s, sub, m) {
+    const groups = m.all ? this.tree.nodes.filter((n) => n.path && n.kind === 0 && n.index !== sub.root).map((n) => n.index) : (m.nodes ?? []);
+    sub.all &&= m.type === 'open';
+    for (const n of groups) m.type === 'open' ? sub.open.add(n) : sub.open.delete(n);
+    this.send(s, 1, json({ type: 'applied', id: sub.id, count: ++sub.asked }));
+    if (m.type === 'close') return;
+    const placed = m.all ? this.below(sub, this.tree.nodes[sub.root], false) : groups.flatMap((n) => this.below(sub, this.tree.nodes[n], false));
+    this.send(s, 2, delta({ id: sub.id, from: sub.seq, seq: sub.seq, time: Date.now(), placed }));
   }
 }
+
+const json = (v) => Buffer.from(JSON.stringify(v));
 
 function uint32(v) {
   const b = Buffer.alloc(4);
@@ -335,128 +397,13 @@ function uint32(v) {
   return b;
 }
 
-/** village is a small tree as people have it, with something of everything. */
-export function village() {
-  const host = (load, busy, more = {}) => ({
-    CPU: {
-      Busy: [busy, '%', busy > 90 ? 3 : busy > 75 ? 2 : 1, { pending: busy > 75 && busy < 80 }],
-      'Load average': [load, ''],
-      'Waiting for disk': [0.4, '%'],
-    },
-    Memory: {
-      Used: [6_912_344_064, 'bytes'],
-      'Used share': [41.27, '%'],
-      Swap: [0, 'bytes'],
-    },
-    'File systems': {
-      '/': { Used: [63.2, '%'], Free: [41_231_686_144, 'bytes'] },
-      '/var': { Used: [88.9, '%', 2], Free: [5_231_686_144, 'bytes', 2] },
-    },
-    Network: {
-      eth0: { Received: [1_283_412, 'bytes/s'], Sent: [88_123, 'bytes/s'], Errors: [0, '1/s'] },
-    },
-    ...more,
-  });
+/** hamlet is a small tree for bad days. */
+export function hamlet() {
   return {
     shop: {
-      web1: {
-        ...host(1.24, 34.2),
-        nginx: {
-          Connections: { Active: [412, 'connections'], Waiting: [380, 'connections'] },
-          Answer: { 'Response time': [0.0841, 's'], Status: ['200 OK', '', 1] },
-          Certificate: { 'Expires in': [5_443_200, 's'] },
-        },
-      },
-      web2: {
-        ...host(9.81, 96.4),
-        nginx: {
-          Connections: { Active: [1204, 'connections', 3], Waiting: [1180, 'connections'] },
-          Answer: { 'Response time': [2.41, 's', 3, { flapping: true }], Status: ['503 Service Unavailable', '', 3] },
-          Certificate: { 'Expires in': [5_443_200, 's'] },
-        },
-      },
-      database: {
-        Connections: [87, 'connections'],
-        'Commits per second': [1834.5, '1/s'],
-        'Replication lag': [undefined, 's', 0, { kind: 1, reason: 'no reading for 60s: the replica does not answer at 10.0.3.12:5432' }],
-        Log: ['checkpoint complete: wrote 4312 buffers', '', 1, { kind: 3 }],
-        Version: ['PostgreSQL 17.2 on x86_64-pc-linux-gnu', '', 1, { kind: 4 }],
-      },
+      web1: { CPU: { Busy: [34.2, '%'], Load: [1.24, ''] }, Memory: { Used: [6_912_344_064, 'bytes'] } },
+      web2: { CPU: { Busy: [96.4, '%', 3], Load: [9.81, ''] }, Memory: { Used: [6_912_344_064, 'bytes'] } },
     },
-    network: {
-      'switch-1': {
-        Uptime: [8_640_123, 's'],
-        Ports: Object.fromEntries(
-          Array.from({ length: 24 }, (_, i) => [
-            `Port ${i + 1}`,
-            { State: [i === 16 ? 'down' : 'up', '', i === 16 ? 2 : 1], In: [i * 91_233.5, 'bytes/s'], Out: [i * 12_455.25, 'bytes/s'] },
-          ]),
-        ),
-      },
-      'switch-2': { Uptime: [undefined, 's', 0, { kind: 1, reason: 'the device at 10.0.0.3 does not answer (4 tries)' }] },
-    },
-    grove: {
-      'Readings per second': [1_204, '1/s'],
-      'Heap in use': [48_234_496, 'bytes'],
-      Goroutines: [64, ''],
-      'Flush time': [0.000412, 's'],
-      Definitions: ['5 loaded', '', 1],
-    },
+    grove: { Goroutines: [64, ''] },
   };
-}
-
-/** city is a tree of about 100,000 nodes: areas × hosts × attributes. */
-export function city(areas = 50, hosts = 180, attributes = 10) {
-  const shape = {};
-  for (let a = 0; a < areas; a++) {
-    const area = (shape[`area-${String(a).padStart(2, '0')}`] = {});
-    for (let h = 0; h < hosts; h++) {
-      const host = (area[`host-${String(h).padStart(3, '0')}`] = {});
-      for (let k = 0; k < attributes; k++) host[`value ${k}`] = [k * h, '', (a * 7 + h * 3 + k) % 997 === 0 ? 3 : 1];
-    }
-  }
-  return shape;
-}
-
-/** tell gives some nodes of the village what REST says of them. */
-export function tell(s) {
-  s.details.set('/shop/web2/nginx/Connections/Active', {
-    description: 'Connections that are open, those that wait for a request included.',
-    thresholds: { yellow: '> 500', red: '> 1000 for 30s', back: { yellow: [450], red: [900] }, clear: '30s', white: '1m0s', flap: { changes: 5, window: '10m0s' } },
-    source: 'grove:type=Probe,kind=http,name="web2/status"',
-    owner: 'web2.yaml: nginx',
-    metric: 'nginx_connections_active',
-    labels: { host: 'web2' },
-    mode: 'timer',
-  });
-  s.details.set('/shop', { rollup: { rule: 'at_least', yellow: 1, red: 2, white: 'ignore' }, description: 'The web shop: two web servers and their database.' });
-  s.details.set('/shop/database/Log', {
-    events: [
-      { time: new Date(Date.now() - 6_000_000).toISOString(), status: 'yellow', text: 'checkpoints are occurring too frequently (24 seconds apart)' },
-      { time: new Date(Date.now() - 60_000).toISOString(), status: 'green', text: 'checkpoint complete: wrote 4312 buffers' },
-    ],
-  });
-  return s;
-}
-
-/** live changes a few values every now and then, as a real tree does. */
-export function live(s, each = 1000, many = 6) {
-  const timer = setInterval(() => {
-    const leaves = s.tree.nodes.filter((n) => n.kind === 1 && n.path && typeof n.value === 'number');
-    const changes = {};
-    for (let i = 0; i < many; i++) {
-      const n = leaves[Math.floor(Math.random() * leaves.length)];
-      changes[n.path] = { value: n.value * (0.9 + Math.random() * 0.2) };
-    }
-    s.change(changes);
-  }, each);
-  return () => clearInterval(timer);
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const args = process.argv.slice(2);
-  const port = args.includes('--port') ? Number(args[args.indexOf('--port') + 1]) : 7441;
-  const s = await tell(new StandIn(new StandInTree(args.includes('--big') ? city() : village()))).listen(port);
-  if (!args.includes('--calm')) live(s);
-  console.log(`stand-in with ${s.tree.nodes.length} nodes at ${s.url}`);
 }

@@ -2,15 +2,16 @@
 // panel of a node beside it.
 
 import { Component, type ComponentChildren } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { useApp, useNow } from '../app';
-import { clock, duration, plural } from '../format';
+import { clock, duration, moment, plural } from '../format';
 import { useLive } from '../live';
 import { NodePanel } from '../node';
 import { pages } from '../pages';
 import { Green, Red, type Status, White, Yellow, statusWords } from '../wire';
-import { Logo, Mark } from './marks';
+import { Icon, Logo, Mark } from './marks';
 import { Navigation } from './nav';
+import { TimeBar } from './timebar';
 
 /** A break is told only when it lasts longer than a blink. */
 const breakMs = 1500;
@@ -18,6 +19,7 @@ const breakMs = 1500;
 export function Frame() {
   const app = useApp();
   const page = pages.find((p) => p.name === app.route.page);
+  const [travel, setTravel] = useState(false);
   if (app.session === undefined && app.feed.link.tries === 0) return null;
   if (page?.bare) {
     return (
@@ -40,8 +42,9 @@ export function Frame() {
       >
         Skip to the content
       </a>
-      <Header />
+      <Header travel={travel || at !== undefined} onTravel={() => setTravel(!travel)} />
       <Navigation />
+      <div class="past-area">{travel || at !== undefined ? <TimeBar onClose={() => setTravel(false)} /> : null}</div>
       <Away />
       <main id="main" tabIndex={-1}>
         {page === undefined ? (
@@ -60,7 +63,7 @@ export function Frame() {
   );
 }
 
-function Header() {
+function Header({ travel, onTravel }: { travel: boolean; onTravel: () => void }) {
   const app = useApp();
   const { tree, loaded } = useLive({ path: '/', depth: 0 });
   const known = loaded && tree.root >= 0;
@@ -68,11 +71,12 @@ function Header() {
   const [red, yellow] = [count(Red), count(Yellow)];
   const overall = known ? tree.statusOf(tree.root) : White;
   const live = app.feed.link.state === 'live';
+  const { at } = app;
   useEffect(() => {
     const counts = [red && `${red} red`, yellow && `${yellow} yellow`].filter(Boolean).join(', ');
-    document.title = !live && known ? 'Not live – Grove' : counts ? `${counts} – Grove` : 'Grove';
+    document.title = `${!live && known ? 'Not live – ' : at !== undefined ? 'The past – ' : counts ? `${counts} – ` : ''}Grove`;
     document.getElementById('icon')?.setAttribute('href', `icon-${statusWords[live ? overall : White]}.svg`);
-  }, [red, yellow, overall, live, known]);
+  }, [red, yellow, overall, live, known, at]);
   return (
     <header class="top">
       <a class="brand" href={app.href('tree', {})}>
@@ -87,6 +91,9 @@ function Header() {
         </button>
       ) : null}
       <Connection />
+      <button class="plain" aria-pressed={travel} disabled={app.at !== undefined} aria-label="Time travel" title="Time travel: how everything was" onClick={onTravel}>
+        <Icon name="clock" />
+      </button>
     </header>
   );
 }
@@ -95,6 +102,13 @@ function Connection() {
   const app = useApp();
   useNow();
   const { link } = app.feed;
+  if (app.at !== undefined) {
+    return (
+      <p class="connection">
+        Past <time>{moment(app.at, app.now())}</time>
+      </p>
+    );
+  }
   if (link.state === 'live') {
     return (
       <p class="connection live" title={link.server}>

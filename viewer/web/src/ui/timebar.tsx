@@ -1,0 +1,176 @@
+// Time travel: a bar with a slider over all that the history still holds. While a moment
+// of the past is shown, the bar says so over the whole width of the page.
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { Problem, get } from '../api';
+import { useApp, useNow } from '../app';
+import { age, clock, day, moment } from '../format';
+import { names } from '../path';
+import { type StatusWord, statusWords } from '../wire';
+import { Icon, Mark } from './marks';
+
+/** What the history holds: the answer of GET api/v1/moments. */
+interface Moments {
+  from: string; // ISO time
+  to: string;
+  marks: { time: string; path: string; to: StatusWord }[]; // changes worth a look, oldest first
+}
+
+const hour = 3_600_000;
+/** The stretches that the slider can cover, in milliseconds, by name; the last is all there is. */
+const spans: readonly [string, number][] = [
+  ['an hour', hour],
+  ['six hours', 6 * hour],
+  ['a day', 24 * hour],
+  ['a week', 168 * hour],
+  ['all', Infinity],
+];
+/** Whoever slides sees where he stops, and some of what is on the way. */
+const slideMs = 150;
+
+export function TimeBar({ onClose }: { onClose: () => void }) {
+  const app = useApp();
+  const now = useNow();
+  const [held, setHeld] = useState<{ from: number; marks: { at: number; path: string; to: StatusWord }[] } | undefined>();
+  const [error, setError] = useState('');
+  const [span, setSpan] = useState(0);
+  const [sliding, setSliding] = useState<number | undefined>();
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useEffect(() => {
+    const abort = new AbortController();
+    get<Moments>('api/v1/moments', abort.signal).then(
+      (m) => {
+        const marks = (m.marks ?? []).map((k) => ({ at: Date.parse(k.time), path: k.path, to: k.to })).filter((k) => Number.isFinite(k.at));
+        const from = Date.parse(m.from);
+        setHeld({ from: Number.isFinite(from) ? from : app.now() - hour, marks: marks.sort((a, b) => a.at - b.at) });
+        // The moment of the address, or at least something that happened, is in reach.
+        const back = app.now() - (app.at ?? marks.at(-1)?.at ?? app.now());
+        setSpan(Math.max(0, spans.findIndex(([, ms]) => ms > back)));
+      },
+      (e: unknown) => {
+        if (!abort.signal.aborted) setError(e instanceof Problem ? e.message : String(e));
+      },
+    );
+    return () => {
+      abort.abort();
+      clearTimeout(timer.current);
+    };
+  }, [app]);
+
+  const at = sliding ?? app.at;
+  const oldest = held?.from ?? now - hour;
+  const from = Math.max(oldest, now - spans[span]![1], 0);
+  const to = app.now();
+  const show = (ms: number | undefined) => {
+    clearTimeout(timer.current);
+    setSliding(undefined);
+    app.showAt(ms);
+  };
+  const slide = (ms: number) => {
+    setSliding(ms);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => show(ms >= to - 1000 ? undefined : ms), slideMs);
+  };
+  const step = (ms: number) => {
+    const next = (at ?? to) + ms;
+    if (next >= to) show(undefined);
+    else show(Math.max(oldest, next));
+  };
+  const marks = (held?.marks ?? []).filter((m) => m.at >= from && m.at <= to);
+  const before = marks.findLast((m) => m.at < (at ?? to) - 1);
+  const after = at === undefined ? undefined : marks.find((m) => m.at > at + 1);
+  return (
+    <section class={`timebar${at === undefined ? '' : ' travelling'}`} aria-label="Time travel">
+      <p class="moment" role="status">
+        <Icon name="clock" />
+        {at === undefined ? (
+          <span>This is now. Slide back to see how everything was.</span>
+        ) : (
+          <span>
+            <b>This is the past: {moment(at, now)}</b>
+            <span class="ago">{age(now - at)} ago. Nothing here changes.</span>
+          </span>
+        )}
+        {at === undefined ? null : (
+          <button class="back" onClick={() => show(undefined)}>
+            Back to now
+          </button>
+        )}
+        <button class="plain" aria-label="Close time travel" onClick={() => (show(undefined), onClose())}>
+          <Icon name="close" />
+        </button>
+      </p>
+      {error ? <p class="trouble">{error}</p> : null}
+      <div class="slide">
+        <button class="plain" onClick={() => before && show(before.at)} disabled={!before} aria-label="Change before" title={before ? said(before, now) : 'No change before'}>
+          <Icon name="back" />
+        </button>
+        <div class="track">
+          <div class="ticks" aria-hidden="true">
+            {marks.slice(-300).map((m, i) => (
+              <i key={i} class={m.to} style={{ left: `${((m.at - from) / (to - from)) * 100}%` }} />
+            ))}
+          </div>
+          <input
+            type="range"
+            aria-label="Moment"
+            aria-valuetext={at === undefined ? 'now' : moment(at, now)}
+            min={from}
+            max={to}
+            step={Math.max(1000, Math.round((to - from) / 2000))}
+            value={at ?? to}
+            onInput={(e) => slide(Number(e.currentTarget.value))}
+          />
+          <p class="ends" aria-hidden="true">
+            <span>{day(from) === day(to) ? clock(from) : moment(from, now)}</span>
+            <span>now</span>
+          </p>
+        </div>
+        <button class="plain" onClick={() => (after ? show(after.at) : show(undefined))} disabled={at === undefined} aria-label="Change after" title={after ? said(after, now) : 'Back to now'}>
+          <Icon name="forward" />
+        </button>
+        <label class="span">
+          <span class="hidden">Stretch of the slider</span>
+          <select value={span} onChange={(e) => setSpan(Number(e.currentTarget.value))}>
+            {spans.map(([name], i) => (
+              <option key={name} value={i}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
+        <span class="steps" role="group" aria-label="Steps">
+          <button onClick={() => step(-hour)}>−1 h</button>
+          <button onClick={() => step(-60_000)}>−1 min</button>
+          <button onClick={() => step(60_000)} disabled={at === undefined}>
+            +1 min
+          </button>
+          <button onClick={() => step(hour)} disabled={at === undefined}>
+            +1 h
+          </button>
+        </span>
+      </div>
+      {at === undefined ? null : <Nearby marks={marks} at={at} />}
+    </section>
+  );
+}
+
+function said(m: { at: number; path: string; to: StatusWord }, now: number): string {
+  return `${moment(m.at, now)}: ${names(m.path).join(', ')} turned ${m.to}`;
+}
+
+/** Nearby names the change that the moment stands on. */
+function Nearby({ marks, at }: { marks: readonly { at: number; path: string; to: StatusWord }[]; at: number }) {
+  const app = useApp();
+  const m = marks.findLast((k) => Math.abs(k.at - at) <= 1000);
+  if (!m) return null;
+  return (
+    <p class="nearby">
+      <Mark status={Math.max(0, statusWords.indexOf(m.to)) as 0} size={12} />
+      <button class="link" onClick={() => app.showNode(m.path)}>
+        {names(m.path).join(' / ')}
+      </button>{' '}
+      turned {m.to}
+    </p>
+  );
+}
