@@ -44,13 +44,10 @@ func (a *App) begin(ctx context.Context, action, target string, detail any) (don
 	}, nil
 }
 
-// nobody stands for whoever asks, until there are users.
-const nobody = "anonymous"
-
 // auditAct keeps a change by a JMX client, before it is made.
 func (a *App) auditAct(ctx context.Context, act jolokia.Act) error {
 	_, err := a.past.audit.Append(ctx, audit.Entry{
-		Who: nobody, Origin: act.Remote, Action: "jolokia " + string(act.Action), Target: act.Bean.String() + " " + act.Member, Became: act.Detail, Outcome: "begun",
+		Who: grant.Of(ctx).Name, Origin: act.Remote, Action: "jolokia " + string(act.Action), Target: act.Bean.String() + " " + act.Member, Became: act.Detail, Outcome: "begun",
 	})
 	return err
 }

@@ -51,7 +51,7 @@ func (a *App) openFaces(p policies, own *metrics.Set) ([]viewer.Mount, error) {
 	mount(promhttp.Prefix, queries)
 
 	agent, err := jolokia.New(jolokia.Options{
-		Beans: a.Beans, Version: a.config.Version, ID: a.config.Name, Policy: p.jolokia, Own: own, Log: a.log,
+		Beans: a.Beans, Guard: a.Guard, Version: a.config.Version, ID: a.config.Name, Policy: p.jolokia, Own: own, Log: a.log,
 		Audit: a.auditAct,
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 // call is the HTTP request that the requests came with.
 type call struct {
 	context.Context
+	sight  sight
 	remote string
 	budget *value.Budget // of the whole answer
 }
@@ -72,7 +73,7 @@ func (s *Server) answer(c *call, r *request.Request) (value.Object, error) {
 	}
 	s.counts.done(r.Type, outcomeOK)
 	answer = append(answer, value.Member{Key: "timestamp", Value: now.Unix()})
-	if past := s.remember(r, v, now); past != nil {
+	if past := s.remember(c, r, v, now); past != nil {
 		answer = append(answer, value.Member{Key: "history", Value: past})
 	}
 	return answer, nil

@@ -79,11 +79,15 @@ func (s *Server) storeOptions() beans.StandardOptions {
 	return beans.StandardOptions{
 		Description: "Holds the notifications of clients that pull them.",
 		Operations: []beans.Operation{
-			operation(pullOperation, "Takes what has come for a listener of a client.", beans.ImpactActionInfo, beans.TypeMap,
-				parameters("clientId", beans.TypeString, "handle", beans.TypeString),
-				func(args []beans.Value) (beans.Value, error) {
-					return s.clients.Pull(args[0].(string), args[1].(string)), nil
-				}),
+			{
+				OperationInfo: beans.OperationInfo{
+					Name: pullOperation, Description: "Takes what has come for a listener of a client.", Impact: beans.ImpactActionInfo, Returns: beans.TypeMap,
+					Parameters: parameters("clientId", beans.TypeString, "handle", beans.TypeString),
+				},
+				Call: func(ctx context.Context, args []beans.Value) (beans.Value, error) {
+					return s.clients.Pull(args[0].(string), args[1].(string), s.sightOf(ctx).sees), nil
+				},
+			},
 		},
 	}
 }
@@ -215,9 +219,10 @@ func text(v beans.Value) string {
 }
 
 // remember gives a value to the history and returns the values before, in the shape of
-// the answer; nil if nothing is to be remembered.
-func (s *Server) remember(r *request.Request, v any, now time.Time) any {
-	if !s.history.Active() {
+// the answer; nil if nothing is to be remembered. The history is that of the values as who
+// sees everything got them, and for him alone.
+func (s *Server) remember(c *call, r *request.Request, v any, now time.Time) any {
+	if !c.sight.whole || !s.history.Active() {
 		return nil
 	}
 	name, err := r.Name.InDomain(s.opts.Beans.DefaultDomain())

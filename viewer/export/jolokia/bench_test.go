@@ -3,6 +3,8 @@ package jolokia
 import (
 	"net/http/httptest"
 	"testing"
+
+	"grove/tree/grant"
 )
 
 // BenchmarkPatternRead reads two attributes of 100,000 beans.
@@ -11,7 +13,7 @@ func BenchmarkPatternRead(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		w := httptest.NewRecorder()
-		agent.ServeHTTP(w, httptest.NewRequest("GET", "/jolokia/read/grove:type=Node,*/Value,Status", nil))
+		as(agent, grant.Anonymous).ServeHTTP(w, httptest.NewRequest("GET", "/jolokia/read/grove:type=Node,*/Value,Status", nil))
 		b.SetBytes(int64(w.Body.Len()))
 	}
 }
@@ -22,7 +24,7 @@ func BenchmarkListCache(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		w := httptest.NewRecorder()
-		agent.ServeHTTP(w, httptest.NewRequest("GET", "/jolokia/list?listCache=true", nil))
+		as(agent, grant.Anonymous).ServeHTTP(w, httptest.NewRequest("GET", "/jolokia/list?listCache=true", nil))
 		b.SetBytes(int64(w.Body.Len()))
 	}
 }

@@ -65,8 +65,11 @@ func (s *Server) set(c *call, r *request.Request) (any, error) {
 	if !s.opts.Policy.AllowsWrite(name, r.Attribute) {
 		return nil, &DeniedError{"Writing attribute " + r.Attribute + " forbidden for MBean " + name.Canonical()}
 	}
-	info, err := s.opts.Beans.Info(name)
+	info, err := c.sight.info(name)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.sight.mayWrite(name); err != nil {
 		return nil, err
 	}
 	i := slices.IndexFunc(info.Attributes, func(a beans.AttributeInfo) bool { return a.Name == r.Attribute })
@@ -157,7 +160,7 @@ func (s *Server) exec(c *call, r *request.Request) (any, error) {
 	}
 	names := []beans.Name{name}
 	if name.IsPattern() {
-		if names, err = s.opts.Beans.Query(c, name, nil); err != nil {
+		if names, err = c.sight.query(c, name); err != nil {
 			return nil, err
 		}
 		if len(names) == 0 {
@@ -169,8 +172,11 @@ func (s *Server) exec(c *call, r *request.Request) (any, error) {
 		}
 	}
 	for _, one := range names { // all of them before the first runs
-		if !s.mayExec(one, operation) {
+		if !c.mayExec(one, operation) {
 			return nil, &DeniedError{"Operation " + operation + " forbidden for MBean " + one.Canonical()}
+		}
+		if err := c.sight.mayRun(one, operation); err != nil {
+			return nil, err
 		}
 	}
 	o := c.options(&r.Params)
@@ -209,7 +215,8 @@ func splitOperation(text string) (name string, types []string, signed bool) {
 
 // mayExec asks the policy. Clients always may take what the notification store has for
 // them: the operation needs the secret of the client.
-func (s *Server) mayExec(bean beans.Name, operation string) bool {
+func (c *call) mayExec(bean beans.Name, operation string) bool {
+	s := c.sight.Server
 	if s.isPull(bean, operation) || s.opts.Policy.AllowsExec(bean, operation, false) {
 		return true
 	}
@@ -217,7 +224,7 @@ func (s *Server) mayExec(bean beans.Name, operation string) bool {
 		return false
 	}
 	// A rule allows it if it only reads, in all of its forms.
-	info, err := s.opts.Beans.Info(bean)
+	info, err := c.sight.info(bean)
 	forms := named(&info, operation)
 	return err == nil && len(forms) > 0 && !slices.ContainsFunc(forms, func(o beans.OperationInfo) bool { return o.Impact != beans.ImpactInfo })
 }
@@ -239,7 +246,7 @@ func named(info *beans.Info, operation string) (forms []beans.OperationInfo) {
 // invoke runs an operation of one bean. Arguments beyond the parameters are the inner
 // path of the request, as a GET has it.
 func (s *Server) invoke(c *call, r *request.Request, bean beans.Name, operation string, types []string, signed bool) (any, error) {
-	info, err := s.opts.Beans.Info(bean)
+	info, err := c.sight.info(bean)
 	if err != nil {
 		return nil, err
 	}
@@ -286,7 +293,7 @@ func (s *Server) invoke(c *call, r *request.Request, bean beans.Name, operation 
 	if len(path) > 0 && len(r.Path) == 0 {
 		r.Path = path
 	}
-	return result, err
+	return c.sight.result(bean, operation, result), err
 }
 
 // choose returns the form of an operation that the request means.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"grove/tree/grant"
 )
 
 // TestRealClients asks an agent with npm's jolokia.js and @jolokia.js/simple.
@@ -20,7 +22,7 @@ func TestRealClients(t *testing.T) {
 	}
 	installClients(t)
 	r := newRig(t, nil)
-	agent := httptest.NewServer(r.server)
+	agent := httptest.NewServer(as(r.server, grant.Anonymous))
 	defer agent.Close()
 	defer r.server.Close() // ends the streams before the server waits for them
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -13,13 +13,14 @@ import (
 
 	"grove/beans"
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer"
 )
 
 // serveWhole starts grove's own HTTP server with the agent mounted in it.
 func serveWhole(t *testing.T, r *rig) (base string, stop func()) {
 	t.Helper()
-	s, err := viewer.New(viewer.Options{Listen: "127.0.0.1:0", Tree: tree.New(tree.Options{}), Mounts: []viewer.Mount{{Prefix: "/jolokia", Handler: r.server}}})
+	s, err := viewer.New(viewer.Options{Access: func(h http.Handler) http.Handler { return as(h, grant.Anonymous) }, Listen: "127.0.0.1:0", Tree: tree.New(tree.Options{}), Mounts: []viewer.Mount{{Prefix: "/jolokia", Handler: r.server}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +144,7 @@ func FuzzAgent(f *testing.F) {
 		}
 		req.URL.Path, req.URL.RawQuery = "/jolokia"+path, query
 		w := httptest.NewRecorder()
-		r.server.ServeHTTP(w, req)
+		as(r.server, grant.Anonymous).ServeHTTP(w, req)
 		switch kind := w.Header().Get("Content-Type"); {
 		case w.Code == http.StatusOK:
 			if !json.Valid(w.Body.Bytes()) {

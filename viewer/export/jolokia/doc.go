@@ -24,6 +24,18 @@
 // Always allowed by POST are these, and taking what came from the notification store.
 // There is no proxy mode: a request with a target is refused.
 //
+// # Who sees what
+//
+// Who asks stands in the context of a request (package grant). The bean of a node is there
+// for those who see the node, every other bean for those who see the whole manager; to
+// others they are absent, in lists, counts and errors too. Groups on the way to what
+// somebody sees have no beans for him: names are flat here. What tells of all that is
+// below a group is left out where some of it is hidden: the attributes Children and Counts,
+// and paths among the causes. Besides the policy, to set an attribute takes the role of an
+// editor of the node, to run an operation that of an operator, and to reset it that of an
+// editor of all below; with other beans only admins of the whole manager do anything. The
+// history is for those who see everything. A stream ends with the session behind it.
+//
 // # Bounds
 //
 // A body has [MaxBody] bytes, an answer Options.MaxAnswer, made within Options.Timeout. At

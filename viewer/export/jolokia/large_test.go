@@ -10,6 +10,7 @@ import (
 
 	"grove/beans"
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/monitor"
 )
 
@@ -43,7 +44,7 @@ func newForest(t testing.TB) (*Server, *tree.Tree) {
 	if _, err := s.Mount(monitor.Domain, monitor.Type, monitor.NewDirectory(tr, nil)); err != nil {
 		t.Fatal(err)
 	}
-	agent, err := New(Options{Beans: s, Version: "1.2.3", Timeout: time.Hour})
+	agent, err := New(Options{Beans: s, Guard: grant.NewGuard(tr), Version: "1.2.3", Timeout: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,7 @@ func TestHundredThousandNodes(t *testing.T) {
 		}
 		w := httptest.NewRecorder()
 		begin := time.Now()
-		agent.ServeHTTP(w, req)
+		agent.ServeHTTP(w, req.WithContext(grant.With(req.Context(), grant.Anonymous)))
 		t.Logf("%s %s: %v, %d bytes", target, body, time.Since(begin).Round(time.Millisecond), w.Body.Len())
 		var a struct {
 			Status int
@@ -122,7 +123,7 @@ func TestHundredThousandNodes(t *testing.T) {
 	// A bulk shares the bound, and each request beyond it has only its error.
 	agent.opts.MaxAnswer = 200_000
 	w := httptest.NewRecorder()
-	agent.ServeHTTP(w, httptest.NewRequest("POST", "/jolokia", strings.NewReader("["+
+	as(agent, grant.Anonymous).ServeHTTP(w, httptest.NewRequest("POST", "/jolokia", strings.NewReader("["+
 		strings.Repeat(`{"type":"read","mbean":"grove:type=Node,path=\"/site2/host212/value2123\""},`, 999)+`{"type":"version"}]`)))
 	if size := w.Body.Len(); size > 1<<20 || !strings.Contains(w.Body.String(), `"status":200`) || !strings.Contains(w.Body.String(), "larger than the bound") {
 		t.Errorf("a bulk of %d bytes", size)

@@ -22,7 +22,7 @@ var groups = []string{"op", "attr", "notif", "ctor", "class", "desc"}
 
 // list describes the beans, or the part of them that the path leads to.
 func (s *Server) list(c *call, r *request.Request) (any, error) {
-	if err := s.modified(r); err != nil {
+	if err := s.modified(c, r); err != nil {
 		return nil, err
 	}
 	l, err := newLister(r)
@@ -30,13 +30,13 @@ func (s *Server) list(c *call, r *request.Request) (any, error) {
 		return nil, err
 	}
 	if l.exact() {
-		info, err := s.opts.Beans.Info(l.pattern)
+		info, err := c.sight.info(l.pattern)
 		if err != nil {
 			return nil, err
 		}
 		return l.one(c, info)
 	}
-	names, err := s.opts.Beans.Query(c, l.pattern, nil)
+	names, err := c.sight.query(c, l.pattern)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (l *lister) all(c *call, s *Server, names []beans.Name) ([]byte, error) {
 		if err := c.Err(); err != nil {
 			return nil, err
 		}
-		info, err := s.opts.Beans.Info(n)
+		info, err := c.sight.info(n)
 		if errors.Is(err, beans.ErrNotFound) {
 			continue // it has gone meanwhile
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"grove/beans"
+	"grove/tree/grant"
 	"grove/viewer/export/jolokia/notification"
 	"grove/viewer/export/jolokia/request"
 	"grove/viewer/export/jolokia/value"
@@ -15,6 +16,9 @@ import (
 
 // streamTimeout is how long the client of a stream may take to accept one event.
 const streamTimeout = 30 * time.Second
+
+// stillEvery is how often it is looked whether the client of a stream is still who he was.
+const stillEvery = time.Second
 
 // notification carries out a command of a client of notifications.
 func (s *Server) notification(c *call, r *request.Request) (any, error) {
@@ -45,7 +49,7 @@ func (s *Server) notification(c *call, r *request.Request) (any, error) {
 		return nil, s.clients.Unregister(command.Client)
 	case "add":
 		handle, err := s.clients.Add(c, command.Client, notification.Subscription{
-			Mode: command.Mode, Name: r.Name, Filter: command.Filter, Handback: command.Handback,
+			Mode: command.Mode, Name: r.Name, Filter: command.Filter, Handback: command.Handback, Sees: c.sight.sees,
 		})
 		if errors.Is(err, beans.ErrNoNotifications) {
 			err = &request.IllegalArgument{Text: "The MBean " + r.Name.Canonical() + " emits no notifications"}
@@ -72,7 +76,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, one *request.Req
 		return
 	}
 	s.followShutdown(r)
-	channel, err := s.clients.Open(one.Command.Client)
+	channel, err := s.clients.Open(one.Command.Client, s.sightOf(r.Context()).sees)
 	if err != nil {
 		fail(err)
 		return
@@ -100,9 +104,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, one *request.Req
 	if !send([]byte(":\r\n\r\n")) {
 		return
 	}
-	for {
+	asks := grant.Of(r.Context())
+	for asks.Still() {
 		event, err := s.next(r.Context(), channel)
-		if err != nil {
+		if err != nil || !asks.Still() {
 			return
 		}
 		if event == nil {
@@ -128,7 +133,11 @@ func (s *Server) followShutdown(r *http.Request) {
 
 // next waits for an event; it is nil when it is time for a comment.
 func (s *Server) next(ctx context.Context, channel *notification.Channel) ([]byte, error) {
-	idle, cancel := context.WithTimeout(ctx, s.opts.KeepAlive)
+	wait := s.opts.KeepAlive
+	if grant.Of(ctx).Valid != nil {
+		wait = min(wait, stillEvery)
+	}
+	idle, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	e, err := channel.Next(idle)
 	if err != nil {

@@ -42,7 +42,7 @@ func wanted(r *request.Request, path []value.Step) []string {
 
 // attribute reads one attribute.
 func (s *Server) attribute(c *call, name beans.Name, attribute string) (any, error) {
-	v, err := s.opts.Beans.Attribute(c, name, attribute)
+	v, err := c.sight.attributeOf(c, name, attribute)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (s *Server) attribute(c *call, name beans.Name, attribute string) (any, err
 	if !ok {
 		return v, nil
 	}
-	info, err := s.opts.Beans.Info(name)
+	info, err := c.sight.info(name)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (s *Server) attribute(c *call, name beans.Name, attribute string) (any, err
 // those that the bean has not are left out.
 func (s *Server) attributes(c *call, r *request.Request, name beans.Name, names []string, lenient bool) (value.Object, error) {
 	if len(names) == 0 {
-		info, err := s.opts.Beans.Info(name)
+		info, err := c.sight.info(name)
 		if err != nil {
 			return nil, err
 		}
@@ -114,7 +114,7 @@ func (s *Server) readPattern(c *call, r *request.Request, o value.Options) (any,
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.opts.Beans.Query(c, pattern, nil)
+	names, err := c.sight.query(c, pattern)
 	if err != nil {
 		return nil, err
 	}
@@ -191,10 +191,10 @@ func (m *matched) read(name beans.Name) (value.Object, error) {
 
 // search answers with the names of the beans that a pattern matches.
 func (s *Server) search(c *call, r *request.Request) (any, error) {
-	if err := s.modified(r); err != nil {
+	if err := s.modified(c, r); err != nil {
 		return nil, err
 	}
-	names, err := s.opts.Beans.Query(c, r.Name, nil)
+	names, err := c.sight.query(c, r.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -209,9 +209,10 @@ func (s *Server) search(c *call, r *request.Request) (any, error) {
 	return list, nil
 }
 
-// modified is errNotModified if no bean has come or gone since the client asked.
-func (s *Server) modified(r *request.Request) error {
-	if since := int64(r.Params.IfModifiedSince); since > 0 && s.changed.Load() < since {
+// modified is errNotModified if no bean has come or gone since the client asked. Who does
+// not see all beans does not hear of the others so.
+func (s *Server) modified(c *call, r *request.Request) error {
+	if since := int64(r.Params.IfModifiedSince); since > 0 && c.sight.whole && s.changed.Load() < since {
 		return errNotModified
 	}
 	return nil

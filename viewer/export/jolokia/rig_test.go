@@ -17,6 +17,8 @@ import (
 
 	"grove/beans"
 	"grove/beans/timer"
+	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/jolokia/policy"
 )
 
@@ -101,6 +103,8 @@ type rig struct {
 	fan    *fan
 	bean   *beans.Standard
 
+	asks *grant.Subject // who asks
+
 	mu    sync.Mutex
 	audit []string
 	deny  error // of the audit
@@ -116,7 +120,7 @@ jolokia:type=History,*  exec  *
 
 func newRig(t testing.TB, change func(*Options)) *rig {
 	t.Helper()
-	r := &rig{TB: t, set: metrics.NewSet()}
+	r := &rig{TB: t, set: metrics.NewSet(), asks: grant.Anonymous}
 	var err error
 	if r.beans, err = beans.NewServer(beans.ServerOptions{DefaultDomain: "grove", ID: "test", ImplementationVersion: "1.2.3"}); err != nil {
 		t.Fatal(err)
@@ -147,7 +151,7 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 		t.Fatal(err)
 	}
 	o := Options{
-		Beans: r.beans, Version: "1.2.3", ID: "test", Policy: p, Own: r.set, Now: func() time.Time { return then },
+		Beans: r.beans, Guard: grant.NewGuard(tree.New(tree.Options{})), Version: "1.2.3", ID: "test", Policy: p, Own: r.set, Now: func() time.Time { return then },
 		Audit: func(_ context.Context, a Act) error {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -183,7 +187,7 @@ func (r *rig) ask(target, body string) *httptest.ResponseRecorder {
 		req = httptest.NewRequest(http.MethodPost, target, strings.NewReader(body))
 	}
 	w := httptest.NewRecorder()
-	r.server.ServeHTTP(w, req)
+	r.server.ServeHTTP(w, req.WithContext(grant.With(req.Context(), r.asks)))
 	return w
 }
 
@@ -202,4 +206,11 @@ func parseInto(p *policy.Policy, text string) error {
 		*p = *q
 	}
 	return err
+}
+
+// as lets somebody ask.
+func as(h http.Handler, s *grant.Subject) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(grant.With(r.Context(), s)))
+	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"grove/beans"
+	"grove/tree/grant"
 	"grove/viewer/export/jolokia/history"
 	"grove/viewer/export/jolokia/notification"
 	"grove/viewer/export/jolokia/policy"
@@ -38,7 +39,10 @@ const (
 
 // Options are the surroundings of a Server.
 type Options struct {
-	Beans   *beans.Server
+	Beans *beans.Server
+	// Guard says who sees and does what with the beans of nodes; who asks stands in the
+	// context of a request.
+	Guard   *grant.Guard
 	Prefix  string // of the addresses, "/jolokia" if empty
 	Version string // of grove
 	ID      string // of the agent, which names its beans; "grove" if empty
@@ -96,6 +100,9 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	if o.Beans == nil {
 		return nil, errors.New("jolokia: there is no bean server")
+	}
+	if o.Guard == nil {
+		return nil, errors.New("jolokia: nobody says who sees what")
 	}
 	if o.Audit == nil && !o.Policy.Empty() {
 		return nil, errors.New("jolokia: the policy allows changes, so there must be an audit")
@@ -216,7 +223,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, all []*request.Request, bulk, plainText bool) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.opts.Timeout)
 	defer cancel()
-	c := &call{Context: ctx, remote: r.RemoteAddr, budget: &value.Budget{Bytes: s.opts.MaxAnswer}}
+	c := &call{Context: ctx, sight: s.sightOf(ctx), remote: r.RemoteAddr, budget: &value.Budget{Bytes: s.opts.MaxAnswer}}
 	answers := make([]any, len(all))
 	for i, one := range all {
 		answer, err := s.answer(c, one)

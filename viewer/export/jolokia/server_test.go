@@ -16,6 +16,8 @@ import (
 
 	"grove/beans"
 	"grove/beans/beanstest"
+	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/jolokia/request"
 )
 
@@ -23,7 +25,7 @@ import (
 // it, and reads the answer as that does: by the request in it.
 func TestTelegrafReads(t *testing.T) {
 	r := newRig(t, nil)
-	agent := httptest.NewServer(r.server)
+	agent := httptest.NewServer(as(r.server, grant.Anonymous))
 	defer agent.Close()
 	body := `[{"type":"read","mbean":"grove:type=Fan,name=one","attribute":["Speed","Load"]},` +
 		`{"type":"read","mbean":"grove:name=*,type=Fan","attribute":"Speed"},` +
@@ -109,7 +111,7 @@ func TestHawtioLists(t *testing.T) {
 // TestStream reads server-sent events off the wire.
 func TestStream(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.KeepAlive = 20 * time.Millisecond })
-	agent := httptest.NewServer(r.server)
+	agent := httptest.NewServer(as(r.server, grant.Anonymous))
 	defer agent.Close()
 	defer r.server.Close()
 	id := r.client()
@@ -260,13 +262,13 @@ func TestNothingIsDoneThatIsNotAudited(t *testing.T) {
 	if r.fan.Speed != 42 {
 		t.Error("the attribute was set")
 	}
-	if _, err := New(Options{Beans: r.beans, ID: "other", Policy: r.server.opts.Policy}); err == nil || err.Error() != "jolokia: the policy allows changes, so there must be an audit" {
+	if _, err := New(Options{Beans: r.beans, Guard: grant.NewGuard(tree.New(tree.Options{})), ID: "other", Policy: r.server.opts.Policy}); err == nil || err.Error() != "jolokia: the policy allows changes, so there must be an audit" {
 		t.Error(err)
 	}
 	if _, err := New(Options{}); err == nil {
 		t.Error("an agent without beans")
 	}
-	if _, err := New(Options{Beans: r.beans, ID: "test"}); !errors.Is(err, beans.ErrExists) {
+	if _, err := New(Options{Beans: r.beans, Guard: grant.NewGuard(tree.New(tree.Options{})), ID: "test"}); !errors.Is(err, beans.ErrExists) {
 		t.Error("two agents of one name:", err)
 	}
 }
@@ -373,7 +375,7 @@ func TestOriginsAndPreflights(t *testing.T) {
 				req.Header.Set("Access-Control-Request-Headers", "content-type,x-a")
 			}
 			w := httptest.NewRecorder()
-			r.server.ServeHTTP(w, req)
+			as(r.server, grant.Anonymous).ServeHTTP(w, req)
 			h := w.Header()
 			if w.Code != tt.status || h.Get("Access-Control-Allow-Origin") != tt.allow || h.Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("%d %v", w.Code, h)

@@ -201,13 +201,15 @@ type Event struct {
 // Channel is the stream of one client.
 type Channel struct {
 	client *client
-	ended  chan struct{} // closed when it ends
-	wake   chan struct{} // has an element when something was streamed
+	sees   func(beans.Name) bool // nil: all
+	ended  chan struct{}         // closed when it ends
+	wake   chan struct{}         // has an element when something was streamed
 }
 
 // Open begins the stream of a client, and ends the one before. The caller closes it.
-// What came for listeners of the mode Stream while none was open comes first.
-func (c *Clients) Open(id string) (*Channel, error) {
+// What came for listeners of the mode Stream while none was open comes first. What comes
+// from beans that are not there for whoever opens it is left out; nil sees all.
+func (c *Clients) Open(id string, sees func(beans.Name) bool) (*Channel, error) {
 	one, err := c.find(id)
 	if err != nil {
 		return nil, err
@@ -220,7 +222,7 @@ func (c *Clients) Open(id string) (*Channel, error) {
 	if one.stream != nil {
 		close(one.stream.ended)
 	}
-	one.stream = &Channel{client: one, ended: make(chan struct{}), wake: make(chan struct{}, 1)}
+	one.stream = &Channel{client: one, sees: sees, ended: make(chan struct{}), wake: make(chan struct{}, 1)}
 	return one.stream, nil
 }
 
@@ -254,7 +256,7 @@ func (ch *Channel) take() (Event, bool, error) {
 		if c.streamed = c.streamed[1:]; len(c.streamed) == 0 {
 			c.streamed = nil
 		}
-		if c.listeners[e.listener.handle] == e.listener {
+		if c.listeners[e.listener.handle] == e.listener && (ch.sees == nil || ch.sees(e.notification.Source)) {
 			return Event{e.notification.Sequence, e.listener.resultLocked([]beans.Notification{e.notification})}, true, nil
 		}
 	}

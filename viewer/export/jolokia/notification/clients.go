@@ -197,6 +197,8 @@ type Subscription struct {
 	Name     beans.Name // of a bean, or a pattern of those that are there now
 	Filter   []string   // prefixes of types; none: all
 	Handback any        // JSON that comes with each result
+	// Sees says which beans are there for whoever asks; nil: all.
+	Sees func(beans.Name) bool
 }
 
 // Add makes a client listen and returns the handle of the listener.
@@ -211,6 +213,9 @@ func (c *Clients) Add(ctx context.Context, id string, s Subscription) (handle st
 	names, err := c.opts.Beans.Query(ctx, s.Name, nil)
 	if err != nil {
 		return "", err
+	}
+	if s.Sees != nil {
+		names = slices.DeleteFunc(names, func(n beans.Name) bool { return !s.Sees(n) })
 	}
 	if len(names) == 0 {
 		return "", &beans.NameError{Op: "listen to", Name: s.Name.Canonical(), Err: beans.ErrNotFound}
@@ -289,9 +294,10 @@ func (c *Clients) List(id string) (value.Object, error) {
 	return list, nil
 }
 
-// Pull takes what waits for a listener. It is nil if nothing ever came, or the client
-// or the handle is not there.
-func (c *Clients) Pull(id, handle string) beans.Value {
+// Pull takes what waits for a listener, from the beans that are there for whoever asks
+// now; nil sees all. It is nil if nothing ever came, or the client or the handle is not
+// there.
+func (c *Clients) Pull(id, handle string, sees func(beans.Name) bool) beans.Value {
 	one, err := c.find(id)
 	if err != nil {
 		return nil
@@ -304,6 +310,9 @@ func (c *Clients) Pull(id, handle string) beans.Value {
 	}
 	taken := l.queue
 	l.queue = nil
+	if sees != nil {
+		taken = slices.DeleteFunc(taken, func(n beans.Notification) bool { return !sees(n.Source) })
+	}
 	return l.resultLocked(taken)
 }
 

@@ -86,21 +86,21 @@ func TestPull(t *testing.T) {
 	if one != "1" || two != "2" {
 		t.Errorf("handles %s and %s", one, two)
 	}
-	if got := r.clients.Pull(id, one); got != nil {
+	if got := r.clients.Pull(id, one, nil); got != nil {
 		t.Errorf("before anything came: %v", got)
 	}
 	r.emit("a.x", "data")
 	r.emit("x.a", nil)
 	r.emit("c", beans.AttributeChange{Attribute: "A", Type: beans.TypeInt, Old: int64(1), New: int64(2)})
 	const head = `{"message":"m",`
-	if got, want := r.text(r.clients.Pull(id, one)), `{"dropped":0,"handback":7,"handle":"1","notifications":[`+head+
+	if got, want := r.text(r.clients.Pull(id, one, nil)), `{"dropped":0,"handback":7,"handle":"1","notifications":[`+head+
 		`"sequenceNumber":1,"source":{"objectName":"d:type=Bean"},"timeStamp":1000,"type":"a.x","userData":"data"}]}`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if got, want := r.text(r.clients.Pull(id, one)), `{"dropped":0,"handback":7,"handle":"1","notifications":[]}`; got != want {
+	if got, want := r.text(r.clients.Pull(id, one, nil)), `{"dropped":0,"handback":7,"handle":"1","notifications":[]}`; got != want {
 		t.Errorf("drained\ngot  %s\nwant %s", got, want)
 	}
-	if got, want := r.text(r.clients.Pull(id, two)), `{"dropped":0,"handback":7,"handle":"2","notifications":[{"attributeName":"A","attributeType":"long","message":"m",`+
+	if got, want := r.text(r.clients.Pull(id, two, nil)), `{"dropped":0,"handback":7,"handle":"2","notifications":[{"attributeName":"A","attributeType":"long","message":"m",`+
 		`"newValue":2,"oldValue":1,"sequenceNumber":3,"source":{"objectName":"d:type=Bean"},"timeStamp":1000,"type":"c","userData":null}]}`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -112,7 +112,7 @@ func TestPull(t *testing.T) {
 		t.Error(err)
 	}
 	r.emit("a.x", nil)
-	if got := r.clients.Pull(id, one); got != nil {
+	if got := r.clients.Pull(id, one, nil); got != nil {
 		t.Errorf("after its removal: %v", got)
 	}
 	if err := r.clients.Remove(id, one); !errors.Is(err, beans.ErrListenerNotFound) {
@@ -134,7 +134,7 @@ func TestDataThatIsAStruct(t *testing.T) {
 	id := r.register()
 	handle := r.add(id, Pull, "d:*")
 	r.emit("x", reading{beans.MustName("d:b=1,a=2"), 1.5, 3, "other", 4})
-	if got, want := r.text(r.clients.Pull(id, handle)), `{"dropped":0,"handback":7,"handle":"1","notifications":[{"derivedGauge":1.5,"id":3,"message":"m",`+
+	if got, want := r.text(r.clients.Pull(id, handle, nil)), `{"dropped":0,"handback":7,"handle":"1","notifications":[{"derivedGauge":1.5,"id":3,"message":"m",`+
 		`"observedObject":{"objectName":"d:a=2,b=1"},"sequenceNumber":1,"source":{"objectName":"d:type=Bean"},"timeStamp":1000,"type":"x","userData":null}]}`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -148,7 +148,7 @@ func TestOldestAreDroppedAndCounted(t *testing.T) {
 	for range MaxStream + 5 {
 		r.emit("x", nil)
 	}
-	result := r.clients.Pull(id, handle).(map[string]beans.Value)
+	result := r.clients.Pull(id, handle, nil).(map[string]beans.Value)
 	list := result["notifications"].([]beans.Value)
 	if len(list) != MaxEntries || result["dropped"] != int64(MaxStream+5-MaxEntries) {
 		t.Errorf("%d notifications, dropped %v", len(list), result["dropped"])
@@ -156,7 +156,7 @@ func TestOldestAreDroppedAndCounted(t *testing.T) {
 	if first := list[0].(map[string]beans.Value)["sequenceNumber"]; first != int64(MaxStream+5-MaxEntries+1) {
 		t.Errorf("the first left has the number %v", first)
 	}
-	channel, err := r.clients.Open(id)
+	channel, err := r.clients.Open(id, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestStreamWaitsAndIsReplaced(t *testing.T) {
 		r := newRig(t, Options{})
 		id := r.register()
 		r.add(id, Stream, "d:type=Bean")
-		first, err := r.clients.Open(id)
+		first, err := r.clients.Open(id, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +199,7 @@ func TestStreamWaitsAndIsReplaced(t *testing.T) {
 		if s := <-got; s != "1" {
 			t.Errorf("got %s", s)
 		}
-		second, err := r.clients.Open(id)
+		second, err := r.clients.Open(id, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +221,7 @@ func TestStreamWaitsAndIsReplaced(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		id = r.register()
-		third, err := r.clients.Open(id)
+		third, err := r.clients.Open(id, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +238,7 @@ func TestSilentClientsExpire(t *testing.T) {
 		silent, pinging, pulling, streaming := r.register(), r.register(), r.register(), r.register()
 		r.add(silent, Pull, "d:type=Bean")
 		handle := r.add(pulling, Pull, "d:type=Bean")
-		channel, err := r.clients.Open(streaming)
+		channel, err := r.clients.Open(streaming, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +247,7 @@ func TestSilentClientsExpire(t *testing.T) {
 			if err := r.clients.Ping(pinging); err != nil {
 				t.Error(err)
 			}
-			r.clients.Pull(pulling, handle)
+			r.clients.Pull(pulling, handle, nil)
 		}
 		if n := r.clients.Len(); n != 3 {
 			t.Errorf("%d clients are left, want 3", n)
@@ -277,7 +277,7 @@ func TestBoundsAndErrors(t *testing.T) {
 		_, err := r.clients.Add(t.Context(), id, Subscription{Mode: mode, Name: beans.MustName(name)})
 		return err
 	}
-	_, unknownStream := r.clients.Open("x")
+	_, unknownStream := r.clients.Open("x", nil)
 	_, unknownList := r.clients.List("x")
 	full := try(id, Pull, "d:type=Bean")
 	if err := r.clients.Remove(id, handle); err != nil {
@@ -303,7 +303,7 @@ func TestBoundsAndErrors(t *testing.T) {
 			t.Errorf("got  %v\nwant %s", tt.err, tt.want)
 		}
 	}
-	if got := r.clients.Pull("x", "1"); got != nil {
+	if got := r.clients.Pull("x", "1", nil); got != nil {
 		t.Errorf("pull of an unknown client: %v", got)
 	}
 	many := 0
