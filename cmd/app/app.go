@@ -8,17 +8,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
-	"github.com/danielgtaylor/huma/v2"
-	client "github.com/prometheus/client_golang/prometheus"
 
 	"grove/beans"
 	jmx "grove/beans/monitor"
@@ -36,12 +32,7 @@ import (
 	"grove/tree/grant"
 	"grove/tree/monitor"
 	"grove/viewer"
-	"grove/viewer/export/cloudevents"
-	"grove/viewer/export/jolokia"
-	"grove/viewer/export/prometheus"
 	"grove/viewer/live"
-	"grove/viewer/record"
-	"grove/viewer/web"
 )
 
 // App is one manager. New binds and builds, Start runs, Stop ends.
@@ -64,6 +55,7 @@ type App struct {
 	binder   *bind.Binder
 	schedule *schedule.Schedule
 	timer    *timer.Timer
+	feed     *live.Server
 	viewer   *viewer.Server
 
 	reloading sync.Mutex                      // one Reload at a time
@@ -125,7 +117,6 @@ func (a *App) build(policies policies) error {
 		return err
 	}
 	a.statuses = &statusLog{log: a.log, source: a.Bus.Source(beans.MustName(monitor.Domain + ":type=Tree"))}
-	var feed *live.Server // made below, since it follows the tree
 	options := tree.Options{
 		Statuses: func(changes []tree.StatusChange) {
 			a.statuses.take(changes)
@@ -139,7 +130,7 @@ func (a *App) build(policies policies) error {
 			}
 		},
 		Asked: func(refs []tree.Ref) { a.binder.Asked(refs) },
-		Pace:  func() time.Duration { return feed.Pace() },
+		Pace:  func() time.Duration { return a.feed.Pace() },
 	}
 	a.past.hook(&options)
 	kept := &backups{app: a}
@@ -198,60 +189,14 @@ func (a *App) build(policies policies) error {
 	a.loaded.Store(&definition.Plan{})
 	a.watch = &watch.Watcher{Dir: c.Definitions, Changed: a.Reload}
 
-	// The viewers.
-	registered := prometheus.NewRegistry(c.Version, c.Revision)
-	feed = live.New(live.Options{Tree: a.Tree, Version: c.Version, Refuse: viewer.WriteProblem, Log: a.log, Registerer: registered, Own: own})
-	a.onStop("live feed", feed.Close)
-	registered.MustRegister(&ownMetrics{tree: a.Tree, schedule: a.schedule, receiver: receiver, bus: a.Bus, binder: a.binder})
-	exporter, err := prometheus.New(prometheus.Options{
-		Tree: a.Tree, Guard: a.Guard, Refuse: viewer.WriteProblem, Log: a.log,
-		Gatherers: []client.Gatherer{registered, prometheus.FromSet(own, metricHelp(), viewer.MetricHelp(), live.MetricHelp(), push.MetricHelp(), jolokia.MetricHelp(), cloudevents.MetricHelp())},
-	})
-	if err != nil {
+	if err := a.openViewer(policies, own, receiver, kept); err != nil {
 		return err
 	}
-	a.onStop("exporter", func(context.Context) error { exporter.Close(); return nil })
-	mounts, err := a.openFaces(policies, own)
-	if err != nil {
-		return err
-	}
-	records, err := record.New(record.Options{
-		Tree: a.Tree, Guard: a.Guard, History: &a.past.longAgo, Journal: a.past.journal, Definitions: a.past.shared, Check: a.sharedFaults,
-		Audit: a.past.audit, Backups: kept, Spool: kept.spool(), Problem: viewer.Problem, Log: a.log,
-	})
-	if err != nil {
-		return err
-	}
-	page, built := web.Assets()
-	if !built {
-		a.log.Warn("the page was not built into this program: run make build")
-	}
-	a.viewer, err = viewer.New(viewer.Options{
-		Ready:  a.past.samples.Ready,
-		Listen: c.Listen, Version: c.Version, Tree: a.Tree, Definitions: a, Hosts: c.Hosts,
-		Operations: []func(huma.API){receiver.Register, a.registerPlan, records.Register, a.openSystem(feed, receiver).Register},
-		Metrics:    exporter, Own: own, Live: feed, Mounts: mounts, Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
-		Access: everybody,
-	})
-	if errors.Is(err, syscall.EADDRINUSE) {
-		err = fmt.Errorf("%w: another program listens there; choose another address with --listen", err)
-	}
-	if err != nil {
-		return err
-	}
-	a.onStop("web server", a.viewer.Stop)
 	if err := a.openExports(policies.exports); err != nil {
 		return err
 	}
 	a.loader.Ask = ownInstances(c, a.viewer.Addr())
 	return errors.Join(a.showAccess(), a.showCondition())
-}
-
-// everybody lets everyone do everything, as on loopback without users.
-func everybody(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(grant.With(r.Context(), grant.Anonymous)))
-	})
 }
 
 // Addr is where the manager listens.
