@@ -150,6 +150,9 @@ func (e *eye) properties(n *tree.Node) []NodeProperty {
 	return slices.SortedFunc(maps.Values(found), func(a, b NodeProperty) int { return strings.Compare(a.Name, b.Name) })
 }
 
+// pushed is the mode of a runtime bean that readings are sent to: it cannot be asked.
+var pushed = tree.Push.String()
+
 // addBeans tells of the beans behind a node, and what who asks may do with them.
 func (s *Server) addBeans(e *eye, n *tree.Node, d *Details) {
 	operator := e.guard.May(e.who, grant.Operator, n.Path)
@@ -168,10 +171,11 @@ func (s *Server) addBeans(e *eye, n *tree.Node, d *Details) {
 			}
 		}
 	}
-	if operator && slices.ContainsFunc(d.Beans, func(b NodeSource) bool { return b.Started }) {
+	if operator && slices.ContainsFunc(d.Beans, func(b NodeSource) bool { return b.Started && b.Mode != pushed }) {
 		d.May = append(d.May, "ask")
 	}
-	if operator && n.Kind != tree.Group && len(d.Beans) == 0 {
+	sent := len(d.Beans) == 0 || slices.ContainsFunc(d.Beans, func(b NodeSource) bool { return b.Mode == pushed })
+	if operator && n.Kind != tree.Group && sent {
 		d.May = append(d.May, "push")
 	}
 	if len(d.Operations) > 0 {

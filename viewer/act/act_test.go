@@ -344,6 +344,7 @@ func TestAsk(t *testing.T) {
 		{"one of two was stopped", []viewer.NodeSource{{Source: "b", Bean: "grove:name=b"}, running}, func(w *world) { w.sources[1].Runs++ }, "", 200, `"value":7`},
 		{"it was stopped", []viewer.NodeSource{{Source: "host", Bean: "grove:name=host"}}, nil, "", 409, "/shop/load cannot be asked: host was stopped; start it first"},
 		{"nothing feeds it", nil, nil, "", 409, "/shop/load cannot be asked: no probe feeds it, its readings are sent to it"},
+		{"its readings are sent", []viewer.NodeSource{{Source: "box", Bean: "grove:name=box", Mode: "push", Started: true}}, nil, "", 409, "/shop/load cannot be asked: no probe feeds it, its readings are sent to it"},
 		{"a long wait", []viewer.NodeSource{running}, nil, "?wait=31", 422, `"location":"query.wait"`},
 	} {
 		w := newWorld(t)

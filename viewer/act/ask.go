@@ -30,7 +30,7 @@ func (a *API) ask(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	before := a.opts.Sources(n.Ref)
+	before := slices.DeleteFunc(a.opts.Sources(n.Ref), func(s viewer.NodeSource) bool { return s.Mode == tree.Push.String() })
 	switch {
 	case len(before) == 0:
 		return nil, huma.NewError(http.StatusConflict, n.Path.String()+" cannot be asked: no probe feeds it, its readings are sent to it")
