@@ -1,7 +1,11 @@
 // The pages of the viewer, in the order of the navigation. Each has one line here.
 
 import type { ComponentType } from 'preact';
+import { AccountPage } from './account';
+import { BeansPage } from './beans';
+import { LoginPage } from './login';
 import { Overview } from './overview';
+import { PeoplePage } from './people';
 import { Problems } from './problems';
 import type { Role } from './session';
 import type { IconName } from './ui/marks';
@@ -21,4 +25,8 @@ export const pages: readonly Page[] = [
   { name: 'tree', title: 'Tree', icon: 'tree', view: TreePage },
   { name: 'overview', title: 'Overview', icon: 'overview', view: Overview },
   { name: 'problems', title: 'Problems', icon: 'problems', view: Problems },
+  { name: 'beans', title: 'Beans', icon: 'beans', view: BeansPage },
+  { name: 'people', title: 'People', icon: 'people', view: PeoplePage, need: 'admin' },
+  { name: 'account', title: 'Account', icon: 'account', view: AccountPage, nav: false },
+  { name: 'login', title: 'Login', icon: 'key', view: LoginPage, nav: false, bare: true },
 ];

@@ -15,12 +15,17 @@ export interface Grant {
 
 /** Session is the answer of GET api/v1/me. */
 export interface Session {
-  name: string;
+  name: string; // empty: nobody is logged in
+  title?: string; // the full name
   open?: boolean; // no login is needed here
   grants: Grant[];
-  methods: ('password' | 'oidc')[]; // ways to log in
-  oidc?: string; // what the other way is called: "Log in with …"
+  methods: ('password' | 'oidc' | 'certificate')[]; // ways to log in
+  oidc?: string; // what the other way is called: "Company login"
+  method?: 'session' | 'basic' | 'token' | 'certificate' | 'open'; // how this one came
+  source?: 'local' | 'oidc'; // who keeps the user
+  password?: boolean; // may change his password here
   expires?: string;
+  manager?: string; // name of this server
 }
 
 /** May says whether the session has at least a role on a path, which is / for the whole
