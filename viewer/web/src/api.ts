@@ -65,6 +65,8 @@ export class Problem extends Error {
   constructor(
     readonly status: number,
     message: string,
+    /** What is wrong with single fields of what was sent: "body.yellow". */
+    readonly fields: readonly { location: string; message: string }[] = [],
   ) {
     super(message);
     this.name = 'Problem';
@@ -120,12 +122,10 @@ async function ask(method: string, url: string, body: unknown, signal: AbortSign
 /** problemOf words an error of the server (RFC 9457); what it says of single fields follows its detail. */
 function problemOf(status: number, answer: unknown): Problem {
   const said = record(answer);
-  const fields = (Array.isArray(said.errors) ? said.errors.map(record) : [])
-    .filter((e) => e.message !== said.detail)
-    .map((e) => [e.location, e.message].filter((part) => typeof part === 'string' && part !== '').join(': '))
-    .filter(Boolean);
+  const fields = (Array.isArray(said.errors) ? said.errors.map(record) : []).map((e) => ({ location: String(e.location ?? ''), message: String(e.message ?? '') }));
   const words = String(said.detail ?? said.title ?? `The server answered ${status}.`);
-  return new Problem(status, fields.length > 0 ? `${words}: ${fields.join('; ')}` : words);
+  const more = fields.filter((f) => f.message && !words.includes(f.message)).map((f) => [f.location, f.message].filter(Boolean).join(': '));
+  return new Problem(status, more.length > 0 ? `${words}: ${more.join('; ')}` : words, fields);
 }
 
 function record(v: unknown): Record<string, unknown> {
