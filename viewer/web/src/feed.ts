@@ -179,7 +179,6 @@ export class Feed {
     socket.binaryType = 'arraybuffer';
     this.socket = socket;
     this.welcome = false;
-    this.lastId = 0; // pages that look at the same under the same number share what the server sends
     const current = () => this.socket === socket;
     socket.onopen = () => {
       if (current()) this.listenForSilence();
@@ -277,6 +276,7 @@ export class Feed {
     this.current = { ...this.current, server: typeof message.server === 'string' ? message.server : '' };
     const all = [...this.subscriptions.values()];
     this.subscriptions.clear();
+    this.lastId = 0; // pages that look at the same under the same number share what the server sends
     for (const s of all) this.subscribe(s, resume && s.seq >= 0);
     if (all.length === 0) this.live();
   }

@@ -62,7 +62,8 @@ export class Store implements LiveSink {
   private incoming: Tree | undefined;
   private filterNow: Filter = noFilter;
   private open: Open = 'some';
-  private openBefore: Open | undefined; // the filter was turned on
+  private openBefore: Open | undefined; // when the filter was turned on
+  private openNext: Open | undefined; // in the snapshot that comes
   private tickets = new Map<number, Ticket>(); // of groups that were opened or closed just now
   private decided: Decided | undefined; // in this subscription
   private seeking = false; // the worst attribute gets the keyboard as soon as the server names it
@@ -227,6 +228,7 @@ export class Store implements LiveSink {
     this.late.clear();
     this.loaded = true;
     this.refusal = '';
+    this.openNext = undefined;
     this.applyOpen();
     this.focus = focus === undefined ? none : tree.find(focus);
     this.hover = hover === undefined ? none : tree.find(hover);
@@ -475,7 +477,7 @@ export class Store implements LiveSink {
     const on = isOn(filter);
     if (on && !was) this.openBefore = this.openNow();
     if (!on && was) {
-      this.open = this.openBefore ?? this.open;
+      this.open = this.openNext = this.openBefore ?? this.open;
       this.openBefore = undefined;
       const kept = this.app.route.node ?? (this.tree.has(this.focus) ? this.tree.path(this.focus) : undefined);
       if (kept !== undefined && kept !== '/') this.wanted = { path: kept, select: false }; // what was found stays in sight
@@ -591,6 +593,14 @@ export class Store implements LiveSink {
     if (to !== at) this.scrollTo = to;
   }
 
+  /** arrived notes that the browser's focus went to a row or cell by other ways than ours. */
+  arrived(index: number, cell: number): void {
+    if (index === this.focus && cell === this.cell) return;
+    this.focus = index;
+    this.cell = cell;
+    this.changed();
+  }
+
   pointAt(index: number): void {
     this.hover = index;
     this.hoverAt = index === none ? -Infinity : performance.now();
@@ -616,7 +626,7 @@ export class Store implements LiveSink {
   private readAddress(params: Params): void {
     this.told = params;
     const { open, find = '', status = '', sort } = params;
-    this.open = open === undefined ? 'some' : open === '*' ? 'all' : readList(open);
+    this.open = this.openNext = open === undefined ? 'some' : open === '*' ? 'all' : readList(open);
     const chosen = status.split(',').map((w) => statusWords.indexOf(w as StatusWord)).filter((s) => s >= 0);
     this.filterNow = { text: find, statuses: new Set(chosen as Status[]) };
     this.openBefore = isOn(this.filterNow) ? this.open : undefined;
@@ -627,6 +637,7 @@ export class Store implements LiveSink {
 
   /** openNow is what is open at the moment. */
   private openNow(): Open {
+    if (this.openNext !== undefined) return this.openNext;
     if (!this.loaded || this.open === 'some' || this.open === 'all') return this.open;
     return this.rows.openPaths();
   }

@@ -102,6 +102,12 @@ export function Grid({ store }: { store: Store }) {
           if (event.pointerType === 'mouse') store.pointAt(nodeOf(event.target));
         }}
         onPointerLeave={() => store.pointAt(none)}
+        onFocusIn={(event) => {
+          const node = nodeOf(event.target);
+          if (node === none) return;
+          const at = event.target as Element;
+          store.arrived(node, at.matches('[data-node]') ? -1 : [...at.parentElement!.children].indexOf(at));
+        }}
         onClick={(event) => onClick(event, store)}
         onDblClick={(event) => {
           const node = nodeOf(event.target);
