@@ -167,6 +167,7 @@ const mostLate = time.Second
 func (s *systems) schedule() system.Group {
 	stats, b := s.app.schedule.Stats(), s.app.binder.Stats()
 	late, most := lateAt(&stats, 0.99)
+	late = min(late, stats.LateMax) // The bound of a class may be beyond all that were in it.
 	what := "99 % of the runs since the start began at most so late"
 	if !most {
 		what = "99 % of the runs since the start began at most that late, or later"

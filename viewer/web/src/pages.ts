@@ -3,11 +3,15 @@
 import type { ComponentType } from 'preact';
 import { AccountPage } from './account';
 import { BeansPage } from './beans';
+import { Board } from './board';
+import { Definitions } from './definitions';
+import { Events } from './events';
 import { LoginPage } from './login';
 import { Overview } from './overview';
 import { PeoplePage } from './people';
 import { Problems } from './problems';
 import type { Role } from './session';
+import { System } from './system';
 import type { IconName } from './ui/marks';
 import { TreePage } from './ui/treepage';
 
@@ -25,6 +29,10 @@ export const pages: readonly Page[] = [
   { name: 'tree', title: 'Tree', icon: 'tree', view: TreePage },
   { name: 'overview', title: 'Overview', icon: 'overview', view: Overview },
   { name: 'problems', title: 'Problems', icon: 'problems', view: Problems },
+  { name: 'events', title: 'Events', icon: 'events', view: Events },
+  { name: 'definitions', title: 'Definitions', icon: 'definitions', view: Definitions },
+  { name: 'system', title: 'System', icon: 'system', view: System },
+  { name: 'board', title: 'Board', icon: 'board', view: Board, bare: true },
   { name: 'beans', title: 'Beans', icon: 'beans', view: BeansPage },
   { name: 'people', title: 'People', icon: 'people', view: PeoplePage, need: 'admin' },
   { name: 'account', title: 'Account', icon: 'account', view: AccountPage, nav: false },

@@ -60,7 +60,7 @@ export function List<T>(props: ListProps<T>) {
   const [own, setOwn] = useState<Sort | undefined>(props.sort);
   const sort = props.onSort ? props.sort : own;
   const scroller = useRef<HTMLDivElement>(null);
-  const at = useRef({ top: 0, height: 600, focus: '', grab: false, until: 0 });
+  const at = useRef({ top: 0, height: 600, focus: '', grab: false, until: 0, moved: false });
   const shown = useRef<Held<T>>({ keys: [], items: new Map() });
   const slim = slimQuery.matches;
   const rowHeight = slim ? (props.slimRow ?? 48) : (props.row ?? 32);
@@ -68,6 +68,7 @@ export function List<T>(props: ListProps<T>) {
   // The order of the rows is found anew when the items are others, or the order is.
   const held = useRef({ items: undefined as readonly T[] | undefined, sort, gone: new Set<string>(), waiting: 0 });
   const last = held.current;
+  const keysBefore = shown.current.keys;
   const resorted = last.sort !== sort;
   const still = props.live === true && !resorted && performance.now() < at.current.until;
   if (resorted || items !== last.items || (!still && last.gone.size + last.waiting > 0)) {
@@ -102,6 +103,15 @@ export function List<T>(props: ListProps<T>) {
   const unsettled = gone.size + waiting > 0;
 
   const range = new ScrollRange(keys.length, rowHeight, at.current.height);
+  // Whoever has scrolled down goes on reading where he is when rows come above.
+  if (keys !== keysBefore && at.current.top > 0 && !resorted) {
+    const before = new ScrollRange(keysBefore.length, rowHeight, at.current.height);
+    const by = shift(keysBefore, keys, before.window(at.current.top, 0));
+    if (by !== 0) {
+      at.current.top = range.scrollTopFor(before.top(at.current.top) + by * rowHeight);
+      at.current.moved = true;
+    }
+  }
   const [from, to] = range.window(at.current.top, around);
   const focusRow = keys.indexOf(at.current.focus);
   const stop = focusRow >= 0 ? focusRow : 0;
@@ -128,6 +138,10 @@ export function List<T>(props: ListProps<T>) {
   }, []);
 
   useLayoutEffect(() => {
+    if (at.current.moved) {
+      at.current.moved = false;
+      scroller.current!.scrollTop = at.current.top;
+    }
     if (!at.current.grab) return;
     at.current.grab = false;
     scroller.current!.querySelector<HTMLElement>(`[data-row="${stop}"]`)?.focus({ preventScroll: true });
@@ -194,16 +208,16 @@ export function List<T>(props: ListProps<T>) {
   const widths = there.map((c) => (slim && c.slim) || c.width || 'minmax(0, 1fr)').join(' ');
   return (
     <div
-      class={`list ${props.name}${props.onOpen ? ' opens' : ''}`}
+      class={`sheet ${props.name}${props.onOpen ? ' opens' : ''}`}
       role="grid"
       aria-label={props.label}
       aria-rowcount={keys.length + 1}
       aria-colcount={there.length}
-      style={{ '--list-columns': widths, '--list-row': `${rowHeight}px` }}
+      style={{ '--sheet-columns': widths, '--sheet-row': `${rowHeight}px` }}
       onKeyDown={onKey}
     >
-      <div class="list-head" role="rowgroup">
-        <div class="list-row" role="row" aria-rowindex={1}>
+      <div class="sheet-head" role="rowgroup">
+        <div class="sheet-row" role="row" aria-rowindex={1}>
           {there.map((c) => {
             const sorted = sort?.column === c.name ? (sort.down ? 'descending' : 'ascending') : undefined;
             return (
@@ -221,7 +235,7 @@ export function List<T>(props: ListProps<T>) {
         </div>
       </div>
       <div
-        class="list-body"
+        class="sheet-body"
         role="rowgroup"
         ref={scroller}
         tabIndex={keys.length === 0 ? 0 : -1}
@@ -240,18 +254,18 @@ export function List<T>(props: ListProps<T>) {
         onClick={click}
       >
         {keys.length === 0 ? (
-          <div class="list-empty" role="row">
+          <div class="sheet-empty" role="row">
             <div role="gridcell">{props.empty ?? 'Nothing.'}</div>
           </div>
         ) : (
-          <div class="list-sizer" role="none" style={{ height: `${range.height}px` }}>
+          <div class="sheet-sizer" role="none" style={{ height: `${range.height}px` }}>
             {drawn.map((r) => {
               const key = keys[r]!;
               const item = now.get(key)!;
               return (
                 <div
                   key={key}
-                  class={`list-row${gone.has(key) ? ' gone' : ''} ${props.rowClass?.(item) ?? ''}`}
+                  class={`sheet-row${gone.has(key) ? ' gone' : ''} ${props.rowClass?.(item) ?? ''}`}
                   role="row"
                   data-row={r}
                   aria-rowindex={r + 2}
@@ -273,4 +287,15 @@ export function List<T>(props: ListProps<T>) {
       </div>
     </div>
   );
+}
+
+/** shift says by how many rows most of those in a window have moved. */
+function shift(before: readonly string[], after: readonly string[], [from, to]: readonly [number, number]): number {
+  const rows = new Map(after.map((key, row) => [key, row]));
+  const by: number[] = [];
+  for (let r = from; r < to; r++) {
+    const now = rows.get(before[r]!);
+    if (now !== undefined) by.push(now - r);
+  }
+  return by.sort((a, b) => a - b)[by.length >> 1] ?? 0;
 }

@@ -1,0 +1,305 @@
+// The wall board: a few areas in letters that can be read from five metres. Nobody
+// touches it: it turns its pages by itself, keeps the screen awake, and says so loudly
+// when what it shows is old.
+//
+// Its address says what it shows: in= paths of areas, with a * for all that is directly
+// below a path (without it, /*), every= seconds a page stays, theme=light, title= a name above.
+
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useApp } from '../app';
+import { age, clock, day, duration, figures } from '../format';
+import { useLive } from '../live';
+import { joinNames, names } from '../path';
+import { type Trouble, rank, useTroubles } from '../problems/model';
+import { useSound } from '../problems/sound';
+import { readList } from '../route';
+import { none } from '../tree';
+import { Icon, Logo, Mark } from '../ui/marks';
+import { Green, Red, type Status, White, Yellow, statusWords } from '../wire';
+
+const everySeconds = 15;
+const tileWidth = 400; // at least, of a window that is 1920 wide
+const tileHeight = 250;
+const quietMs = 10_000; // then the server is asked whether it is still there
+const staleMs = 30_000;
+const awayMs = 3000;
+
+interface Shown {
+  path: string;
+  name: string;
+  above: string;
+  status: Status;
+  known: boolean;
+  hidden: boolean;
+  counts: readonly [white: number, green: number, yellow: number, red: number];
+}
+
+export function Board() {
+  const app = useApp();
+  const { params } = app.route;
+  const [second, setSecond] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => setSecond((n) => n + 1), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  useAwake();
+  useTheme(params.theme === 'light' ? 'light' : 'dark');
+
+  const chosen = useMemo(() => readList(params.in ?? '/*'), [params.in]);
+  const above = useMemo(() => [...new Set(chosen.flatMap((p) => waysTo(p)))], [chosen]);
+  const live = useLive({ path: '/', depth: 0, open: above });
+  const troubles = useTroubles({ path: '/', statuses: [Red, Yellow], text: '' });
+  useSound(app.prefs.sound, troubles.loaded, troubles.items);
+
+  const { tree } = live;
+  const areas = useMemo((): Shown[] => {
+    if (!live.loaded || tree.root === none) return [];
+    const of = (n: number, path: string): Shown => ({
+      path,
+      name: names(path).at(-1) ?? 'Everything',
+      above: names(path).slice(0, -1).join(' / '),
+      status: n === none ? White : tree.statusOf(n),
+      known: n !== none,
+      hidden: n !== none && tree.hidden(n),
+      counts: n === none ? [0, 0, 0, 0] : tree.isGroup(n) ? [tree.count(n, White), tree.count(n, Green), tree.count(n, Yellow), tree.count(n, Red)] : [0, 0, 0, 0],
+    });
+    const below = (path: string): Shown[] => {
+      const parent = tree.find(path);
+      const list: Shown[] = [];
+      if (parent === none) return [of(none, path)];
+      for (let n = tree.first[parent]!; n !== none; n = tree.next[n]!) list.push(of(n, joinNames([...names(path), tree.names[n]!])));
+      return list.sort((a, b) => rank(b.status) - rank(a.status) || b.counts[Red] - a.counts[Red] || (a.name < b.name ? -1 : 1));
+    };
+    // In the order that was asked for.
+    return chosen.flatMap((path) => (path.endsWith('/*') ? below(path.slice(0, -2) || '/') : [of(tree.find(path), path)]));
+  }, [live.version, live.loaded, tree, chosen]);
+
+  const box = useRef<HTMLDivElement>(null);
+  const room = useRoom(box);
+  const perPage = Math.max(1, room.columns * room.rows);
+  const pages = Math.max(1, Math.ceil(areas.length / perPage));
+  const every = Math.max(3, Number(params.every) || everySeconds);
+  const page = Math.floor(second / every) % pages;
+  const shown = areas.slice(page * perPage, (page + 1) * perPage);
+  const columns = Math.min(room.columns, Math.max(1, Math.ceil(Math.sqrt(shown.length * 1.2))));
+  const root = tree.root === none ? White : tree.statusOf(tree.root);
+  const now = app.now();
+  const oldest = oldestOf(troubles.items);
+  const count = (s: Status) => (tree.root === none ? 0 : tree.count(tree.root, s));
+  return (
+    <div class="board">
+      <header>
+        <a class="leave" href={app.href('overview', {})} title="Leave the board">
+          <Logo />
+          <h1>{params.title ?? 'Grove'}</h1>
+        </a>
+        <p class={`all ${statusWords[root]}`}>
+          <Mark status={root} size={44} />
+          <b>{statusWords[root]}</b>
+        </p>
+        <p class="sums">
+          {([Red, Yellow, White] as const).map((s) => (
+            <span key={s}>
+              <Mark status={s} size={26} /> <b>{figures(count(s))}</b> {statusWords[s]}
+            </span>
+          ))}
+        </p>
+        <FullScreen />
+        <p class="clock">
+          <time>{clock(now)}</time>
+          <span>{day(now)}</span>
+        </p>
+      </header>
+      <Stale second={second} />
+      <div class="board-tiles" ref={box} style={{ '--columns-now': columns }}>
+        {live.refusal ? <p class="board-note">{live.refusal}</p> : null}
+        {shown.map((a) => (
+          <Tile key={a.path} a={a} troubles={troubles.items} now={now} />
+        ))}
+        {live.loaded && areas.length === 0 ? <p class="board-note">There is nothing to show.</p> : null}
+      </div>
+      <footer>
+        <span class="oldest">
+          {oldest ? (
+            <>
+              <Mark status={oldest.status} size={22} /> Oldest problem: <b>{names(oldest.path).join(' / ')}</b>, {oldest.since > 0 ? duration(now - oldest.since) : ''}
+            </>
+          ) : troubles.loaded ? (
+            <>
+              <Mark status={Green} size={22} /> No problems
+            </>
+          ) : null}
+        </span>
+        {pages > 1 ? (
+          <span class="pages-of">
+            Page {page + 1} of {pages}
+          </span>
+        ) : null}
+        <Updated />
+      </footer>
+    </div>
+  );
+}
+
+/** waysTo lists the groups that must be open to see an area: / and those above it. */
+function waysTo(path: string): string[] {
+  const above = names(path).slice(0, -1);
+  return ['/', ...above.map((_, i) => joinNames(above.slice(0, i + 1)))];
+}
+
+/** oldestOf is the worst that lasts the longest. */
+function oldestOf(items: readonly Trouble[]): Trouble | undefined {
+  let worst: Trouble | undefined;
+  for (const i of items) {
+    if (i.since <= 0) continue;
+    if (!worst || rank(i.status) > rank(worst.status) || (i.status === worst.status && i.since < worst.since)) worst = i;
+  }
+  return worst;
+}
+
+function Tile({ a, troubles, now }: { a: Shown; troubles: readonly Trouble[]; now: number }) {
+  const inside = troubles.filter((t) => t.path === a.path || t.path.startsWith(a.path + '/') || a.path === '/');
+  const oldest = oldestOf(inside);
+  return (
+    <section class={`board-tile ${statusWords[a.status]}`} aria-label={`${a.name}: ${statusWords[a.status]}`}>
+      <h2>{a.name}</h2>
+      {a.above ? <p class="where">{a.above}</p> : null}
+      <p class="mark-word">
+        <Mark status={a.status} size={64} />
+        <b>{statusWords[a.status]}</b>
+      </p>
+      <p class="numbers">
+        {a.known
+          ? ([Red, Yellow, White] as const).map((s) =>
+              a.counts[s] > 0 ? (
+                <span key={s}>
+                  <Mark status={s} size={22} /> {figures(a.counts[s])}
+                </span>
+              ) : null,
+            )
+          : 'not in the tree'}
+        {a.hidden ? <span class="hid">something hidden contributes</span> : null}
+      </p>
+      <p class="cause">{oldest ? `${names(oldest.path).slice(names(a.path).length).join(' / ') || oldest.name} · ${age(now - oldest.since)}` : ''}</p>
+    </section>
+  );
+}
+
+/** useRoom says how many tiles have room. */
+function useRoom(box: { current: HTMLElement | null }): { columns: number; rows: number } {
+  const [room, setRoom] = useState({ columns: 1, rows: 1 });
+  useLayoutEffect(() => {
+    const element = box.current!;
+    const measure = () => {
+      const scale = Math.max(0.55, Math.min(1.6, innerWidth / 1920));
+      setRoom({
+        columns: Math.max(1, Math.floor(element.clientWidth / (tileWidth * scale))),
+        rows: Math.max(1, Math.floor(element.clientHeight / (tileHeight * scale))),
+      });
+    };
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    measure();
+    return () => observer.disconnect();
+  }, []);
+  return room;
+}
+
+/** useContact says when the server was heard of last: a calm tree says nothing for long, so that it is asked then. */
+function useContact(): number {
+  const app = useApp();
+  const [asked, setAsked] = useState(0);
+  const heard = Math.max(app.feed.link.heardAt, asked);
+  const last = useRef(heard);
+  last.current = heard;
+  useEffect(() => {
+    const stop = new AbortController();
+    const timer = setInterval(async () => {
+      if (Date.now() - last.current < quietMs) return;
+      try {
+        const answer = await fetch('healthz', { cache: 'no-store', signal: AbortSignal.any([stop.signal, AbortSignal.timeout(quietMs / 2)]) });
+        if (answer.ok && app.feed.link.state === 'live') setAsked(Date.now());
+      } catch {
+        // That there is no answer shows by the time.
+      }
+    }, quietMs / 2);
+    return () => {
+      stop.abort();
+      clearInterval(timer);
+    };
+  }, [app]);
+  return heard;
+}
+
+function Stale({ second }: { second: number }) {
+  const app = useApp();
+  const heard = useContact();
+  const quiet = heard > 0 ? Date.now() - heard : 0;
+  const away = app.feed.link.state !== 'live' && (heard === 0 ? second > 5 : quiet > awayMs);
+  if (!away && quiet < staleMs) return null;
+  return (
+    <div class="board-stale" role="alert">
+      <b>NOT LIVE</b>
+      <span>{heard > 0 ? `This is how things were ${duration(quiet)} ago, at ${clock(app.now() - quiet)}.` : 'There is no connection to Grove.'}</span>
+    </div>
+  );
+}
+
+function Updated() {
+  const { feed } = useApp();
+  const { heardAt } = feed.link;
+  return <span class="updated">{heardAt > 0 ? `Updated ${age(Date.now() - heardAt)} ago` : 'Connecting…'}</span>;
+}
+
+/** useAwake keeps the screen from going dark, where the browser can. */
+function useAwake(): void {
+  useEffect(() => {
+    let lock: WakeLockSentinel | undefined;
+    let over = false;
+    const take = async () => {
+      if (document.visibilityState !== 'visible' || !('wakeLock' in navigator)) return;
+      try {
+        lock = await navigator.wakeLock.request('screen');
+        if (over) await lock.release();
+      } catch {
+        // The browser allows it on secure addresses alone, and not with an empty battery.
+      }
+    };
+    void take();
+    document.addEventListener('visibilitychange', take);
+    return () => {
+      over = true;
+      document.removeEventListener('visibilitychange', take);
+      void lock?.release().catch(() => {});
+    };
+  }, []);
+}
+
+/** useTheme dresses the page while the board is there. */
+function useTheme(theme: 'light' | 'dark'): void {
+  const app = useApp();
+  const own = app.prefs.theme;
+  useLayoutEffect(() => {
+    const { dataset } = document.documentElement;
+    dataset.theme = theme;
+    return () => {
+      if (own === 'system') delete dataset.theme;
+      else dataset.theme = own;
+    };
+  }, [theme, own]);
+}
+
+function FullScreen() {
+  const [full, setFull] = useState(document.fullscreenElement !== null);
+  useEffect(() => {
+    const changed = () => setFull(document.fullscreenElement !== null);
+    document.addEventListener('fullscreenchange', changed);
+    return () => document.removeEventListener('fullscreenchange', changed);
+  }, []);
+  if (full || !document.fullscreenEnabled) return null;
+  return (
+    <button class="plain" aria-label="Full screen" title="Full screen" onClick={() => void document.documentElement.requestFullscreen().catch(() => {})}>
+      <Icon name="full" />
+    </button>
+  );
+}
