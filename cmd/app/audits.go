@@ -1,9 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"grove/tree/grant"
@@ -53,9 +55,13 @@ func (a *App) auditAct(ctx context.Context, act jolokia.Act) error {
 }
 
 // auditAcknowledgement keeps what a client of CCMS acknowledged.
-func (a *App) auditAcknowledgement(k alert.Acknowledgement) {
-	_, err := a.past.audit.Append(context.Background(), audit.Entry{
-		Who: k.By, Origin: "CCMS", Action: "acknowledge", Target: k.Alert.Path.String(), Became: k.Comment, Outcome: "ok",
+func (a *App) auditAcknowledgement(ctx context.Context, k alert.Acknowledgement) {
+	who, became := grant.Of(ctx).Name, k.Comment
+	if k.By != who {
+		became = strings.TrimSuffix("as "+k.By+": "+became, ": ")
+	}
+	_, err := a.past.audit.Append(ctx, audit.Entry{
+		Who: who, Origin: cmp.Or(grant.Origin(ctx), "CCMS"), Action: "acknowledge", Target: k.Alert.Path.String(), Became: became, Outcome: "ok",
 	})
 	if err != nil {
 		a.log.Error("an acknowledgement is not in the audit log", "path", k.Alert.Path.String(), "error", err)

@@ -97,7 +97,7 @@ func (a *App) openFaces(p policies, own *metrics.Set) ([]viewer.Mount, error) {
 func (a *App) openSAP(mount func(string, http.Handler)) (err error) {
 	c := &a.config
 	a.faces.elements, err = ccms.New(ccms.Options{
-		Tree: a.Tree, System: c.SAPSystem, Shelf: newAlertShelf(a.past.facts), Audit: a.auditAcknowledgement, Log: a.log,
+		Tree: a.Tree, Guard: a.Guard, System: c.SAPSystem, Shelf: newAlertShelf(a.past.facts), Audit: a.auditAcknowledgement, Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (a *App) openSAP(mount func(string, http.Handler)) (err error) {
 	if !c.SAPListen {
 		return nil
 	}
-	a.faces.sap, err = listener.New(service, listener.Options{
+	a.faces.sap, err = listener.New(everybody(service), listener.Options{
 		Address: fmt.Sprintf("127.0.0.1:%d", listener.Port(c.SAPInstance)), Socket: listener.Socket(c.SAPInstance), Log: a.log,
 	})
 	if err != nil {

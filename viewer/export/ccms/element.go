@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/ccms/alert"
 	"grove/viewer/export/ccms/measure"
 	"grove/viewer/export/ccms/name"
@@ -29,6 +30,7 @@ type Row struct {
 	Tool        string    `json:"tool,omitempty"` // the runtime bean behind it
 	Level       Level     `json:"level"`
 	Owner       string    `json:"owner,omitempty"`
+	Hidden      bool      `json:"hidden,omitempty"` // attributes that are hidden from whoever asks contribute to the value
 	// Alert is the open alert at or below the element that matters most.
 	Alert *alert.Alert `json:"alert,omitempty"`
 }
@@ -114,19 +116,19 @@ const (
 )
 
 // list makes the rows at and below a position, down to so many levels (negative: all).
-func (e *Exporter) list(from int32, depth int) []Row {
+func (e *Exporter) list(g *sight, from int32, depth int) []Row {
 	t := &e.table
 	top := t.rows[from].path.Depth()
-	alerts := e.highest(from)
+	alerts := e.highest(g, from)
 	at := make(map[int32]int, t.rows[from].end-from)
 	rows := make([]Row, 0, t.rows[from].end-from)
 	for i := from; i < t.rows[from].end; i++ {
 		r := &t.rows[i]
 		level := r.path.Depth() - top
-		if depth >= 0 && level > depth {
+		if depth >= 0 && level > depth || g.at(i) == grant.Hidden {
 			continue
 		}
-		row := e.row(r)
+		row := e.row(g, i)
 		row.Parent = -1
 		if i != from {
 			row.Parent = at[r.parent]
@@ -140,8 +142,9 @@ func (e *Exporter) list(from int32, depth int) []Row {
 	return rows
 }
 
-// highest returns for each position at and below from the open alert that matters most.
-func (e *Exporter) highest(from int32) map[int32]*alert.Alert {
+// highest returns for each position at and below from the open alert that matters most, of
+// those that are seen.
+func (e *Exporter) highest(g *sight, from int32) map[int32]*alert.Alert {
 	t := &e.table
 	out := map[int32]*alert.Alert{}
 	if e.book.Len() == 0 {
@@ -149,7 +152,7 @@ func (e *Exporter) highest(from int32) map[int32]*alert.Alert {
 	}
 	for i := from; i < t.rows[from].end; i++ {
 		r := &t.rows[i]
-		if r.kind == tree.Group {
+		if r.kind == tree.Group || g.at(i) != grant.Seen {
 			continue
 		}
 		told, ok := e.book.Highest(r.path)
@@ -165,12 +168,17 @@ func (e *Exporter) highest(from int32) map[int32]*alert.Alert {
 	return out
 }
 
-func (e *Exporter) row(r *row) Row {
+func (e *Exporter) row(g *sight, i int32) Row {
+	shown, hidden := g.shownOf(&e.table, i)
+	return e.rowOf(&shown, hidden)
+}
+
+func (e *Exporter) rowOf(r *row, hidden bool) Row {
 	class := classOf(r)
 	out := Row{
 		Name: name.Short(r.path, e.opts.System), Depth: r.path.Depth(), Class: class, ClassNumber: int(class), TID: e.tid(r),
 		Full: name.Of(r.path, r.kind == tree.Group).Full(e.opts.System), Path: r.path, Value: r.status,
-		Time: r.time, Since: r.since, Created: r.created, Level: r.level,
+		Time: r.time, Since: r.since, Created: r.created, Level: r.level, Hidden: hidden,
 	}
 	if r.spec != nil {
 		out.Tool, out.Owner = r.spec.Source, r.owner
@@ -180,16 +188,17 @@ func (e *Exporter) row(r *row) Row {
 }
 
 // element makes the whole record of a row.
-func (e *Exporter) element(i int32) Element {
-	r := &e.table.rows[i]
+func (e *Exporter) element(g *sight, i int32) Element {
+	shown, hidden := g.shownOf(&e.table, i)
+	r := &shown
 	n := name.Of(r.path, r.kind == tree.Group)
 	el := Element{
-		Row: e.row(r), System: e.opts.System, Context: n.Context, Object: n.Object, Attribute: n.Attribute,
+		Row: e.rowOf(r, hidden), System: e.opts.System, Context: n.Context, Object: n.Object, Attribute: n.Attribute,
 		MTEClass: "GROVE_" + strings.ToUpper(r.kind.String()), Severity: r.severity, MaxAlerts: e.opts.AlertsPerNode,
 		MessageClass: messageClass, MessageNumber: messageNumber, Reason: r.reason, Flapping: r.flapping,
 	}
 	el.Parent = -1
-	el.Alert = e.highest(i)[i]
+	el.Alert = e.highest(g, i)[i]
 	if r.spec != nil {
 		el.Comment = r.spec.Description
 		if r.spec.Metric != "" {

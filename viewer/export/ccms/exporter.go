@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/ccms/alert"
 	"grove/viewer/export/ccms/measure"
 	"grove/viewer/export/ccms/name"
@@ -27,6 +28,8 @@ const (
 // Options are the surroundings of an Exporter.
 type Options struct {
 	Tree *tree.Tree
+	// Guard says who sees and does what; who asks stands in the context of a question.
+	Guard *grant.Guard
 	// System is the system's name: three to eight letters and digits, the first a
 	// letter; DefaultSystem when empty.
 	System string
@@ -38,7 +41,7 @@ type Options struct {
 	// Shelf keeps alerts over a restart; nil keeps them in memory only.
 	Shelf alert.Shelf
 	// Audit is told of each acknowledgement, after it took effect; nil tells nobody.
-	Audit func(alert.Acknowledgement)
+	Audit func(context.Context, alert.Acknowledgement)
 	// SampleEvery is how often Run samples for averages; zero is a second.
 	SampleEvery time.Duration
 	// Now is the clock; nil is time.Now.
@@ -69,6 +72,8 @@ func New(o Options) (*Exporter, error) {
 	switch {
 	case o.Tree == nil:
 		return nil, errors.New("ccms: no tree")
+	case o.Guard == nil:
+		return nil, errors.New("ccms: nobody says who sees what")
 	case o.Alerts < 1 || o.AlertsPerNode < 1 || o.SampleEvery < 0:
 		return nil, errors.New("ccms: a bound of the alerts, or the time between samples, is negative")
 	}

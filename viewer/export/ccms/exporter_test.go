@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/ccms"
 	"grove/viewer/export/ccms/alert"
 	"grove/viewer/export/ccms/ccmstest"
@@ -26,16 +27,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestElementByTID(t *testing.T) {
 	w := ccmstest.New(t)
 	w.Shop()
-	rows, err := w.Exporter.Tree(tree.MustPath("/shop"), -1, 100)
+	rows, err := w.Exporter.Tree(w.Everyone(), tree.MustPath("/shop"), -1, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range rows {
-		el, err := w.Element(r.TID)
+		el, err := w.Element(w.Everyone(), r.TID)
 		if err != nil || el.Path != r.Path || len(r.TID) != 84 {
 			t.Errorf("%s by its TID: %s, %v", r.Path, el.Path, err)
 		}
-		if p, err := w.Resolve(r.Full); err != nil || p != r.Path {
+		if p, err := w.Resolve(w.Everyone(), r.Full); err != nil || p != r.Path {
 			t.Errorf("%s by its name: %s, %v", r.Full, p, err)
 		}
 	}
@@ -44,7 +45,7 @@ func TestElementByTID(t *testing.T) {
 // summary is what matters of a list of alerts.
 func summary(w *ccmstest.World, f alert.Filter) (lines []string) {
 	w.Helper()
-	alerts, total, err := w.Alerts(f)
+	alerts, total, err := w.Alerts(w.Everyone(), f)
 	if err != nil || f.Limit == 0 && total != len(alerts) {
 		w.Fatalf("%d of %d alerts, %v", len(alerts), total, err)
 	}
@@ -81,19 +82,22 @@ func TestAlertsOpenAndAreAcknowledged(t *testing.T) {
 	is(alert.Filter{Limit: 1}, "4 Up red open")
 
 	// The alert that matters most goes up the tree, whatever the colour is by now.
-	rows, err := w.Exporter.Tree(tree.MustPath("/shop/web1/Connections"), -1, 10)
+	rows, err := w.Exporter.Tree(w.Everyone(), tree.MustPath("/shop/web1/Connections"), -1, 10)
 	if err != nil || rows[0].Alert == nil || rows[0].Alert.ID != 3 || rows[0].Value != tree.Green {
 		t.Errorf("got %+v, %v", rows, err)
 	}
 
-	alerts, _, err := w.Alerts(alert.Filter{})
+	alerts, _, err := w.Alerts(w.Everyone(), alert.Filter{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	aid := alerts[0].AID
 	foreign := strings.Replace(aid, "GRV", "T10", 1)
 	gone := name.Scheme{System: "GRV", Segment: ccms.DefaultSegment}.AID(4711, w.Clock)
-	got := w.Acknowledge([]string{aid, "x", aid, foreign, gone}, "erika", "seen")
+	got, err := w.Acknowledge(w.Everyone(), []string{aid, "x", aid, foreign, gone}, "erika", "seen")
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := []alert.Result{
 		{AID: aid, Acknowledged: true},
 		{AID: "x", Reason: "no such alert: an AID has 84 characters and is taken from a list of alerts"},
@@ -182,14 +186,16 @@ func TestAlertsAreBounded(t *testing.T) {
 	}
 	w.Tell("/a/y", tree.Number(2))
 	w.Tell("/a/y", tree.Number(0))
-	alerts, _, _ := w.Alerts(alert.Filter{Below: tree.MustPath("/a/y")})
-	w.Acknowledge([]string{alerts[0].AID}, "", "")
+	alerts, _, _ := w.Alerts(w.Everyone(), alert.Filter{Below: tree.MustPath("/a/y")})
+	if _, err := w.Acknowledge(w.Everyone(), []string{alerts[0].AID}, "", ""); err != nil {
+		t.Fatal(err)
+	}
 	w.Tell("/a/y", tree.Number(2)) // what is completed goes before what is open
 	if d := cmp.Diff([]string{"6 y red open", "4 x red open ended", "3 x red open ended"}, summary(w, alert.Filter{})); d != "" {
 		t.Error(d)
 	}
-	if w.Dropped() != 3 {
-		t.Errorf("%d dropped, want 3", w.Dropped())
+	if w.Dropped(w.Everyone()) != 3 {
+		t.Errorf("%d dropped, want 3", w.Dropped(w.Everyone()))
 	}
 }
 
@@ -225,8 +231,10 @@ func TestAlertsOutliveARestart(t *testing.T) {
 	w.Shop()
 	w.Tell("/shop/web1/Connections/Open", tree.Number(600))
 	w.Tell("/shop/web1/Answer/Up", tree.Text("down"))
-	alerts, _, _ := w.Alerts(alert.Filter{Below: tree.MustPath("/shop/web1/Answer")})
-	w.Acknowledge([]string{alerts[0].AID}, "erika", "")
+	alerts, _, _ := w.Alerts(w.Everyone(), alert.Filter{Below: tree.MustPath("/shop/web1/Answer")})
+	if _, err := w.Acknowledge(w.Everyone(), []string{alerts[0].AID}, "erika", ""); err != nil {
+		t.Fatal(err)
+	}
 	want := summary(w, alert.Filter{})
 
 	again := ccmstest.New(t, with)
@@ -291,10 +299,11 @@ func TestAlertsWaitForTheirShelf(t *testing.T) {
 func TestOptionsAreChecked(t *testing.T) {
 	tr := tree.New(tree.Options{})
 	for want, o := range map[string]ccms.Options{
-		"ccms: no tree": {},
-		`ccms: system "grv": is not three to 8 capital letters and digits that begin with a letter`: {Tree: tr, System: "grv"},
-		`ccms: segment "a b": is not at most 40 ASCII characters without blanks`:                    {Tree: tr, Segment: "a b"},
-		"ccms: a bound of the alerts, or the time between samples, is negative":                     {Tree: tr, Alerts: -1},
+		"ccms: no tree":                   {},
+		"ccms: nobody says who sees what": {Tree: tr},
+		`ccms: system "grv": is not three to 8 capital letters and digits that begin with a letter`: {Tree: tr, Guard: grant.NewGuard(tr), System: "grv"},
+		`ccms: segment "a b": is not at most 40 ASCII characters without blanks`:                    {Tree: tr, Guard: grant.NewGuard(tr), Segment: "a b"},
+		"ccms: a bound of the alerts, or the time between samples, is negative":                     {Tree: tr, Guard: grant.NewGuard(tr), Alerts: -1},
 	} {
 		if _, err := ccms.New(o); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
@@ -310,7 +319,7 @@ func TestRunSamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := ccms.New(ccms.Options{Tree: tr})
+		e, err := ccms.New(ccms.Options{Tree: tr, Guard: grant.NewGuard(tr)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +333,7 @@ func TestRunSamples(t *testing.T) {
 			time.Sleep(2 * time.Second)
 		}
 		synctest.Wait()
-		el, err := e.Element("/a/b/c")
+		el, err := e.Element(grant.With(t.Context(), grant.Anonymous), "/a/b/c")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -351,14 +360,14 @@ func TestStructureMayChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Flush()
-	el, err := w.Element(`GRV\shop\...\front/web2/Connections\Open`)
+	el, err := w.Element(w.Everyone(), `GRV\shop\...\front/web2/Connections\Open`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if el.Performance.Average15 == nil || el.Performance.Average15.C != 2 || el.Performance.Average15.S != 5840 {
 		t.Errorf("got %+v", el.Performance.Average15)
 	}
-	if _, err := w.Element(`GRV\shop\...\web1/Connections\Open`); !errors.Is(err, ccms.ErrNoElement) {
+	if _, err := w.Element(w.Everyone(), `GRV\shop\...\web1/Connections\Open`); !errors.Is(err, ccms.ErrNoElement) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -387,7 +396,7 @@ func bigTree(b *testing.B) (*tree.Tree, []tree.Ref) {
 // BenchmarkSample is one second of a manager with 100,000 nodes at ten seconds each.
 func BenchmarkSample(b *testing.B) {
 	tr, refs := bigTree(b)
-	e, err := ccms.New(ccms.Options{Tree: tr})
+	e, err := ccms.New(ccms.Options{Tree: tr, Guard: grant.NewGuard(tr)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -411,13 +420,13 @@ func BenchmarkSample(b *testing.B) {
 // BenchmarkTree lists 100,000 attributes.
 func BenchmarkTree(b *testing.B) {
 	tr, _ := bigTree(b)
-	e, err := ccms.New(ccms.Options{Tree: tr})
+	e, err := ccms.New(ccms.Options{Tree: tr, Guard: grant.NewGuard(tr)})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer e.Close()
 	for b.Loop() {
-		if _, err := e.Tree(tree.Root, -1, 200_000); err != nil {
+		if _, err := e.Tree(grant.With(b.Context(), grant.Anonymous), tree.Root, -1, 200_000); err != nil {
 			b.Fatal(err)
 		}
 	}

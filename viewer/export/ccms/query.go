@@ -1,6 +1,7 @@
 package ccms
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/ccms/alert"
 	"grove/viewer/export/ccms/name"
 )
@@ -19,32 +21,36 @@ var (
 	ErrNoLog     = errors.New("not a log attribute")
 )
 
-// Tree lists the elements at and below a path, parents first, down to so many levels
+// Tree lists the elements at and below a path that whoever asks sees, parents first, down to so many levels
 // (negative: all). When they would be more than limit it returns a *TooManyError.
-func (e *Exporter) Tree(p tree.Path, depth, limit int) ([]Row, error) {
+func (e *Exporter) Tree(ctx context.Context, p tree.Path, depth, limit int) ([]Row, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.refresh(); err != nil {
 		return nil, err
 	}
+	g := e.sight(ctx)
 	from, err := e.table.at(p)
 	if err != nil {
 		return nil, err
 	}
-	if have := e.count(from, depth); have > limit {
+	if g.at(from) == grant.Hidden {
+		return nil, noNode(p)
+	}
+	if have := e.count(g, from, depth); have > limit {
 		return nil, &TooManyError{"elements", have, limit}
 	}
-	return e.list(from, depth), nil
+	return e.list(g, from, depth), nil
 }
 
-func (e *Exporter) count(from int32, depth int) int {
+func (e *Exporter) count(g *sight, from int32, depth int) int {
 	rows := e.table.rows[from:e.table.rows[from].end]
-	if depth < 0 {
+	if depth < 0 && g == nil {
 		return len(rows)
 	}
 	n, top := 0, rows[0].path.Depth()
 	for i := range rows {
-		if rows[i].path.Depth()-top <= depth {
+		if (depth < 0 || rows[i].path.Depth()-top <= depth) && g.at(from+int32(i)) != grant.Hidden {
 			n++
 		}
 	}
@@ -53,48 +59,54 @@ func (e *Exporter) count(from int32, depth int) int {
 
 // Element returns everything about the element with a full name or TID, or at a path,
 // which begins with "/".
-func (e *Exporter) Element(text string) (Element, error) {
+func (e *Exporter) Element(ctx context.Context, text string) (Element, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.refresh(); err != nil {
 		return Element{}, err
 	}
-	i, err := e.resolve(text)
+	g := e.sight(ctx)
+	i, err := e.resolve(g, text)
 	if err != nil {
 		return Element{}, err
 	}
-	return e.element(i), nil
+	return e.element(g, i), nil
 }
 
 // Resolve returns the path of the element with a full name or TID, or at a path.
-func (e *Exporter) Resolve(text string) (tree.Path, error) {
+func (e *Exporter) Resolve(ctx context.Context, text string) (tree.Path, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.refresh(); err != nil {
 		return tree.Root, err
 	}
-	i, err := e.resolve(text)
+	i, err := e.resolve(e.sight(ctx), text)
 	if err != nil {
 		return tree.Root, err
 	}
 	return e.table.rows[i].path, nil
 }
 
-func (e *Exporter) resolve(text string) (int32, error) {
+// resolve finds what is seen: what is hidden is not there.
+func (e *Exporter) resolve(g *sight, text string) (int32, error) {
 	if strings.HasPrefix(text, "/") {
 		p, err := tree.ParsePath(text)
 		if err != nil {
 			return 0, err
 		}
-		return e.table.at(p)
+		i, err := e.table.at(p)
+		if err == nil && g.at(i) == grant.Hidden {
+			err = noNode(p)
+		}
+		return i, err
 	}
 	if n, ok := e.scheme.ParseTID(text); ok {
-		if i, ok := e.table.numbered(n); ok {
+		if i, ok := e.table.numbered(n); ok && g.at(i) != grant.Hidden {
 			return i, nil
 		}
 		return 0, fmt.Errorf("%w: the element of this TID is not there any more", ErrNoElement)
 	}
-	if i, ok := e.table.named(text, e.opts.System); ok {
+	if i, ok := e.table.named(text, e.opts.System); ok && g.at(i) != grant.Hidden {
 		return i, nil
 	}
 	return 0, fmt.Errorf(`%w: %q: a full name is such as %s\shop\web1\Up, a TID has %d characters`, ErrNoElement, name.Clip(text, 80), e.opts.System, name.TIDLength)
@@ -102,33 +114,46 @@ func (e *Exporter) resolve(text string) (int32, error) {
 
 // Alerts lists alerts, red first, then by severity, then the newest first; total is how
 // many there are without the limit.
-func (e *Exporter) Alerts(f alert.Filter) (alerts []alert.Alert, total int, err error) {
+func (e *Exporter) Alerts(ctx context.Context, f alert.Filter) (alerts []alert.Alert, total int, err error) {
 	e.mu.Lock()
 	err = e.refresh()
 	e.mu.Unlock()
 	if err != nil {
 		return nil, 0, err
 	}
+	f.Sees = e.remembers(ctx)
 	alerts, total = e.book.List(f)
 	return alerts, total, nil
 }
 
-// Dropped counts the alerts that fell out of the list since the start.
-func (e *Exporter) Dropped() uint64 { return e.book.Dropped() }
+// Dropped counts the alerts that fell out of the list since the start. Who does not see
+// the whole manager is told none: they may be others'.
+func (e *Exporter) Dropped(ctx context.Context) uint64 {
+	if !grant.Of(ctx).Whole(grant.Viewer) {
+		return 0
+	}
+	return e.book.Dropped()
+}
 
-// Acknowledge completes alerts, each by its AID, and says of each what came of it. The
-// shelf has kept them when it returns, if it can at present.
-func (e *Exporter) Acknowledge(aids []string, by, comment string) []alert.Result {
-	results, done := e.book.Acknowledge(aids, by, comment, e.opts.Now())
-	ctx, cancel := context.WithTimeout(context.Background(), keepWithin)
+// Acknowledge completes alerts of which whoever asks is an operator, each by its AID, and
+// says of each what came of it. By is who it is said to be: whoever asks, when it is empty.
+// The shelf has kept them when it returns, if it can at present. The error wraps
+// grant.ErrDenied: whoever asks is operator of nothing.
+func (e *Exporter) Acknowledge(ctx context.Context, aids []string, by, comment string) ([]alert.Result, error) {
+	asks := grant.Of(ctx)
+	if err := operates(asks); err != nil {
+		return nil, err
+	}
+	results, done := e.book.Acknowledge(aids, cmp.Or(by, asks.Name), comment, e.opts.Now(), e.mayAcknowledge(ctx))
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepWithin)
 	defer cancel()
-	e.keep(ctx)
+	e.keep(within)
 	if e.opts.Audit != nil {
 		for _, d := range done {
-			e.opts.Audit(d)
+			e.opts.Audit(context.WithoutCancel(ctx), d)
 		}
 	}
-	return results
+	return results, nil
 }
 
 // LogFile is what is known of one log attribute.
@@ -139,13 +164,14 @@ type LogFile struct {
 }
 
 // Logs lists the log attributes below a path.
-func (e *Exporter) Logs(below tree.Path) ([]LogFile, error) {
+func (e *Exporter) Logs(ctx context.Context, below tree.Path) ([]LogFile, error) {
 	e.mu.Lock()
 	err := e.refresh()
 	var logs []LogFile
 	if err == nil {
+		g := e.sight(ctx)
 		for i := range e.table.rows {
-			if r := &e.table.rows[i]; r.kind == tree.Log && below.Contains(r.path) {
+			if r := &e.table.rows[i]; r.kind == tree.Log && below.Contains(r.path) && g.at(int32(i)) == grant.Seen {
 				logs = append(logs, LogFile{Path: r.path, Time: r.time})
 			}
 		}
@@ -167,8 +193,8 @@ type Line struct {
 }
 
 // Lines returns the newest lines of the log attributes at or below a path, oldest first.
-func (e *Exporter) Lines(below tree.Path, limit int) ([]Line, error) {
-	logs, err := e.Logs(below)
+func (e *Exporter) Lines(ctx context.Context, below tree.Path, limit int) ([]Line, error) {
+	logs, err := e.Logs(ctx, below)
 	if err != nil {
 		return nil, err
 	}
@@ -196,19 +222,20 @@ func newest(lines []Line, limit int) []Line {
 
 // Instances lists the top element of each instance of a definition, in the order of
 // the tree: those whose owner is not the owner of the element above. Parent is -1.
-func (e *Exporter) Instances() ([]Row, error) {
+func (e *Exporter) Instances(ctx context.Context) ([]Row, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.refresh(); err != nil {
 		return nil, err
 	}
+	g := e.sight(ctx)
 	var rows []Row
 	for i := range e.table.rows {
 		r := &e.table.rows[i]
-		if r.owner == "" || r.parent >= 0 && e.table.rows[r.parent].owner == r.owner {
+		if r.owner == "" || r.parent >= 0 && e.table.rows[r.parent].owner == r.owner || g.at(int32(i)) != grant.Seen {
 			continue
 		}
-		row := e.row(r)
+		row := e.row(g, int32(i))
 		row.Parent = -1
 		rows = append(rows, row)
 	}

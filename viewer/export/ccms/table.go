@@ -189,10 +189,12 @@ func (t *table) at(p tree.Path) (int32, error) {
 	}
 	i, ok := t.byPath[p.String()]
 	if !ok {
-		return 0, fmt.Errorf("%s: %w", p, tree.ErrNoNode)
+		return 0, noNode(p)
 	}
 	return i, nil
 }
+
+func noNode(p tree.Path) error { return fmt.Errorf("%s: %w", p, tree.ErrNoNode) }
 
 // numbered returns the position of the node with the number of an identifier.
 func (t *table) numbered(n uint64) (int32, bool) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/ccms"
 )
 
@@ -24,7 +25,7 @@ func BenchmarkGetAlertTree(b *testing.B) {
 	if err := tr.Change(ops...); err != nil {
 		b.Fatal(err)
 	}
-	e, err := ccms.New(ccms.Options{Tree: tr})
+	e, err := ccms.New(ccms.Options{Tree: tr, Guard: grant.NewGuard(tr)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -38,7 +39,7 @@ func BenchmarkGetAlertTree(b *testing.B) {
 		req := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(message))
 		req.Header.Set("Content-Type", "text/xml")
 		rec := httptest.NewRecorder()
-		s.ServeHTTP(rec, req)
+		s.ServeHTTP(rec, req.WithContext(everyone(b.Context())))
 		if rec.Code != http.StatusOK {
 			b.Fatal(rec.Body.String())
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -46,7 +47,9 @@ func TestRealClients(t *testing.T) {
 	for _, client := range []string{"zeep", "suds"} {
 		t.Run(client, func(t *testing.T) {
 			w := newWorld(t)
-			server := httptest.NewServer(w.service)
+			server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				w.service.ServeHTTP(rw, r.WithContext(everyone(r.Context())))
+			}))
 			defer server.Close()
 			arguments, err := json.Marshal(map[string]any{
 				"GetAlerts":             map[string]any{"RootTid": w.tid(`GRV\shop\web1\...`)},
@@ -96,7 +99,7 @@ var pids = regexp.MustCompile(`"pid": \d+`)
 // tid is that of the element with a full name.
 func (w *world) tid(full string) string {
 	w.Helper()
-	el, err := w.elements.Element(full)
+	el, err := w.elements.Element(everyone(w.Context()), full)
 	if err != nil {
 		w.Fatal(err)
 	}

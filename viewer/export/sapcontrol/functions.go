@@ -27,7 +27,7 @@ var answers = map[string]func(*call) error{
 	"GetProcessList":        getProcessList,
 	"GetAlertTree":          getAlertTree,
 	"GetAlerts":             getAlerts,
-	"ABAPAcknowledgeAlerts": acknowledge,
+	acknowledges:            acknowledge,
 	"GetSystemInstanceList": getSystemInstanceList,
 	"GetInstanceProperties": getInstanceProperties,
 	"ParameterValue":        parameterValue,
@@ -49,7 +49,7 @@ var answers = map[string]func(*call) error{
 var processTexts = [...]string{tree.White: "No data", tree.Green: "Running", tree.Yellow: "Warning", tree.Red: "Fault"}
 
 func getProcessList(c *call) error {
-	rows, err := c.opts.Elements.Instances()
+	rows, err := c.opts.Elements.Instances(c.ctx)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func getProcessList(c *call) error {
 }
 
 func getAlertTree(c *call) error {
-	rows, err := c.opts.Elements.Tree(c.below, -1, c.opts.MaxElements)
+	rows, err := c.opts.Elements.Tree(c.ctx, c.below, -1, c.opts.MaxElements)
 	if err != nil {
 		return err
 	}
@@ -84,13 +84,13 @@ func getAlertTree(c *call) error {
 func getAlerts(c *call) error {
 	below, title := c.below, c.opts.Elements.System()
 	if root := c.Args["RootTid"]; strings.TrimSpace(root) != "" {
-		el, err := c.opts.Elements.Element(root)
+		el, err := c.opts.Elements.Element(c.ctx, root)
 		if err != nil {
 			return err
 		}
 		below, title = el.Path, el.Full
 	}
-	alerts, total, err := c.opts.Elements.Alerts(alert.Filter{Below: below, State: alert.Open, Limit: maxAlerts})
+	alerts, total, err := c.opts.Elements.Alerts(c.ctx, alert.Filter{Below: below, State: alert.Open, Limit: maxAlerts})
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,10 @@ func acknowledge(c *call) error {
 	if len(user) > maxUser || strings.ContainsFunc(user, unicode.IsControl) {
 		return soap.ClientFault("R3User: has more than %d bytes, or control characters", maxUser)
 	}
-	results := c.opts.Elements.Acknowledge(c.Items["Aid"], user, "by SAPControl")
+	results, err := c.opts.Elements.Acknowledge(c.ctx, c.Items["Aid"], user, "by SAPControl")
+	if err != nil {
+		return err
+	}
 	flags := make([]int, len(results))
 	for i := range results {
 		if results[i].Acknowledged {
@@ -142,7 +145,7 @@ func getSystemInstanceList(c *call) error {
 	if _, err := c.Integer("timeout"); err != nil {
 		return err
 	}
-	root, err := c.opts.Elements.Element("/")
+	root, err := c.opts.Elements.Element(c.ctx, "/")
 	if err != nil {
 		return err
 	}
@@ -216,9 +219,15 @@ func accessCheck(c *call) error {
 		return soap.ClientFault("Invalid function: %q", soap.Clip(name))
 	case f.Refused:
 		return refusal(f)
+	case f.Name == acknowledges:
+		_, err := c.opts.Elements.Acknowledge(c.ctx, nil, "", "") // Of nothing, to know whether it may be.
+		return err
 	}
 	return nil
 }
+
+// acknowledges is the one function that has an effect.
+const acknowledges = "ABAPAcknowledgeAlerts"
 
 // nothing answers with an empty list.
 func nothing(c *call) error {
@@ -245,7 +254,7 @@ func enqGetStatistic(c *call) error {
 }
 
 func readSyslog(c *call) error {
-	lines, err := c.opts.Elements.Lines(c.below, maxSyslog)
+	lines, err := c.opts.Elements.Lines(c.ctx, c.below, maxSyslog)
 	if err != nil {
 		return err
 	}
@@ -261,7 +270,7 @@ func readSyslog(c *call) error {
 const logFormat = "grove"
 
 func listLogFiles(c *call) error {
-	logs, err := c.opts.Elements.Logs(c.below)
+	logs, err := c.opts.Elements.Logs(c.ctx, c.below)
 	if err != nil {
 		return err
 	}
@@ -287,14 +296,14 @@ func readLogFile(c *call) error {
 	if err != nil {
 		return err
 	}
-	logs, err := c.opts.Elements.Logs(p)
+	logs, err := c.opts.Elements.Logs(c.ctx, p)
 	if err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(logs, func(l ccms.LogFile) bool { return l.Path == p }) {
 		return soap.ClientFault("%s: no such log: ListLogFiles names those that there are", soap.Clip(p.String()))
 	}
-	lines, err := c.opts.Elements.Lines(p, maxLines)
+	lines, err := c.opts.Elements.Lines(c.ctx, p, maxLines)
 	if err != nil {
 		return err
 	}

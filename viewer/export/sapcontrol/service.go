@@ -2,6 +2,7 @@ package sapcontrol
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/ccms"
 	"grove/viewer/export/sapcontrol/soap"
 )
@@ -184,7 +186,7 @@ func (s *Service) explain(err error) *soap.Fault {
 		return f
 	case errors.As(err, &many):
 		return soap.ClientFault("%v, with the path in the URL, such as /?path=/shop", err)
-	case errors.Is(err, tree.ErrNoNode), errors.Is(err, tree.ErrPath), errors.Is(err, ccms.ErrNoElement):
+	case errors.Is(err, tree.ErrNoNode), errors.Is(err, tree.ErrPath), errors.Is(err, ccms.ErrNoElement), errors.Is(err, grant.ErrDenied):
 		return soap.ClientFault("%v", err)
 	}
 	s.opts.Log.Error("a request of SAPControl failed", "error", err)
@@ -193,6 +195,7 @@ func (s *Service) explain(err error) *soap.Fault {
 
 // call is one request while it is answered.
 type call struct {
+	ctx context.Context // of the HTTP request; it says who asks
 	*Service
 	*soap.Request
 	*soap.Answer
@@ -215,7 +218,7 @@ func (s *Service) answer(body io.Reader, r *http.Request) ([]byte, error) {
 	case f.Refused:
 		return nil, refusal(f)
 	}
-	c := &call{Service: s, Request: req, Answer: soap.NewAnswer(f), below: below}
+	c := &call{ctx: r.Context(), Service: s, Request: req, Answer: soap.NewAnswer(f), below: below}
 	if err := answers[f.Name](c); err != nil {
 		return nil, err
 	}

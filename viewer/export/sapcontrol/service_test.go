@@ -212,7 +212,7 @@ func TestWhatIsNoSOAP(t *testing.T) {
 				req.Header.Set(tt.header[0], tt.header[1])
 			}
 			rec := httptest.NewRecorder()
-			w.service.ServeHTTP(rec, req)
+			w.service.ServeHTTP(rec, req.WithContext(everyone(req.Context())))
 			if got := strings.TrimSpace(rec.Body.String()); rec.Code != tt.status || got != tt.want {
 				t.Errorf("got  %d %s\nwant %d %s", rec.Code, got, tt.status, tt.want)
 			}
@@ -264,7 +264,7 @@ func TestAcknowledge(t *testing.T) {
 	if len(w.acknowledged) != 1 || w.acknowledged[0].By != "ERIKA" || w.acknowledged[0].Alert.Attribute != "Up" {
 		t.Errorf("the audit was told %+v", w.acknowledged)
 	}
-	if open, _, _ := w.elements.Alerts(alert.Filter{State: alert.Open}); len(open) != 2 {
+	if open, _, _ := w.elements.Alerts(everyone(w.Context()), alert.Filter{State: alert.Open}); len(open) != 2 {
 		t.Errorf("%d alerts are open, want 2", len(open))
 	}
 }

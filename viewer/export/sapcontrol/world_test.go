@@ -1,6 +1,7 @@
 package sapcontrol
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/ccms"
 	"grove/viewer/export/ccms/alert"
 )
@@ -24,11 +26,12 @@ type world struct {
 	elements     *ccms.Exporter
 	service      *Service
 	acknowledged []alert.Acknowledgement
+	asks         *grant.Subject
 }
 
 func newWorld(t *testing.T, edit ...func(*Options)) *world {
 	t.Helper()
-	w := &world{T: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	w := &world{T: t, asks: grant.Anonymous, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return w.now }
 	w.tree = tree.New(tree.Options{Now: clock, Statuses: func(c []tree.StatusChange) {
 		if w.elements != nil {
@@ -36,7 +39,7 @@ func newWorld(t *testing.T, edit ...func(*Options)) *world {
 		}
 	}})
 	var err error
-	w.elements, err = ccms.New(ccms.Options{Tree: w.tree, Now: clock, Audit: func(a alert.Acknowledgement) { w.acknowledged = append(w.acknowledged, a) }})
+	w.elements, err = ccms.New(ccms.Options{Tree: w.tree, Guard: grant.NewGuard(w.tree), Now: clock, Audit: func(_ context.Context, a alert.Acknowledgement) { w.acknowledged = append(w.acknowledged, a) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,14 +104,14 @@ func (w *world) post(address, message string, edit ...func(*http.Request)) (int,
 		f(req)
 	}
 	rec := httptest.NewRecorder()
-	w.service.ServeHTTP(rec, req)
+	w.service.ServeHTTP(rec, req.WithContext(grant.With(req.Context(), w.asks)))
 	return rec.Code, rec.Body.String()
 }
 
 // aid is that of the alert of an attribute.
 func (w *world) aid(attribute string) string {
 	w.Helper()
-	alerts, _, err := w.elements.Alerts(alert.Filter{})
+	alerts, _, err := w.elements.Alerts(everyone(w.Context()), alert.Filter{})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -127,3 +130,6 @@ func inner(message string) string {
 	body, _, _ := strings.Cut(rest, "</SOAP-ENV:Body>")
 	return body
 }
+
+// everyone lets everybody ask.
+func everyone(ctx context.Context) context.Context { return grant.With(ctx, grant.Anonymous) }

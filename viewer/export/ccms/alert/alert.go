@@ -6,6 +6,7 @@ package alert
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"grove/tree"
@@ -56,22 +57,28 @@ type Shelf interface {
 // ErrNone is wrapped by the reason why an alert cannot be acknowledged that is not there.
 var ErrNone = errors.New("no such alert")
 
+// ErrGone is the reason why an alert cannot be acknowledged that is not there any more, or
+// not for whoever asks.
+var ErrGone = fmt.Errorf("%w: it is not in the list any more", ErrNone)
+
 // Filter says which alerts are asked for.
 type Filter struct {
 	Below tree.Path   // the root: all
 	State State       // empty: all
 	Value tree.Status // White: all
 	Limit int         // 0: all
+	// Sees says of which attributes alerts are listed, and counted; nil: of all.
+	Sees func(tree.Path) bool
 }
 
 func (f *Filter) takes(a *Alert) bool {
-	return f.Below.Contains(a.Path) && (f.State == "" || a.State == f.State) && (f.Value == tree.White || a.Value == f.Value)
+	return f.Below.Contains(a.Path) && (f.State == "" || a.State == f.State) && (f.Value == tree.White || a.Value == f.Value) && (f.Sees == nil || f.Sees(a.Path))
 }
 
 // Acknowledgement says who completed which alert.
 type Acknowledgement struct {
 	Time    time.Time
-	By      string // as the client says; nobody has checked it
+	By      string // as the client says, which need not be who asked
 	Comment string
 	Alert   Alert
 }

@@ -191,14 +191,18 @@ func (b *Book) Dropped() uint64 {
 }
 
 // Acknowledge completes alerts, each by its AID, and says of each what came of it; done
-// are those that were completed by this call. Keep is still to be called.
-func (b *Book) Acknowledge(aids []string, by, comment string, now time.Time) (results []Result, done []Acknowledgement) {
+// are those that were completed by this call. May says why alerts of an attribute must not
+// be completed; it must not ask the book. Keep is still to be called.
+func (b *Book) Acknowledge(aids []string, by, comment string, now time.Time, may func(tree.Path) error) (results []Result, done []Acknowledgement) {
 	results = make([]Result, len(aids))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, aid := range aids {
 		results[i].AID = aid
 		a, err := b.findLocked(aid)
+		if err == nil {
+			err = may(a.Path)
+		}
 		switch {
 		case err != nil:
 			results[i].Reason = err.Error()
@@ -222,7 +226,7 @@ func (b *Book) findLocked(aid string) (*Alert, error) {
 	}
 	a := b.alerts[id]
 	if a == nil || a.AID != aid {
-		return nil, fmt.Errorf("%w: it is not in the list any more", ErrNone)
+		return nil, ErrGone
 	}
 	return a, nil
 }

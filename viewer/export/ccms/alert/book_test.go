@@ -81,7 +81,7 @@ func TestAShelfThatFailsIsToldAgain(t *testing.T) {
 	b.Keep(ctx)
 	s.err = nil
 	all, _ := b.List(Filter{Value: tree.Yellow})
-	b.Acknowledge([]string{all[0].AID}, "erika", "", noon)
+	b.Acknowledge([]string{all[0].AID}, "erika", "", noon, func(tree.Path) error { return nil })
 	b.Keep(ctx)
 	b.Keep(ctx) // there is no more to tell
 	want := []string{

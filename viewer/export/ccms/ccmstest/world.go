@@ -2,11 +2,13 @@
 package ccmstest
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/ccms"
 	"grove/viewer/export/ccms/alert"
 )
@@ -30,7 +32,7 @@ func New(t *testing.T, edit ...func(*ccms.Options)) *World {
 			w.Statuses(c)
 		}
 	}})
-	o := ccms.Options{Tree: w.Tree, Now: clock, Audit: func(a alert.Acknowledgement) { w.Acknowledged = append(w.Acknowledged, a) }}
+	o := ccms.Options{Tree: w.Tree, Guard: grant.NewGuard(w.Tree), Now: clock, Audit: func(_ context.Context, a alert.Acknowledgement) { w.Acknowledged = append(w.Acknowledged, a) }}
 	for _, f := range edit {
 		f(&o)
 	}
@@ -79,3 +81,6 @@ func (w *World) Shop() {
 	w.Report(tree.Report{Node: ref, Time: w.Clock, Events: []tree.Event{{Time: w.Clock, Status: tree.Green, Text: "started"}, {Time: w.Clock, Status: tree.Yellow, Text: "slow"}}})
 	w.Flush()
 }
+
+// Everyone lets everybody ask.
+func (w *World) Everyone() context.Context { return grant.With(w.Context(), grant.Anonymous) }

@@ -3,6 +3,7 @@
 package rest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/ccms"
 	"grove/viewer/export/ccms/alert"
 	"grove/viewer/export/ccms/name"
@@ -36,21 +38,21 @@ const (
 const prefix = "/ccms/v1"
 
 // Elements are the monitoring tree with its alerts, as *ccms.Exporter has them. They are
-// asked from many goroutines.
+// asked from many goroutines, for whoever the context says asks.
 type Elements interface {
 	// System is the system's name.
 	System() string
 	// Tree lists the elements at and below a path, down to so many levels (negative: all);
 	// more of them than limit are a *ccms.TooManyError.
-	Tree(p tree.Path, depth, limit int) ([]ccms.Row, error)
+	Tree(ctx context.Context, p tree.Path, depth, limit int) ([]ccms.Row, error)
 	// Element returns the element with a full name or TID, or at a path.
-	Element(text string) (ccms.Element, error)
+	Element(ctx context.Context, text string) (ccms.Element, error)
 	// Alerts lists alerts; total is how many there are without the filter's limit.
-	Alerts(alert.Filter) (alerts []alert.Alert, total int, err error)
+	Alerts(context.Context, alert.Filter) (alerts []alert.Alert, total int, err error)
 	// Dropped counts the alerts that fell out of the list.
-	Dropped() uint64
+	Dropped(context.Context) uint64
 	// Acknowledge completes alerts, each by its AID.
-	Acknowledge(aids []string, by, comment string) []alert.Result
+	Acknowledge(ctx context.Context, aids []string, by, comment string) ([]alert.Result, error)
 }
 
 // Options are the surroundings of a Handler.
@@ -97,7 +99,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case ok && rest == "/tree":
 		answer = h.serveTree
 	case ok && isElement && element != "":
-		answer = func(w http.ResponseWriter, r *http.Request) error { return h.serveElement(w, element) }
+		answer = func(w http.ResponseWriter, r *http.Request) error { return h.serveElement(w, r, element) }
 	case ok && rest == "/alerts":
 		answer = h.serveAlerts
 	case ok && rest == "/alerts/acknowledge":
@@ -146,6 +148,8 @@ func explain(err error) (status int, detail string) {
 		return http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", long.Limit)
 	case errors.Is(err, tree.ErrNoNode), errors.Is(err, ccms.ErrNoElement):
 		return http.StatusNotFound, err.Error()
+	case errors.Is(err, grant.ErrDenied):
+		return http.StatusForbidden, err.Error()
 	case errors.Is(err, tree.ErrPath):
 		return http.StatusBadRequest, err.Error()
 	}
@@ -194,7 +198,7 @@ func (h *Handler) serveTree(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rows, err := h.opts.Elements.Tree(p, depth, limit)
+	rows, err := h.opts.Elements.Tree(r.Context(), p, depth, limit)
 	if err != nil {
 		return err
 	}
@@ -207,8 +211,8 @@ func (h *Handler) serveTree(w http.ResponseWriter, r *http.Request) error {
 	}{h.opts.Elements.System(), rows})
 }
 
-func (h *Handler) serveElement(w http.ResponseWriter, name string) error {
-	el, err := h.opts.Elements.Element(name)
+func (h *Handler) serveElement(w http.ResponseWriter, r *http.Request, name string) error {
+	el, err := h.opts.Elements.Element(r.Context(), name)
 	if err != nil {
 		return err
 	}
@@ -247,7 +251,7 @@ func (h *Handler) serveAlerts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	alerts, total, err := h.opts.Elements.Alerts(f)
+	alerts, total, err := h.opts.Elements.Alerts(r.Context(), f)
 	if err != nil {
 		return err
 	}
@@ -262,7 +266,7 @@ func (h *Handler) serveAlerts(w http.ResponseWriter, r *http.Request) error {
 		Total   int           `json:"total"`   // without the limit
 		Dropped uint64        `json:"dropped"` // that fell out of the list since the start
 		Alerts  []alert.Alert `json:"alerts"`
-	}{h.opts.Elements.System(), total, h.opts.Elements.Dropped(), alerts})
+	}{h.opts.Elements.System(), total, h.opts.Elements.Dropped(r.Context()), alerts})
 }
 
 func (h *Handler) serveAcknowledge(w http.ResponseWriter, r *http.Request) error {
@@ -297,9 +301,13 @@ func (h *Handler) serveAcknowledge(w http.ResponseWriter, r *http.Request) error
 	case strings.ContainsFunc(body.By+body.Comment, isControl):
 		return badRequest("by and comment have no control characters")
 	}
+	results, err := h.opts.Elements.Acknowledge(r.Context(), body.AID, body.By, body.Comment)
+	if err != nil {
+		return err
+	}
 	return writeJSON(w, struct {
 		Results []alert.Result `json:"results"`
-	}{h.opts.Elements.Acknowledge(body.AID, body.By, body.Comment)})
+	}{results})
 }
 
 func isControl(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError }

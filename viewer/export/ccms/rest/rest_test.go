@@ -37,7 +37,7 @@ func newFace(t *testing.T) *face {
 
 func (w *face) get(address string) (int, string, []byte) {
 	rec := httptest.NewRecorder()
-	w.handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, address, nil))
+	w.handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, address, nil).WithContext(w.Everyone()))
 	return rec.Code, rec.Header().Get("Content-Type"), rec.Body.Bytes()
 }
 
@@ -96,7 +96,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(tt.method+" "+tt.address, func(t *testing.T) {
 			rec := httptest.NewRecorder()
-			w.handler.ServeHTTP(rec, httptest.NewRequest(tt.method, tt.address, nil))
+			w.handler.ServeHTTP(rec, httptest.NewRequest(tt.method, tt.address, nil).WithContext(w.Everyone()))
 			if got := strings.TrimSpace(rec.Body.String()); rec.Code != tt.status || got != tt.want {
 				t.Errorf("got  %d %s\nwant %d %s", rec.Code, got, tt.status, tt.want)
 			}
@@ -108,14 +108,14 @@ func (w *face) acknowledge(kind, body string) (int, string) {
 	rec := httptest.NewRecorder()
 	req := httptest.NewRequest(http.MethodPost, "/ccms/v1/alerts/acknowledge", strings.NewReader(body))
 	req.Header.Set("Content-Type", kind)
-	w.handler.ServeHTTP(rec, req)
+	w.handler.ServeHTTP(rec, req.WithContext(w.Everyone()))
 	return rec.Code, strings.TrimSpace(rec.Body.String())
 }
 
 func TestAcknowledgeByHTTP(t *testing.T) {
 	w := newFace(t)
 	w.Shop()
-	alerts, _, _ := w.Alerts(alert.Filter{})
+	alerts, _, _ := w.Alerts(w.Everyone(), alert.Filter{})
 	aid := alerts[0].AID
 	for _, tt := range []struct {
 		name, kind, body string
