@@ -100,7 +100,7 @@ func TestSystemTellsOfItself(t *testing.T) {
 		"shop.yaml":                       "404",
 		"builtin:../app.go":               "404",
 	} {
-		var source system.Source
+		var source system.SourceText
 		status := get("/api/v1/definitions/source?file="+url.QueryEscape(file), &source)
 		got := fmt.Sprint(status)
 		if status == http.StatusOK {

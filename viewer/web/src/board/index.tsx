@@ -61,7 +61,7 @@ export function Board() {
       status: n === none ? White : tree.statusOf(n),
       known: n !== none,
       hidden: n !== none && tree.hidden(n),
-      counts: n === none ? [0, 0, 0, 0] : tree.isGroup(n) ? [tree.count(n, White), tree.count(n, Green), tree.count(n, Yellow), tree.count(n, Red)] : [0, 0, 0, 0],
+      counts: n === none ? counts(undefined) : tree.isGroup(n) ? [tree.count(n, White), tree.count(n, Green), tree.count(n, Yellow), tree.count(n, Red)] : counts(tree.statusOf(n)),
     });
     const below = (path: string): Shown[] => {
       const parent = tree.find(path);
@@ -81,11 +81,13 @@ export function Board() {
   const every = Math.max(3, Number(params.every) || everySeconds);
   const page = Math.floor(second / every) % pages;
   const shown = areas.slice(page * perPage, (page + 1) * perPage);
-  const columns = Math.min(room.columns, Math.max(1, Math.ceil(Math.sqrt(shown.length * 1.2))));
-  const root = tree.root === none ? White : tree.statusOf(tree.root);
+  const columns = columnsFor(shown.length, room);
   const now = app.now();
-  const oldest = oldestOf(troubles.items);
-  const count = (s: Status) => (tree.root === none ? 0 : tree.count(tree.root, s));
+  // The board is about its areas: what else is wrong belongs to other boards.
+  const oldestIn = useMemo(() => oldestByArea(areas, troubles.items), [areas, troubles.items]);
+  const oldest = oldestOf([...oldestIn.values()]);
+  const worst = areas.reduce<Status>((w, a) => (rank(a.status) > rank(w) ? a.status : w), areas.length > 0 ? Green : White);
+  const count = (s: Status) => areas.reduce((n, a) => n + a.counts[s], 0);
   return (
     <div class="board">
       <header>
@@ -93,9 +95,9 @@ export function Board() {
           <Logo />
           <h1>{params.title ?? 'Grove'}</h1>
         </a>
-        <p class={`all ${statusWords[root]}`}>
-          <Mark status={root} size={44} />
-          <b>{statusWords[root]}</b>
+        <p class={`all ${statusWords[worst]}`}>
+          <Mark status={worst} size={44} />
+          <b>{statusWords[worst]}</b>
         </p>
         <p class="sums">
           {([Red, Yellow, White] as const).map((s) => (
@@ -114,7 +116,7 @@ export function Board() {
       <div class="board-tiles" ref={box} style={{ '--columns-now': columns }}>
         {live.refusal ? <p class="board-note">{live.refusal}</p> : null}
         {shown.map((a) => (
-          <Tile key={a.path} a={a} troubles={troubles.items} now={now} />
+          <Tile key={a.path} a={a} oldest={oldestIn.get(a.path)} now={now} />
         ))}
         {live.loaded && areas.length === 0 ? <p class="board-note">There is nothing to show.</p> : null}
       </div>
@@ -141,6 +143,11 @@ export function Board() {
   );
 }
 
+/** counts counts an attribute alone. */
+function counts(status: Status | undefined): readonly [number, number, number, number] {
+  return [Number(status === White), Number(status === Green), Number(status === Yellow), Number(status === Red)];
+}
+
 /** waysTo lists the groups that must be open to see an area: / and those above it. */
 function waysTo(path: string): string[] {
   const above = names(path).slice(0, -1);
@@ -157,9 +164,21 @@ function oldestOf(items: readonly Trouble[]): Trouble | undefined {
   return worst;
 }
 
-function Tile({ a, troubles, now }: { a: Shown; troubles: readonly Trouble[]; now: number }) {
-  const inside = troubles.filter((t) => t.path === a.path || t.path.startsWith(a.path + '/') || a.path === '/');
-  const oldest = oldestOf(inside);
+/** oldestByArea finds for each area, by its path, the worst in it that lasts the longest. */
+function oldestByArea(areas: readonly Shown[], troubles: readonly Trouble[]): Map<string, Trouble> {
+  const found = new Map<string, Trouble>();
+  const paths = new Set(areas.map((a) => a.path));
+  for (const t of troubles) {
+    for (let path = t.path; ; path = path.slice(0, path.lastIndexOf('/')) || '/') {
+      const best = found.get(path);
+      if (paths.has(path)) found.set(path, oldestOf(best ? [best, t] : [t]) ?? t);
+      if (path === '/') break;
+    }
+  }
+  return found;
+}
+
+function Tile({ a, oldest, now }: { a: Shown; oldest: Trouble | undefined; now: number }) {
   return (
     <section class={`board-tile ${statusWords[a.status]}`} aria-label={`${a.name}: ${statusWords[a.status]}`}>
       <h2>{a.name}</h2>
@@ -185,9 +204,27 @@ function Tile({ a, troubles, now }: { a: Shown; troubles: readonly Trouble[]; no
   );
 }
 
+interface Room {
+  columns: number; // of tiles that can be read
+  rows: number;
+  shape: number; // width by height
+}
+
+/** columnsFor makes tiles as large as they can be, a tile being wider than high. */
+function columnsFor(tiles: number, room: Room): number {
+  let [best, largest] = [1, 0];
+  for (let c = 1; c <= room.columns; c++) {
+    const rows = Math.ceil(tiles / c);
+    if (rows > room.rows) continue;
+    const size = Math.min(room.shape / c / 1.6, 1 / rows);
+    if (size > largest) [best, largest] = [c, size];
+  }
+  return largest > 0 ? best : room.columns;
+}
+
 /** useRoom says how many tiles have room. */
-function useRoom(box: { current: HTMLElement | null }): { columns: number; rows: number } {
-  const [room, setRoom] = useState({ columns: 1, rows: 1 });
+function useRoom(box: { current: HTMLElement | null }): Room {
+  const [room, setRoom] = useState<Room>({ columns: 1, rows: 1, shape: 1 });
   useLayoutEffect(() => {
     const element = box.current!;
     const measure = () => {
@@ -195,6 +232,7 @@ function useRoom(box: { current: HTMLElement | null }): { columns: number; rows:
       setRoom({
         columns: Math.max(1, Math.floor(element.clientWidth / (tileWidth * scale))),
         rows: Math.max(1, Math.floor(element.clientHeight / (tileHeight * scale))),
+        shape: element.clientWidth / Math.max(1, element.clientHeight),
       });
     };
     const observer = new ResizeObserver(measure);
