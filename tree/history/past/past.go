@@ -137,6 +137,12 @@ func (p *Past) Merged() time.Time {
 func (p *Past) At(ctx context.Context, at time.Time) (past *tree.Tree, release func(), err error) {
 	at = time.UnixMilli(at.UnixMilli())
 	from, now, err := p.Range()
+	if errors.Is(err, ErrRange) { // What was told of late may wait to be written.
+		if err := p.o.Settle(ctx); err != nil {
+			return nil, nil, fmt.Errorf("the tree at %s: %w", stamp(at), err)
+		}
+		from, now, err = p.Range()
+	}
 	if err != nil {
 		return nil, nil, err
 	}
