@@ -18,7 +18,7 @@ export function AccountPage() {
   if (!session) return null;
   const known = session.name !== '' && !session.open;
   return (
-    <div class="sheet account-page">
+    <div class="column account-page">
       <h1>{known ? session.title || session.name : 'Preferences'}</h1>
       {known ? (
         <Part title="You">

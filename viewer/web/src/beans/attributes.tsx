@@ -31,7 +31,7 @@ export function Attributes({ bean, attributes, onSet }: { bean: string; attribut
               }}
             />
           ) : (
-            <div class="now">
+            <div class="present">
               <Shown attribute={a} />
               {a.may ? (
                 <button class="plain" aria-label={`Change ${a.name}`} title={`Change ${a.name}`} onClick={() => edit(a.name)}>

@@ -19,9 +19,10 @@ interface State {
   lost: number; // that the server dropped
   waiting: number; // that came while paused
   trouble: string;
+  open: boolean; // the server tells what comes
 }
 
-const nothing: State = { list: [], lost: 0, waiting: 0, trouble: '' };
+const nothing: State = { list: [], lost: 0, waiting: 0, trouble: '', open: false };
 
 /** Notifications listens to a bean, or to all that a pattern matches. */
 export function Notifications({ name }: { name: string }) {
@@ -52,7 +53,7 @@ export function Notifications({ name }: { name: string }) {
       }, drawMs);
     };
     const source = new EventSource(notificationsUrl(name));
-    source.onopen = () => change({ trouble: '' });
+    source.onopen = () => change({ trouble: '', open: true });
     source.onmessage = (event) => {
       try {
         held.push({ ...(JSON.parse(event.data as string) as Told), at: count++ });
@@ -71,7 +72,7 @@ export function Notifications({ name }: { name: string }) {
       change({ trouble: 'The bean is not there any more.' });
     });
     source.onerror = () =>
-      change({ trouble: source.readyState === EventSource.CLOSED ? 'The server does not tell of it.' : 'The connection is lost; trying again…' });
+      change({ open: false, trouble: source.readyState === EventSource.CLOSED ? 'The server does not tell of it.' : 'The connection is lost; trying again…' });
     resume.current = () => change({});
     return () => {
       source.close();
@@ -79,7 +80,7 @@ export function Notifications({ name }: { name: string }) {
     };
   }, [name, tries]);
 
-  const { list, lost, waiting, trouble } = state;
+  const { list, lost, waiting, trouble, open } = state;
   const pause = () => {
     hold.current = !paused;
     setPaused(!paused);
@@ -101,7 +102,7 @@ export function Notifications({ name }: { name: string }) {
           Clear
         </button>
         <span class="soft" role="status">
-          {paused ? (waiting > 0 ? `Paused, ${plural(waiting, 'new one', 'new ones')}` : 'Paused') : trouble ? '' : 'Listening'}
+          {paused ? (waiting > 0 ? `Paused, ${plural(waiting, 'new one', 'new ones')}` : 'Paused') : trouble ? '' : open ? 'Listening' : 'Connecting…'}
         </span>
         {lost > 0 ? <span class="soft">{plural(lost, 'one', 'of them')} came too quickly and {lost === 1 ? 'is' : 'are'} missing.</span> : null}
       </div>
