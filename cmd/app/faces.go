@@ -64,7 +64,7 @@ func (a *App) openFaces(p policies, own *metrics.Set) ([]viewer.Mount, error) {
 		return nil, err
 	}
 
-	a.faces.documents, err = document.NewMaker(document.Options{Tree: a.Tree, Managers: a, Version: a.config.Version})
+	a.faces.documents, err = document.NewMaker(document.Options{Tree: a.Tree, Guard: a.Guard, Managers: a, Version: a.config.Version})
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (a *App) openFaces(p policies, own *metrics.Set) ([]viewer.Mount, error) {
 	}
 	mount("/documents", documents)
 
-	a.faces.reports, err = report.NewMaker(report.Options{Journal: a.past.journal, Documents: a.faces.documents, Version: a.config.Version})
+	a.faces.reports, err = report.NewMaker(report.Options{Journal: a.past.journal, Guard: a.Guard, Documents: a.faces.documents, Version: a.config.Version})
 	if err != nil {
 		return nil, err
 	}

@@ -52,6 +52,14 @@
 // that one, and of nothing else: counts, alerts and statuses are of these nodes alone,
 // and other customers are not named.
 //
+// # Who sees what
+//
+// A document is made for whoever asks (package grant): of nodes that he does not see it
+// tells nothing, neither in counts nor in alerts, lists of customers or its tag. Of a host,
+// device or service at a group on the way to what he sees it tells name and status. The
+// status is the true one; the reason says when something hidden contributes to it. Who
+// does not see the whole manager is told where it is, and not what it is by itself.
+//
 // # Cost
 //
 // A document is made from one copy of what it tells of, taken while the tree stands

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/document"
 	"grove/viewer/export/document/documenttest"
 	"grove/viewer/export/document/form"
@@ -165,7 +166,7 @@ func TestSeveralManagers(t *testing.T) {
 
 func TestMistakes(t *testing.T) {
 	w := documenttest.New(t)
-	m, err := document.NewMaker(document.Options{Tree: w.Tree, Managers: w.Managers, MaxNodes: 10})
+	m, err := document.NewMaker(document.Options{Tree: w.Tree, Guard: grant.NewGuard(w.Tree), Managers: w.Managers, MaxNodes: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func TestMistakes(t *testing.T) {
 		{document.Query{Path: documenttest.At("/web1"), Customer: "IBM"}, document.ErrNoCustomer, `no such customer as "IBM": no node has it as its property "customer"`},
 		{document.Query{}, document.ErrTooLarge, "the document is too large: / has more than 10 nodes; ask for a part of it by its path"},
 	} {
-		_, err := m.Make(tc.query)
+		_, err := m.Make(documenttest.Everyone(t), tc.query)
 		if !errors.Is(err, tc.is) || err.Error() != tc.want {
 			t.Errorf("got  %v\nwant %s", err, tc.want)
 		}

@@ -1,12 +1,14 @@
 package document
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"grove/tree"
+	"grove/tree/grant"
 )
 
 // Document is what was told of the managers at one moment. It does not change.
@@ -71,9 +73,10 @@ func (c *Customer) Total() (n int) {
 	return n
 }
 
-// Make makes a document of what holds now.
-func (m *Maker) Make(q Query) (*Document, error) {
-	managers := m.opts.Managers.Managers()
+// Make makes a document of what holds now, as far as whoever asks sees it.
+func (m *Maker) Make(ctx context.Context, q Query) (*Document, error) {
+	g := m.sight(ctx)
+	managers := g.managers(m.opts.Managers.Managers())
 	if q.Manager != "" && !slices.ContainsFunc(managers, func(x Manager) bool { return x.ID == q.Manager }) {
 		return nil, fmt.Errorf("%w as %q", ErrNoManager, clip(q.Manager))
 	}
@@ -84,7 +87,7 @@ func (m *Maker) Make(q Query) (*Document, error) {
 			}
 		}
 	}
-	records, first, err := m.copyTree(q.Path)
+	records, first, err := m.copyTree(&g, q.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +95,7 @@ func (m *Maker) Make(q Query) (*Document, error) {
 		Created: m.opts.Now().UTC(), Query: q, Scope: q.scope(), records: records, levels: map[*tree.Threshold]*Levels{},
 		Generator: strings.TrimSpace("grove " + m.opts.Version),
 	}
-	b := builder{d: d, tree: m.opts.Tree, query: q, first: first, instances: map[tree.Path]*Instance{}, there: map[tree.Path]bool{}, managers: map[tree.Path]*Part{}}
+	b := builder{d: d, tree: m.opts.Tree, sight: g, query: q, first: first, instances: map[tree.Path]*Instance{}, there: map[tree.Path]bool{}, managers: map[tree.Path]*Part{}}
 	for i := range managers {
 		part := &Part{
 			Manager: managers[i], Anchor: idOf("", "manager", managers[i].ID), top: -1,
@@ -146,6 +149,7 @@ func (p *Part) isEmpty() bool {
 type builder struct {
 	d         *Document
 	tree      *tree.Tree
+	sight     sight
 	query     Query
 	first     int // record of the top of what is told; those before only say what holds
 	instances map[tree.Path]*Instance
@@ -236,7 +240,7 @@ func (b *builder) coversOthers(p tree.Path) (found bool) {
 		}
 	}
 	// The node itself may go meanwhile; then nothing is below it.
-	_ = b.tree.Walk(p, -1, func(n *tree.Node) bool {
+	_ = b.sight.walk(b.tree, p, func(n *tree.Node, _ grant.Sight, _ bool) bool {
 		found = n.Path != p && b.begins(n.Path, n.Spec)
 		return !found
 	})
@@ -272,7 +276,7 @@ func (b *builder) begin(i int, up, f *frame) *Element {
 		return nil
 	}
 	e := b.element(i, role, inst, f)
-	if !ok {
+	if !ok && !r.way {
 		e.Problems = append(e.Problems, fmt.Sprintf("the property role of %s is %q; it can be host, device, service or part", r.Path, clip(r.property("role"))))
 	}
 	return e
@@ -284,12 +288,15 @@ func (b *builder) element(i int, role Role, inst *Instance, f *frame) *Element {
 	r := &b.d.records[i]
 	key := role.String()
 	name := r.property(key)
-	if !f.facts.isFor(b.query.Customer) {
+	if r.way || !f.facts.isFor(b.query.Customer) {
 		name = "" // What is said of it elsewhere may be said for the customer, this is not.
 	}
 	if e := f.manager.named[key+"\x00"+name]; name != "" && e != nil {
 		e.Places = append(e.Places, r.Path)
 		e.Status = *e.Status.with(statusOf(r))
+		if r.hidden && !strings.Contains(e.Status.Reason, HiddenReason) {
+			e.Status.conceal()
+		}
 		if inst != nil {
 			e.Problems = append(e.Problems, inst.Errors...)
 		}
@@ -316,7 +323,7 @@ func (b *builder) element(i int, role Role, inst *Instance, f *frame) *Element {
 	if e.Name == "" {
 		e.Name = f.manager.Name // The root has no name of its own.
 	}
-	if first := f.manager.byName[key+"\x00"+e.Name]; first == nil || name != "" {
+	if first := f.manager.byName[key+"\x00"+e.Name]; !r.way && (first == nil || name != "") {
 		f.manager.byName[key+"\x00"+e.Name] = e
 	}
 	if e.Description == "" && r.Spec != nil {
@@ -335,6 +342,7 @@ func (b *builder) element(i int, role Role, inst *Instance, f *frame) *Element {
 	case Service:
 		e.Service = ""
 	}
+	e.veil(r)
 	// A service inside a host runs on it.
 	for p := e.Parent; p != nil; p = p.Parent {
 		switch {
@@ -449,11 +457,15 @@ func (e *Element) narrow(q *Query) {
 
 // explain says why an element is yellow or red.
 func (e *Element) explain() {
-	if e.Status.Reason != "" || e.Status.Status < tree.Yellow || len(e.Worst) == 0 {
+	if e.Status.Reason != "" && e.Status.Reason != HiddenReason || e.Status.Status < tree.Yellow || len(e.Worst) == 0 {
 		return
 	}
 	r := e.Worst[0]
+	hidden := e.Status.Reason != ""
 	e.Status.Reason = r.Name() + ": " + r.Describe()
+	if hidden {
+		e.Status.conceal()
+	}
 }
 
 // broken adds the instances of which no node is there.
@@ -493,6 +505,9 @@ func (b *builder) managerStatus(p *Part) Status {
 		if s.Reason == "" && s.Status >= tree.Yellow && len(p.Worst) > 0 {
 			worst := p.Worst[0]
 			s.Reason = worst.Name() + ": " + worst.Describe()
+		}
+		if r.hidden {
+			s.conceal()
 		}
 		return s
 	}

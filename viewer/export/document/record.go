@@ -1,8 +1,6 @@
 package document
 
 import (
-	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +24,8 @@ type Record struct {
 	time      int64 // of the last reading, Unix nanoseconds; 0: none
 	since     int64
 	depth     uint8
+	way       bool  // it is on the way to what is seen: more is not told of it
+	hidden    bool  // something below it is hidden
 	place     uint8 // depth of the place of the element that it is told of with
 }
 
@@ -98,41 +98,6 @@ func (r *Record) Shown() string {
 		return strconv.FormatBool(n == 1) // A truth value is the number 1 or 0.
 	}
 	return quantity.Show(r.Value, r.Unit())
-}
-
-// copyTree copies the nodes above the subtree, which say what holds in it, and the
-// subtree itself, whose first record has the index that is returned.
-func (m *Maker) copyTree(top tree.Path) (records []Record, first int, err error) {
-	t := m.opts.Tree
-	for _, p := range above(top) {
-		n, err := t.Node(p)
-		if err != nil {
-			return nil, 0, t.Missing(top)
-		}
-		records = append(records, Record{})
-		records[len(records)-1].fill(&n)
-	}
-	first = len(records)
-	if top.IsRoot() {
-		records = slices.Grow(records, min(t.Len(), m.opts.MaxNodes)+64)
-	}
-	whole := true
-	err = t.Walk(top, -1, func(n *tree.Node) bool {
-		if len(records)-first >= m.opts.MaxNodes {
-			whole = false
-			return false
-		}
-		records = append(records, Record{})
-		records[len(records)-1].fill(n)
-		return true
-	})
-	switch {
-	case err != nil:
-		return nil, 0, t.Missing(top)
-	case !whole:
-		return nil, 0, fmt.Errorf("%w: %s has more than %d nodes; ask for a part of it by its path", ErrTooLarge, top, m.opts.MaxNodes)
-	}
-	return records, first, nil
 }
 
 // above lists the paths above p, the root first.

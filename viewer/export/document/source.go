@@ -1,6 +1,7 @@
 package document
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/document/markup"
 )
 
@@ -65,7 +67,9 @@ type Query struct {
 
 // Options are the surroundings of a Maker.
 type Options struct {
-	Tree     *tree.Tree
+	Tree *tree.Tree
+	// Guard says who sees what; who asks stands in the context.
+	Guard    *grant.Guard
 	Managers Managers
 	// Version of the program, which documents name as what made them.
 	Version string
@@ -91,8 +95,8 @@ type Maker struct{ opts Options }
 
 // NewMaker checks the options.
 func NewMaker(o Options) (*Maker, error) {
-	if o.Tree == nil || o.Managers == nil {
-		return nil, errors.New("document: a tree and the managers are needed")
+	if o.Tree == nil || o.Guard == nil || o.Managers == nil {
+		return nil, errors.New("document: a tree, who sees what of it, and the managers are needed")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -104,8 +108,12 @@ func NewMaker(o Options) (*Maker, error) {
 }
 
 // Look tells the tree that somebody looks at a part of it, so that what is only probed
-// when it is looked at is.
-func (m *Maker) Look(p tree.Path) { m.opts.Tree.Look(p) }
+// when it is looked at is. What is hidden from whoever asks he does not look at.
+func (m *Maker) Look(ctx context.Context, p tree.Path) {
+	if m.opts.Guard.May(grant.Of(ctx), grant.Viewer, p) {
+		m.opts.Tree.Look(p)
+	}
+}
 
 // Now is the time by the maker's clock.
 func (m *Maker) Now() time.Time { return m.opts.Now() }

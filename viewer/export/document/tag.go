@@ -29,13 +29,17 @@ func (d *Document) tag(first int) string {
 		b = b[:0]
 		if r.Spec != nil && !specs[r.Spec] {
 			specs[r.Spec] = true
+			if r.way {
+				_ = enc.Encode(r.Spec.Properties) // They hold below.
+				continue
+			}
 			_ = enc.Encode([]any{r.Spec.Description, r.Spec.Unit, r.Spec.Properties})
 			_, _ = fmt.Fprint(h, *d.levelsOf(r.Spec.Threshold))
 		}
 		if i < first {
 			continue // It only says what holds below, which its spec does.
 		}
-		b = append(append(b, r.Path.String()...), 0, byte(r.Kind), byte(r.Status), byte(r.Last), byte(r.depth), boolByte(r.Flapping), boolByte(r.Tuned))
+		b = append(append(b, r.Path.String()...), 0, byte(r.Kind), byte(r.Status), byte(r.Last), byte(r.depth), boolByte(r.Flapping), boolByte(r.Tuned), boolByte(r.hidden))
 		b = binary.LittleEndian.AppendUint64(b, uint64(r.time))
 		b = binary.LittleEndian.AppendUint64(b, uint64(r.since))
 		if n, ok := r.Value.Number(); ok {

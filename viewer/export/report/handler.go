@@ -108,7 +108,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	tag := format.Name + "-" + report.tag()
 	reply.Send(w, r, now, reply.Answer{
-		Type: format.Type, Tag: tag, Policy: page.Policy, Changed: h.ages.Since(rest+"."+format.Name+"?"+r.URL.RawQuery, tag, now),
+		Type: format.Type, Tag: tag, Policy: page.Policy, Changed: h.ages.Since(reply.Asker(r)+rest+"."+format.Name+"?"+r.URL.RawQuery, tag, now),
 		Write: func(w io.Writer) error { return report.Write(w, format.Name) },
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/store/journal"
 	"grove/viewer/export/document"
 )
@@ -23,7 +24,7 @@ type Journal interface {
 // Documents says which hosts, devices and services there are, and what is whose;
 // *document.Maker has it.
 type Documents interface {
-	Make(document.Query) (*document.Document, error)
+	Make(context.Context, document.Query) (*document.Document, error)
 }
 
 // Query says what is reported.
@@ -46,7 +47,9 @@ var ErrTooMuch = errors.New("the report is too large")
 
 // Options are the surroundings of a Maker.
 type Options struct {
-	Journal   Journal
+	Journal Journal
+	// Guard says who sees what; who asks stands in the context.
+	Guard     *grant.Guard
 	Documents Documents
 	Version   string           // of the program
 	Now       func() time.Time // nil is time.Now
@@ -57,8 +60,8 @@ type Maker struct{ opts Options }
 
 // NewMaker checks the options.
 func NewMaker(o Options) (*Maker, error) {
-	if o.Journal == nil || o.Documents == nil {
-		return nil, errors.New("report: a journal and documents are needed")
+	if o.Journal == nil || o.Guard == nil || o.Documents == nil {
+		return nil, errors.New("report: a journal, who sees what of it, and documents are needed")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -96,7 +99,7 @@ func (m *Maker) Make(ctx context.Context, q Query) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := m.opts.Documents.Make(document.Query{Path: q.Path, Depth: -1, Customer: q.Customer})
+	d, err := m.opts.Documents.Make(ctx, document.Query{Path: q.Path, Depth: -1, Customer: q.Customer})
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +118,11 @@ func (m *Maker) Make(ctx context.Context, q Query) (*Report, error) {
 		}
 		mine = func(p tree.Path) bool { return attributes[p] || whole[p] }
 	}
+	sees := m.remembers(ctx)
+	if sees != nil {
+		own := mine
+		mine = func(p tree.Path) bool { return own(p) && sees(p) }
+	}
 	for e := range d.Elements() {
 		for _, p := range e.Places {
 			c.told[p] = q.Path.Contains(p)
@@ -129,15 +137,32 @@ func (m *Maker) Make(ctx context.Context, q Query) (*Report, error) {
 	r := &Report{
 		Created: now.UTC(), Generator: strings.TrimSpace("grove " + m.opts.Version), Query: q, From: q.From, To: to, Gaps: c.gaps,
 	}
-	if err := m.calculate(ctx, q.Path, c, mine, r); err != nil {
+	if err := m.calculate(ctx, q.Path, c, mine, sees, r); err != nil {
 		return nil, err
 	}
 	r.sumUp(c, d, attributes)
 	return r, nil
 }
 
+// remembers says of which nodes whoever asks sees the past; nil: of all.
+func (m *Maker) remembers(ctx context.Context) func(tree.Path) bool {
+	s := grant.Of(ctx)
+	if s.Whole(grant.Viewer) {
+		return nil
+	}
+	known := map[tree.Path]bool{} // The same nodes change again and again.
+	return func(p tree.Path) bool {
+		sees, ok := known[p]
+		if !ok {
+			sees = m.opts.Guard.Remembers(s, p)
+			known[p] = sees
+		}
+		return sees
+	}
+}
+
 // calculate takes the statuses at the beginning, and then each change.
-func (m *Maker) calculate(ctx context.Context, top tree.Path, c *calculation, mine func(tree.Path) bool, r *Report) error {
+func (m *Maker) calculate(ctx context.Context, top tree.Path, c *calculation, mine, sees func(tree.Path) bool, r *Report) error {
 	totals, err := m.opts.Journal.Totals(ctx, top, c.from, c.to)
 	if err != nil {
 		return err
@@ -160,7 +185,7 @@ func (m *Maker) calculate(ctx context.Context, top tree.Path, c *calculation, mi
 		}
 		c.begin(totals[i].Path, status)
 	}
-	q := journal.Query{From: c.from, To: c.to, Under: top, Kinds: []journal.Kind{journal.Status, journal.Event}, Oldest: true, Limit: journal.MaxLimit}
+	q := journal.Query{From: c.from, To: c.to, Under: top, Kinds: []journal.Kind{journal.Status, journal.Event}, Oldest: true, Limit: journal.MaxLimit, Sees: sees}
 	for seen := 0; ; {
 		page, err := m.opts.Journal.Search(ctx, q)
 		if err != nil {

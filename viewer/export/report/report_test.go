@@ -205,12 +205,12 @@ func TestMistakes(t *testing.T) {
 		{Query{From: begin, To: w.now, Worst: 5000}, "the report is too large: worst is 1 to 1000"},
 		{Query{From: begin, To: w.now, Path: at("/web2")}, `no such node: / has no "web2"; did you mean "web1"?`},
 	} {
-		if _, err := m.Make(t.Context(), tc.query); err == nil || err.Error() != tc.want {
+		if _, err := m.Make(everyone(t), tc.query); err == nil || err.Error() != tc.want {
 			t.Errorf("got  %v\nwant %s", err, tc.want)
 		}
 	}
 	w.told.err = errBroken
-	if _, err := m.Make(t.Context(), day()); !errors.Is(err, errBroken) {
+	if _, err := m.Make(everyone(t), day()); !errors.Is(err, errBroken) {
 		t.Error(err)
 	}
 }
@@ -292,7 +292,7 @@ func TestHandler(t *testing.T) {
 		r := httptest.NewRequest(method, address, nil)
 		r.Header.Set(header, value)
 		a := httptest.NewRecorder()
-		h.ServeHTTP(a, r)
+		h.ServeHTTP(a, r.WithContext(everyone(t)))
 		return a
 	}
 	for _, tc := range []struct{ method, address, accept, want string }{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/store/journal"
 	"grove/viewer/export/document"
 )
@@ -32,7 +33,7 @@ func (m *memory) add(after time.Duration, path string, kind journal.Kind, from, 
 func (m *memory) Search(_ context.Context, q journal.Query) (journal.Page, error) {
 	var found []journal.Entry
 	for _, e := range m.entries {
-		if !e.Time.Before(q.From) && (q.To.IsZero() || e.Time.Before(q.To)) && q.Under.Contains(e.Path) && (len(q.Kinds) == 0 || slices.Contains(q.Kinds, e.Kind)) {
+		if !e.Time.Before(q.From) && (q.To.IsZero() || e.Time.Before(q.To)) && q.Under.Contains(e.Path) && (q.Sees == nil || q.Sees(e.Path)) && (len(q.Kinds) == 0 || slices.Contains(q.Kinds, e.Kind)) {
 			found = append(found, e)
 		}
 	}
@@ -144,12 +145,12 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) maker(t *testing.T) *Maker {
 	t.Helper()
-	now := func() time.Time { return w.now }
-	d, err := document.NewMaker(document.Options{Tree: w.tree, Managers: fixed{{ID: "em1", Name: "ABC"}}, Now: now})
+	now, guard := func() time.Time { return w.now }, grant.NewGuard(w.tree)
+	d, err := document.NewMaker(document.Options{Tree: w.tree, Guard: guard, Managers: fixed{{ID: "em1", Name: "ABC"}}, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := NewMaker(Options{Journal: w.journal, Documents: d, Version: "1.2.3", Now: now})
+	m, err := NewMaker(Options{Journal: w.journal, Guard: guard, Documents: d, Version: "1.2.3", Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func (w *world) maker(t *testing.T) *Maker {
 
 func (w *world) report(t *testing.T, q Query) *Report {
 	t.Helper()
-	r, err := w.maker(t).Make(t.Context(), q)
+	r, err := w.maker(t).Make(everyone(t), q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,3 +169,6 @@ func (w *world) report(t *testing.T, q Query) *Report {
 func day() Query { return Query{From: begin, To: begin.Add(24 * hour)} }
 
 var errBroken = errors.New("the database is away")
+
+// everyone lets everybody ask.
+func everyone(t testing.TB) context.Context { return grant.With(t.Context(), grant.Anonymous) }

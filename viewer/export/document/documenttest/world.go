@@ -2,11 +2,13 @@
 package documenttest
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/document"
 )
 
@@ -97,7 +99,7 @@ func New(t *testing.T) *World {
 // Maker returns a maker of documents of the world.
 func (w *World) Maker(t *testing.T) *document.Maker {
 	t.Helper()
-	m, err := document.NewMaker(document.Options{Tree: w.Tree, Managers: w.Managers, Version: "1.2.3", Now: func() time.Time { return w.Clock }})
+	m, err := document.NewMaker(document.Options{Tree: w.Tree, Guard: grant.NewGuard(w.Tree), Managers: w.Managers, Version: "1.2.3", Now: func() time.Time { return w.Clock }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +109,7 @@ func (w *World) Maker(t *testing.T) *document.Maker {
 // Document makes a document.
 func (w *World) Document(t *testing.T, q document.Query) *document.Document {
 	t.Helper()
-	d, err := w.Maker(t).Make(q)
+	d, err := w.Maker(t).Make(Everyone(t), q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,3 +140,6 @@ func (w *World) Hostile(t *testing.T) {
 	w.Managers[0].Description, w.Managers[0].Portal = evil, "data:text/html,<script>alert(4)</script>"
 	w.Managers[0].Instances[3].Errors = []string{evil}
 }
+
+// Everyone lets everybody ask.
+func Everyone(t testing.TB) context.Context { return grant.With(t.Context(), grant.Anonymous) }

@@ -14,6 +14,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/document"
 	"grove/viewer/export/document/documenttest"
 	"grove/viewer/export/document/static"
@@ -171,7 +172,7 @@ func large(t testing.TB, attributes int) *document.Maker {
 		t.Fatal(err)
 	}
 	tr.Apply(batch)
-	maker, err := document.NewMaker(document.Options{Tree: tr, Managers: documenttest.Fixed{m}})
+	maker, err := document.NewMaker(document.Options{Tree: tr, Guard: grant.NewGuard(tr), Managers: documenttest.Fixed{m}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,12 +184,12 @@ func BenchmarkDocument100000(b *testing.B) {
 	b.Run("make", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := m.Make(documenttest.All()); err != nil {
+			if _, err := m.Make(documenttest.Everyone(b), documenttest.All()); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
-	d, err := m.Make(documenttest.All())
+	d, err := m.Make(documenttest.Everyone(b), documenttest.All())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -206,7 +207,7 @@ func BenchmarkDocument100000(b *testing.B) {
 
 // TestWritingHoldsNoCopy holds that a large document is written in pieces.
 func TestWritingHoldsNoCopy(t *testing.T) {
-	d, err := large(t, 50).Make(documenttest.All())
+	d, err := large(t, 50).Make(documenttest.Everyone(t), documenttest.All())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,11 +240,11 @@ func FuzzJSON(f *testing.F) {
 			t.Skip()
 		}
 		tr.Report(tree.Report{Node: r, Value: tree.Text(a)})
-		m, err := document.NewMaker(document.Options{Tree: tr, Managers: documenttest.Fixed{{ID: a, Name: b}}})
+		m, err := document.NewMaker(document.Options{Tree: tr, Guard: grant.NewGuard(tr), Managers: documenttest.Fixed{{ID: a, Name: b}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := m.Make(documenttest.All())
+		d, err := m.Make(documenttest.Everyone(t), documenttest.All())
 		if err != nil {
 			t.Fatal(err)
 		}

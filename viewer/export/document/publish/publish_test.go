@@ -25,6 +25,7 @@ import (
 	"go.uber.org/goleak"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/document"
 )
 
@@ -622,7 +623,7 @@ http {
 			t.Fatal(err)
 		}
 	}
-	maker, err := document.NewMaker(document.Options{Tree: tr, Managers: fixed{{ID: "em1", Name: "ABC"}}})
+	maker, err := document.NewMaker(document.Options{Tree: tr, Guard: grant.NewGuard(tr), Managers: fixed{{ID: "em1", Name: "ABC"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/document"
 	"grove/viewer/export/document/form"
 	"grove/viewer/export/document/reply"
@@ -28,7 +29,7 @@ type Made struct {
 	Write func(io.Writer) error
 }
 
-// Documents publishes documents of the given maker. Static is the address of the schemas
+// Documents publishes documents of the given maker, as grove itself sees it. Static is the address of the schemas
 // and style sheets, as the readers of a document reach it:
 // "http://web1.example:7440/documents/static"; empty leaves references to them out.
 func Documents(m *document.Maker, static string) Source { return documents{m, static} }
@@ -46,12 +47,12 @@ func (o *Options) documentQuery() (q document.Query, err error) {
 }
 
 // Make implements Source.
-func (s documents) Make(_ context.Context, o *Options) (*Made, error) {
+func (s documents) Make(ctx context.Context, o *Options) (*Made, error) {
 	q, err := o.documentQuery()
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.maker.Make(q)
+	d, err := s.maker.Make(grant.With(ctx, grant.Itself), q)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +62,7 @@ func (s documents) Make(_ context.Context, o *Options) (*Made, error) {
 	}, nil
 }
 
-// Reports publishes reports of the given maker; nil is time.Now.
+// Reports publishes reports of the given maker, as grove itself sees it; nil is time.Now.
 func Reports(m *report.Maker, now func() time.Time) Source {
 	if now == nil {
 		now = time.Now
@@ -94,7 +95,7 @@ func (s reports) Make(ctx context.Context, o *Options) (*Made, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.maker.Make(ctx, q)
+	r, err := s.maker.Make(grant.With(ctx, grant.Itself), q)
 	if err != nil {
 		return nil, err
 	}

@@ -4,9 +4,12 @@ import (
 	"compress/gzip"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"grove/tree/grant"
 )
 
 // Refuse answers a request with an error in the shape that all errors of the server have.
@@ -36,7 +39,7 @@ func Send(w http.ResponseWriter, r *http.Request, now time.Time, a Answer) {
 	h := w.Header()
 	h.Add("Vary", "Accept")
 	h.Add("Vary", "Accept-Encoding")
-	h.Set("Cache-Control", "no-cache") // It may be kept, and is asked for whether it holds.
+	h.Set("Cache-Control", "private, no-cache") // Who asked may keep it, and asks whether it holds.
 	// The tag is weak (RFC 9110, 8.8.1): the time of making and the compression differ.
 	h.Set("ETag", `W/"`+a.Tag+`"`)
 	if !a.Changed.IsZero() {
@@ -129,6 +132,21 @@ func acceptsGzip(header string) bool {
 		}
 	}
 	return any
+}
+
+// Asker begins the address of an answer for Ages: those who see different parts get
+// different documents at one address.
+func Asker(r *http.Request) string {
+	s := grant.Of(r.Context())
+	if s.Whole(grant.Viewer) {
+		return ""
+	}
+	texts := make([]string, len(s.Grants))
+	for i, g := range s.Grants {
+		texts[i] = g.String()
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, "\n") + "\n"
 }
 
 // Ages remembers since when documents have the tags that they have. The zero value is

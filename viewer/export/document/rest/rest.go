@@ -2,6 +2,7 @@
 package rest
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -31,9 +32,9 @@ const maxAtOnce = 4
 // Maker makes the documents, as *document.Maker does. It is used from many goroutines.
 type Maker interface {
 	// Look tells the tree that somebody looks at a part of it.
-	Look(tree.Path)
+	Look(context.Context, tree.Path)
 	// Make makes a document of what holds now.
-	Make(document.Query) (*document.Document, error)
+	Make(context.Context, document.Query) (*document.Document, error)
 	// Now is the time by the maker's clock.
 	Now() time.Time
 }
@@ -94,8 +95,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // The client went away.
 	}
 	defer leave()
-	h.opts.Maker.Look(q.Path)
-	d, err := h.opts.Maker.Make(q)
+	h.opts.Maker.Look(r.Context(), q.Path)
+	d, err := h.opts.Maker.Make(r.Context(), q)
 	if err != nil {
 		h.refuse(w, r, err)
 		return
@@ -104,7 +105,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	tag := format.Name + "-" + d.Tag
 	answer := reply.Answer{
 		Type: format.Type, Tag: tag, Policy: page.Policy,
-		Changed: h.ages.Since(rest+"."+format.Name+"?"+r.URL.RawQuery, tag, now),
+		Changed: h.ages.Since(reply.Asker(r)+rest+"."+format.Name+"?"+r.URL.RawQuery, tag, now),
 		Write:   func(w io.Writer) error { return form.Write(w, d, format.Name, h.opts.Prefix+"/static") },
 	}
 	switch format.Name {

@@ -62,7 +62,7 @@ func TestHandler(t *testing.T) {
 			r := httptest.NewRequest(tc.method, tc.address, nil)
 			r.Header.Set("Accept", tc.accept)
 			a := httptest.NewRecorder()
-			h.ServeHTTP(a, r)
+			h.ServeHTTP(a, r.WithContext(documenttest.Everyone(t)))
 			body := a.Body.String()
 			got := fmt.Sprintf("%d %s", a.Code, body)
 			if a.Code == http.StatusOK {
@@ -82,7 +82,7 @@ func TestHandlerKnowsWhatTheClientHas(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, "/documents/tree.xml", nil)
 		r.Header.Set(header, value)
 		a := httptest.NewRecorder()
-		h.ServeHTTP(a, r)
+		h.ServeHTTP(a, r.WithContext(documenttest.Everyone(t)))
 		return a
 	}
 	first := ask("Accept-Encoding", "gzip")
