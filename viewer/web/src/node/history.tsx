@@ -126,6 +126,11 @@ function Graph({ path, name, unit, numbers, lines, live, height, onLarger }: Pro
       ) : null}
       {series ? (
         <>
+          {numbers && unit.length > 4 ? (
+            <p class="axis-unit" aria-hidden="true">
+              {unit}
+            </p>
+          ) : null}
           <Chart
             series={series}
             version={version}
@@ -140,7 +145,7 @@ function Graph({ path, name, unit, numbers, lines, live, height, onLarger }: Pro
             onZoom={zoom}
             onReset={() => setOwn(undefined)}
           />
-          <p class={numbers ? 'readout two' : 'readout'} aria-live="polite">
+          <p class={numbers ? 'readout two' : 'readout'} aria-live={cursor ? 'polite' : 'off'}>
             {cursor ? readout(series, cursor, unit) : inWords(series, unit, numbers)}
           </p>
           <Table series={series} unit={unit} numbers={numbers} />

@@ -38,6 +38,7 @@ export function NodePanel({ path }: { path: string }) {
   const status = here ? tree.statusOf(n) : statusOf(node?.status);
   const raw = here && status !== White ? tree.value(n) : undefined;
   const present: Present = { status, value: typeof raw === 'number' ? raw : undefined };
+  const way = node?.kind === 'group' && node.rollup === undefined; // only on the way to what may be seen
   const lines = preview?.path === path ? preview.lines : linesOf(node?.thresholds);
   return (
     <>
@@ -58,7 +59,7 @@ export function NodePanel({ path }: { path: string }) {
           </p>
         ) : null}
         {node ? <Cause node={node} /> : null}
-        {kind !== undefined ? <History path={path} name={name} unit={node?.unit ?? ''} numbers={numbers} lines={numbers ? lines : []} live={present} /> : null}
+        {kind !== undefined && !way ? <History key={path} path={path} name={name} unit={node?.unit ?? ''} numbers={numbers} lines={numbers ? lines : []} live={present} /> : null}
         {node ? (
           <Thresholds
             key={path}
@@ -67,7 +68,8 @@ export function NodePanel({ path }: { path: string }) {
             preview={(l) => setPreview(l ? { path, lines: l } : undefined)}
           />
         ) : null}
-        {kind !== undefined ? <Log key={path} path={path} group={kind === 'group'} mark={`${status} ${kind === 'log' || kind === 'group' ? mark : ''} ${node?.thresholds?.tuned ?? ''}`} /> : null}
+        {way ? <p class="hint">Of this group you see what is on the way to the nodes that you may see.</p> : null}
+        {kind !== undefined ? <Log key={path} path={path} group={kind === 'group'} way={way} mark={`${status} ${kind === 'log' || kind === 'group' ? mark : ''} ${node?.thresholds?.tuned ?? ''}`} /> : null}
         {node ? <Beans key={path + (app.at ?? '')} node={node} take={reading.take} again={reading.again} /> : null}
         {node ? <Facts node={node} /> : null}
         <Section title="Raw">

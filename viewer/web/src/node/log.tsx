@@ -27,7 +27,7 @@ interface Entry {
 const page = 20;
 const back = '-90d';
 
-export function Log({ path, group, mark }: { path: string; group: boolean; mark: string }) {
+export function Log({ path, group, way, mark }: { path: string; group: boolean; way: boolean; mark: string }) {
   const app = useApp();
   const [below, setBelow] = useState(true);
   const [entries, setEntries] = useState<Entry[] | undefined>(undefined);
@@ -74,7 +74,7 @@ export function Log({ path, group, mark }: { path: string; group: boolean; mark:
   return (
     <section class="log" aria-label="What happened">
       <h3>What happened</h3>
-      {group ? (
+      {group && !way ? (
         <Choice
           label="Of what"
           value={below ? 'below' : 'only'}

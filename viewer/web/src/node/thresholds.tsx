@@ -38,7 +38,7 @@ export function Thresholds({ node, take, preview }: Props) {
           </button>
         ) : null}
       </div>
-      {editing ? <Editor node={node} take={take} preview={preview} onDone={() => edit(false)} /> : given ? <InForce node={node} /> : <p class="hint">None: every reading is green.</p>}
+      {editing && mayEdit ? <Editor node={node} take={take} preview={preview} onDone={() => edit(false)} /> : given ? <InForce node={node} /> : <p class="hint">None: every reading is green.</p>}
     </section>
   );
 }
@@ -109,9 +109,11 @@ function draftOf(node: NodeAnswer): Draft {
   };
 }
 
-/** bodyOf is what the server is sent. */
-function bodyOf(d: Draft, kind: string | undefined): Record<string, unknown> {
-  const body: Record<string, unknown> = { white: d.white };
+/** bodyOf is what the server is sent. A silence that nobody changed stays as the definition has it. */
+function bodyOf(d: Draft, node: NodeAnswer): Record<string, unknown> {
+  const { kind } = node;
+  const body: Record<string, unknown> = {};
+  if (node.thresholds?.tuned || d.white !== draftOf(node).white) body.white = d.white;
   if (kind === 'performance') {
     Object.assign(body, { yellow: d.yellow, red: d.red });
     const back = { ...(d.yellowBack.trim() && d.yellow.trim() ? { yellow: d.yellowBack } : {}), ...(d.redBack.trim() && d.red.trim() ? { red: d.redBack } : {}) };
@@ -154,7 +156,7 @@ function Editor({ node, take, preview, onDone }: Props & { onDone: () => void })
     setFailed('');
     await saving.run(async () => {
       try {
-        take(await send<NodeAnswer>('PUT', url, bodyOf(draft, node.kind)));
+        take(await send<NodeAnswer>('PUT', url, bodyOf(draft, node)));
         toast(`The thresholds of ${node.name || node.path} are changed.`);
         onDone();
       } catch (error) {
