@@ -68,7 +68,7 @@ func TestDefaultTreeIsHonest(t *testing.T) {
 	m.is("/grove/Answers/Healthy", "1", "green")
 	m.is("/grove/Definitions/host", "loaded", "green")
 	m.is("/grove/Definitions/grove", "loaded", "green")
-	m.is("/grove/Access", "this machine only", "green")
+	m.is("/grove/Access", "everybody on this machine, without a login", "green")
 	host := m.instance("host")
 	m.eventually(func() error {
 		n, err := m.find(host.At + "/Memory/Used")

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/store"
 	"grove/viewer/export/ccms"
 	"grove/viewer/export/ccms/alert"
@@ -34,7 +35,7 @@ func TestAlertsAreKeptAsTheyAre(t *testing.T) {
 		t.Fatal(err)
 	}
 	exporter := func(s *store.Store) *ccms.Exporter {
-		e, err := ccms.New(ccms.Options{Tree: tr, Shelf: newAlertShelf(s), Now: func() time.Time { return now }})
+		e, err := ccms.New(ccms.Options{Tree: tr, Guard: grant.NewGuard(tr), Shelf: newAlertShelf(s), Now: func() time.Time { return now }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +44,7 @@ func TestAlertsAreKeptAsTheyAre(t *testing.T) {
 	}
 	alerts := func(e *ccms.Exporter) []alert.Alert {
 		t.Helper()
-		all, _, err := e.Alerts(alert.Filter{})
+		all, _, err := e.Alerts(grant.With(t.Context(), grant.Itself), alert.Filter{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +63,7 @@ func TestAlertsAreKeptAsTheyAre(t *testing.T) {
 	if err := s.Dump(t.Context(), &backup); err != nil {
 		t.Fatal(err)
 	}
-	e.Acknowledge([]string{opened[0].AID}, "erika", "seen")
+	e.Acknowledge(grant.With(t.Context(), grant.Itself), []string{opened[0].AID}, "erika", "seen")
 	done := alerts(e)
 	if done[0].State != alert.Completed || done[0].By != "erika" {
 		t.Errorf("got %+v", done[0])

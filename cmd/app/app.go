@@ -32,6 +32,7 @@ import (
 	"grove/tree/grant"
 	"grove/tree/monitor"
 	"grove/viewer"
+	"grove/viewer/desk"
 	"grove/viewer/live"
 )
 
@@ -46,6 +47,8 @@ type App struct {
 	Bus   *notify.Bus
 
 	past     past
+	door     door
+	desk     *desk.Desk
 	faces    faces
 	exports  exports
 	statuses *statusLog
@@ -195,7 +198,7 @@ func (a *App) build(policies policies) error {
 	if err := a.openExports(policies.exports); err != nil {
 		return err
 	}
-	a.loader.Ask = ownInstances(c, a.viewer.Addr())
+	a.loader.Ask = ownInstances(c, a.Scheme(), a.viewer.Addr())
 	return errors.Join(a.showAccess(), a.showCondition())
 }
 
@@ -229,6 +232,7 @@ func (a *App) Start() {
 	if a.faces.sap != nil {
 		a.faces.sap.Start()
 	}
+	a.runAccess()
 	a.viewer.Start()
 }
 
@@ -300,23 +304,4 @@ func (a *App) Stop(ctx context.Context) error {
 		a.stopErr = errors.Join(errs...)
 	})
 	return a.stopErr
-}
-
-// accessPath is the node that says who can reach the manager.
-var accessPath = tree.MustPath("/grove/Access")
-
-// showAccess shows in the tree itself who can reach the manager.
-func (a *App) showAccess() error {
-	state := "this machine only"
-	if !viewer.IsLoopback(a.Addr().String()) {
-		state = "everyone who reaches " + a.Addr().String()
-	}
-	r, err := a.Tree.Add(accessPath, &tree.Spec{
-		Kind: tree.State, Mode: tree.Push, Source: "grove", Description: "who can read and push everything",
-		Threshold: &tree.Threshold{States: map[string]tree.Status{"this machine only": tree.Green, "*": tree.Red}},
-	})
-	if err == nil {
-		a.Tree.Report(tree.Report{Node: r, Value: tree.Text(state)})
-	}
-	return err
 }

@@ -15,7 +15,6 @@ import (
 	"grove/runtime/probe/secret"
 	"grove/tree"
 	"grove/tree/monitor"
-	"grove/viewer"
 	"grove/viewer/export/jolokia/policy"
 )
 
@@ -31,8 +30,10 @@ type Config struct {
 	Definitions string
 	// Hosts are names by which browsers may ask for the server, besides loopback's.
 	Hosts []string
-	// Insecure allows an address that others can reach, although there is no access
-	// control.
+	// Access says how people and programs come in.
+	Access AccessConfig
+	// Insecure allows plain HTTP on an address that others can reach. A login is needed
+	// all the same.
 	Insecure bool
 	// Dial, Commands and SecretDirs are what definitions may connect to, run, and
 	// read secrets from; see the policies of these names. Empty is their default.
@@ -107,9 +108,8 @@ func (c *Config) check() (p policies, err error) {
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return p, fmt.Errorf("--listen %q: a port is a number from 0 to 65535, and 0 picks a free one", c.Listen)
 	}
-	if !viewer.IsLoopback(c.Listen) && !c.Insecure {
-		return p, fmt.Errorf("--listen %s: others could reach this address, and there is no access control yet: "+
-			"listen on 127.0.0.1 and put a proxy with a login before it, or say --insecure to let everyone who reaches it read and push everything", c.Listen)
+	if err := c.checkAccess(); err != nil {
+		return p, err
 	}
 	if len(c.Dial) > 0 {
 		if p.dial, err = dial.ParsePolicy(c.Dial); err != nil {

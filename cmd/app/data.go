@@ -17,6 +17,9 @@ type dataDir struct {
 	lock *os.File
 }
 
+// ErrInUse is wrapped by the error of a data directory on which a manager runs.
+var ErrInUse = errors.New("another grove uses it")
+
 // lockWait is how long a manager that was killed a moment ago may still hold the lock
 // while the system takes it down.
 const lockWait = time.Second
@@ -34,7 +37,7 @@ func openData(path string) (*dataDir, error) {
 	if err := lock(f); err != nil {
 		_ = f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("data directory %s: another grove uses it; give this one its own with --data", path)
+			return nil, fmt.Errorf("data directory %s: %w; give this one its own with --data", path, ErrInUse)
 		}
 		return nil, fmt.Errorf("data directory: lock %s: %w", name, err)
 	}

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"context"
+
 	"grove/beans"
 	"grove/notify"
 	"grove/tree/monitor"
@@ -15,8 +17,12 @@ var treeBean = beans.MustName(monitor.Domain + ":type=Tree")
 
 // openDesk keeps how each user wants the page to be.
 func (a *App) openDesk() *desk.Desk {
-	return desk.New(drawer.New(a.past.facts, desk.Kind, desk.MaxUsers), a.log)
+	a.desk = desk.New(drawer.New(a.past.facts, desk.Kind, desk.MaxUsers), a.log)
+	return a.desk
 }
+
+// forgetUser takes away what was kept for a user who was removed.
+func (a *App) forgetUser(ctx context.Context, name string) error { return a.desk.Forget(ctx, name) }
 
 // openBeans is the browser of beans, and what it serves outside of the operations.
 func (a *App) openBeans() (*bean.API, viewer.Mount) {

@@ -110,7 +110,7 @@ func (a *App) openExports(e Exports) (err error) {
 		}
 	}
 	if len(e.Publish) > 0 {
-		static := "http://" + reachable(a.Addr()) + "/documents/static"
+		static := a.Scheme() + "://" + reachable(a.Addr()) + "/documents/static"
 		a.exports.publisher, err = publish.New(publish.Config{
 			Publications: e.Publish, Directories: e.Directories, Secret: readSecret, Version: c.Version, Log: a.log,
 			Sources: map[string]publish.Source{"document": publish.Documents(a.faces.documents, static), "report": publish.Reports(a.faces.reports, nil)},

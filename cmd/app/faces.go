@@ -117,7 +117,7 @@ func (a *App) openSAP(mount func(string, http.Handler)) (err error) {
 	if !c.SAPListen {
 		return nil
 	}
-	a.faces.sap, err = listener.New(everybody(service), listener.Options{
+	a.faces.sap, err = listener.New(a.door.access.Handler(service), listener.Options{
 		Address: fmt.Sprintf("127.0.0.1:%d", listener.Port(c.SAPInstance)), Socket: listener.Socket(c.SAPInstance), Log: a.log,
 	})
 	if err != nil {
@@ -151,7 +151,7 @@ func (a *App) where(instance string) (tree.Path, bool) {
 
 // Managers implements document.Managers: this one, until there are peers.
 func (a *App) Managers() []document.Manager {
-	m := document.Manager{ID: a.config.Name, Name: a.config.Name, Version: a.config.Version, Host: hostname(), Address: "http://" + reachable(a.Addr())}
+	m := document.Manager{ID: a.config.Name, Name: a.config.Name, Version: a.config.Version, Host: hostname(), Address: a.Scheme() + "://" + reachable(a.Addr())}
 	list := a.Definitions()
 	wrong := map[string][]string{}
 	for _, i := range list.Instances {

@@ -36,9 +36,9 @@ func hostname() string {
 
 // ownInstances are the instances that a manager asks for by itself: this host, and
 // the manager at its address.
-func ownInstances(c *Config, listen net.Addr) []definition.Ask {
+func ownInstances(c *Config, scheme string, listen net.Addr) []definition.Ask {
 	ask := []definition.Ask{{Name: "grove", Application: "grove", At: "/grove", With: map[string]string{
-		"address": reachable(listen),
+		"address": reachable(listen), "scheme": scheme,
 	}}}
 	if !c.NoHost {
 		ask = append(ask, definition.Ask{Name: "host", Application: "linux-host", At: "/${hostname}"})

@@ -338,7 +338,7 @@ func (s *systems) managers(context.Context) []system.Manager {
 		}
 	}
 	return []system.Manager{{
-		Name: a.config.Name, Self: true, State: "up", Version: a.config.Version, Host: hostname(), Address: "http://" + reachable(a.Addr()),
+		Name: a.config.Name, Self: true, State: "up", Version: a.config.Version, Host: hostname(), Address: a.Scheme() + "://" + reachable(a.Addr()),
 		Started: s.started.UTC().Format(time.RFC3339), Ways: ways, Capabilities: a.registry.Names(),
 		Counts: []system.Figure{
 			system.Number("Attributes", float64(t.Nodes-t.Groups), "attributes", ""),

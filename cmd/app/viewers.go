@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"syscall"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -12,7 +11,6 @@ import (
 	client "github.com/prometheus/client_golang/prometheus"
 
 	"grove/runtime/receive/push"
-	"grove/tree/grant"
 	"grove/viewer"
 	"grove/viewer/export/cloudevents"
 	"grove/viewer/export/jolokia"
@@ -42,6 +40,13 @@ func (a *App) openViewer(p policies, own *metrics.Set, receiver *push.Receiver, 
 		return err
 	}
 	a.onStop("exporter", func(context.Context) error { exporter.Close(); return nil })
+	page, built := web.Assets()
+	if !built {
+		a.log.Warn("the page was not built into this program: run make build")
+	}
+	if err := a.openAccess(page); err != nil {
+		return err
+	}
 	mounts, err := a.openFaces(p, own)
 	if err != nil {
 		return err
@@ -54,19 +59,15 @@ func (a *App) openViewer(p policies, own *metrics.Set, receiver *push.Receiver, 
 		return err
 	}
 	browser, streams := a.openBeans()
-	page, built := web.Assets()
-	if !built {
-		a.log.Warn("the page was not built into this program: run make build")
-	}
 	a.viewer, err = viewer.New(viewer.Options{
 		Ready:  a.past.samples.Ready,
 		Listen: c.Listen, Version: c.Version, Tree: a.Tree, Guard: a.Guard, Past: moments.At, Beans: nodeBeans{a}, Definitions: a, Hosts: c.Hosts,
 		Operations: []func(huma.API){
 			receiver.Register, a.registerPlan, records.Register, moments.operations.Register, a.openActs().Register,
-			browser.Register, a.openDesk().Register, a.openSystem(a.feed, receiver).Register,
+			a.door.rest.Register, browser.Register, a.openDesk().Register, a.openSystem(a.feed, receiver).Register,
 		},
-		Metrics: exporter, Own: own, Live: a.feed, Mounts: append(mounts, streams), Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
-		Access: everybody,
+		Metrics: exporter, Own: own, Live: a.feed, Mounts: append(append(mounts, streams), a.loginMounts()...), Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
+		Access: a.door.access.Handler, TLS: a.tlsConfig(),
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("%w: another program listens there; choose another address with --listen", err)
@@ -76,11 +77,4 @@ func (a *App) openViewer(p policies, own *metrics.Set, receiver *push.Receiver, 
 	}
 	a.onStop("web server", a.viewer.Stop)
 	return nil
-}
-
-// everybody lets everyone do everything, as on loopback without users.
-func everybody(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(grant.With(r.Context(), grant.Anonymous)))
-	})
 }

@@ -25,7 +25,7 @@ type serveCommand struct {
 	Definitions string   `help:"Drop-in directory of definitions and instances; default: definitions in the data directory." placeholder:"DIR"`
 	Name        string   `help:"Name of this grove, to others and in what it sends them; default: the name of the host." placeholder:"NAME"`
 	Host        []string `help:"Further names by which browsers may ask for the server." placeholder:"NAME"`
-	Insecure    bool     `help:"Listen on an address that others can reach, although there is no access control: everyone who reaches it can read and push everything."`
+	Insecure    bool     `help:"Speak plain HTTP on an address that others can reach: passwords go over the network as they are."`
 	Dial        []string `help:"Addresses that probes may connect to: addresses, networks, loopback, private, link-local, metadata, all; ! before one refuses it. Default: all but metadata services." placeholder:"RULE"`
 	Commands    []string `help:"Programs that probes may run: files, directories ending in /, or all. Default: the plugin directories of the distributions." placeholder:"RULE"`
 	Secrets     []string `help:"Directories that secrets may be read from. Default: every file that grove can read." placeholder:"DIR"`
@@ -42,6 +42,22 @@ type serveCommand struct {
 	SAPInstance      int    `name:"sap-instance" help:"Instance number of this grove to SAP's tools." default:"0" placeholder:"NN" group:"Other programs"`
 	SAPListen        bool   `name:"sap-listen" help:"Let SAPControl listen on port 5NN13 of loopback and on its socket." group:"Other programs"`
 
+	TLSCert     string   `name:"tls-cert" help:"File of the server's certificate and those between it and its authority (PEM). It may be renewed while grove runs." type:"path" placeholder:"FILE" group:"Who may come in"`
+	TLSKey      string   `name:"tls-key" help:"File of its private key (PEM)." type:"path" placeholder:"FILE" group:"Who may come in"`
+	ClientCA    string   `name:"client-ca" help:"File of the authorities of clients' certificates (PEM): who shows one comes in as the user whose name it has." type:"path" placeholder:"FILE" group:"Who may come in"`
+	ClientName  string   `help:"Part of such a certificate that is the name of the user: subject, email or dns." enum:"subject,email,dns" default:"subject" group:"Who may come in"`
+	SessionIdle days     `help:"A login ends when nothing was asked for so long." default:"24h" placeholder:"TIME" group:"Who may come in"`
+	SessionLife days     `help:"A login ends at the latest after this time." default:"30d" placeholder:"TIME" group:"Who may come in"`
+	OIDCIssuer  string   `name:"oidc-issuer" help:"Address of an OpenID provider whose users may log in." placeholder:"URL" group:"Who may come in"`
+	OIDCClient  string   `name:"oidc-client" help:"Name of this grove at the provider, its client id." placeholder:"ID" group:"Who may come in"`
+	OIDCSecret  string   `name:"oidc-secret" help:"Where the secret of the client is: file:/path or env:NAME." placeholder:"REF" group:"Who may come in"`
+	OIDCTitle   string   `name:"oidc-title" help:"What the page calls this login." default:"Single sign-on" placeholder:"TEXT" group:"Who may come in"`
+	OIDCAddress string   `name:"oidc-address" help:"Address of this grove as browsers know it; they come back to /api/v1/login/oidc/callback below it. Default: as they ask for it." placeholder:"URL" group:"Who may come in"`
+	OIDCName    string   `name:"oidc-name" help:"Claim that is the name of the user." default:"preferred_username" placeholder:"CLAIM" group:"Who may come in"`
+	OIDCGroups  string   `name:"oidc-groups" help:"Claim with the groups of the user; a dot leads into an object." default:"groups" placeholder:"CLAIM" group:"Who may come in"`
+	OIDCScope   []string `name:"oidc-scope" help:"What is asked for besides openid. Default: profile, email and groups, as far as the provider has them." placeholder:"SCOPE" group:"Who may come in"`
+	OIDCGrant   []string `name:"oidc-grant" help:"What a group may do: GROUP=ROLE, GROUP=ROLE /PATH, or with customer=NAME at the end; the group * is everybody." placeholder:"GROUP=GRANT" group:"Who may come in"`
+
 	OwnHost   bool   `help:"Watch this host without being asked." default:"true" negatable:""`
 	LogLevel  string `help:"What is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 	LogFormat string `help:"How it is logged: text or json." enum:"text,json" default:"text"`
@@ -57,6 +73,13 @@ func (c *serveCommand) Run(ctx context.Context, p *Process) error {
 		Name: c.Name, Database: c.Database, DatabasePassword: c.DatabasePassword, Exports: c.Exports, Jolokia: c.Jolokia,
 		HistoryKeep: time.Duration(c.HistoryKeep), HistoryLong: time.Duration(c.HistoryLong), HistoryBytes: int64(c.HistorySize), JournalKeep: time.Duration(c.JournalKeep),
 		SAPSystem: c.SAPSystem, SAPInstance: c.SAPInstance, SAPListen: c.SAPListen,
+		Access: app.AccessConfig{
+			TLSCert: c.TLSCert, TLSKey: c.TLSKey, ClientCA: c.ClientCA, ClientName: c.ClientName, SessionIdle: time.Duration(c.SessionIdle), SessionLife: time.Duration(c.SessionLife),
+			OIDC: app.OIDCConfig{
+				Issuer: c.OIDCIssuer, Client: c.OIDCClient, Secret: c.OIDCSecret, Title: c.OIDCTitle, Address: c.OIDCAddress,
+				Name: c.OIDCName, Groups: c.OIDCGroups, Scopes: c.OIDCScope, Grants: c.OIDCGrant,
+			},
+		},
 		Version: Version, Revision: revision(), Log: log,
 	})
 	if errors.Is(err, app.ErrConfig) {
@@ -66,7 +89,7 @@ func (c *serveCommand) Run(ctx context.Context, p *Process) error {
 		return err
 	}
 	a.Start()
-	address := "http://" + a.Addr().String()
+	address := a.Scheme() + "://" + a.Addr().String()
 	fmt.Fprintf(p.Stdout, "grove %s serves %s\nDrop definitions and instances into %s\n", Version, address, a.DropIn())
 	if p.Started != nil {
 		p.Started(address)
