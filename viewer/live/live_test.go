@@ -47,6 +47,12 @@ func newRig(t *testing.T, o Options) *rig {
 
 func newRigAs(t *testing.T, who *grant.Subject, o Options) *rig {
 	t.Helper()
+	return newRigOf(t, func(string) *grant.Subject { return who }, o)
+}
+
+// newRigOf serves whoever is the one that the query of a request names.
+func newRigOf(t *testing.T, who func(name string) *grant.Subject, o Options) *rig {
+	t.Helper()
 	tr := tree.New(tree.Options{})
 	hot := &tree.Threshold{Red: tree.AboveLevel(100, 100)}
 	for path, spec := range map[string]*tree.Spec{
@@ -61,7 +67,9 @@ func newRigAs(t *testing.T, who *grant.Subject, o Options) *rig {
 	tr.Flush()
 	o.Tree, o.Version = tr, "1.0"
 	s := New(o)
-	hs := httptest.NewServer(as(s, who))
+	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		as(s, who(r.URL.RawQuery)).ServeHTTP(w, r)
+	}))
 	t.Cleanup(func() {
 		if err := s.Close(context.Background()); err != nil {
 			t.Error(err)

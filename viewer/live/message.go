@@ -20,6 +20,7 @@ const (
 	codeBadPath        = "bad_path"
 	codeBadFilter      = "bad_filter"
 	codeNoNode         = "no_such_node"
+	codeNoPath         = "no_such_path" // of an open: the subscription goes on
 	codeNoPast         = "no_past"
 	codeTooMany        = "too_many_subscriptions"
 	codeTooFast        = "too_fast"

@@ -121,18 +121,22 @@ func (v *stage) scope() *grant.Scope {
 	return v.sight
 }
 
-// begin returns the first batch of a subscription, a snapshot, or one without a message
-// when it can go on from a number that its client has. It fails when the root is gone.
+// begin returns the first batch of a subscription: a snapshot, or what happened after the
+// number that its client has, if it can go on from there. It fails when the root is gone.
 func (v *stage) begin(as form, wish *shape.Wish, since *uint64) (batch, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	b := batch{form: as, wish: wish.Key()}
 	var f *frame.Frame
-	var shared bool
+	var shared, resumed bool
 	err := v.read(func(r *tree.Reader) error {
 		if since != nil {
-			if p, err := v.scene.Resume(r, wish, *since); err == nil {
-				b.picture, b.to = &picture{Picture: p}, *since
+			if p, step, err := v.scene.Resume(r, wish, *since); err == nil {
+				b.picture, b.to = &picture{Picture: p}, p.Cursor()
+				if !step.IsEmpty() {
+					f = v.frame(r, as, &step, *since)
+				}
+				resumed = true
 				return nil
 			}
 		}
@@ -160,7 +164,7 @@ func (v *stage) begin(as form, wish *shape.Wish, since *uint64) (batch, error) {
 		return b, err
 	}
 	v.ready = slices.DeleteFunc(v.ready, func(o batch) bool { return o.to < b.to })
-	if len(v.ready) < maxReady {
+	if !resumed && len(v.ready) < maxReady {
 		v.ready = append(v.ready, b)
 	}
 	return b, nil

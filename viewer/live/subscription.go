@@ -180,8 +180,7 @@ func (c *conn) step(s *subscription) bool {
 	as := form{id: s.id, binary: c.binary}
 	var b batch
 	var err error
-	first := s.picture == nil
-	if first {
+	if s.picture == nil {
 		b, err = s.stage.begin(as, &s.wish, s.since)
 		s.find = b.find
 	} else {
@@ -197,10 +196,7 @@ func (c *conn) step(s *subscription) bool {
 		c.mu.Unlock()
 		return true
 	case err != nil:
-		if c.drop(s.id, s) {
-			c.reply(failure{Type: "error", ID: &s.id, Code: viewCode(err), Message: viewText(s.stage.key.path, err)})
-		}
-		return true
+		return !c.drop(s.id, s) || c.say(failure{Type: "error", ID: &s.id, Code: viewCode(err), Message: viewText(s.stage.key.path, err)})
 	}
 	c.mu.Lock()
 	s.held = false
@@ -209,9 +205,6 @@ func (c *conn) step(s *subscription) bool {
 	}
 	c.mu.Unlock()
 	s.picture, s.hits = b.picture, [2]int{b.hits, b.shown}
-	if first && b.message == nil {
-		return c.step(s) // It goes on from where its client was.
-	}
 	return c.answer(s, len(turns), &b) && c.tellMatches(s) && c.send(&b)
 }
 
@@ -229,7 +222,7 @@ func (c *conn) answer(s *subscription, turns int, b *batch) bool {
 		switch a := &b.answers[k]; {
 		case a.Err == nil:
 			open = a
-		case !c.say(failure{Type: "error", ID: &s.id, Code: viewCode(a.Err), Message: a.Err.Error()}):
+		case !c.say(failure{Type: "error", ID: &s.id, Code: codeNoPath, Message: a.Err.Error()}):
 			return false
 		}
 	}

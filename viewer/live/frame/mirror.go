@@ -21,7 +21,7 @@ type Mirror struct {
 	turns   uint64            // open and close messages that were sent
 	applied uint64            // of them the server knows
 	pending map[uint32]uint64 // groups that were opened or closed by a later one -> its number
-	loose   bool              // something was closed: frames about it may be on their way
+	loose   bool              // frames may be about what is not here, since it was closed
 }
 
 // Mirrored is one node of a Mirror.
@@ -73,7 +73,6 @@ func (m *Mirror) walk(index uint32, depth int, yield func(*Mirrored, int) bool) 
 // closes them.
 func (m *Mirror) Close(groups ...uint32) {
 	m.turn(groups)
-	m.loose = true
 	for _, g := range groups {
 		m.forget(g)
 	}
@@ -89,7 +88,7 @@ func (m *Mirror) turn(groups []uint32) {
 		m.pending = map[uint32]uint64{}
 	}
 	for _, g := range groups {
-		m.pending[g] = m.turns
+		m.pending[g], m.loose = m.turns, true
 	}
 }
 
@@ -113,7 +112,7 @@ func (m *Mirror) Opened(groups []uint32) {
 	}
 	m.loose = true
 	for index, n := range m.nodes {
-		if _, newer := m.pending[index]; !open[index] && !newer && len(n.Below) > 0 {
+		if !open[index] && len(n.Below) > 0 {
 			m.forget(index)
 		}
 	}

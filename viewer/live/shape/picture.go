@@ -81,20 +81,22 @@ func (s *Scene) Begin(r *tree.Reader, w *Wish, f *Find) (*Picture, Step) {
 var ErrResume = errors.New("cannot resume")
 
 // Resume makes the picture of a client that has what it was sent up to a flush, when it
-// wished the same. It fails when that is not known well enough.
-func (s *Scene) Resume(r *tree.Reader, w *Wish, since uint64) (*Picture, error) {
+// wished the same, and the step that leads to it from there. It fails when that is not
+// known well enough.
+func (s *Scene) Resume(r *tree.Reader, w *Wish, since uint64) (*Picture, Step, error) {
 	if w.Filter.IsOn() || w.Some > 0 || !r.Known(since) {
-		return nil, ErrResume
+		return nil, Step{}, ErrResume
 	}
 	placed := r.Placed(since)
 	ofRoot := func(e tree.Placement) bool { return e.Index == r.Root() }
 	if s.scope != nil && len(placed) > 0 || slices.ContainsFunc(placed, ofRoot) {
-		return nil, ErrResume
+		return nil, Step{}, ErrResume
 	}
 	sh := s.begin(r, w, nil)
 	p := &Picture{Seq: since, root: r.Root(), shape: sh, resumed: true, everything: s.scope == nil && sh.isEverything(), scope: s.scope}
 	p.cursor.Store(since)
-	return p, nil
+	q, step, _ := s.Next(r, p, nil)
+	return q, step, nil
 }
 
 // draw makes a picture of all that shows, and the step that leads to it from nothing.
@@ -156,7 +158,9 @@ func (s *Scene) Next(r *tree.Reader, p *Picture, turns []Turn) (*Picture, Step, 
 	var placed []tree.Placement
 	if known {
 		placed = r.Placed(since)
-		sh = s.survive(r, sh, placed)
+		if !p.resumed { // Else it says what is open now.
+			sh = s.survive(r, sh, placed)
+		}
 	} else {
 		sh = s.surviveAll(r, sh)
 	}
@@ -172,10 +176,11 @@ func (s *Scene) Next(r *tree.Reader, p *Picture, turns []Turn) (*Picture, Step, 
 		}
 	}
 	s.tellOpen(r, &sh, f, answers)
-	if !known || p.root != r.Root() || otherRoot(r, placed) {
-		if !sh.all { // The root is another node than the one that was open.
-			sh.opened = sh.opened.With(r.Root())
-		}
+	other := p.root != r.Root() || otherRoot(r, placed)
+	if other && !sh.all { // The root that was open went.
+		sh.opened = sh.opened.With(r.Root())
+	}
+	if !known || other {
 		q, step := s.draw(r, sh, f)
 		return q, step, answers
 	}

@@ -59,15 +59,6 @@ func (s *Scene) Update(r *tree.Reader, scope *grant.Scope) bool {
 	return true
 }
 
-// Structure is the number of the structure that the scene's scope is about; ok is false
-// when it has none, since everything is seen.
-func (s *Scene) Structure() (structure uint64, ok bool) {
-	if s.scope == nil {
-		return 0, false
-	}
-	return s.scope.Structure(), true
-}
-
 // Find returns what a filter finds, nil when it is off. Each is given back to Release.
 func (s *Scene) Find(r *tree.Reader, filter Filter) *Find {
 	if !filter.IsOn() {
