@@ -62,7 +62,7 @@ export class Shell implements App {
     this.feed.onLink((link) => {
       if (link.time > 0) this.skew = link.time - link.heardAt;
       // A login that has run out looks like a server that does not answer.
-      if (link.state === 'waiting' && state !== 'waiting') void this.readSession();
+      if ((link.state === 'waiting' && state !== 'waiting') || (link.state === 'live' && !this.session)) void this.readSession();
       state = link.state;
       this.changed();
     });
@@ -153,13 +153,17 @@ export class Shell implements App {
       this.session = await get<Session>('api/v1/me');
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      // 401 led to the login already; without an answer the feed says that there is none.
-      if (error.status !== 404) return;
+      if (error.status === 401) return; // the login page is there by now
+      if (error.status !== 404) {
+        this.feed.start(); // says what is wrong with the connection, and asks again when it is back
+        return this.changed();
+      }
       this.session = { name: '', open: true, grants: [{ role: 'admin' }], methods: [] };
     }
     if (!this.session.open && this.session.name === '') this.login();
     else {
-      if (this.route.page === loginPage) this.leaveLogin();
+      // Whoever came by himself is told that no login is needed.
+      if (this.route.page === loginPage && !(this.session.open && this.route.params.to === undefined)) this.leaveLogin();
       this.feed.start();
       void this.readPrefs();
     }
@@ -175,7 +179,7 @@ export class Shell implements App {
   }
 
   private leaveLogin(): void {
-    const to = this.route.params.to ?? '';
+    const to = this.route.params.to ?? this.route.params.then ?? '';
     history.replaceState(null, '', to.startsWith('#') ? to : '#/' + home);
     this.follow();
   }

@@ -68,6 +68,8 @@ export interface Link {
 /** Silence after which the page asks whether the server is still there, and how long it waits for the answer. */
 const quietMs = 20_000;
 const answerMs = 5_000;
+/** After so long a subscription that the server did not take is tried again. */
+const tooFastMs = 700;
 const firstPauseMs = 500;
 const longestPauseMs = 15_000;
 
@@ -247,6 +249,10 @@ export class Feed {
       case 'error':
         // What was asked for besides, as a branch to open that went meanwhile, shows by itself.
         if (s.seq >= 0) return;
+        if (message.code === 'too_fast') {
+          setTimeout(() => s.id === message.id && this.again(s), tooFastMs);
+          return;
+        }
         s.sink.refused(String(message.code ?? ''), String(message.message ?? 'the server gave no reason'));
         this.live();
         break;

@@ -14,7 +14,7 @@ import { type Params, readList, writeList } from './route';
 import { Rows, type Sort, sorts } from './rows';
 import { ScrollRange } from './scroll';
 import { Tree, none } from './tree';
-import { type DeltaHead, type NodeRecord, type SnapshotHead, type State, type Status, type StatusWord, statusWords } from './wire';
+import { type NodeRecord, type SnapshotHead, type State, type Status, type StatusWord, statusWords } from './wire';
 
 /** Rows that are open when the address says nothing. */
 const firstRows = 40;
@@ -70,6 +70,7 @@ export class Store implements LiveSink {
   private told: Params | undefined; // what the page wrote into the address itself
   private wanted: { path?: string; index?: number; select: boolean } | undefined; // a node that is to be shown once it is known
   private late = new Set<number>(); // nodes that went while the pointer is on them
+  private frameAt = 0; // page clock of the frame that is read, 0 between frames
   private hover = none;
   private hoverAt = -Infinity;
   private keyAt = -Infinity;
@@ -201,14 +202,22 @@ export class Store implements LiveSink {
     const tree = this.incoming ?? this.tree;
     if (record.index !== record.parent) {
       // A branch may have been closed while what is in it was on its way.
-      if (!tree.has(record.parent) || this.waits(record.parent)) return;
+      if (!tree.has(record.parent) || this.waits(record.parent)) {
+        tree.remove(record.index); // it moved to where it does not show
+        return;
+      }
       tree.open[record.parent] = 1;
     }
     this.late.delete(record.index);
-    tree.place(record, performance.now());
+    tree.place(record, this.clock());
   }
 
-  finish(head: SnapshotHead): void {
+  /** clock is the time of the frame that is read: asking for it 100,000 times takes its time. */
+  private clock(): number {
+    return (this.frameAt ||= performance.now());
+  }
+
+  finish(): void {
     const before = this.tree;
     const tree = this.incoming!;
     this.incoming = undefined;
@@ -235,7 +244,7 @@ export class Store implements LiveSink {
     this.built = { structure: -1, colours: -1, sorted: tree.colours, at: -Infinity };
     this.shape = true;
     this.findWanted();
-    this.heard(head);
+    this.heard();
   }
 
   removed(index: number): void {
@@ -245,20 +254,20 @@ export class Store implements LiveSink {
   }
 
   number(index: number, status: Status, value: number, time: number): void {
-    this.tree.setNumber(index, status, value, time, performance.now());
+    this.tree.setNumber(index, status, value, time, this.clock());
   }
 
   state(index: number, state: State, since: number): void {
-    this.tree.setState(index, state, since, performance.now());
+    this.tree.setState(index, state, since, this.clock());
   }
 
-  applied(head: DeltaHead): void {
+  applied(): void {
     if (this.tree.structure !== this.built.structure) {
       // The tree may still be growing, while nobody chose what is open.
       if (this.open === 'some' && !this.rows.filtering) this.expand(this.rows.closedWithin(firstRows));
       this.findWanted();
     }
-    this.heard(head);
+    this.heard();
   }
 
   opened(decided: Decided): void {
@@ -280,11 +289,18 @@ export class Store implements LiveSink {
   private applyOpen(): void {
     if (isOn(this.filterNow)) return;
     const { tree, decided } = this;
-    const keep = [...this.tickets].filter(([n, t]) => this.watch?.waits(t) && tree.open[n] === 1).map(([n]) => n);
+    const waiting = [...this.tickets.keys()].filter((n) => this.waits(n)).map((n) => [n, tree.open[n] === 1] as const);
     tree.open.fill(decided && !decided.all ? 0 : 1);
-    for (const n of [...(decided?.nodes ?? []), ...keep]) tree.setOpen(n, true);
-    if (!decided || decided.all) return;
-    for (let n = tree.root; n !== none; n = tree.after(n)) if (n !== tree.root && tree.open[n] === 0) tree.prune(n);
+    for (const n of decided?.nodes ?? []) tree.setOpen(n, true);
+    if (decided && !decided.all) {
+      tree.setOpen(tree.root, true);
+      for (let n = tree.root; n !== none; n = tree.after(n)) if (tree.open[n] === 0) tree.prune(n);
+    }
+    // What was opened or closed after that holds; the server sends what is in it again.
+    for (const [n, open] of waiting) {
+      tree.setOpen(n, open);
+      if (!open) tree.prune(n);
+    }
   }
 
   matches(all: number, shown: number): void {
@@ -297,7 +313,8 @@ export class Store implements LiveSink {
     this.changed();
   }
 
-  private heard(_: SnapshotHead | DeltaHead): void {
+  private heard(): void {
+    this.frameAt = 0;
     this.changed();
   }
 

@@ -96,7 +96,7 @@ on('a branch that opens slowly says so, and only then', async (server, open) => 
   await row(page, 'web1').locator('.twisty').click();
   assert.equal(await row(page, 'web1').getAttribute('aria-busy'), 'true');
   const shown = row(page, 'web1').locator('.loading');
-  assert.equal(await shown.evaluate((e) => getComputedStyle(e).opacity), '0');
+  assert.equal(await shown.evaluate((e) => `${getComputedStyle(e).animationDelay} ${getComputedStyle(e).animationFillMode}`), '0.15s both');
   await page.waitForFunction(() => getComputedStyle(document.querySelector('.loading')).opacity === '1');
   await row(page, 'CPU').waitFor();
   assert.equal(await shown.count(), 0);

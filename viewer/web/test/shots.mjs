@@ -1,51 +1,43 @@
-// Takes pictures of the page for people to look at: node test/shots.mjs DIR [URL].
-// Without an address it takes them of the stand-in.
+// Takes pictures of pages for people to look at, of a real grove, in light and dark, wide
+// and on a phone:
+//
+//	node test/shots.mjs DIR [HASH...]
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openPage, startBrowser } from './browser.mjs';
-import { StandIn, StandInTree, live, tell, village } from './standin.mjs';
+import { startGrove } from './grove.mjs';
+import { readings, village } from './village.mjs';
 
-const [dir = 'shots', address] = process.argv.slice(2);
+const [dir = 'shots', ...wanted] = process.argv.slice(2);
 await mkdir(dir, { recursive: true });
-const server = address ? undefined : await tell(new StandIn(new StandInTree(village()))).listen();
-const url = address ?? server.url;
-const calm = server ? live(server) : () => {};
+const grove = await startGrove({ definitions: village });
+await grove.push(readings);
 const browser = await startBrowser();
-const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
-const problem = '#open=/shop/web2/nginx/Answer,/shop/web2/nginx/Connections,/shop/database&node=/shop/web2/nginx/Connections/Active';
 
-async function shot(name, hash, options, act) {
-  const page = await openPage(browser, url + hash, options);
-  await page.waitForSelector('.sizer .row, .nothing h2');
-  await act?.(page);
-  await page.waitForTimeout(900);
-  await page.screenshot({ path: join(dir, name + '.png') });
-  for (const complaint of page.complaints) console.log(`${name}: ${complaint}`);
-  await page.context().close();
+const hashes = wanted.length > 0 ? wanted : [
+  '#/tree?open=/shop/web2/nginx,/shop/database',
+  '#/tree?open=/shop/web2/nginx&node=/shop/web2/nginx/Connections/Active',
+  '#/tree?find=web&status=red,yellow&sort=severity',
+  '#/tree?find=nowhere',
+  `#/tree?open=/shop&at=${new Date(Date.now() - 2000).toISOString()}`,
+  '#/overview', '#/problems', '#/events', '#/definitions', '#/system', '#/board', '#/beans', '#/people', '#/account',
+];
+const looks = {
+  light: { colorScheme: 'light' },
+  dark: { colorScheme: 'dark' },
+  'phone-light': { colorScheme: 'light', viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true },
+  'phone-dark': { colorScheme: 'dark', viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true },
+};
+for (const [i, hash] of hashes.entries()) {
+  for (const [look, options] of Object.entries(looks)) {
+    const page = await openPage(browser, `${grove.url}/${hash}`, options);
+    await page.waitForTimeout(1200);
+    const name = `${String(i + 1).padStart(2, '0')}-${hash.replace(/^#\//, '').replace(/[^a-z0-9]+/gi, '-').slice(0, 40)}-${look}.png`;
+    await page.screenshot({ path: join(dir, name) });
+    for (const complaint of page.complaints) console.log(`${name}: ${complaint}`);
+    await page.context().close();
+  }
 }
-
-const node = server ? problem : '';
-await shot('light', '', { colorScheme: 'light' });
-await shot('dark', '', { colorScheme: 'dark' });
-await shot('light-details', node, { colorScheme: 'light' });
-await shot('dark-details', node, { colorScheme: 'dark' });
-await shot('group-details', '#open=/shop&node=/shop', { colorScheme: 'light' });
-await shot('filter', '#find=port&status=yellow,white', { colorScheme: 'light' });
-await shot('nothing', '#find=nowhere', { colorScheme: 'light' });
-await shot('phone-light', node.split('&')[0], { colorScheme: 'light', ...phone });
-await shot('phone-dark-details', node, { colorScheme: 'dark', ...phone });
-if (server) {
-  server.definitions = {
-    instances: [{ name: 'web2', file: 'definitions/web2.yaml', errors: [{ line: 14, column: 7, message: 'unknown key "yelow": did you mean "yellow"?' }] }],
-  };
-  await shot('away', '', { colorScheme: 'light' }, async (page) => {
-    server.away = true;
-    server.cut();
-    await page.waitForSelector('.notice.away');
-    await page.locator('summary').click();
-  });
-}
-calm();
 await browser.close();
-await server?.close();
+await grove.stop();

@@ -2,9 +2,10 @@
 // panel of a node beside it.
 
 import { Component, type ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { UserMenu } from '../account/menu';
 import { useApp, useNow } from '../app';
-import { clock, duration, moment, plural } from '../format';
+import { clock, duration, plural } from '../format';
 import { useLive } from '../live';
 import { NodePanel } from '../node';
 import { pages } from '../pages';
@@ -23,7 +24,7 @@ export function Frame() {
   if (app.session === undefined && app.feed.link.tries === 0) return null;
   if (page?.bare) {
     return (
-      <Guarded key={page.name}>
+      <Guarded key={page.name} of={page.name}>
         <page.view />
       </Guarded>
     );
@@ -50,7 +51,7 @@ export function Frame() {
         {page === undefined ? (
           <NoPage />
         ) : (
-          <Guarded key={page.name}>
+          <Guarded key={page.name} of={page.name}>
             <page.view />
           </Guarded>
         )}
@@ -77,6 +78,12 @@ function Header({ travel, onTravel }: { travel: boolean; onTravel: () => void })
     document.title = `${!live && known ? 'Not live – ' : at !== undefined ? 'The past – ' : counts ? `${counts} – ` : ''}Grove`;
     document.getElementById('icon')?.setAttribute('href', `icon-${statusWords[live ? overall : White]}.svg`);
   }, [red, yellow, overall, live, known, at]);
+  const told = useRef(Infinity);
+  useEffect(() => {
+    // The page of the tree tells its own changes, by name.
+    if (known && red > told.current && at === undefined && app.route.page !== 'tree') app.announce(`${plural(red, 'node')} red, ${plural(yellow, 'node')} yellow.`);
+    told.current = known ? red : Infinity;
+  }, [red, known]);
   return (
     <header class="top">
       <a class="brand" href={app.href('tree', {})}>
@@ -94,6 +101,7 @@ function Header({ travel, onTravel }: { travel: boolean; onTravel: () => void })
       <button class="plain" aria-pressed={travel} disabled={app.at !== undefined} aria-label="Time travel" title="Time travel: how everything was" onClick={onTravel}>
         <Icon name="clock" />
       </button>
+      <UserMenu />
     </header>
   );
 }
@@ -104,9 +112,7 @@ function Connection() {
   const { link } = app.feed;
   if (app.at !== undefined) {
     return (
-      <p class="connection">
-        Past <time>{moment(app.at, app.now())}</time>
-      </p>
+      <p class="connection">Past</p>
     );
   }
   if (link.state === 'live') {
@@ -158,7 +164,7 @@ function Panel({ path }: { path: string }) {
     <>
       <button class="backdrop" onClick={close} tabIndex={-1} aria-hidden="true" />
       <aside class="panel" aria-label={`Node ${path}`} onKeyDown={(e) => e.key === 'Escape' && !e.defaultPrevented && close()}>
-        <Guarded key={path}>
+        <Guarded of={path}>
           <NodePanel path={path} />
         </Guarded>
       </aside>
@@ -179,9 +185,13 @@ function NoPage() {
   );
 }
 
-/** Guarded keeps an error of one part from taking the others with it. */
-class Guarded extends Component<{ children: ComponentChildren }, { error: unknown }> {
+/** Guarded keeps an error of one part from taking the others with it, until it shows something else. */
+class Guarded extends Component<{ of: string; children: ComponentChildren }, { error: unknown }> {
   override state = { error: undefined as unknown };
+
+  override componentDidUpdate(before: { of: string }): void {
+    if (before.of !== this.props.of && this.state.error !== undefined) this.setState({ error: undefined });
+  }
 
   override componentDidCatch(error: unknown): void {
     console.error('grove: page:', error);

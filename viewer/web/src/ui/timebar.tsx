@@ -1,19 +1,26 @@
 // Time travel: a bar with a slider over all that the history still holds. While a moment
 // of the past is shown, the bar says so over the whole width of the page.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
 import { Problem, get } from '../api';
-import { useApp, useNow } from '../app';
-import { age, clock, day, moment } from '../format';
+import { useApp } from '../app';
+import { age, clock, day, moment, plural } from '../format';
 import { names } from '../path';
 import { type StatusWord, statusWords } from '../wire';
 import { Icon, Mark } from './marks';
 
 /** What the history holds: the answer of GET api/v1/moments. */
 interface Moments {
-  from: string; // ISO time
-  to: string;
-  marks: { time: string; path: string; to: StatusWord }[]; // changes worth a look, oldest first
+  from: string; // RFC 3339: the earliest that can be shown
+  merged_until?: string; // before that, moments are known in steps of five minutes
+  marks?: { time: string; path: string; to: StatusWord; changes: number }[]; // the worst change of each step
+}
+
+interface Change {
+  at: number; // unix milliseconds
+  path: string;
+  to: StatusWord;
+  others: number; // changes about the same time
 }
 
 const hour = 3_600_000;
@@ -30,37 +37,47 @@ const slideMs = 150;
 
 export function TimeBar({ onClose }: { onClose: () => void }) {
   const app = useApp();
-  const now = useNow();
-  const [held, setHeld] = useState<{ from: number; marks: { at: number; path: string; to: StatusWord }[] } | undefined>();
+  const [, tick] = useReducer((n: number) => n + 1, 0);
+  const now = app.now();
+  const [held, setHeld] = useState<{ from: number; merged: number; marks: Change[] } | undefined>();
   const [error, setError] = useState('');
-  const [span, setSpan] = useState(0);
+  // At first the moment of the address is in reach.
+  const [span, setSpan] = useState(() => Math.max(0, spans.findIndex(([, ms]) => ms > app.now() - (app.at ?? app.now()))));
   const [sliding, setSliding] = useState<number | undefined>();
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useEffect(() => {
+    const clock = setInterval(() => tick(undefined), 1000);
+    return () => {
+      clearInterval(clock);
+      clearTimeout(timer.current);
+    };
+  }, []);
+  useEffect(() => {
     const abort = new AbortController();
-    get<Moments>('api/v1/moments', abort.signal).then(
+    const reach = spans[span]![1];
+    const since = Number.isFinite(reach) ? `?from=${new Date(app.now() - reach).toISOString()}` : '';
+    get<Moments>('api/v1/moments' + since, abort.signal).then(
       (m) => {
-        const marks = (m.marks ?? []).map((k) => ({ at: Date.parse(k.time), path: k.path, to: k.to })).filter((k) => Number.isFinite(k.at));
+        const marks = (m.marks ?? []).map((k) => ({ at: Date.parse(k.time), path: k.path, to: k.to, others: k.changes - 1 }));
         const from = Date.parse(m.from);
-        setHeld({ from: Number.isFinite(from) ? from : app.now() - hour, marks: marks.sort((a, b) => a.at - b.at) });
-        // The moment of the address, or at least something that happened, is in reach.
-        const back = app.now() - (app.at ?? marks.at(-1)?.at ?? app.now());
-        setSpan(Math.max(0, spans.findIndex(([, ms]) => ms > back)));
+        setHeld({
+          from: Number.isFinite(from) ? from : app.now() - hour,
+          merged: Date.parse(m.merged_until ?? '') || 0,
+          marks: marks.filter((k) => Number.isFinite(k.at)).sort((a, b) => a.at - b.at),
+        });
+        setError('');
       },
       (e: unknown) => {
         if (!abort.signal.aborted) setError(e instanceof Problem ? e.message : String(e));
       },
     );
-    return () => {
-      abort.abort();
-      clearTimeout(timer.current);
-    };
-  }, [app]);
+    return () => abort.abort();
+  }, [app, span]);
 
   const at = sliding ?? app.at;
   const oldest = held?.from ?? now - hour;
   const from = Math.max(oldest, now - spans[span]![1], 0);
-  const to = app.now();
+  const to = now;
   const show = (ms: number | undefined) => {
     clearTimeout(timer.current);
     setSliding(undefined);
@@ -88,7 +105,9 @@ export function TimeBar({ onClose }: { onClose: () => void }) {
         ) : (
           <span>
             <b>This is the past: {moment(at, now)}</b>
-            <span class="ago">{age(now - at)} ago. Nothing here changes.</span>
+            <span class="ago">
+              {age(now - at)} ago. Nothing here changes.{held && at < held.merged ? ' So far back, moments are known in steps of five minutes.' : ''}
+            </span>
           </span>
         )}
         {at === undefined ? null : (
@@ -155,12 +174,12 @@ export function TimeBar({ onClose }: { onClose: () => void }) {
   );
 }
 
-function said(m: { at: number; path: string; to: StatusWord }, now: number): string {
-  return `${moment(m.at, now)}: ${names(m.path).join(', ')} turned ${m.to}`;
+function said(m: Change, now: number): string {
+  return `${moment(m.at, now)}: ${names(m.path).join(', ')} turned ${m.to}${m.others > 0 ? ` and ${plural(m.others, 'other change')}` : ''}`;
 }
 
 /** Nearby names the change that the moment stands on. */
-function Nearby({ marks, at }: { marks: readonly { at: number; path: string; to: StatusWord }[]; at: number }) {
+function Nearby({ marks, at }: { marks: readonly Change[]; at: number }) {
   const app = useApp();
   const m = marks.findLast((k) => Math.abs(k.at - at) <= 1000);
   if (!m) return null;

@@ -52,12 +52,12 @@ function Tools({ store, search }: { store: Store; search: { current: HTMLInputEl
   const count = (s: Status) => (tree.root === none ? 0 : tree.count(tree.root, s));
   return (
     <div class="tools" role="search">
-      <label class="search">
+      <div class="search">
         <Icon name="search" />
-        <span class="hidden">Filter by name</span>
         <input
           ref={search}
           type="search"
+          aria-label="Filter by name"
           placeholder="Filter by name"
           autocomplete="off"
           spellcheck={false}
@@ -73,8 +73,8 @@ function Tools({ store, search }: { store: Store; search: { current: HTMLInputEl
             }
           }}
         />
-        <kbd aria-hidden="true">/</kbd>
-      </label>
+        {isOn(filter) ? <Hits store={store} /> : <kbd aria-hidden="true">/</kbd>}
+      </div>
       <div class="chips" role="group" aria-label="Filter by status">
         {([Red, Yellow, White, Green] as const).map((s) => (
           <button key={s} class={`chip ${statusWords[s]}`} aria-pressed={filter.statuses.has(s)} onClick={() => store.toggleStatus(s)}>
@@ -83,7 +83,6 @@ function Tools({ store, search }: { store: Store; search: { current: HTMLInputEl
           </button>
         ))}
       </div>
-      {isOn(filter) ? <Hits store={store} /> : null}
       <div class="buttons">
         <label class="sort">
           <span class="hidden">Order</span>
@@ -111,15 +110,19 @@ function Tools({ store, search }: { store: Store; search: { current: HTMLInputEl
   );
 }
 
+/** Hits stands in the field, so that nothing moves when a filter comes and goes. */
 function Hits({ store }: { store: Store }) {
   const { hits } = store;
   const all = hits?.all ?? store.rows.matches.hits;
+  const some = hits !== undefined && hits.shown < hits.all;
   return (
-    <p class="hits" role="status">
-      {plural(all, 'match', 'matches')}
-      {hits && hits.shown < hits.all ? `: the first ${figures(hits.shown)} are shown, one more word finds fewer` : ''}
-      <button class="link" onClick={() => store.setFilter(noFilter)}>
-        Clear
+    <p class="hits">
+      <span role="status" title={some ? `The first ${figures(hits.shown)} are shown: one more word finds fewer` : undefined}>
+        {some ? `${figures(hits.shown)} of ` : ''}
+        {plural(all, 'match', 'matches')}
+      </span>
+      <button class="plain" aria-label="Clear the filter" title="Clear the filter" onClick={() => store.setFilter(noFilter)}>
+        <Icon name="close" />
       </button>
     </p>
   );
