@@ -23,7 +23,7 @@ const order = `
 	beans < beans/timer, beans/monitor, beans/beanstest;
 
 	# The live tree, and the language that grows it.
-	beans < tree < tree/monitor, tree/metric;
+	beans < tree < tree/monitor, tree/metric, tree/grant;
 	none < tree/definition/source, tree/definition/watch;
 	tree, tree/definition/source
 		< tree/definition/expression, tree/definition/rule, tree/definition/variable;
@@ -36,9 +36,11 @@ const order = `
 	none < tree/history/fold, tree/history/shelf;
 	tree/metric, tree/history/fold < tree/history/rollup;
 	tree/history/rollup, tree/history/shelf < tree/history;
-	tree/metric < tree/history/promql;
+	tree/metric, tree/grant < tree/history/promql;
 	tree/metric, tree/history/fold < tree/history/remote;
 	tree < tree/store < tree/store/journal, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/drawer, tree/store/storetest;
+	tree/history, tree/grant, tree/store/journal < tree/history/past;
+	tree/grant, tree/store/audit < tree/store/account;
 
 	# Probes and receivers: one folder a kind, and none knows another.
 	none < runtime, runtime/schedule, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib;
@@ -47,7 +49,7 @@ const order = `
 	runtime/probe, runtime/probe/dial < runtime/probe/tcp;
 	runtime/probe, runtime/probe/dial, runtime/probe/secret < runtime/probe/http, runtime/probe/sapcontrol;
 	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib < runtime/probe/snmp;
-	runtime/probe < runtime/receive < runtime/receive/push;
+	tree/grant, runtime/probe < runtime/receive < runtime/receive/push;
 	tree/definition,
 	runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command,
 	runtime/probe/tcp, runtime/probe/http, runtime/probe/snmp, runtime/probe/sapcontrol, runtime/receive/push
@@ -57,26 +59,38 @@ const order = `
 	# The bus of notifications.
 	beans < notify;
 
+	# Who may come in.
+	none < viewer/access/attempt, viewer/access/password, viewer/access/oidc/oidctest;
+	tree/grant < viewer/access/oidc;
+	tree/store/account, viewer/access/attempt, viewer/access/password, viewer/access/oidc < viewer/access < viewer/access/rest;
+
 	# What people and programs see.
-	none < viewer/web;
-	tree < viewer, viewer/live/frame;
-	tree/metric < viewer/export/prometheus;
-	viewer/live/frame < viewer/live, viewer/live/client;
+	none < viewer/web, viewer/certificate;
+	tree < viewer/live/frame < viewer/live/client;
+	tree/grant < viewer, viewer/live/shape;
+	viewer/live/shape, viewer/live/frame < viewer/live;
+	tree/grant, tree/metric < viewer/export/prometheus;
 	none < viewer/record/archive;
+	viewer, tree/definition/rule < viewer/act;
+	viewer, tree/monitor < viewer/bean;
+	viewer, tree/store/drawer < viewer/desk;
+	viewer < viewer/system;
+	viewer, tree/store/journal < viewer/moment;
 	viewer, tree/history, tree/store/journal, tree/store/audit, tree/store/revision, viewer/record/archive < viewer/record;
-	none < viewer/export/prometheus/prometheustest, viewer/export/goldentest, viewer/export/sapcontrol/listener, viewer/export/document/markup, viewer/export/document/reply;
+	none < viewer/export/prometheus/prometheustest, viewer/export/goldentest, viewer/export/sapcontrol/listener, viewer/export/document/markup;
+	tree/grant < viewer/export/document/reply;
 	tree/history/promql < viewer/export/promql;
 	beans < viewer/export/jolokia/policy, viewer/export/jolokia/value;
 	viewer/export/jolokia/value < viewer/export/jolokia/request, viewer/export/jolokia/notification, viewer/export/jolokia/history;
-	viewer/export/jolokia/policy, viewer/export/jolokia/request, viewer/export/jolokia/notification, viewer/export/jolokia/history < viewer/export/jolokia;
-	tree < viewer/export/ccms/name < viewer/export/ccms/measure, viewer/export/ccms/alert < viewer/export/ccms
+	tree/monitor, tree/grant, viewer/export/jolokia/policy, viewer/export/jolokia/request, viewer/export/jolokia/notification, viewer/export/jolokia/history < viewer/export/jolokia;
+	tree/grant < viewer/export/ccms/name < viewer/export/ccms/measure, viewer/export/ccms/alert < viewer/export/ccms
 		< viewer/export/ccms/rest, viewer/export/sapcontrol/soap, viewer/export/ccms/ccmstest;
 	viewer/export/sapcontrol/soap < viewer/export/sapcontrol;
-	tree < viewer/export/cloudevents;
+	tree/grant < viewer/export/cloudevents;
 	tree/metric < viewer/export/otlp;
 	tree < viewer/export/document/quantity;
 	tree, viewer/export/document/markup < viewer/export/document/page < viewer/export/document/static;
-	viewer/export/document/markup, viewer/export/document/quantity < viewer/export/document;
+	tree/grant, viewer/export/document/markup, viewer/export/document/quantity < viewer/export/document;
 	viewer/export/document, viewer/export/document/static < viewer/export/document/documenttest;
 	viewer/export/document, viewer/export/document/static, viewer/export/document/reply
 		< viewer/export/document/form < viewer/export/document/rest;
@@ -90,11 +104,13 @@ const order = `
 	runtime/probe/builtin, runtime/receive/push, runtime/bind,
 	tree/history, tree/history/remote, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/drawer,
 	notify,
-	viewer/record, viewer/web, viewer/live, viewer/export/prometheus, viewer/export/promql, viewer/export/jolokia,
+	tree/history/past, viewer/access/rest, viewer/certificate,
+	viewer/record, viewer/act, viewer/bean, viewer/desk, viewer/system, viewer/moment, viewer/web, viewer/live, viewer/export/prometheus, viewer/export/promql, viewer/export/jolokia,
 	viewer/export/ccms/rest, viewer/export/sapcontrol, viewer/export/sapcontrol/listener, viewer/export/cloudevents, viewer/export/otlp, viewer/export/document/rest, viewer/export/document/publish,
 	definitions
 		< cmd/app;
-	cmd/app, tree/definition/rolluptest, tree/definition/schema, viewer/live/client, viewer/export/grafana, viewer/export/rules < cmd/cli < cmd/grove;
+	viewer/live/client, viewer/record < cmd/terminal;
+	cmd/app, cmd/terminal, tree/definition/rolluptest, tree/definition/schema, viewer/export/grafana, viewer/export/rules < cmd/cli < cmd/grove;
 `
 
 // modules says which packages may import which module directly, tests aside. A module
@@ -103,7 +119,7 @@ var modules = map[string][]string{
 	"github.com/VictoriaMetrics/metrics":           {"viewer/export/prometheus", "viewer", "viewer/live", "viewer/export/jolokia", "viewer/export/cloudevents", "runtime/receive/push", "cmd/app"},
 	"github.com/agnivade/levenshtein":              {"tree", "tree/definition/source", "runtime/probe/snmp/mib"},
 	"github.com/alecthomas/kong":                   {"cmd/cli"},
-	"github.com/danielgtaylor/huma/v2":             {"viewer", "viewer/record", "runtime/receive/push", "cmd/app"},
+	"github.com/danielgtaylor/huma/v2":             {"viewer", "viewer/record", "viewer/act", "viewer/bean", "viewer/desk", "viewer/system", "viewer/moment", "viewer/access/rest", "runtime/receive/push", "cmd/app"},
 	"github.com/expr-lang/expr":                    {"tree/definition/expression"},
 	"github.com/fsnotify/fsnotify":                 {"tree/definition/watch"},
 	"github.com/gorilla/websocket":                 {"viewer/live", "viewer/live/client"},
@@ -117,6 +133,12 @@ var modules = map[string][]string{
 	"go.yaml.in/yaml/v4":                           {"tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
 	"golang.org/x/sys":                             {"runtime/probe/command", "cmd/app"},
 	"golang.org/x/term":                            {"cmd/cli"},
+	"golang.org/x/crypto":                          {"viewer/access/password"},
+	"golang.org/x/oauth2":                          {"viewer/access/oidc"},
+	"github.com/coreos/go-oidc/v3":                 {"viewer/access/oidc"},
+	"charm.land/bubbletea/v2":                      {"cmd/terminal"},
+	"charm.land/lipgloss/v2":                       {"cmd/terminal"},
+	"github.com/creack/pty":                        nil, // tests only
 	"github.com/google/go-cmp":                     {"runtime/probe/probetest", "viewer/export/goldentest"},
 	"go.uber.org/goleak":                           {"runtime/probe/probetest", "tree/store/storetest"},
 	"github.com/rogpeppe/go-internal":              nil, // tests only
