@@ -58,11 +58,8 @@ func (s *Server) getTree(ctx context.Context, in *treeInput) (*treeOutput, error
 		b.eye.tree.Look(path)
 	}
 	seq := b.eye.tree.Seq()
-	if err := b.eye.walk(path, depth, b.reset, b.add); err != nil {
+	if err := b.eye.walk(path, depth, b.add); err != nil {
 		return nil, Problem(err)
-	}
-	if b.count == 0 {
-		return nil, Problem(b.eye.missing(path))
 	}
 	return &treeOutput{"no-store", Tree{
 		Seq: seq, At: FormatTime(b.eye.at), Count: b.count, Truncated: b.truncated, Root: b.branch(b.stack[0].twig),
@@ -99,11 +96,6 @@ type twig struct {
 	below []*twig
 }
 
-func (b *brancher) reset() {
-	b.stack, b.count, b.truncated = b.stack[:0], 0, false
-	b.tally.reset()
-}
-
 func (b *brancher) add(n *tree.Node, sight grant.Sight) bool {
 	if len(b.stack) == 0 {
 		b.top = n.Depth
@@ -113,9 +105,6 @@ func (b *brancher) add(n *tree.Node, sight grant.Sight) bool {
 		b.tally.add(n, down, sight)
 	}
 	if down == 0 {
-		if sight == grant.Hidden {
-			return false
-		}
 		b.count = 1
 		b.stack = append(b.stack, level{twig: &twig{node: *n, sight: sight}})
 		return true
@@ -124,7 +113,7 @@ func (b *brancher) add(n *tree.Node, sight grant.Sight) bool {
 		return true // It only counts.
 	}
 	b.stack = append(b.stack[:down], level{node: *n, sight: sight})
-	if sight == grant.Hidden || b.truncated || !b.matches(n, sight) {
+	if b.truncated || !b.matches(n, sight) {
 		return true
 	}
 	for i := 1; i < len(b.stack); i++ {

@@ -86,18 +86,15 @@ func (s *Server) details(e *eye, path tree.Path) (*Details, error) {
 	if !e.who.Whole(grant.Viewer) {
 		depth = -1 // What is seen below is counted.
 	}
-	err := e.walk(path, depth, t.reset, func(node *tree.Node, seen grant.Sight) bool {
+	err := e.walk(path, depth, func(node *tree.Node, seen grant.Sight) bool {
 		if len(t.above) == 0 {
 			n, sight = *node, seen
 		}
 		t.add(node, node.Depth-n.Depth, seen)
-		return sight != grant.Hidden && n.Kind == tree.Group
+		return n.Kind == tree.Group
 	})
 	if err != nil {
 		return nil, err
-	}
-	if sight == grant.Hidden {
-		return nil, e.missing(path)
 	}
 	d := &Details{Node: e.node(&n, sight, &t), At: FormatTime(e.at)}
 	causes, err := e.tree.Cause(path)

@@ -2,6 +2,7 @@ package viewer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -53,34 +54,16 @@ func (e *eye) missing(path tree.Path) error {
 	return err
 }
 
-// maxLooks bounds how often a look begins anew because nodes came or went.
-const maxLooks = 8
-
-// walk visits the nodes from a path down, each before those below it, with how much is
-// seen of it. What is visited is of one piece: reset is called before each visit of the
-// first node, which is another than the first time when nodes came or went in between.
-func (e *eye) walk(path tree.Path, depth int, reset func(), visit func(*tree.Node, grant.Sight) bool) error {
-	for range maxLooks {
-		e.scope = e.guard.Scope(e.who)
-		begun, moved := false, false
-		err := e.tree.Walk(path, depth, func(n *tree.Node) bool {
-			if !begun {
-				begun = true
-				reset()
-				if moved = !e.scope.Whole() && e.scope.Structure() != e.tree.Structure(); moved {
-					return false
-				}
-			}
-			return visit(n, e.scope.At(n.Index))
-		})
-		if err != nil {
-			return e.missing(path)
-		}
-		if !moved {
-			return nil
-		}
+// walk visits the nodes from a path down that are seen, with how much is seen of each.
+func (e *eye) walk(path tree.Path, depth int, visit func(*tree.Node, grant.Sight) bool) error {
+	err := e.guard.Walk(e.who, path, depth, func(n *tree.Node, scope *grant.Scope, sight grant.Sight) bool {
+		e.scope = scope
+		return visit(n, sight)
+	})
+	if errors.Is(err, tree.ErrNoNode) {
+		return e.missing(path)
 	}
-	return huma.NewError(http.StatusServiceUnavailable, "nodes come and go too fast at the moment; try again")
+	return err
 }
 
 // tally counts what is seen below groups while a walk goes on: the counts of the tree
@@ -95,13 +78,11 @@ type sums struct {
 	children int
 }
 
-func (t *tally) reset() { t.above, t.groups = t.above[:0], map[uint32]*sums{} }
-
 // add counts a node that lies so many levels below the first of the walk.
 func (t *tally) add(n *tree.Node, level int, sight grant.Sight) {
 	t.above = append(t.above[:level], n.Index)
-	if sight == grant.Hidden {
-		return
+	if t.groups == nil {
+		t.groups = map[uint32]*sums{}
 	}
 	if n.Kind == tree.Group {
 		t.groups[n.Index] = new(sums)

@@ -24,6 +24,7 @@ var answers = []struct {
 	{tree.ErrNoNode, http.StatusNotFound},
 	{grant.ErrDenied, http.StatusForbidden},
 	{grant.ErrGrant, http.StatusUnprocessableEntity},
+	{grant.ErrBusy, http.StatusServiceUnavailable},
 	{tree.ErrPath, http.StatusBadRequest},
 	{tree.ErrStatus, http.StatusBadRequest},
 	{tree.ErrThreshold, http.StatusUnprocessableEntity},
