@@ -45,7 +45,7 @@ export function Facts({ node }: { node: NodeAnswer }) {
   return (
     <>
       <section aria-label="About">
-        <h3>About</h3>
+        <h3>{app.at === undefined ? 'About' : 'About, as it is today'}</h3>
         <dl>
           {facts.map(([name, text]) =>
             text ? (

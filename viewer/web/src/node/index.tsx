@@ -72,21 +72,23 @@ export function NodePanel({ path }: { path: string }) {
         {kind !== undefined ? <Log key={path} path={path} group={kind === 'group'} way={way} mark={`${status} ${kind === 'log' || kind === 'group' ? mark : ''} ${node?.thresholds?.tuned ?? ''}`} /> : null}
         {node ? <Beans key={path + (app.at ?? '')} node={node} take={reading.take} again={reading.again} /> : null}
         {node ? <Facts node={node} /> : null}
-        <Section title="Raw">
-          <p class="raw">
-            <a href={nodeUrl(path) + then(app.at)} target="_blank" rel="noreferrer">
-              This node as JSON
-            </a>
-            <a href={`api/v1/tree?path=${encodeURIComponent(path)}${then(app.at).replace('?', '&')}`} target="_blank" rel="noreferrer">
-              The tree from here as JSON
-            </a>
-            {numbers ? (
-              <a href={`api/v1/history?format=csv&from=-24h&path=${encodeURIComponent(path)}`} download="history.csv">
-                The last day as CSV
+        {here || node ? (
+          <Section title="Raw">
+            <p class="raw">
+              <a href={nodeUrl(path) + then(app.at)} target="_blank" rel="noreferrer">
+                This node as JSON
               </a>
-            ) : null}
-          </p>
-        </Section>
+              <a href={`api/v1/tree?path=${encodeURIComponent(path)}${then(app.at).replace('?', '&')}`} target="_blank" rel="noreferrer">
+                The tree from here as JSON
+              </a>
+              {numbers ? (
+                <a href={`api/v1/history?format=csv&from=-24h&path=${encodeURIComponent(path)}`} download="history.csv">
+                  The last day as CSV
+                </a>
+              ) : null}
+            </p>
+          </Section>
+        ) : null}
       </div>
     </>
   );
@@ -140,7 +142,7 @@ function Now({ live, node }: { live: Live; node: NodeAnswer | undefined }) {
   const value = here ? tree.shown(n) : (node?.value ?? undefined);
   const unit = (here ? tree.units[n] : undefined) ?? node?.unit ?? '';
   const figure = show(value, unit);
-  const reason = (here ? tree.reason(n) : '') || (status === White ? (node?.reason ?? '') : '');
+  const reason = (here ? tree.reason(n) : '') || (status === White || app.at !== undefined ? (node?.reason ?? '') : '');
   const before = status === White && node?.last && node.last !== 'white';
   const count = (s: 0 | 1 | 2 | 3) => (here ? tree.count(n, s) : (node?.counts?.[statusWords[s]] ?? 0));
   const hidden = here ? tree.hidden(n) : node?.hidden;
@@ -169,7 +171,7 @@ function Now({ live, node }: { live: Live; node: NodeAnswer | undefined }) {
         {(here ? tree.flapping(n) : node?.flapping) ? <span class="note">flapping</span> : null}
         {(here ? tree.pending(n) : node?.pending) ? <span class="note">hold time is running</span> : null}
       </p>
-      {reason ? <p class="why">White because: {reason}</p> : null}
+      {reason ? <p class="why">{status === White ? `White because: ${reason}` : reason}</p> : null}
       {before ? <p class="why">Before that it was {node.last}.</p> : null}
       {hidden ? <p class="why">Something below that you may not see contributes to this status.</p> : null}
       {node?.time && !group ? (

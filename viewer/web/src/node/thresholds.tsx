@@ -30,7 +30,7 @@ export function Thresholds({ node, take, preview }: Props) {
   return (
     <section aria-label="Thresholds">
       <div class="section-head">
-        <h3>{t?.tuned ? 'Thresholds, changed while running' : 'Thresholds'}</h3>
+        <h3>{(t?.tuned ? 'Thresholds, changed while running' : 'Thresholds') + (app.at === undefined ? '' : ', as they are today')}</h3>
         {mayEdit && !editing ? (
           <button onClick={() => edit(true)}>
             <Icon name="edit" />

@@ -177,7 +177,7 @@ function make(box: HTMLElement, now: { current: ChartProps }): uPlot {
   const options: uPlot.Options = {
     width: Math.max(120, Math.floor(box.clientWidth)),
     height,
-    padding: numbers ? [8, 10, 0, 0] : [4, 16, 0, 30],
+    padding: numbers ? [8, 18, 0, 0] : [4, 16, 0, 30],
     tzDate: (s) => (utc ? uPlot.tzDate(new Date(s * 1000), 'Etc/UTC') : new Date(s * 1000)),
     legend: { show: false },
     cursor: {
@@ -289,7 +289,8 @@ function rangeOf({ lines, series }: ChartProps, low: number | null, high: number
 }
 
 function valueText(v: number, unit: string): string {
-  const shown = show(Math.abs(v) < 1e-12 ? 0 : v, unit);
+  if (Math.abs(v) < 1e-12) return '0';
+  const shown = show(v, unit);
   return shown.unit && shown.unit.length <= 4 ? `${shown.number}\u202f${shown.unit}` : shown.number;
 }
 
@@ -367,7 +368,7 @@ function borders(u: uPlot, lines: readonly Line[], p: Paint): void {
   const px = devicePixelRatio;
   ctx.save();
   for (const line of lines) {
-    const draw = (value: number, dash: number[], name: string) => {
+    const draw = (value: number, dash: number[], name: string, below: boolean) => {
       const y = Math.round(u.valToPos(value, 'y', true));
       if (!(y >= top && y <= top + height)) return;
       ctx.beginPath();
@@ -382,13 +383,16 @@ function borders(u: uPlot, lines: readonly Line[], p: Paint): void {
       ctx.font = `600 ${11 * px}px system-ui, sans-serif`;
       ctx.fillStyle = p.text;
       ctx.textAlign = 'right';
-      ctx.textBaseline = y - top > 16 * px ? 'bottom' : 'top';
-      ctx.fillText(name, left + width - 3 * px, y + (y - top > 16 * px ? -2 : 2) * px);
+      // The name stands on the side of the line that has the status, if there is room.
+      const under = below ? top + height - y > 16 * px : y - top < 16 * px;
+      ctx.textBaseline = under ? 'top' : 'bottom';
+      ctx.fillText(name, left + width - 3 * px, y + (under ? 3 : -2) * px);
     };
     line.level.borders.forEach((b, k) => {
-      draw(b, [6, 3], statusWords[line.status]);
+      const { form } = line.level;
+      draw(b, [6, 3], statusWords[line.status], form === 'below' || (form === 'outside' && k === 0) || (form === 'inside' && k === 1));
       const off = line.level.off[k]!;
-      if (off !== b) draw(off, [1, 4], '');
+      if (off !== b) draw(off, [1, 4], '', false);
     });
   }
   ctx.restore();
