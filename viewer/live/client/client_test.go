@@ -76,6 +76,90 @@ func TestClientFollowsTheTree(t *testing.T) {
 	next("0  green, 1 new green, 2 new/load green 9")
 }
 
+func TestClientOpensAndCloses(t *testing.T) {
+	tr, url := serve(t)
+	for _, p := range []string{"/shop/web/cpu", "/shop/web/disk", "/host/cpu"} {
+		if _, err := tr.Add(tree.MustPath(p), &tree.Spec{Kind: tree.Performance, Threshold: &tree.Threshold{Red: tree.AboveLevel(10, 10)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr.Flush()
+	c, err := Follow(t.Context(), url, Request{Depth: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	until := func(want string) {
+		t.Helper()
+		for {
+			if got := show(&c.Mirror); got == want {
+				return
+			}
+			if _, err := c.Next(); err != nil {
+				t.Fatalf("%v; last %s, want %s", err, show(&c.Mirror), want)
+			}
+		}
+	}
+	index := func(names string) (found uint32) {
+		c.Read(func(m *frame.Mirror) {
+			m.Walk(func(n *frame.Mirrored, _ int) bool {
+				if strings.Join(m.Names(n.Index), "/") == names {
+					found = n.Index
+				}
+				return true
+			})
+		})
+		return found
+	}
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	until("0  white, 1 shop white, 1 host white")
+	if n := c.Mirror.Node(index("shop")); n.Children != 2 || n.Hidden {
+		t.Errorf("shop has %d children, hidden %v", n.Children, n.Hidden)
+	}
+	do(c.OpenGroups(index("shop")))
+	until("0  white, 1 shop white, 2 shop/load white, 2 shop/web white, 1 host white")
+	do(c.CloseGroups(index("shop")))
+	if got := show(&c.Mirror); got != "0  white, 1 shop white, 1 host white" {
+		t.Errorf("after CloseGroups: %s", got)
+	}
+	ref, _ := tr.Lookup(tree.MustPath("/shop/web/disk"))
+	tr.Report(tree.Report{Node: ref, Value: tree.Number(11)})
+	tr.Flush()
+	do(c.OpenProblems())
+	until("0  red, 1 shop red, 2 shop/load white, 2 shop/web red, 3 shop/web/cpu white, 3 shop/web/disk red 11, 1 host white")
+	if focus, ok := c.Focus(); !ok || focus != ref.Index() {
+		t.Errorf("focus %d %v", focus, ok)
+	}
+	do(c.CloseAll())
+	until("0  red, 1 shop red, 1 host white")
+	do(c.OpenPath(tree.MustPath("/host/cpu")))
+	until("0  red, 1 shop red, 1 host white, 2 host/cpu white")
+	do(c.OpenPath(tree.MustPath("/host/none")))
+	for c.Wrong() == nil {
+		if _, err := c.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(c.Ask(Request{Text: "cpu", Statuses: []tree.Status{tree.White}}))
+	until("0  red, 1 shop red, 2 shop/web red, 3 shop/web/cpu white, 1 host white, 2 host/cpu white")
+	for {
+		if hits, shown := c.Matches(); hits == 2 && shown == 2 {
+			break
+		}
+		if _, err := c.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(c.OpenAll())
+	do(c.Ask(Request{Path: tree.MustPath("/host")}))
+	until("0  white, 1 cpu white")
+}
+
 func TestClientSaysWhatIsWrong(t *testing.T) {
 	_, url := serve(t)
 	for _, c := range []struct{ name, url, want string }{
