@@ -43,7 +43,7 @@ function on(name, body) {
     };
     try {
       await body(open);
-      for (const page of pages) assert.deepEqual(page.complaints.filter((c) => !page.expected?.test(c) && !/404/.test(c)), []);
+      for (const page of pages) assert.deepEqual(page.complaints.filter((c) => !page.expected?.test(c)), []);
     } finally {
       for (const page of pages) await page.context().close();
     }

@@ -32,7 +32,7 @@ const columns: readonly Column<User>[] = [
   {
     name: 'last',
     title: 'Last login',
-    width: '11rem',
+    width: '13rem',
     slim: false,
     down: true,
     order: (a, b) => ((a.last_login ?? '') < (b.last_login ?? '') ? -1 : 1),
@@ -83,7 +83,7 @@ export function PeoplePage() {
         empty={error || (users ? (session?.open ? 'There are no users: everybody on this machine may do everything. The first user is an administrator, and from then on everybody logs in.' : 'There are no users.') : 'Loading…')}
       />
       <p class="foot">
-        {session && session.methods.length > 0 ? `People log in by ${session.methods.map((m) => (m === 'oidc' ? session.oidc || 'another server (OIDC)' : m === 'certificate' ? 'client certificate' : 'password')).join(', ')}.` : 'Nobody has to log in.'}
+        {session && session.methods.length > 0 ? `People log in by ${session.methods.map((m) => (m === 'oidc' ? `“${session.oidc || 'OIDC'}”` : m === 'certificate' ? 'client certificate' : 'password')).join(' or ')}.` : 'Nobody has to log in.'}
       </p>
       {adding ? (
         <Add
@@ -91,9 +91,9 @@ export function PeoplePage() {
           onClose={(added) => {
             setAdding(false);
             if (!added) return;
-            again();
             // The first user ends the time without logins.
             if (session?.open) void app.readSession();
+            else again();
           }}
         />
       ) : null}
