@@ -43,7 +43,6 @@ export function Board() {
     return () => clearInterval(timer);
   }, []);
   useAwake();
-  useTheme(params.theme === 'light' ? 'light' : 'dark');
 
   const chosen = useMemo(() => readList(params.in ?? '/*'), [params.in]);
   const above = useMemo(() => [...new Set(chosen.flatMap((p) => waysTo(p)))], [chosen]);
@@ -89,7 +88,7 @@ export function Board() {
   const worst = areas.reduce<Status>((w, a) => (rank(a.status) > rank(w) ? a.status : w), areas.length > 0 ? Green : White);
   const count = (s: Status) => areas.reduce((n, a) => n + a.counts[s], 0);
   return (
-    <div class="board">
+    <div class={`board${params.theme === 'light' ? ' light' : ''}`} role="main">
       <header>
         <a class="leave" href={app.href('overview', {})} title="Leave the board">
           <Logo />
@@ -311,20 +310,6 @@ function useAwake(): void {
       void lock?.release().catch(() => {});
     };
   }, []);
-}
-
-/** useTheme dresses the page while the board is there. */
-function useTheme(theme: 'light' | 'dark'): void {
-  const app = useApp();
-  const own = app.prefs.theme;
-  useLayoutEffect(() => {
-    const { dataset } = document.documentElement;
-    dataset.theme = theme;
-    return () => {
-      if (own === 'system') delete dataset.theme;
-      else dataset.theme = own;
-    };
-  }, [theme, own]);
 }
 
 function FullScreen() {

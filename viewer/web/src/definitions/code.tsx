@@ -74,7 +74,7 @@ export function PlanView({ plan, onFault }: { plan: Plan; onFault: (f: Fault) =>
   const errors = plan.errors ?? [];
   return (
     <section class="plan" aria-label="Plan" role="status">
-      <h3>{errors.length > 0 ? 'Errors' : plan.changes ? 'It would change this' : 'It would change nothing'}</h3>
+      <h2>{errors.length > 0 ? 'Errors' : plan.changes ? 'It would change this' : 'It would change nothing'}</h2>
       {errors.length > 0 ? (
         <ul class="faults">
           {errors.map((f, i) => (

@@ -24,7 +24,7 @@ export function FileView({ file, line, known }: { file: string; line: number | u
         <button onClick={() => app.put({ file: undefined, line: undefined })}>
           <Icon name="back" /> Back
         </button>
-        <h2 title={file}>{file.split('/').at(-1)}</h2>
+        <h1 title={file}>{file.split('/').at(-1)}</h1>
         <span class="soft path">{file}</span>
         {faults.length > 0 ? <b class="wrong">{plural(faults.length, 'error')}</b> : null}
         <span class="buttons">

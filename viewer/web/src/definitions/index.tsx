@@ -41,7 +41,7 @@ export function Definitions() {
   const editor = may(app.session, 'editor');
   return (
     <div class="whole definitions-page">
-      <h1 class="hidden">Definitions</h1>
+      {trial === '' ? <h1 class="hidden">Definitions</h1> : null}
       <div class="bar">
         <div class="chips tabs" role="group" aria-label="What is shown">
           {tabs.map((t) => (
@@ -136,7 +136,7 @@ function New({ onClose, children }: { onClose: () => void; children: preact.Comp
         <button onClick={onClose}>
           <Icon name="back" /> Back
         </button>
-        <h2>New</h2>
+        <h1>New</h1>
       </header>
       {children}
     </div>

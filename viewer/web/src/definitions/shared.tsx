@@ -58,7 +58,7 @@ export function SharedView({ name, revision, onChanged }: { name: string; revisi
         <button onClick={() => app.put({ shared: undefined, revision: undefined })}>
           <Icon name="back" /> Back
         </button>
-        <h2>{name}</h2>
+        <h1>{name}</h1>
         <span class="soft">shared by managers</span>
         <span class="buttons">
           {editor && current ? (

@@ -98,6 +98,10 @@ export function AreaMap({ label, areas, below, onOpen, onRest, onOut, theme }: M
     return area ? `${area.name}, ${inWords(area)}` : restInWords(rest);
   };
   const hold = () => (held.current.until = performance.now() + holdMs);
+  const settle = () => {
+    held.current.until = 0;
+    if (shown.still) again(undefined);
+  };
   const find = (event: MouseEvent): number => {
     const place = host.current!.getBoundingClientRect();
     return tileAt(packed, event.clientX - place.left, event.clientY - place.top);
@@ -148,14 +152,17 @@ export function AreaMap({ label, areas, below, onOpen, onRest, onOut, theme }: M
       data-cell={Math.floor(Math.min(packed.cellWidth, packed.cellHeight))}
       onKeyDown={onKey}
       onFocus={() => setFocused(host.current!.matches(':focus-visible'))}
-      onBlur={() => setFocused(false)}
+      onBlur={() => {
+        setFocused(false);
+        settle();
+      }}
       onPointerMove={(event) => {
         hold();
         if (event.pointerType === 'mouse') setHover(find(event));
       }}
       onPointerLeave={() => {
-        held.current.until = 0;
         setHover(-1);
+        settle();
       }}
       onClick={(event) => {
         const i = find(event);

@@ -1,6 +1,6 @@
 // The problems page: everything that is not well, live.
 
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { useApp, useNow } from '../app';
 import { age, figures, moment, plural, show } from '../format';
 import { useLive } from '../live';
@@ -65,20 +65,20 @@ function sortOf(text: string | undefined): Sort | undefined {
 /** Find is a field that is read once the typing pauses. */
 export function Find({ value, onValue, label }: { value: string; onValue: (text: string) => void; label: string }) {
   const [text, setText] = useState(value);
-  const [sent, setSent] = useState(value);
-  if (value !== sent) {
-    // The address was changed by something else.
-    setSent(value);
-    setText(value);
-  }
+  const sent = useRef(value);
   useEffect(() => {
-    if (text === sent) return undefined;
+    if (value === sent.current) return;
+    sent.current = value; // The address was changed by something else.
+    setText(value);
+  }, [value]);
+  useEffect(() => {
+    if (text === sent.current) return undefined;
     const timer = setTimeout(() => {
-      setSent(text);
+      sent.current = text;
       onValue(text);
     }, typingMs);
     return () => clearTimeout(timer);
-  }, [text, sent]);
+  }, [text]);
   return (
     <label class="search">
       <Icon name="search" />
