@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 
@@ -71,6 +72,8 @@ type commands struct {
 	History     historyCommand     `cmd:"" help:"Draw what a node of a running server was."`
 	Journal     journalCommand     `cmd:"" help:"Print what happened in a running server."`
 	Definitions definitionsCommand `cmd:"" help:"Definitions that managers share: put, list, show, history, diff, rollback, remove."`
+	User        userCommand        `cmd:"" help:"Who may come in: add, list, grant, password, disable, enable, remove."`
+	Token       tokenCommand       `cmd:"" help:"What programs show to come in: create, list, revoke."`
 	Audit       auditCommand       `cmd:"" help:"Who did what: print the audit log, or verify it."`
 	Backup      backupCommand      `cmd:"" help:"Write a backup of a running server into a file."`
 	Restore     restoreCommand     `cmd:"" help:"Restore a backup into a running server."`
@@ -84,6 +87,10 @@ type commands struct {
 // remote is the address of a running server.
 type remote struct {
 	Server string `help:"Address of the running server." default:"http://127.0.0.1:7440" env:"GROVE_SERVER" placeholder:"URL"`
+	Token  string `help:"Where the token is that lets in: file:/path or env:NAME." env:"GROVE_TOKEN" placeholder:"REF"`
+
+	through http.RoundTripper // nil is the network
+	login   *login            // nil: nobody is asked for a name and a password
 }
 
 const description = `Grove shows every application, host and device as one living tree.

@@ -95,7 +95,14 @@ func (r *remote) send(ctx context.Context, method, path string, body io.Reader, 
 		return nil, nil, exit(Usage, "%w", err)
 	}
 	req.Header = header
-	res, err := http.DefaultClient.Do(req)
+	if err := r.authorize(req.Header); err != nil {
+		return nil, nil, err
+	}
+	client := http.DefaultClient
+	if r.through != nil {
+		client = &http.Client{Transport: r.through}
+	}
+	res, err := client.Do(req)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, nil, exit(NoReply, "no grove answers at %s: start it with grove serve, or name another with --server", r.Server)
 	}
@@ -113,6 +120,9 @@ func (r *remote) send(ctx context.Context, method, path string, body io.Reader, 
 	var why problem
 	if json.Unmarshal(answer, &why) != nil || why.Title == "" {
 		return nil, nil, exit(NoReply, "%s answers %s: is it a grove server?", r.Server, res.Status)
+	}
+	if res.StatusCode == http.StatusUnauthorized && r.Token == "" && r.login == nil {
+		why.Detail = "a login is needed at " + r.Server + ": create a token, on the page or with grove token create, and give it by --token file:/path or GROVE_TOKEN"
 	}
 	return nil, &why, nil
 }
