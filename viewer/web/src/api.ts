@@ -53,13 +53,6 @@ export interface Rollup {
   white?: string;
 }
 
-export interface DefinitionError {
-  file: string;
-  line: number | undefined;
-  column: number | undefined;
-  message: string;
-}
-
 /** Problem is an error as the server words it (RFC 9457), or why there was no answer. */
 export class Problem extends Error {
   constructor(
@@ -134,25 +127,4 @@ function record(v: unknown): Record<string, unknown> {
 
 export function nodeUrl(path: string): string {
   return urlOf('api/v1/nodes', path);
-}
-
-export async function fetchNode(path: string, signal: AbortSignal): Promise<NodeDetail> {
-  return record(await get(nodeUrl(path), signal)) as unknown as NodeDetail;
-}
-
-/** fetchDefinitionErrors lists every error of every definition and instance once, in the order of the server. */
-export async function fetchDefinitionErrors(): Promise<DefinitionError[]> {
-  const body = record(await get('api/v1/definitions'));
-  const found = new Map<string, DefinitionError>();
-  const list = (v: unknown) => (Array.isArray(v) ? v.map(record) : []);
-  const add = (file: unknown, errors: unknown) => {
-    for (const said of list(errors)) {
-      const place = (v: unknown) => (typeof v === 'number' && v > 0 ? v : undefined);
-      const error = { file: String(said.file ?? file ?? ''), line: place(said.line), column: place(said.column), message: String(said.message ?? 'no message') };
-      found.set(JSON.stringify(error), error);
-    }
-  };
-  add('', body.errors);
-  for (const part of [...list(body.applications), ...list(body.instances)]) add(part.file, part.errors);
-  return [...found.values()];
 }

@@ -154,11 +154,8 @@ export class Shell implements App {
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (error.status === 401) return; // the login page is there by now
-      if (error.status !== 404) {
-        this.feed.start(); // says what is wrong with the connection, and asks again when it is back
-        return this.changed();
-      }
-      this.session = { name: '', open: true, grants: [{ role: 'admin' }], methods: [] };
+      this.feed.start(); // says what is wrong with the connection, and asks again when it is back
+      return this.changed();
     }
     if (!this.session.open && this.session.name === '') this.login();
     else {

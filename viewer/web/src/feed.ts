@@ -70,6 +70,7 @@ const quietMs = 20_000;
 const answerMs = 5_000;
 /** After so long a subscription that the server did not take is tried again. */
 const tooFastMs = 700;
+const goneMs = 5_000;
 const firstPauseMs = 500;
 const longestPauseMs = 15_000;
 
@@ -247,14 +248,7 @@ export class Feed {
     const count = (v: unknown) => (typeof v === 'number' ? v : 0);
     switch (message.type) {
       case 'error':
-        // What was asked for besides, as a branch to open that went meanwhile, shows by itself.
-        if (s.seq >= 0) return;
-        if (message.code === 'too_fast') {
-          setTimeout(() => s.id === message.id && this.again(s), tooFastMs);
-          return;
-        }
-        s.sink.refused(String(message.code ?? ''), String(message.message ?? 'the server gave no reason'));
-        this.live();
+        this.failed(s, String(message.code ?? ''), String(message.message ?? 'the server gave no reason'));
         break;
       case 'opened':
         s.sink.opened?.({
@@ -270,6 +264,21 @@ export class Feed {
         s.sink.matches?.(count(message.hits), count(message.shown));
         break;
     }
+  }
+
+  /** failed takes an error that the server tells of a subscription. */
+  private failed(s: Subscription, code: string, message: string): void {
+    const gone = code === 'no_such_node';
+    // What was asked for besides, as a branch to open that went meanwhile, shows by itself.
+    if (s.seq >= 0 && !gone) return;
+    this.live();
+    if (code !== 'too_fast') {
+      s.seq = -1;
+      s.sink.refused(code, message);
+    }
+    // A node that is not there may come, or come again.
+    const { id } = s;
+    if (gone || code === 'too_fast') setTimeout(() => s.id === id && this.again(s), gone ? goneMs : tooFastMs);
   }
 
   /** begin subscribes everything that is watched on a new socket. */

@@ -63,7 +63,7 @@ export function Grid({ store }: { store: Store }) {
     return () => narrow.removeEventListener('change', changed);
   }, [store]);
 
-  const tabStop = rows.rowOf(store.focus) !== none ? store.focus : rows.length > 0 ? rows.node[0]! : none;
+  const tabStop = stopOf(store);
   const drawn: number[] = [];
   const [from, to] = range.window(scrollTop, around);
   for (let r = from; r < to; r++) drawn.push(r);
@@ -78,7 +78,7 @@ export function Grid({ store }: { store: Store }) {
       aria-label="Monitor tree"
       aria-rowcount={rows.length + 1}
       aria-colcount={cells}
-      onKeyDown={(event) => onKey(event, store, tabStop)}
+      onKeyDown={(event) => onKey(event, store)}
     >
       <div class="head" role="rowgroup">
         <div class="row" role="row" aria-rowindex={1}>
@@ -267,7 +267,14 @@ function onClick(event: MouseEvent, store: Store): void {
   else store.select(node);
 }
 
-function onKey(event: KeyboardEvent, store: Store, at: number): void {
+/** stopOf returns the node of the row that the tab key stops at, or none. */
+function stopOf({ rows, focus }: Store): number {
+  if (rows.rowOf(focus) !== none) return focus;
+  return rows.length > 0 ? rows.node[0]! : none;
+}
+
+function onKey(event: KeyboardEvent, store: Store): void {
+  const at = stopOf(store);
   if (event.altKey || event.metaKey || at === none) return;
   const { rows, tree } = store;
   const row = rows.rowOf(at);

@@ -3,7 +3,7 @@
 import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
 import { useApp } from '../app';
 import { isOn, noFilter } from '../filter';
-import { figures, plural } from '../format';
+import { figures } from '../format';
 import { type Sort, sorts } from '../rows';
 import { Store } from '../store';
 import { none } from '../tree';
@@ -119,7 +119,8 @@ function Hits({ store }: { store: Store }) {
     <p class="hits">
       <span role="status" title={some ? `The first ${figures(hits.shown)} are shown: one more word finds fewer` : undefined}>
         {some ? `${figures(hits.shown)} of ` : ''}
-        {plural(all, 'match', 'matches')}
+        {figures(all)}
+        <span class="word"> {all === 1 ? 'match' : 'matches'}</span>
       </span>
       <button class="plain" aria-label="Clear the filter" title="Clear the filter" onClick={() => store.setFilter(noFilter)}>
         <Icon name="close" />
