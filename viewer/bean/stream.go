@@ -21,6 +21,7 @@ import (
 // Bounds of a stream.
 const (
 	keepAlive    = 15 * time.Second
+	lookWithin   = time.Second // after a logout the stream ends
 	writeTimeout = 30 * time.Second
 	maxChunk     = 256 << 10 // bytes sent at once
 	pace         = 100 * time.Millisecond
@@ -202,11 +203,15 @@ func (a *API) stream(r *http.Request) (*stream, error) {
 // run sends until the client goes, may not see it any more, or the stream ends.
 func (s *stream) run(ctx context.Context, ended <-chan struct{}) {
 	s.buf = append(s.buf, "retry: 3000\n: events follow\n\n"...)
-	alive := time.NewTicker(keepAlive)
-	defer alive.Stop()
+	look := time.NewTicker(lookWithin)
+	defer look.Stop()
+	heard := time.Now() // by the client
 	for {
 		over := s.collect()
 		sent := len(s.buf) > 0
+		if sent {
+			heard = time.Now()
+		}
 		if s.flush() != nil || over {
 			return
 		}
@@ -217,12 +222,15 @@ func (s *stream) run(ctx context.Context, ended <-chan struct{}) {
 		select {
 		case <-ready:
 		case <-rest:
-		case <-alive.C:
-			s.buf = append(s.buf, ":\n\n"...)
+		case <-look.C:
 			if s.gone() {
-				s.buf = append(s.buf[:0], "event: gone\ndata: {}\n\n"...)
+				_ = s.collect() // what it emitted last
+				s.buf = append(s.buf, "event: gone\ndata: {}\n\n"...)
 				_ = s.flush()
 				return
+			}
+			if time.Since(heard) >= keepAlive {
+				s.buf = append(s.buf, ":\n\n"...)
 			}
 		case <-ctx.Done():
 			return

@@ -214,3 +214,15 @@ func TestStreamsAreRefused(t *testing.T) {
 type silent struct{ beans.Bean }
 
 func (silent) Info() beans.Info { return beans.Info{ClassName: "test.Silent"} }
+
+// TestGoneIsTold unregisters the bean that somebody listens to.
+func TestGoneIsTold(t *testing.T) {
+	w := grow(t)
+	s := w.listen(t, "test:type=Fan")
+	if err := w.beans.Unregister(beans.MustName("test:type=Fan")); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.next(t); got != "gone {}" {
+		t.Errorf("got %s", got)
+	}
+}

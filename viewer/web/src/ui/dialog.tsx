@@ -28,7 +28,6 @@ export function Dialog({ title, onClose, wide, children }: { title: string; onCl
         onClose();
       }}
       onKeyDown={(e) => e.stopPropagation()} // The keys of the page beneath rest.
-      onMouseDown={(e) => e.target === ref.current && onClose()}
     >
       <div class="inside">
         <header>
