@@ -9,3 +9,5 @@ export * from '../src/route';
 export * from '../src/feed';
 export * from '../src/path';
 export * from '../src/announce';
+export * from '../src/node/level';
+export * from '../src/node/series';

@@ -11,7 +11,7 @@ import { Choice, Form, Submit, TextField } from '../ui/form';
 import { Icon } from '../ui/marks';
 import { Green, Red, type Status, White, Yellow, statusWords } from '../wire';
 import type { Line } from './level';
-import { type Series, add, bandAt, readSeries, rows, shares, slide, summary } from './series';
+import { type Series, add, bandAt, readSeries, rowsOf, shares, slide, summary } from './series';
 
 const minute = 60_000;
 const ranges = { minute, hour: 60 * minute, day: 24 * 60 * minute, week: 7 * 24 * 60 * minute } as const;
@@ -249,7 +249,7 @@ function percent(part: number): string {
 /** Table is the chart for who cannot see it, and for who wants the figures. */
 function Table({ series, unit, numbers }: { series: Series; unit: string; numbers: boolean }) {
   const [open, setOpen] = useState(false);
-  const points = useMemo(() => (open && numbers ? rows(series, rowsOfTheTable).reverse() : []), [open, series, series.points.length]);
+  const points = useMemo(() => (open && numbers ? rowsOf(series, rowsOfTheTable).reverse() : []), [open, series, series.points.length]);
   const bands = open && !numbers ? series.bands.slice(-rowsOfTheTable).reverse() : [];
   return (
     <details class="fold" onToggle={(e) => setOpen(e.currentTarget.open)}>

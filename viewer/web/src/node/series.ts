@@ -124,8 +124,8 @@ export function bandAt(s: Series, at: number): Band | undefined {
   return s.bands.findLast((b) => b.from <= at);
 }
 
-/** rows are at most so many lines for a table: neighbours are merged. */
-export function rows(s: Series, most: number): Point[] {
+/** rowsOf are at most so many lines for a table: neighbours are merged. */
+export function rowsOf(s: Series, most: number): Point[] {
   const points = s.points.filter((p) => p.count > 0);
   const each = Math.ceil(points.length / most);
   if (each <= 1) return points;
