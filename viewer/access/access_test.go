@@ -408,6 +408,27 @@ func TestWeakHashesAreMadeAnew(t *testing.T) {
 	}
 }
 
+func TestAddress(t *testing.T) {
+	for _, c := range []struct{ remote, through, want string }{
+		{"192.0.2.1:80", "", "192.0.2.1"},
+		{"[2001:db8::1]:80", "", "2001:db8::1"},
+		{"127.0.0.1:80", "198.51.100.7, 192.0.2.9", "192.0.2.9"}, // the proxy saw the last, the client said the first
+		{"[::1]:80", "::ffff:192.0.2.9", "192.0.2.9"},
+		{"127.0.0.1:80", "unknown", "127.0.0.1"},
+		{"192.0.2.1:80", "198.51.100.7", "192.0.2.1"}, // anybody may say that
+		{"@", "198.51.100.7", "@"},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = c.remote
+		if c.through != "" {
+			r.Header.Set("X-Forwarded-For", c.through)
+		}
+		if got := Address(r); got != c.want {
+			t.Errorf("%s through %s: %s, want %s", c.remote, c.through, got, c.want)
+		}
+	}
+}
+
 func TestThen(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                               "",

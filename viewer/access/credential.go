@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"unicode/utf8"
 
@@ -136,11 +137,20 @@ func (n CertificateName) of(r *http.Request) (name string, ok bool) {
 	return name, err == nil
 }
 
-// Address is the address of a client, without its port.
+// Address is the address of a client, without its port. A proxy on this machine, through
+// which many may come, is believed whom it asks for: the last address that it adds.
 func Address(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
+	}
+	if through := r.Header["X-Forwarded-For"]; len(through) > 0 {
+		if peer, err := netip.ParseAddr(host); err == nil && peer.Unmap().IsLoopback() {
+			list := strings.Split(through[len(through)-1], ",")
+			if from, err := netip.ParseAddr(strings.TrimSpace(list[len(list)-1])); err == nil {
+				return from.Unmap().WithZone("").String()
+			}
+		}
 	}
 	return host
 }
