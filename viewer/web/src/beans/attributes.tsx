@@ -5,7 +5,7 @@ import { Form, Submit, useAction, words } from '../ui/form';
 import { toast } from '../ui/dialog';
 import { Icon } from '../ui/marks';
 import { type Attribute, setAttribute } from './api';
-import { readText, textOf } from './text';
+import { readText, sentence, textOf } from './text';
 import { Value, ValueField } from './value';
 
 export function Attributes({ bean, attributes, onSet }: { bean: string; attributes: readonly Attribute[]; onSet: () => void }) {
@@ -19,7 +19,7 @@ export function Attributes({ bean, attributes, onSet }: { bean: string; attribut
           <div class="about">
             <span class="name">{a.name}</span>
             <span class="type">{a.type}</span>
-            {a.description ? <p class="soft">{a.description}</p> : null}
+            {a.description ? <p class="soft">{sentence(a.description)}</p> : null}
           </div>
           {edited === a.name ? (
             <Edit

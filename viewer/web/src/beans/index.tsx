@@ -12,7 +12,7 @@ import { type Bean, type Domain, type ListedBean, fetchBean, fetchDomains, fetch
 import { Attributes } from './attributes';
 import { Notifications } from './notifications';
 import { Operations } from './operations';
-import { parts, shortClass } from './text';
+import { parts, sentence, shortClass } from './text';
 
 const typingMs = 250;
 const refreshMs = 2000;
@@ -296,9 +296,4 @@ function One({ name, back, onBack }: { name: string; back: boolean; onBack: () =
       )}
     </section>
   );
-}
-
-function sentence(text: string): string {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(whole) ? whole : whole + '.';
 }

@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { duration, figures } from '../format';
 import { Form, Submit, useAction, words } from '../ui/form';
 import { type Operation, type Result, invoke } from './api';
-import { readText } from './text';
+import { readText, sentence } from './text';
 import { Value, ValueField } from './value';
 
 export function Operations({ bean, operations, onRun }: { bean: string; operations: readonly Operation[]; onRun: () => void }) {
@@ -31,7 +31,7 @@ function One({ bean, operation: o, onRun }: { bean: string; operation: Operation
           ({o.parameters.map((p) => p.name).join(', ')}){o.returns && o.returns !== 'void' ? ` → ${o.returns}` : ''}
         </span>
         {impacts[o.impact] ? <span class="note">{impacts[o.impact]}</span> : null}
-        {o.description ? <p class="soft">{o.description}</p> : null}
+        {o.description ? <p class="soft">{sentence(o.description)}</p> : null}
       </summary>
       {o.may ? <Run bean={bean} operation={o} onRun={onRun} /> : <p class="soft">You may not run it: that needs another role.</p>}
     </details>
@@ -85,9 +85,4 @@ function Run({ bean, operation: o, onRun }: { bean: string; operation: Operation
       ) : null}
     </div>
   );
-}
-
-function sentence(text: string): string {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(whole) ? whole : whole + '.';
 }

@@ -96,3 +96,9 @@ export function propertiesOf(text: string): [key: string, value: string][] {
   }
   return found;
 }
+
+/** sentence begins a description with a capital and ends it with a stop. */
+export function sentence(text: string): string {
+  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(whole) ? whole : whole + '.';
+}
