@@ -20,7 +20,7 @@ type treeCommand struct {
 	Path   string `arg:"" optional:"" default:"/" help:"Where to begin."`
 	Depth  int    `short:"d" default:"-1" help:"How many levels; negative is all."`
 	Status string `help:"Only what has one of these statuses, with the way to it: yellow,red." placeholder:"LIST"`
-	Watch  bool   `short:"w" help:"Go on, and draw the tree again when it changes."`
+	Watch  bool   `short:"w" help:"Go on. On a terminal: look at the live tree, ? for help; elsewhere: print it again when it changes."`
 	JSON   bool   `name:"json" help:"Print JSON, as the server answers."`
 }
 
@@ -74,6 +74,9 @@ func (c *treeCommand) Run(ctx context.Context, p *Process, all *commands) error 
 	}
 	if !c.Watch {
 		return show(false)
+	}
+	if atTerminal(p) {
+		return c.view(ctx, p, all, path)
 	}
 	return c.watch(ctx, path, func() error { return show(true) })
 }

@@ -290,6 +290,8 @@ func (m *model) foot() string {
 		if m.feed != nil && m.filtered() {
 			if hits, shown := m.feed.Matches(); hits > shown {
 				text += fmt.Sprintf("  %s matches, %s shown", counted(hits), counted(shown))
+			} else if hits == 1 {
+				text += "  1 match"
 			} else {
 				text += "  " + counted(hits) + " matches"
 			}

@@ -75,8 +75,10 @@ func (s *stage) every(open func(*tree.Node) bool) error {
 	return nil
 }
 
-func (s *stage) ExpandAll() error   { return s.every(func(*tree.Node) bool { return true }) }
-func (s *stage) CollapseAll() error { return s.every(func(*tree.Node) bool { return false }) }
+func (s *stage) ExpandAll() error { return s.every(func(*tree.Node) bool { return true }) }
+func (s *stage) CollapseAll() error {
+	return s.every(func(n *tree.Node) bool { return n.Path.IsRoot() })
+}
 
 func (s *stage) Problems() error {
 	worst := tree.Green

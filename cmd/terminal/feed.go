@@ -34,7 +34,7 @@ type Feed interface {
 	Read(read func(*frame.Mirror))
 	// Ask asks for another shape of the same tree.
 	Ask(Shape) error
-	// Expand and Collapse open and close groups.
+	// Expand and Collapse open and close groups; CollapseAll leaves the root open.
 	Expand(groups ...uint32) error
 	Collapse(groups ...uint32) error
 	ExpandAll() error
@@ -78,6 +78,8 @@ type link struct {
 	// shapes takes what is to be shown after the connection was lost.
 	shapes chan Shape
 
+	met bool // there was a connection once; for run
+
 	waiting    atomic.Bool  // a changed is under way
 	structural atomic.Bool  // rows came or went since it was asked the last time
 	skew       atomic.Int64 // of the server's clock, nanoseconds
@@ -86,15 +88,15 @@ type link struct {
 // run runs the link until ctx ends.
 func (l *link) run(ctx context.Context, shape Shape) {
 	pause := firstPause
-	for first := true; ctx.Err() == nil; first = false {
+	for ctx.Err() == nil {
 		feed, err := l.dial(ctx, shape)
 		if err == nil {
-			if err = l.follow(ctx, feed, &pause); ctx.Err() != nil {
-				return
-			}
-			first = false
+			err = l.follow(ctx, feed, &pause)
 		}
-		if first || l.fatal(err) {
+		if ctx.Err() != nil {
+			return
+		}
+		if !l.met || l.fatal(err) {
 			l.send(over{err})
 			return
 		}
@@ -133,7 +135,7 @@ func (l *link) follow(ctx context.Context, feed Feed, pause *time.Duration) erro
 		}
 		switch {
 		case first && f != nil:
-			first = false
+			first, l.met = false, true
 			*pause = firstPause
 			l.send(connected{feed})
 		case !first && l.waiting.CompareAndSwap(false, true):

@@ -195,7 +195,7 @@ func (m *model) siblings() {
 	}
 }
 
-// all opens everything, or closes everything but the root.
+// all opens everything, or closes everything but the root of the view.
 func (m *model) all(open bool) {
 	f := m.live()
 	if f == nil {
@@ -211,9 +211,9 @@ func (m *model) all(open bool) {
 	for m.at < len(m.rows) && m.rows[m.at].depth > 1 {
 		m.move(int(m.rows[m.at].parent))
 	}
-	if m.do(f.CollapseAll()) && len(m.rows) > 0 {
-		m.expand(m.rows[0].index)
-	}
+	m.do(f.CollapseAll())
+	m.link.structural.Store(true)
+	m.refresh()
 }
 
 // cause asks for the cause of the status under the cursor.

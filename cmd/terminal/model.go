@@ -31,7 +31,7 @@ type model struct {
 	feed   Feed
 	glyphs *glyphs
 	now    func() time.Time
-	after  func(time.Duration, tea.Msg) tea.Cmd // after, but in tests
+	after  func(time.Duration, tea.Msg) tea.Cmd // sends a message later
 
 	width, height int
 
@@ -63,9 +63,22 @@ type model struct {
 
 // newModel returns the model of options, without a feed.
 func newModel(ctx context.Context, o *Options, l *link) *model {
-	m := &model{o: o, ctx: ctx, link: l, glyphs: &unicodeGlyphs, now: o.Now, after: after, shape: Shape{Path: o.Path}, width: 80, height: 24}
+	m := &model{o: o, ctx: ctx, link: l, glyphs: &unicodeGlyphs, now: o.Now, shape: Shape{Path: o.Path, Statuses: o.Statuses}, width: 80, height: 24}
 	if o.ASCII {
 		m.glyphs = &asciiGlyphs
+	}
+	// Bubble Tea's own ticks would outlive the program.
+	m.after = func(d time.Duration, msg tea.Msg) tea.Cmd {
+		return func() tea.Msg {
+			timer := time.NewTimer(d)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+				return msg
+			case <-ctx.Done():
+				return nil
+			}
+		}
 	}
 	return m
 }
@@ -82,11 +95,6 @@ type (
 
 // Init implements tea.Model.
 func (m *model) Init() tea.Cmd { return m.after(tickEvery, tick{}) }
-
-// after sends a message later.
-func after(d time.Duration, msg tea.Msg) tea.Cmd {
-	return tea.Tick(d, func(time.Time) tea.Msg { return msg })
-}
 
 // Update implements tea.Model.
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
@@ -157,7 +165,9 @@ func (m *model) lose(msg lost) {
 			m.seek = strings.Join(names, "\x00")
 		}
 		shape := m.shape
-		shape.Open = m.opened()
+		if !m.filtered() {
+			shape.Open = append(m.opened(), m.o.Path)
+		}
 		select {
 		case m.link.shapes <- shape:
 		default:
@@ -340,7 +350,7 @@ func (m *model) ask() {
 	}
 	shape := m.shape
 	if !m.filtered() {
-		shape.Open, m.before = m.before, nil
+		shape.Open, m.before = append(m.before, m.o.Path), nil
 	}
 	if path, ok := m.path(m.cursor); ok && !m.filtered() {
 		shape.Open = append(slices.Clone(shape.Open), path.Parent())

@@ -19,7 +19,9 @@ import (
 type Options struct {
 	Server string // as it is shown
 	Path   tree.Path
-	Dial   func(context.Context, Shape) (Feed, error)
+	// Statuses is a filter to begin with.
+	Statuses []tree.Status
+	Dial     func(context.Context, Shape) (Feed, error)
 	// Fatal says that an error of Dial or of a feed will be there the next time, too; nil
 	// is never.
 	Fatal func(error) bool
@@ -56,7 +58,7 @@ func Run(ctx context.Context, o Options) error {
 	p := tea.NewProgram(m, tea.WithContext(within), tea.WithInput(o.Input), tea.WithOutput(o.Output), tea.WithEnvironment(o.Env), tea.WithFPS(30))
 	l.send = p.Send
 	var all sync.WaitGroup
-	all.Go(func() { l.run(within, Shape{Path: o.Path, Some: someRows}) })
+	all.Go(func() { l.run(within, Shape{Path: o.Path, Some: someRows, Statuses: o.Statuses}) })
 	_, err := p.Run()
 	cancel()
 	all.Wait()

@@ -215,7 +215,7 @@ func TestLostAndFound(t *testing.T) {
 	before := s.names()
 	s.send(lost{errors.New("gone"), noon})
 	shape := <-s.m.link.shapes
-	if got := fmt.Sprint(shape.Open); got != "[/ /shop /shop/web10]" {
+	if got := fmt.Sprint(shape.Open); got != "[/ /shop /shop/web10 /]" {
 		t.Errorf("open are %s", got)
 	}
 	s.press("p", "right", "e")
