@@ -3,14 +3,18 @@ package live
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"grove/tree"
 	"grove/tree/grant"
@@ -171,4 +175,146 @@ func BenchmarkReadingToDelta(b *testing.B) {
 		b.ReportMetric(ms(0.99), "ms-p99")
 		b.ReportMetric(float64(len(took)), "deltas")
 	}
+}
+
+// viewersOf is how many viewers the benchmarks of the fan-out have.
+const viewersOf = 1000
+
+// sitting is a socket that reads without understanding and acknowledges now and then, so
+// that what is measured is the server.
+type sitting struct {
+	conn net.Conn
+}
+
+func sit(addr string) (*sitting, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	_, err = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: %s\r\n\r\n", addr, ProtocolBinary)
+	return &sitting{conn: conn}, err
+}
+
+// say sends a message in a frame whose mask is zero (RFC 6455, section 5.3).
+func (s *sitting) say(format string, args ...any) error {
+	text := fmt.Appendf(nil, format, args...)
+	head := []byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}
+	if len(text) > 125 {
+		head = []byte{0x81, 0x80 | 126, byte(len(text) >> 8), byte(len(text)), 0, 0, 0, 0}
+	}
+	_, err := s.conn.Write(append(head, text...))
+	return err
+}
+
+// BenchmarkViewers has 1,000 viewers of a tree of 10,000 nodes, of whom each looks at the
+// same 100 rows or each at others, while 1,000 readings come with every flush. A sitting
+// client reads into nothing, which costs about as much as the server's write.
+func BenchmarkViewers(b *testing.B) {
+	for _, shape := range []string{"same", "different", "everything"} {
+		b.Run(shape, func(b *testing.B) { benchViewers(b, shape) })
+	}
+}
+
+func benchViewers(b *testing.B, shape string) {
+	const nodes = 10_000
+	tr, refs := benchTree(b, tree.Options{}, nodes)
+	s := New(Options{Tree: tr})
+	hs := httptest.NewServer(as(s, grant.Anonymous))
+	defer hs.Close()
+	before := memory()
+	var done sync.WaitGroup
+	var viewers []*sitting
+	for k := range viewersOf {
+		v, err := sit(strings.TrimPrefix(hs.URL, "http://"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer func() { _ = v.conn.Close() }()
+		viewers = append(viewers, v)
+		open := `,"depth":0,"open":["/","/g0"]`
+		switch shape {
+		case "different":
+			open = fmt.Sprintf(`,"depth":0,"open":["/","/g%d","/g%d"]`, k%100, (k/100+k)%100)
+		case "everything":
+			open = ""
+		}
+		if err := v.say(`{"type":"subscribe","id":1,"path":"/"%s}`, open); err != nil {
+			b.Fatal(err)
+		}
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			buf := make([]byte, 512)
+			for {
+				if _, err := v.conn.Read(buf); err != nil {
+					return
+				}
+			}
+		}()
+	}
+	settled := func(frames float64) {
+		for testutil.ToFloat64(s.counts.frames.WithLabelValues("snapshot"))+testutil.ToFloat64(s.counts.frames.WithLabelValues("delta")) < frames {
+			runtime.Gosched()
+		}
+	}
+	settled(viewersOf)
+	kept := float64(memory()-before) / viewersOf / 1024
+	frames := float64(viewersOf)
+	batch := make([]tree.Reading, 1000)
+	encoded, bytes := testutil.ToFloat64(s.counts.encoded), testutil.ToFloat64(s.counts.bytes)
+	v := 0.0
+	cpu := processor(b)
+	for b.Loop() {
+		v++
+		for i := range batch {
+			batch[i] = tree.Reading{Node: refs[i*10], Value: v}
+		}
+		tr.Apply(batch)
+		seq := tr.Flush()
+		frames += viewersOf
+		settled(frames)
+		for _, w := range viewers {
+			if err := w.say(`{"type":"ack","id":1,"seq":%d}`, seq); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	used := processor(b) - cpu
+	changes := 20.0 // rows of two open groups that change, of 200
+	switch shape {
+	case "same":
+		changes = 10
+	case "everything":
+		changes = 1000
+	}
+	messages := float64(b.N) * viewersOf
+	b.ReportMetric(kept, "kB/viewer")
+	b.ReportMetric(float64(used.Microseconds())/messages, "cpu-us/message")
+	b.ReportMetric(float64(used.Nanoseconds())/messages/changes, "cpu-ns/change")
+	b.ReportMetric((testutil.ToFloat64(s.counts.encoded)-encoded)/float64(b.N), "encoded/flush")
+	b.ReportMetric((testutil.ToFloat64(s.counts.bytes)-bytes)/messages, "bytes/message")
+	_ = s.Close(context.Background())
+	for _, w := range viewers {
+		_ = w.conn.Close()
+	}
+	done.Wait()
+}
+
+// memory is what the process has in use, in bytes.
+func memory() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapInuse + m.StackInuse
+}
+
+// processor is the time that the process has used of the processors, kernel included.
+func processor(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

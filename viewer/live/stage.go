@@ -36,6 +36,7 @@ type stage struct {
 	ready   []batch // snapshots up to the newest number
 	latest  uint64  // the number of alike
 	alike   map[uint64][]*picture
+	weight  int // bytes of alike
 	bytes   int // of the encoding of the last snapshot
 }
 
@@ -58,8 +59,8 @@ const lookEvery = 10 * time.Second
 
 // Bounds of what a stage keeps to be shared.
 const (
-	maxReady = 16   // snapshots, and ways on from one picture: of more each client gets its own
-	maxAlike = 4096 // pictures of the newest number
+	maxReady = 16       // snapshots, and ways on from one picture: of more each client gets its own
+	maxAlike = 16 << 20 // bytes of pictures of the newest number
 )
 
 // form is how a subscription is sent its frames.
@@ -231,8 +232,8 @@ func answered(answers []shape.Answer) bool {
 // intern returns the picture that is like q, so that clients which came to it on
 // different ways are in step from now on.
 func (v *stage) intern(q *shape.Picture) *picture {
-	if q.Seq != v.latest || len(v.alike) >= maxAlike {
-		v.latest, v.alike = q.Seq, map[uint64][]*picture{}
+	if q.Seq != v.latest || v.weight > maxAlike {
+		v.latest, v.alike, v.weight = q.Seq, map[uint64][]*picture{}, 0
 	}
 	hash := q.Hash()
 	for _, o := range v.alike[hash] {
@@ -241,6 +242,7 @@ func (v *stage) intern(q *shape.Picture) *picture {
 		}
 	}
 	p := &picture{Picture: q}
+	v.weight += q.Bytes()
 	v.alike[hash] = append(v.alike[hash], p)
 	return p
 }
