@@ -21,11 +21,13 @@ class Mirror implements LiveSink {
   private incoming: Tree | undefined;
   private scheduled = 0;
 
+  /** What another request for the same path knew shows until the first snapshot, so that nothing flickers. */
   constructor(
     private readonly path: string,
     private readonly draw: () => void,
+    before: Mirror | undefined,
   ) {
-    this.live = { tree: new Tree(0, path), version: 0, loaded: false, refusal: '', hits: 0 };
+    this.live = before?.path === path ? { ...before.live, refusal: '' } : { tree: new Tree(0, path), version: 0, loaded: false, refusal: '', hits: 0 };
   }
 
   watch(feed: Feed, request: LiveRequest): () => void {
@@ -90,7 +92,7 @@ export function useLive(request: LiveRequest | undefined): Live {
   const key = request === undefined ? '' : JSON.stringify({ at: app.at, ...request });
   const mirror = useRef<{ key: string; of: Mirror } | undefined>(undefined);
   if (mirror.current?.key !== key) {
-    mirror.current = { key, of: new Mirror(request?.path ?? '/', () => draw(undefined)) };
+    mirror.current = { key, of: new Mirror(request?.path ?? '/', () => draw(undefined), mirror.current?.of) };
   }
   useEffect(() => (key === '' ? undefined : mirror.current!.of.watch(app.feed, JSON.parse(key) as LiveRequest)), [key, app.feed]);
   return mirror.current.of.live;

@@ -305,6 +305,28 @@ on('hostile names are nothing but text', async (open) => {
   assert.deepEqual(dialogs, []);
 });
 
+on('pages are reached by keyboard, and say where one is', async (open) => {
+  const page = await open('#/tree?open=/shop');
+  await row(page, 'web2').waitFor();
+  await page.keyboard.press('Tab');
+  await page.getByRole('link', { name: 'Skip to the content' }).press('Enter');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
+  const nav = page.getByRole('navigation', { name: 'Pages' });
+  assert.equal(await nav.getByRole('link', { name: 'Tree' }).getAttribute('aria-current'), 'page');
+  await nav.getByRole('link', { name: 'Problems' }).press('Enter');
+  await page.getByRole('main', { name: 'Problems' }).waitFor();
+  await nav.getByRole('link', { name: 'Tree' }).press('Enter'); // is as it was left
+  await row(page, 'web2').waitFor();
+  await page.goBack();
+  await page.getByRole('main', { name: 'Problems' }).waitFor();
+  await page.evaluate(() => (location.hash = '#/nowhere'));
+  await page.getByRole('heading', { name: 'There is no page “nowhere”' }).waitFor();
+  const small = await open('#/tree', phone);
+  await small.getByRole('button', { name: 'More' }).tap();
+  await small.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'System' }).tap();
+  await small.getByRole('main', { name: 'System' }).waitFor();
+});
+
 on('time travel shows the tree as it was, in the banner and in the address, and leads back', async (open) => {
   const page = await open('#/tree?open=/shop/web1/CPU');
   await row(page, 'Busy').getByText('34.2').waitFor();
@@ -361,8 +383,10 @@ on('on a phone a tap opens branches, and the panel is a sheet', async (open) => 
 on('what a thumb must hit is large enough', async (open) => {
   const page = await open('#/tree?open=/shop', phone);
   await row(page, 'web2').waitFor();
+  await page.getByRole('button', { name: 'Time travel' }).tap();
+  await page.getByRole('slider', { name: 'Moment' }).waitFor();
   const small = await page.evaluate(() =>
-    [...document.querySelectorAll('button, a, select, input, .sizer .row, .more')]
+    [...document.querySelectorAll('button, a, select, input:not([type=range]), .sizer .row, .more')]
       .filter((e) => e.checkVisibility() && !e.matches('.skip, .backdrop'))
       .map((e) => ({ e, r: e.getBoundingClientRect() }))
       .filter(({ r }) => r.width > 0 && (r.height < 44 || r.width < 44))

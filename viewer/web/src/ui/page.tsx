@@ -21,6 +21,12 @@ export function Frame() {
   const app = useApp();
   const page = pages.find((p) => p.name === app.route.page);
   const [travel, setTravel] = useState(false);
+  const last = useRef(page);
+  useEffect(() => {
+    // Whoever opens a page reads on in it.
+    if (last.current !== page && !page?.bare) document.getElementById('main')?.focus();
+    last.current = page;
+  }, [page]);
   if (app.session === undefined && app.feed.link.tries === 0) return null;
   if (page?.bare) {
     return (
@@ -47,7 +53,7 @@ export function Frame() {
       <Navigation />
       <div class="past-area">{travel || at !== undefined ? <TimeBar onClose={() => setTravel(false)} /> : null}</div>
       <Away />
-      <main id="main" tabIndex={-1}>
+      <main id="main" tabIndex={-1} aria-label={page?.title}>
         {page === undefined ? (
           <NoPage />
         ) : (
