@@ -89,7 +89,7 @@ export function Board() {
   const count = (s: Status) => areas.reduce((n, a) => n + a.counts[s], 0);
   return (
     <div class={`board${params.theme === 'light' ? ' light' : ''}`} role="main">
-      <header>
+      <div class="board-head">
         <a class="leave" href={app.href('overview', {})} title="Leave the board">
           <Logo />
           <h1>{params.title ?? 'Grove'}</h1>
@@ -110,7 +110,7 @@ export function Board() {
           <time>{clock(now)}</time>
           <span>{day(now)}</span>
         </p>
-      </header>
+      </div>
       <Stale second={second} />
       <div class="board-tiles" ref={box} style={{ '--columns-now': columns }}>
         {live.refusal ? <p class="board-note">{live.refusal}</p> : null}
@@ -119,7 +119,7 @@ export function Board() {
         ))}
         {live.loaded && areas.length === 0 ? <p class="board-note">There is nothing to show.</p> : null}
       </div>
-      <footer>
+      <div class="board-foot">
         <span class="oldest">
           {oldest ? (
             <>
@@ -137,7 +137,7 @@ export function Board() {
           </span>
         ) : null}
         <Updated />
-      </footer>
+      </div>
     </div>
   );
 }

@@ -3,7 +3,7 @@
 import { figures } from '../format';
 import { Green, Red, type Status, White, Yellow, statusWords } from '../wire';
 import type { Area } from './areas';
-import { type Box, pack } from './pack';
+import { type Box, pack, shapesOf } from './pack';
 
 export interface Colours {
   mark: Record<Status, string>;
@@ -78,10 +78,17 @@ function fit(pen: Pen, text: string, width: number): string {
 const nameFrom = { w: 58, h: 20 };
 const wordFrom = { w: 84, h: 42 };
 const insideFrom = { w: 120, h: 84 };
+const largeFrom = { w: 170, h: 90 };
+const hugeFrom = { w: 260, h: 150 };
 
-export function drawTile(pen: Pen, area: Area, box: Box, c: Colours, below: () => readonly Area[]): void {
+const stackedTo = 84;
+const stackedFrom = 36;
+
+const within = (box: Box, least: { w: number; h: number }): boolean => box.w >= least.w && box.h >= least.h;
+
+export function drawTile(pen: Pen, area: Area, box: Box, c: Colours, below: (area: Area) => readonly Area[]): void {
   const { status } = area;
-  if (box.w < nameFrom.w || box.h < nameFrom.h) {
+  if (!within(box, nameFrom)) {
     const size = Math.min(box.w, box.h, 26);
     const gap = size > 14 ? 3 : 1;
     drawMark(pen, status, box.x + (box.w - size) / 2 + gap / 2, box.y + (box.h - size) / 2 + gap / 2, size - gap, c);
@@ -96,23 +103,33 @@ export function drawTile(pen: Pen, area: Area, box: Box, c: Colours, below: () =
   pen.strokeStyle = c.edge[status];
   pen.stroke();
 
-  const tall = box.w >= wordFrom.w && box.h >= wordFrom.h;
-  const inside = area.group && box.w >= insideFrom.w && box.h >= insideFrom.h ? below() : [];
-  const large = box.h >= 90 && box.w >= 170;
-  const size = tall ? (large ? 20 : 16) : 13;
-  const top = inside.length > 0 ? y + 8 : tall ? y + h / 2 - 18 : y + h / 2 - size / 2;
+  if (box.w < stackedTo && box.h >= stackedFrom) {
+    // The name stands below the mark.
+    drawMark(pen, status, x + w / 2 - 7, y + h / 2 - 15, 14, c);
+    pen.textBaseline = 'middle';
+    pen.textAlign = 'center';
+    pen.fillStyle = c.text;
+    pen.font = `${status === Green ? 400 : 650} 11px ${c.font}`;
+    pen.fillText(fit(pen, area.name, w - 6), x + w / 2, y + h / 2 + 9);
+    pen.textAlign = 'start';
+    return;
+  }
+  const tall = within(box, wordFrom);
+  const inside = area.group && within(box, insideFrom) ? below(area) : [];
+  const [size, name, word] = within(box, hugeFrom) ? [24, 18, 15] : within(box, largeFrom) ? [20, 15, 13] : tall ? [16, 13, 12] : [13, 13, 12];
+  const top = inside.length > 0 ? y + 8 : tall ? y + h / 2 - size - 2 : y + h / 2 - size / 2;
   const left = x + 9;
   drawMark(pen, status, left, top, size, c);
   pen.textBaseline = 'middle';
   pen.fillStyle = c.text;
-  pen.font = `${status === Green ? 500 : 650} ${large ? 15 : 13}px ${c.font}`;
+  pen.font = `${status === Green ? 500 : 650} ${name}px ${c.font}`;
   pen.fillText(fit(pen, area.name, w - size - 24), left + size + 7, top + size / 2 + 0.5);
   if (!tall) return;
-  pen.font = `12px ${c.font}`;
+  pen.font = `${word}px ${c.font}`;
   pen.fillStyle = c.soft;
-  const line = top + size + 12;
+  const line = top + size + word;
   pen.fillText(fit(pen, short(area), w - 18), left, line);
-  if (inside.length > 0) drawInside(pen, inside, { x: x + 8, y: line + 11, w: w - 16, h: y + h - line - 18 }, c);
+  if (inside.length > 0) drawInside(pen, inside, { x: x + 7, y: line + word, w: w - 14, h: y + h - line - word - 6 }, c, below);
 }
 
 /** short says how an area is in few words. */
@@ -124,10 +141,10 @@ function short(a: Area): string {
 }
 
 /** drawInside shows what is in a large tile as tiles of its own. */
-function drawInside(pen: Pen, areas: readonly Area[], box: Box, c: Colours): void {
+function drawInside(pen: Pen, areas: readonly Area[], box: Box, c: Colours, below: (area: Area) => readonly Area[]): void {
   if (box.h < 12) return;
-  const packed = pack(areas.map(() => [1, 1] as const), box.w, box.h, { least: 9, most: 150, highest: 44, rest: 16 });
-  packed.boxes.forEach((b, i) => drawTile(pen, areas[i]!, { x: box.x + b.x, y: box.y + b.y, w: b.w, h: b.h }, c, () => []));
+  const packed = pack(shapesOf(areas.map((a) => a.size)), box.w, box.h, { least: 9, most: Infinity, highest: Infinity, rest: 16 });
+  packed.boxes.forEach((b, i) => drawTile(pen, areas[i]!, { x: box.x + b.x, y: box.y + b.y, w: b.w, h: b.h }, c, below));
   if (!packed.rest) return;
   pen.font = `12px ${c.font}`;
   pen.fillStyle = c.soft;

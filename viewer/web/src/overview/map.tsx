@@ -81,7 +81,7 @@ export function AreaMap({ label, areas, below, onOpen, onRest, onOut, theme }: M
     if (!pen || !c) return;
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.clearRect(0, 0, size.w, size.h);
-    packed.boxes.forEach((box, i) => drawTile(pen, shown.list[i]!, box, c, () => below(shown.list[i]!)));
+    packed.boxes.forEach((box, i) => drawTile(pen, shown.list[i]!, box, c, below));
   }, [packed, shown, size, turn, below]);
 
   const count = packed.boxes.length + (rest.length > 0 ? 1 : 0);

@@ -82,15 +82,53 @@ export function pack(shapes: readonly Shape[], width: number, height: number, li
   return packed;
 }
 
-/** boxes turns cells into pixels; the rows that are used fill the height, within reason. */
+/** boxes turns cells into pixels; where tiles are few, they fill the whole room. */
 function boxes(shapes: readonly Shape[], at: Int32Array, columns: number, cellWidth: number, height: number, least: number, highest: number): Packed {
-  let used = 0;
-  for (let i = 0; i < shapes.length; i++) used = Math.max(used, Math.floor(at[i]! / columns) + shapes[i]![1]);
-  const cellHeight = Math.min(height / used, Math.max(least, Math.min(cellWidth, highest)));
-  const list = shapes.map(
+  let rows = 0;
+  for (let i = 0; i < shapes.length; i++) rows = Math.max(rows, Math.floor(at[i]! / columns) + shapes[i]![1]);
+  const full = shapes.length <= few;
+  const cellHeight = Math.min(height / rows, full ? highest : Math.max(least, Math.min(1.2 * cellWidth, highest)));
+  const grown = full ? grow(shapes, at, columns, rows) : shapes;
+  const list = grown.map(
     ([w, h], i): Box => ({ x: (at[i]! % columns) * cellWidth, y: Math.floor(at[i]! / columns) * cellHeight, w: w * cellWidth, h: h * cellHeight }),
   );
+  if (full) spread(list, shapes, at, columns, rows, cellWidth);
   return { boxes: list, cellWidth, cellHeight, rest: undefined };
+}
+
+/** grow lets tiles take the free cells to their right and below, but for those of the last row, which spread. */
+function grow(shapes: readonly Shape[], at: Int32Array, columns: number, rows: number): Shape[] {
+  const taken = new Uint8Array(columns * rows);
+  shapes.forEach(([w, h], i) => {
+    for (let y = 0; y < h; y++) taken.fill(1, at[i]! + y * columns, at[i]! + y * columns + w);
+  });
+  const all = (from: number, step: number, n: number): boolean => {
+    for (let k = 0; k < n; k++) if (taken[from + k * step] !== 0) return false;
+    for (let k = 0; k < n; k++) taken[from + k * step] = 1;
+    return true;
+  };
+  return shapes.map(([width, height], i): Shape => {
+    const cell = at[i]!;
+    const [x, y] = [cell % columns, Math.floor(cell / columns)];
+    let [w, h] = [width, height];
+    if (y + h < rows || h > 1) while (x + w < columns && all(cell + w, columns, h)) w++;
+    while (y + h < rows && all(cell + h * columns, 1, w)) h++;
+    return [w, h];
+  });
+}
+
+/** spread widens the tiles of the last row when nothing but them is in it. */
+function spread(list: Box[], shapes: readonly Shape[], at: Int32Array, columns: number, rows: number, cellWidth: number): void {
+  const inLast = shapes.map((_, i) => i).filter((i) => at[i]! >= (rows - 1) * columns);
+  const cells = inLast.reduce((n, i) => n + shapes[i]![0], 0);
+  const top = list[inLast[0] ?? 0]!.y;
+  if (cells === 0 || list.some((b, i) => !inLast.includes(i) && b.y + b.h > top + 0.5)) return;
+  let x = 0;
+  for (const i of inLast) {
+    const w = (list[i]!.w = (shapes[i]![0] * columns * cellWidth) / cells);
+    list[i]!.x = x;
+    x += w;
+  }
 }
 
 /** place returns the first cell of each tile, or undefined when they do not fit. Each takes the first place that has room for it. */

@@ -136,7 +136,7 @@ function FigureRow({ f }: { f: Figure }) {
   const app = useApp();
   const path = f.path;
   return (
-    <div title={f.description}>
+    <div title={[f.description, f.unit && f.text].filter(Boolean).join('; ')}>
       <dt>
         {path ? (
           <button class="link" onClick={() => app.showNode(path)}>
@@ -168,7 +168,8 @@ function Written({ f, now }: { f: Figure; now: number }) {
       </>
     );
   }
-  if (f.value === undefined) return <span class="text">{f.text || '–'}</span>;
+  // What has a unit and no value yet is a rate: its text says since when it is measured.
+  if (f.value === undefined) return <span class="text">{f.unit ? `– ${f.unit}` : f.text || '–'}</span>;
   if (f.unit === 's' && f.value >= 120) return <b>{duration(1000 * f.value)}</b>;
   const v = show(f.value, f.unit);
   return (
