@@ -22,10 +22,11 @@ export function Beans({ node, take, again }: Props) {
   const sources = node.beans ?? [];
   const operations = node.operations ?? [];
   if (sources.length === 0 && operations.length === 0) return null;
+  const title = sources.length > 0 ? 'Where its readings come from' : 'Its bean';
   return (
-    <section aria-label="Where its readings come from">
+    <section aria-label={title}>
       <div class="section-head">
-        <h3>Where its readings come from</h3>
+        <h3>{title}</h3>
         {node.may?.includes('ask') ? <Ask node={node} take={take} /> : null}
       </div>
       {sources.map((s) => (
@@ -56,8 +57,8 @@ function SourceFacts({ source: s }: { source: Source }) {
       </Fact>
       {s.resource ? <Fact name="It asks">{s.resource}</Fact> : null}
       {s.started ? null : <Fact name="State">stopped</Fact>}
-      <Fact name="Runs">
-        {s.mode === 'push' ? 'its readings are sent to it' : s.every ? `every ${s.every}` : 'when it is asked to'}
+      <Fact name={s.mode === 'push' ? 'Readings' : 'Runs'}>
+        {s.mode === 'push' ? 'are sent to it' : s.every ? `every ${s.every}` : 'when it is asked to'}
         {Number.isNaN(next) || next < now ? '' : `, next at ${clock(next)}`}
       </Fact>
       {Number.isNaN(ran) ? (

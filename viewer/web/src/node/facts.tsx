@@ -102,11 +102,12 @@ const whites: Record<string, string> = {
 export function rollupText(r: Rollup | undefined): string {
   if (!r) return '';
   const from = (n: number | undefined, text: string) => (n ? text : '');
+  const are = (n: number | undefined) => (n === 1 ? '1 child is' : `${n} children are`);
   const rules: Record<string, string> = {
     worst: 'the worst of its children',
     best: 'the best of its children',
-    at_least: [from(r.yellow, `yellow when at least ${r.yellow} children are yellow or worse`), from(r.red, `red when at least ${r.red} are red`)].filter(Boolean).join(', '),
-    need: `green while at least ${r.green} children are green, yellow while that many are green or yellow, else red`,
+    at_least: [from(r.yellow, `yellow when at least ${are(r.yellow)} yellow or worse`), from(r.red, `red when at least ${are(r.red)} red`)].filter(Boolean).join(', '),
+    need: `green while at least ${are(r.green)} green, yellow while that many are green or yellow, else red`,
     percent: [from(r.yellow, `yellow when ${r.yellow} % of the children are yellow or worse`), from(r.red, `red when ${r.red} % are red`)].filter(Boolean).join(', '),
     weighted: [from(r.yellow, `yellow when children of ${r.yellow} % of all weight are bad`), from(r.red, `red at ${r.red} %`), 'yellow ones count half'].filter(Boolean).join(', '),
   };

@@ -243,6 +243,7 @@ function inWords(s: Series, unit: string, numbers: boolean): string {
 }
 
 function percent(part: number): string {
+  if (part > 0.99 && part < 1) return 'over 99 %';
   return part < 0.01 ? 'under 1 %' : `${figures(Math.round(part * 100))} %`;
 }
 

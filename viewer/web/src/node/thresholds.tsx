@@ -43,8 +43,17 @@ export function Thresholds({ node, take, preview }: Props) {
   );
 }
 
+/** isTruth says whether the texts stand for yes and no. */
+function isTruth(node: NodeAnswer): boolean {
+  const texts = Object.keys(node.thresholds?.states ?? {});
+  return node.kind === 'status' && texts.some((t) => t !== '*') && texts.every((t) => ['0', '1', '*'].includes(t));
+}
+
+const truths: Record<string, [shown: string, typed: string]> = { 1: ['yes', 'true'], 0: ['no', 'false'] };
+
 function InForce({ node }: { node: NodeAnswer }) {
   const t = node.thresholds!;
+  const truth = isTruth(node);
   const level = (word: 'yellow' | 'red') => {
     const back = t.back?.[word];
     return t[word] ? (
@@ -66,7 +75,7 @@ function InForce({ node }: { node: NodeAnswer }) {
       {level('yellow')}
       {level('red')}
       {Object.entries(t.states ?? {}).map(([text, word]) => (
-        <Fact key={text} name={text === '*' ? 'anything else' : text}>
+        <Fact key={text} name={text === '*' ? 'anything else' : ((truth && truths[text]?.[0]) || text)}>
           <span class="count">
             <Mark status={statusOf(word)} size={12} />
             {word}
@@ -97,6 +106,7 @@ interface Draft {
 
 function draftOf(node: NodeAnswer): Draft {
   const t = node.thresholds;
+  const truth = isTruth(node);
   return {
     yellow: t?.yellow ?? '',
     yellowBack: backOf(t, 'yellow'),
@@ -105,7 +115,7 @@ function draftOf(node: NodeAnswer): Draft {
     clear: t?.clear ?? '',
     white: t?.white ? `no reading for ${t.white}` : 'never',
     flap: t?.flap ? `${t.flap.changes} changes in ${t.flap.window}` : '',
-    states: Object.entries(t?.states ?? {}).map(([text, status]) => ({ text, status })),
+    states: Object.entries(t?.states ?? {}).map(([text, status]) => ({ text: (truth && truths[text]?.[1]) || text, status })),
   };
 }
 
