@@ -131,7 +131,7 @@ function Add({ first, onClose }: { first: boolean; onClose: (added: boolean) => 
       >
         <TextField label="Name" hint="For the login: lower-case letters, digits and . _ - @ +" value={name} onValue={setName} autofocus autocomplete="off" maxLength={64} />
         <TextField label="Full name" value={title} onValue={setTitle} autocomplete="off" />
-        <TextField label="Password" type="password" autocomplete="new-password" value={password} onValue={setPassword} hint="At least 10 characters. Without one the user can only use tokens." />
+        <TextField label="Password" type="password" autocomplete="new-password" value={password} onValue={setPassword} hint="At least 10 characters. Without one only tokens and certificates let the user in." />
         <h3>May</h3>
         <GrantRows grants={grants} onGrants={setGrants} />
       </Form>
