@@ -225,12 +225,18 @@ func (c *Client) CloseAll() error {
 // OpenProblems opens exactly the ways to yellow and red attributes. Focus tells the worst
 // once a Next has returned.
 func (c *Client) OpenProblems() error {
-	return c.send(message{Type: "open", Problems: true}, func() { c.Mirror.Open() })
+	return c.send(message{Type: "open", Problems: true}, c.seek)
 }
 
 // OpenPath opens the groups above a node, which Focus tells once a Next has returned.
 func (c *Client) OpenPath(p tree.Path) error {
-	return c.send(message{Type: "open", Path: &p}, func() { c.Mirror.Open() })
+	return c.send(message{Type: "open", Path: &p}, c.seek)
+}
+
+// seek forgets the last focus: the server will tell another.
+func (c *Client) seek() {
+	c.Mirror.Open()
+	c.focal, c.wrong = false, nil
 }
 
 // Read calls read while Mirror stands still. It must not call the client.
@@ -339,8 +345,8 @@ func (c *Client) control(data []byte) (news bool, err error) {
 		if !m.All {
 			c.Mirror.Opened(m.Nodes)
 		}
-		if c.focal = m.Focus != nil; c.focal {
-			c.focus = *m.Focus
+		if m.Focus != nil {
+			c.focus, c.focal = *m.Focus, true
 		}
 		return true, nil
 	case "matches":
