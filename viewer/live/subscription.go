@@ -183,6 +183,7 @@ func (c *conn) step(s *subscription) bool {
 	if s.picture == nil {
 		b, err = s.stage.begin(as, &s.wish, s.since)
 		s.find = b.find
+		c.wakeUp() // Turns may have come already.
 	} else {
 		b, err = s.stage.next(as, s.picture, turns)
 	}
