@@ -63,7 +63,9 @@ func TestAlertsAreKeptAsTheyAre(t *testing.T) {
 	if err := s.Dump(t.Context(), &backup); err != nil {
 		t.Fatal(err)
 	}
-	e.Acknowledge(grant.With(t.Context(), grant.Itself), []string{opened[0].AID}, "erika", "seen")
+	if _, err := e.Acknowledge(grant.With(t.Context(), grant.Itself), []string{opened[0].AID}, "erika", "seen"); err != nil {
+		t.Fatal(err)
+	}
 	done := alerts(e)
 	if done[0].State != alert.Completed || done[0].By != "erika" {
 		t.Errorf("got %+v", done[0])

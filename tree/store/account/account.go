@@ -33,7 +33,7 @@ import (
 const (
 	MaxUsers       = 10_000
 	MaxTokens      = 100 // of one user
-	MaxSessions    = 100 // of one user; a further one ends the one that was seen longest ago
+	MaxSessions    = 50  // of one user; a further one ends the one that was seen longest ago
 	MaxGrants      = 100 // of one user or token
 	MaxTitleBytes  = 200
 	MaxTokenBytes  = 64                       // of the name of a token

@@ -145,9 +145,6 @@ func New(o Options) (*Provider, error) {
 // Close gives up what is open to the provider.
 func (p *Provider) Close() { p.client.CloseIdleConnections() }
 
-// Issuer is the address of the provider.
-func (p *Provider) Issuer() string { return p.o.Issuer }
-
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()

@@ -172,6 +172,3 @@ func decode(text string) (p Params, salt, hash []byte, err error) {
 	}
 	return p, salt, hash, nil
 }
-
-// Valid says whether a text is a hash that Verify knows.
-func Valid(hash string) bool { _, _, _, err := decode(hash); return err == nil }
