@@ -64,6 +64,7 @@ func TestHistoryOfWhatIsSeen(t *testing.T) {
 func TestPagesOfWhatIsSeen(t *testing.T) {
 	w := shared(t)
 	var want []string
+	var entries []journal.Entry
 	for i := range 3000 {
 		path := tree.MustPath("/bank/gold")
 		text := "a secret"
@@ -72,9 +73,10 @@ func TestPagesOfWhatIsSeen(t *testing.T) {
 			want = append([]string{text}, want...)
 		}
 		at := noon.Add(time.Duration(i) * time.Millisecond)
-		if err := w.journal.Append(t.Context(), journal.Entry{Time: at, Path: path, Kind: journal.Event, To: tree.Green, Text: text}); err != nil {
-			t.Fatal(err)
-		}
+		entries = append(entries, journal.Entry{Time: at, Path: path, Kind: journal.Event, To: tree.Green, Text: text})
+	}
+	if err := w.journal.Append(t.Context(), entries...); err != nil {
+		t.Fatal(err)
 	}
 	w.sync(t)
 	w.as(t, "viewer / customer=acme")
