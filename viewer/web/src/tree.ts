@@ -40,6 +40,7 @@ export class Tree {
   counts: Int32Array; // four a node: white, green, yellow, red
   flashed: Float64Array; // page clock (ms) of the last change of status, 0 for never
   ticked: Float64Array; // page clock (ms) of the last change of value that was shown
+  stamp: Uint32Array; // counts what changed of a node that its row shows
   names: string[] = [];
   units: string[] = [];
   private bits: Uint8Array;
@@ -70,6 +71,7 @@ export class Tree {
     this.counts = new Int32Array(4 * this.capacity);
     this.flashed = new Float64Array(this.capacity);
     this.ticked = new Float64Array(this.capacity);
+    this.stamp = new Uint32Array(this.capacity);
   }
 
   has(index: number): boolean {
@@ -193,6 +195,7 @@ export class Tree {
     }
     if (r.hidden) this.bits[index]! |= bitHidden;
     else this.bits[index]! &= ~bitHidden;
+    this.stamp[index]!++;
     this.structure++;
   }
 
@@ -235,6 +238,7 @@ export class Tree {
   /** setNumber is the common change: a number, and the status that it has anyway. */
   setNumber(index: number, status: Status, value: number, time: number, now: number): void {
     if (!this.has(index)) return;
+    this.stamp[index]!++;
     if (!(this.bits[index]! & bitNumber) || !Object.is(this.numbers[index], value)) this.tick(index, now);
     this.numbers[index] = value;
     this.bits[index]! |= bitNumber;
@@ -257,6 +261,7 @@ export class Tree {
   }
 
   private fill(index: number, s: State): void {
+    this.stamp[index]!++;
     this.status[index] = s.status;
     this.bits[index] = (this.bits[index]! & bitHidden) | (s.hasNumber ? bitNumber : 0) | (s.flapping ? bitFlapping : 0) | (s.pending ? bitPending : 0);
     this.numbers[index] = s.number;
@@ -301,6 +306,7 @@ export class Tree {
     else this.next[before] = index;
     this.last[parent] = index;
     this.children[parent]!++;
+    this.stamp[parent]!++;
     this.onShape?.(parent, index);
   }
 
@@ -314,6 +320,7 @@ export class Tree {
     if (after === none) this.last[parent] = before;
     else this.prev[after] = before;
     this.children[parent]!--;
+    this.stamp[parent]!++;
     this.onShape?.(parent, index);
     this.next[index] = this.prev[index] = none;
   }
@@ -359,6 +366,9 @@ export class Tree {
     const numbers = new Float32Array(size);
     numbers.set(this.numbers);
     this.numbers = numbers;
+    const stamp = new Uint32Array(size);
+    stamp.set(this.stamp);
+    this.stamp = stamp;
     this.capacity = size;
   }
 }

@@ -5,10 +5,11 @@
 // closes, and then goes to the parent. The row that the keyboard is on stays in the
 // document when it is scrolled out, so that the browser's focus is never lost.
 
+import { Component } from 'preact';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { age, show } from '../format';
 import type { Store } from '../store';
-import { none } from '../tree';
+import { type Tree, none } from '../tree';
 import { Green, White, Yellow, statusWords } from '../wire';
 import { Counts, Icon, Mark } from './marks';
 
@@ -22,7 +23,9 @@ const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 
 export function Grid({ store }: { store: Store }) {
   const scroller = useRef<HTMLDivElement>(null);
-  const { rows, selected } = store;
+  const { rows, tree, selected } = store;
+  const now = performance.now();
+  const shown = store.app.shown();
   const range = store.range();
   const scrollTop = store.scrollTo ?? store.scrollTop;
 
@@ -115,16 +118,30 @@ export function Grid({ store }: { store: Store }) {
         }}
       >
         <div class="sizer" role="none" style={{ height: `${range.height}px` }}>
-          {drawn.map((r) => (
-            <Row
-              key={rows.node[r]}
-              store={store}
-              row={r}
-              top={range.offset(r, scrollTop)}
-              stop={rows.node[r] === tabStop}
-              selected={rows.node[r] === selected}
-            />
-          ))}
+          {drawn.map((r) => {
+            const n = rows.node[r]!;
+            const fresh = (at: number, ms: number) => (at > 0 && now - at < ms && !reducedMotion.matches ? at : 0);
+            return (
+              <Row
+                key={n}
+                store={store}
+                tree={tree}
+                node={n}
+                stamp={tree.stamp[n]!}
+                row={r}
+                top={range.offset(r, scrollTop)}
+                position={rows.position[r]!}
+                siblings={rows.siblings[tree.parent[n]!]!}
+                open={rows.canOpen(n) ? rows.isOpen(n) : undefined}
+                way={rows.filtering && !rows.matches.isHit(n)}
+                stop={n === tabStop ? store.cell : undefined}
+                selected={n === selected}
+                age={tree.since[n]! > 0 ? age(shown - tree.since[n]!) : ''}
+                flash={fresh(tree.flashed[n]!, flashMs)}
+                tick={fresh(tree.ticked[n]!, tickMs)}
+              />
+            );
+          })}
         </div>
       </div>
     </div>
@@ -133,36 +150,51 @@ export function Grid({ store }: { store: Store }) {
 
 interface RowProps {
   store: Store;
+  tree: Tree;
+  node: number;
+  stamp: number; // of what the tree says of the node
   row: number;
   top: number; // pixels from the top of the sizer
-  stop: boolean; // the tab key stops here
+  position: number; // among its siblings, from 1
+  siblings: number;
+  open: boolean | undefined; // undefined: there is nothing to open
+  way: boolean; // to a match, not one itself
+  stop: number | undefined; // the cell that the tab key stops at, -1 for the row; undefined: in another row
   selected: boolean;
+  age: string;
+  flash: number; // page clock (ms) of the change of status that still flashes, or 0
+  tick: number; // and of the change of value
 }
 
-function Row({ store, row, top, stop, selected }: RowProps) {
-  const { tree, rows } = store;
-  const n = rows.node[row]!;
+/** Row is drawn again only when something of it changed: most do not while the others scroll. */
+class Row extends Component<RowProps> {
+  override shouldComponentUpdate(next: RowProps): boolean {
+    return (Object.keys(next) as (keyof RowProps)[]).some((k) => next[k] !== this.props[k]);
+  }
+
+  override render(props: RowProps) {
+    return drawRow(props);
+  }
+}
+
+function drawRow({ store, tree, node: n, row, top, position, siblings, open, way, stop, selected, age, flash, tick }: RowProps) {
   const status = tree.statusOf(n);
   const word = statusWords[status];
-  const opens = rows.canOpen(n);
-  const open = opens && rows.isOpen(n);
-  const level = rows.level[row]!;
-  const now = performance.now();
-  const since = tree.since[n]!;
-  const flash = now - tree.flashed[n]! < flashMs && tree.flashed[n]! > 0 && !reducedMotion.matches;
-  const tabbed = (cell: number) => (stop && store.cell === cell ? 0 : -1);
+  const opens = open !== undefined;
+  const level = store.rows.level[row]!;
+  const tabbed = (cell: number) => (stop === cell ? 0 : -1);
   return (
     <div
-      class={`row ${word}${tree.isGroup(n) ? ' group' : ''}${rows.filtering && !rows.matches.isHit(n) ? ' way' : ''}`}
+      class={`row ${word}${tree.isGroup(n) ? ' group' : ''}${way ? ' way' : ''}`}
       role="row"
       data-node={n}
       style={{ transform: `translateY(${top}px)` }}
       tabIndex={tabbed(-1)}
       aria-rowindex={row + 2}
       aria-level={level}
-      aria-posinset={rows.position[row]}
-      aria-setsize={rows.siblings[tree.parent[n]!]}
-      aria-expanded={opens ? open : undefined}
+      aria-posinset={position}
+      aria-setsize={siblings}
+      aria-expanded={open}
       aria-selected={selected}
       aria-busy={open && tree.first[n] === none ? true : undefined}
     >
@@ -188,10 +220,10 @@ function Row({ store, row, top, stop, selected }: RowProps) {
         ) : null}
       </span>
       <span class="for" role="gridcell" tabIndex={tabbed(2)}>
-        {since > 0 ? age(store.app.shown() - since) : ''}
+        {age}
       </span>
       <span class="value" role="gridcell" tabIndex={tabbed(3)}>
-        <Value store={store} node={n} now={now} />
+        <Value tree={tree} node={n} loading={open === true && tree.first[n] === none} tick={tick} />
       </span>
       {tree.isGroup(n) && status >= Yellow ? (
         <span class="cause" role="none" data-act="cause" aria-hidden="true" title={`Why it is ${word} (c)`}>
@@ -201,30 +233,30 @@ function Row({ store, row, top, stop, selected }: RowProps) {
       <span class="more" role="none" data-act="details" aria-hidden="true">
         <Icon name="info" />
       </span>
-      {flash ? <i key={tree.flashed[n]} class="flash" aria-hidden="true" /> : null}
+      {flash ? <i key={flash} class="flash" aria-hidden="true" /> : null}
     </div>
   );
 }
 
-function Value({ store, node, now }: { store: Store; node: number; now: number }) {
-  const { tree } = store;
+function Value({ tree, node, loading, tick }: { tree: Tree; node: number; loading: boolean; tick: number }) {
   if (tree.isGroup(node)) {
     return (
       <>
         <Counts of={(s) => tree.count(node, s)} />
-        {store.rows.isOpen(node) && tree.first[node] === none ? <span class="loading">opening…</span> : null}
+        {loading ? <span class="loading">opening…</span> : null}
       </>
     );
   }
   const reason = tree.reason(node);
-  if (reason && tree.statusOf(node) === White) {
+  const value = tree.shown(node);
+  // Also a node of the past that is not white may have none: its texts are not kept.
+  if (reason && (value === undefined || tree.statusOf(node) === White)) {
     return (
       <span class="reason" title={reason}>
         {reason}
       </span>
     );
   }
-  const value = tree.shown(node);
   if (value === undefined) return <span class="reason">no value</span>;
   if (typeof value === 'string') {
     return (
@@ -234,12 +266,11 @@ function Value({ store, node, now }: { store: Store; node: number; now: number }
     );
   }
   const shown = show(value, tree.units[node]);
-  const tick = now - tree.ticked[node]! < tickMs && tree.ticked[node]! > 0 && tree.statusOf(node) >= Green && !reducedMotion.matches;
   return (
     <>
       <span class="number">
         {shown.number}
-        {tick ? <i key={tree.ticked[node]} class="tick" aria-hidden="true" /> : null}
+        {tick && tree.statusOf(node) >= Green ? <i key={tick} class="tick" aria-hidden="true" /> : null}
       </span>
       <span class="unit">{shown.unit}</span>
     </>
