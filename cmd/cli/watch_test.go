@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,7 +28,7 @@ type person struct {
 
 // sit runs a command line at a terminal of a size, until end is called, which returns its
 // exit code.
-func sit(t *testing.T, columns, lines int, args ...string) (p *person, end func() Exit) {
+func sit(ctx context.Context, t *testing.T, columns, lines int, args ...string) (p *person, end func() Exit) {
 	t.Helper()
 	keys, slave, err := pty.Open()
 	if err != nil {
@@ -54,7 +55,7 @@ func sit(t *testing.T, columns, lines int, args ...string) (p *person, end func(
 			}
 		}
 	})
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(ctx)
 	code := make(chan Exit, 1)
 	all.Go(func() {
 		code <- Run(ctx, Process{Args: args, Stdin: slave, Stdout: slave, Stderr: io.Discard, Getenv: os.Getenv})
@@ -143,7 +144,7 @@ func TestWatchAtATerminal(t *testing.T) {
 	data := t.TempDir()
 	a, stop := manager(t, data, "127.0.0.1:0")
 	address := a.Addr().String()
-	p, end := sit(t, 80, 24, "tree", "--watch", "--server", address, "/shop")
+	p, end := sit(t.Context(), t, 80, 24, "tree", "--watch", "--server", address, "/shop")
 	p.sees("grove /shop", "▾ ● /shop", "web0", "web19", "live", "30 green")
 	// Home, open the first group, look at its attribute.
 	p.types("\x1b[H" + "\x1b[B" + "\x1b[C")
@@ -199,7 +200,7 @@ func TestWatchSaysWhatIsWrong(t *testing.T) {
 		"no server":    {[]string{"tree", "--watch", "--server", "127.0.0.1:1"}, NoReply},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, end := sit(t, 80, 24, c.args...)
+			p, end := sit(t.Context(), t, 80, 24, c.args...)
 			if code := end(); code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
@@ -207,5 +208,23 @@ func TestWatchSaysWhatIsWrong(t *testing.T) {
 				t.Error("the terminal is not as it was")
 			}
 		})
+	}
+}
+
+// TestWatchEndsWithTheProcess tells the process to end, as a signal does.
+func TestWatchEndsWithTheProcess(t *testing.T) {
+	a, _ := manager(t, t.TempDir(), "127.0.0.1:0")
+	ctx, cancel := signal.NotifyContext(t.Context(), syscall.SIGTERM)
+	defer cancel()
+	p, end := sit(ctx, t, 80, 24, "tree", "--watch", "--server", a.Addr().String())
+	p.sees("live")
+	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := end(); code != OK {
+		t.Errorf("exit code %d", code)
+	}
+	if !p.screen.normal() {
+		t.Error("the terminal is not as it was")
 	}
 }

@@ -55,10 +55,7 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	case "E", "shift+e":
 		m.all(false)
 	case "p":
-		if f := m.live(); f != nil && m.do(f.Problems()) {
-			m.focus = m.now().Add(focusFor)
-			m.link.structural.Store(true)
-		}
+		m.problems()
 	case "c":
 		return m.cause()
 	case "s":
@@ -74,7 +71,7 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	case "enter":
 		m.panel.open = !m.panel.open
 		m.keepInView()
-	case "esc":
+	case "esc", "alt+esc":
 		switch {
 		case m.panel.open:
 			m.panel.open = false
@@ -92,7 +89,7 @@ func (m *model) typed(k tea.KeyPressMsg) (cmd tea.Cmd, taken bool) {
 	switch k.String() {
 	case "enter":
 		m.typing = false
-	case "esc":
+	case "esc", "alt+esc":
 		m.typing = false
 		if m.shape.Text != "" {
 			return m.filter(""), true
@@ -122,6 +119,22 @@ func (m *model) live() Feed {
 		return nil
 	}
 	return m.feed
+}
+
+// problems opens the ways to what is yellow and red, and goes to the worst.
+func (m *model) problems() {
+	f := m.live()
+	if f == nil || len(m.rows) == 0 {
+		return
+	}
+	if n, _ := m.node(m.rows[0].index); n != nil && n.Counts != nil && n.Counts[tree.Yellow]+n.Counts[tree.Red] == 0 {
+		m.say("nothing is yellow or red")
+		return
+	}
+	if m.do(f.Problems()) {
+		m.focus = m.now().Add(focusFor)
+		m.link.structural.Store(true)
+	}
 }
 
 // right opens a group, or goes into it.

@@ -163,6 +163,14 @@ func (m *model) panelText(columns, lines int) (text []string) {
 			value += ", " + age(m.present().Sub(at)) + " ago"
 		}
 		labelled("Value", value)
+	} else {
+		var below []string
+		for _, s := range worstToBest {
+			if n.Counts[s] > 0 {
+				below = append(below, counted(int(n.Counts[s]))+" "+s.String())
+			}
+		}
+		labelled("Below", strings.Join(below, ", "))
 	}
 	if t := d.Thresholds; t != nil {
 		var borders []string

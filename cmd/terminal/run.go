@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -55,10 +56,20 @@ func Run(ctx context.Context, o Options) error {
 	defer cancel()
 	l := &link{dial: o.Dial, fatal: o.Fatal, shapes: make(chan Shape, 1)}
 	m := newModel(within, &o, l)
-	p := tea.NewProgram(m, tea.WithContext(within), tea.WithInput(o.Input), tea.WithOutput(o.Output), tea.WithEnvironment(o.Env), tea.WithFPS(30))
+	// Signals end ctx. A handler of the program's own would wait for a program that has
+	// ended by then.
+	p := tea.NewProgram(m, tea.WithContext(within), tea.WithoutSignalHandler(), tea.WithInput(o.Input), tea.WithOutput(o.Output),
+		tea.WithEnvironment(o.Env), tea.WithFPS(30))
 	l.send = p.Send
 	var all sync.WaitGroup
-	all.Go(func() { l.run(within, Shape{Path: o.Path, Some: someRows, Statuses: o.Statuses}) })
+	all.Go(func() {
+		defer func() { // The terminal is given back before anything else.
+			if r := recover(); r != nil {
+				l.send(over{fmt.Errorf("the live feed broke: %v\n%s", r, debug.Stack())})
+			}
+		}()
+		l.run(within, Shape{Path: o.Path, Some: someRows, Statuses: o.Statuses})
+	})
 	_, err := p.Run()
 	cancel()
 	all.Wait()
