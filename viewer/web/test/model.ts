@@ -11,3 +11,4 @@ export * from '../src/path';
 export * from '../src/announce';
 export * from '../src/node/level';
 export * from '../src/node/series';
+export * from '../src/overview/pack';

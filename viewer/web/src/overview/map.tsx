@@ -4,7 +4,7 @@
 import { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
 import { type Area, inOrder, inWords, restInWords } from './areas';
 import { type Colours, coloursOf, drawTile } from './draw';
-import { type Box, type Packed, pack, shapesOf } from './pack';
+import { type Box, type Packed, type Shape, pack, shapesOf } from './pack';
 
 const holdMs = 2000; // how long tiles stay after a move or a key
 const restHeight = 34;
@@ -62,10 +62,15 @@ export function AreaMap({ label, areas, below, onOpen, onRest, onOut, theme }: M
     const timer = setTimeout(() => again(undefined), Math.max(50, held.current.until - performance.now() + 20));
     return () => clearTimeout(timer);
   }, [shown]);
-  const packed = useMemo(
-    () => pack(shapesOf(shown.list.map((a) => a.size)), size.w, size.h, { least: coarse.matches ? 24 : 9, most: Infinity, highest: Infinity, rest: restHeight }),
-    [shown, size],
-  );
+  // Most changes are of colours: then the tiles stay where they are.
+  const before = useRef<{ shapes: readonly Shape[]; size: typeof size; packed: Packed } | undefined>(undefined);
+  const packed = useMemo(() => {
+    const shapes = shapesOf(shown.list.map((a) => a.size));
+    const last = before.current;
+    if (last?.size === size && last.shapes.length === shapes.length && last.shapes.every((s, i) => s === shapes[i])) return last.packed;
+    before.current = { shapes, size, packed: pack(shapes, size.w, size.h, { least: coarse.matches ? 24 : 9, most: Infinity, highest: Infinity, rest: restHeight }) };
+    return before.current.packed;
+  }, [shown, size]);
   const rest = shown.list.slice(packed.boxes.length);
 
   useEffect(() => {

@@ -57,7 +57,8 @@ export function pack(shapes: readonly Shape[], width: number, height: number, li
   let fullest = 0;
   for (let columns = first, found = 0, step = 1; width / columns >= limits.least && found < choices; columns += step, step = Math.max(1, Math.floor(columns / 25))) {
     const cellHeight = heightOf(width / columns, limits.highest);
-    const at = place(shapes, columns, Math.floor(height / cellHeight));
+    const rows = Math.floor(height / cellHeight);
+    const at = units > columns * rows ? undefined : place(shapes, columns, rows);
     if (at === undefined) continue;
     found++;
     const packed = boxes(shapes, at, columns, width / columns, height, cellHeight, limits.highest);
