@@ -207,3 +207,57 @@ on('every page is accessible', async (open) => {
     await accessible(page);
   }
 });
+
+test('who sees a part is told of that part alone', { timeout: 60_000 }, async () => {
+  const own = await startGrove({ definitions: { 'shop.yaml': shop, 'crowd.yaml': crowd, 'broken.yaml': broken } });
+  let page;
+  try {
+    const ada = { Authorization: 'Basic ' + Buffer.from('ada:correct horse battery').toString('base64') };
+    const add = (name, grant, headers) => own.send('POST', '/api/v1/users', { name, password: 'correct horse battery', grants: [grant] }, headers);
+    await add('ada', { role: 'admin', path: '/' });
+    await add('bob', { role: 'viewer', path: '/shop' }, ada);
+    const value = (path, v) => own.send('POST', '/api/v1/readings', { path, value: v }, ada);
+    await value('/shop/web1/CPU', 95);
+    await value('/crowd/Value 1', 9);
+
+    page = await openPage(browser, own.url + '/#/problems');
+    page.setDefaultTimeout(10_000);
+    const status = await page.evaluate(
+      async (user) => (await fetch('api/v1/session', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(user) })).status,
+      { name: 'bob', password: 'correct horse battery' },
+    );
+    assert.ok(status < 300, `the login is answered with ${status}`);
+    const go = async (address) => {
+      await page.goto(own.url + '/#/' + address);
+      await page.reload();
+    };
+    await go('problems');
+    await rows(page).first().waitFor();
+    assert.equal(await rows(page).count(), 1);
+    await page.getByText('shop / web1').waitFor();
+    await go('overview');
+    await page.waitForFunction(() => document.querySelector('.map'));
+    assert.ok(!/crowd/.test(await page.locator('body').innerText()));
+    await go('events');
+    await rows(page).first().waitFor();
+    assert.ok(!/crowd/.test(await page.locator('.sheet-body').innerText()));
+    await go('system');
+    await page.getByText('Figures of the manager itself are shown to who may see the whole of it.').waitFor();
+    await page.getByRole('region', { name: /^Manager / }).waitFor();
+    await go('definitions');
+    await page.getByText('shop.yaml').waitFor();
+    assert.ok(!/crowd|broken/.test(await page.locator('.sheet-body').innerText()));
+    await rows(page).filter({ hasText: 'shop' }).first().click();
+    await page.getByText('application: shop').waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Try a change' }).count(), 0);
+    await go('board');
+    await page.getByRole('region', { name: 'shop: red' }).waitFor();
+    assert.deepEqual(page.complaints.filter((c) => !/40[134]|ERR_|WebSocket/.test(c)), []);
+  } catch (error) {
+    if (page) console.error((await page.locator('body').innerText()).slice(0, 1500), page.complaints);
+    throw error;
+  } finally {
+    await page?.context().close();
+    await own.stop();
+  }
+});
