@@ -125,7 +125,7 @@ function Connection() {
     return (
       <p class="connection live" title={link.server}>
         <span class="dot" aria-hidden="true" />
-        Live <time>{clock(link.time || Date.now())}</time>
+        Live <time>{clock(app.now())}</time>
       </p>
     );
   }
