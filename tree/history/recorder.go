@@ -22,11 +22,13 @@ type recorder struct {
 	folds  map[*folding]struct{}
 	groups map[tree.Path]struct{} // whose counts changed
 	round  uint64                 // number of the walk over the tree
+	ended  map[tree.Path]int64    // when the series of nodes ended that were closed of late
 }
 
 func (r *recorder) init() {
 	r.folds = map[*folding]struct{}{}
 	r.groups = map[tree.Path]struct{}{}
+	r.ended = map[tree.Path]int64{}
 }
 
 // node is what is known of one node. What every reading touches comes first, in one
@@ -50,6 +52,7 @@ type node struct {
 	counts *[len(tree.Statuses)]*shelf.Series // of a group
 	// Times of the last samples, Unix milliseconds.
 	lastStatus, lastCounts int64
+	from                   int64  // what is told of it is not earlier: a node before it ended there
 	told                   uint64 // Store.given when the tree told its last status
 }
 
@@ -193,6 +196,10 @@ func (s *Store) know(ref tree.Ref, path tree.Path, spec *tree.Spec, kind tree.Ki
 	if old != nil {
 		s.replace(old, n)
 	}
+	if end, ok := s.record.ended[path]; ok {
+		n.from = end + 1
+		delete(s.record.ended, path)
+	}
 	s.record.nodes[i] = n
 	return n
 }
@@ -233,21 +240,50 @@ func (s *Store) replace(old, n *node) {
 
 // forget ends all series of a node that is gone.
 func (s *Store) forget(i int) {
-	s.close(s.record.nodes[i])
+	n := s.record.nodes[i]
 	s.record.nodes[i] = nil
+	s.close(n)
 }
 
-// close ends all series of a node.
+// heir is what is known of the node that is at the path of another by now; nil is
+// nothing yet.
+func (s *Store) heir(path tree.Path) *node {
+	t := s.tree.Load()
+	if t == nil {
+		return nil
+	}
+	ref, ok := t.Lookup(path)
+	if !ok || int(ref.Index()) >= len(s.record.nodes) {
+		return nil
+	}
+	if n := s.record.nodes[ref.Index()]; n != nil && n.ref == ref {
+		return n
+	}
+	return nil
+}
+
+// close ends all series of a node. Those that an heir goes on with end a moment before,
+// or not at all when the heir has gone on already.
 func (s *Store) close(n *node) {
-	now := millis(s.opts.Now())
-	s.end(n, now)
-	if n.lastStatus != 0 {
+	now, heir := millis(s.opts.Now()), s.heir(n.path)
+	if heir == nil || heir.last == 0 {
+		s.end(n, now)
+	}
+	end := now
+	if n.lastStatus != 0 && (heir == nil || heir.lastStatus == 0) {
+		end = max(end, n.lastStatus+1)
 		s.push(n.status, max(now, n.lastStatus+1), stale)
 	}
-	if n.lastCounts != 0 {
+	if n.lastCounts != 0 && (heir == nil || heir.lastCounts == 0) {
+		end = max(end, n.lastCounts+1)
 		for _, series := range n.counts {
 			s.push(series, max(now, n.lastCounts+1), stale)
 		}
+	}
+	if heir != nil {
+		heir.from = end + 1
+	} else {
+		s.record.ended[n.path] = end
 	}
 }
 
@@ -271,6 +307,9 @@ func (s *Store) reading(n *node, at int64, v float64) {
 		} else if at > n.lastIn && n.lastIn > n.last-1000 && !n.ended {
 			n.snap = false
 		}
+	}
+	if at < n.from && in+1 >= n.from {
+		at = n.from // What was before ended there.
 	}
 	if in > n.lastIn {
 		n.lastIn = in
@@ -302,6 +341,6 @@ func (s *Store) end(n *node, at int64) {
 // status keeps a status of a node.
 func (s *Store) status(n *node, at int64, to tree.Status) {
 	// A change can be told later than it was seen by a walk over the tree.
-	n.lastStatus = max(at, n.lastStatus+1)
+	n.lastStatus = max(at, n.lastStatus+1, n.from)
 	s.push(n.status, n.lastStatus, float64(to))
 }

@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -93,7 +94,7 @@ func (s *Store) see(found []seen, begin, structure, round uint64, full bool) {
 
 // groupCounts keeps how many attributes below a group have which status.
 func (s *Store) groupCounts(n *node, at int64, counts [4]int32) {
-	n.lastCounts = max(at, n.lastCounts+1)
+	n.lastCounts = max(at, n.lastCounts+1, n.from)
 	for k, status := range tree.Statuses {
 		s.push(n.counts[k], n.lastCounts, float64(counts[status]))
 	}
@@ -103,6 +104,8 @@ func (s *Store) groupCounts(n *node, at int64, counts [4]int32) {
 func (s *Store) sweep(t *tree.Tree, round uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := millis(s.opts.Now())
+	maps.DeleteFunc(s.record.ended, func(_ tree.Path, end int64) bool { return end < now })
 	for i, n := range s.record.nodes {
 		if n == nil || n.round >= round {
 			continue

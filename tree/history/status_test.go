@@ -99,6 +99,58 @@ func TestSeriesFollowTheNode(t *testing.T) {
 	}
 }
 
+// TestANodeInThePlaceOfAnother makes nodes at paths whose nodes were taken away since the
+// history looked: with the same number in the tree, and with another.
+func TestANodeInThePlaceOfAnother(t *testing.T) {
+	for name, c := range map[string]struct {
+		before []tree.Op // between taking away and making anew
+		told   bool      // the new node has a status of its own before it is looked for
+	}{
+		"the same number":       {nil, false},
+		"the same number, told": {nil, true},
+		"another number":        {[]tree.Op{tree.Add(tree.MustPath("/other/a"), &tree.Spec{Kind: tree.State}), tree.Add(tree.MustPath("/other/b"), &tree.Spec{Kind: tree.State})}, false},
+		"another number, told":  {[]tree.Op{tree.Add(tree.MustPath("/other/a"), &tree.Spec{Kind: tree.State}), tree.Add(tree.MustPath("/other/b"), &tree.Spec{Kind: tree.State})}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := plant(t, t.TempDir(), nil)
+			g.give(g.add(t, "/shop/load", tree.Spec{Kind: tree.Performance}), 0, 1)
+			g.tree.Flush()
+			g.walk(t.Context(), false)
+			g.advance(10 * time.Second)
+			ops := append([]tree.Op{tree.Remove(tree.MustPath("/shop"))}, c.before...)
+			if err := g.tree.Change(append(ops, tree.Add(tree.MustPath("/shop/load"), &tree.Spec{Kind: tree.Performance}))...); err != nil {
+				t.Fatal(err)
+			}
+			if c.told {
+				ref, _ := g.tree.Lookup(tree.MustPath("/shop/load"))
+				g.give(ref, 10*time.Second, 2)
+			}
+			g.tree.Flush()
+			g.walk(t.Context(), false)
+			g.advance(time.Second)
+			g.changedGroups()
+			g.walk(t.Context(), false)
+			g.sync(t)
+			statuses, _, err := g.StatusesAt(t.Context(), g.now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, path := range []string{"/", "/shop", "/shop/load"} {
+				n, err := g.tree.Node(tree.MustPath(path))
+				if s, ok := statuses[path]; err != nil || !ok || s.Status != n.Status {
+					t.Errorf("%s is %v, and %t %v by what is recorded", path, n.Status, ok, s.Status)
+				}
+			}
+			if c.told {
+				readings, err := g.ReadingsAt(t.Context(), g.now(), 0)
+				if r := readings["/shop/load"]; err != nil || r.Value != 2 || r.Ended {
+					t.Errorf("the reading is %+v, %v", r, err)
+				}
+			}
+		})
+	}
+}
+
 // TestHooksDuringChanges runs everything at once, for the race detector.
 func TestHooksDuringChanges(t *testing.T) {
 	g := plant(t, t.TempDir(), func(o *Options) { o.MaxBuffered = 1000 })

@@ -34,7 +34,7 @@ type world struct {
 	journal *journal.Journal
 	past    *Past
 	stop    func()
-	seen    map[string]bool // whether the history saw a path
+	looked  time.Time // when all of the tree was recorded
 }
 
 func (w *world) now() time.Time { return time.UnixMilli(w.clock.Load()) }
@@ -117,11 +117,15 @@ func (w *world) pass(d time.Duration) {
 	w.look()
 }
 
-// look records the tree, as Run does all the time.
+// look records the tree, as Run does all the time, and all of it every four minutes.
 func (w *world) look() {
 	w.t.Helper()
 	w.tree.Flush()
-	if err := w.samples.Look(w.t.Context(), true); err != nil {
+	all := w.now().Sub(w.looked) >= 4*time.Minute
+	if all {
+		w.looked = w.now()
+	}
+	if err := w.samples.Look(w.t.Context(), all); err != nil {
 		w.t.Fatal(err)
 	}
 }
