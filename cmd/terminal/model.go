@@ -46,14 +46,16 @@ type model struct {
 	typing bool        // the filter is being typed
 	asked  int         // counts filters
 
-	gone    error     // why there is no connection
-	goneAt  time.Time // since when
-	again   time.Time // when it is tried again
-	seek    string    // path of the node that the cursor was on when the connection was lost
-	focus   time.Time // until when the focus of the server is waited for; zero: it is not
-	looked  time.Time // when what is new was looked at
-	due     bool      // it will be
-	note    string    // to be said in the last line
+	gone    error         // why there is no connection
+	goneAt  time.Time     // since when
+	again   time.Time     // when it is tried again
+	seek    string        // path of the node that the cursor was on when the connection was lost
+	focus   time.Time     // until when the focus of the server is waited for; zero: it is not
+	looked  time.Time     // when what is new was looked at
+	sorted  time.Time     // when the rows were put in order
+	cost    time.Duration // of that
+	due     bool          // it will be
+	note    string        // to be said in the last line
 	noteEnd time.Time
 	help    bool
 	failed  error // ends the program
@@ -126,6 +128,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.failed = msg.err
 		return m, tea.Quit
 	case tick:
+		m.refresh()
 		return m, tea.Batch(m.after(tickEvery, tick{}), m.follow())
 	case askShape:
 		if msg.number == m.asked {
@@ -196,7 +199,9 @@ func (m *model) refresh() {
 	}
 	m.looked = m.now()
 	m.link.waiting.Store(false)
-	if m.link.structural.Swap(false) || m.order == worstFirst {
+	// Very many rows are not sorted anew with every change of a status.
+	resort := m.order == worstFirst && m.now().Sub(m.sorted) > max(3*paced, 10*m.cost)
+	if m.link.structural.Swap(false) || resort {
 		m.arrange()
 	}
 	if m.focus.IsZero() {
@@ -213,6 +218,8 @@ func (m *model) refresh() {
 // on the screen.
 func (m *model) arrange() {
 	before, line := m.at, m.at-m.top
+	m.sorted = m.now()
+	defer func() { m.cost = m.now().Sub(m.sorted) }()
 	m.feed.Read(func(mirror *frame.Mirror) {
 		m.rows, m.spare = rows(m.spare, mirror, m.order), m.rows
 		if m.seek != "" {
