@@ -317,7 +317,7 @@ func (e *estate) uses() []use {
 
 		// Definitions and the manager itself.
 		{route: "GET /api/v1/definitions"},
-		{route: "GET /api/v1/definitions/source", target: "/api/v1/definitions/source?file=" + e.vault + ".yaml"}, // It is absent for those who do not see the instance.
+		{route: "GET /api/v1/sources", target: "/api/v1/sources?file=" + e.vault + ".yaml"}, // It is absent for those who do not see the instance.
 		{route: "GET /api/v1/shared-definitions", need: whole(viewer)},
 		{route: "GET /api/v1/definitions/{name}", target: "/api/v1/definitions/x", need: whole(viewer)},
 		{route: "GET /api/v1/definitions/{name}/revisions", target: "/api/v1/definitions/x/revisions", need: whole(viewer)},
@@ -566,7 +566,7 @@ func TestHiddenIsAbsent(t *testing.T) {
 				{method: "GET", target: "/api/v1/nodes" + p}, {method: "GET", target: "/api/v1/tree?path=" + p},
 				{method: "GET", target: "/api/v1/history?path=" + p + "&" + span}, {method: "GET", target: "/api/v1/journal?path=" + p + "&" + span},
 				{method: "GET", target: "/api/v1/moments?path=" + p},
-				{method: "GET", target: "/api/v1/definitions/source?file=" + hidden.name + ".yaml"},
+				{method: "GET", target: "/api/v1/sources?file=" + hidden.name + ".yaml"},
 				{method: "POST", target: "/api/v1/ask" + p}, {method: "PUT", target: "/api/v1/thresholds" + p, body: map[string]any{"red": "> 1"}}, {method: "DELETE", target: "/api/v1/thresholds" + p},
 				{method: "POST", target: "/api/v1/readings", body: reading{"path": p, "value": 1}}, {method: "POST", target: "/api/v1/readings", body: reading{"path": p, "value": "text", "unit": "km"}},
 				{method: "POST", target: "/api/v1/readings", body: reading{"instance": hidden.name, "probe": "p", "attribute": "a", "value": 1}},

@@ -101,7 +101,7 @@ func TestSystemTellsOfItself(t *testing.T) {
 		"builtin:../app.go":               "404",
 	} {
 		var source system.SourceText
-		status := get("/api/v1/definitions/source?file="+url.QueryEscape(file), &source)
+		status := get("/api/v1/sources?file="+url.QueryEscape(file), &source)
 		got := fmt.Sprint(status)
 		if status == http.StatusOK {
 			got += " " + source.DropIn + " " + source.Text

@@ -43,7 +43,7 @@ type File struct {
 	DropIn, Shared string
 }
 
-// SourceText is the answer of GET /api/v1/definitions/source.
+// SourceText is the answer of GET /api/v1/sources.
 type SourceText struct {
 	File   string `json:"file"`
 	Text   string `json:"text"`

@@ -60,7 +60,7 @@ func (a *API) Register(api huma.API) {
 		Description: "What each can do and how to talk to it. What it has is told to those who may see the whole manager.",
 	}, a.getManagers)
 	huma.Register(api, huma.Operation{
-		OperationID: "get-definition-source", Method: http.MethodGet, Path: "/api/v1/definitions/source", Tags: []string{"definitions"},
+		OperationID: "get-source", Method: http.MethodGet, Path: "/api/v1/sources", Tags: []string{"definitions"},
 		Summary: "The text of a definition file",
 		Description: "Of a file that the definitions of this manager name: one that asks for an instance, defines an application, or is in error. " +
 			"Whoever sees all that the file asks for may read it. Secrets that stand in it are masked.",

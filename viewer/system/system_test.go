@@ -112,7 +112,7 @@ func TestWhoMayAsk(t *testing.T) {
 	w := grow(t)
 	whole, acme, shop, nobody := somebody(t, "viewer"), somebody(t, "admin / customer=acme"), somebody(t, "viewer /shop"), (*grant.Subject)(nil)
 	bank := somebody(t, "viewer /bank")
-	source := func(file string) string { return "/api/v1/definitions/source?file=" + url.QueryEscape(file) }
+	source := func(file string) string { return "/api/v1/sources?file=" + url.QueryEscape(file) }
 	for name, c := range map[string]struct {
 		subject *grant.Subject
 		path    string
@@ -140,7 +140,7 @@ func TestWhoMayAsk(t *testing.T) {
 		"a file that is above":                    {whole, source("../shop.yaml"), 404, "no definition", "text of"},
 		"a file that is too large":                {whole, source("large.yaml"), 413, "more than 1048576 bytes", ""},
 		"a file that is gone":                     {whole, source("gone.yaml"), 404, "cannot be read any more", ""},
-		"no file":                                 {whole, "/api/v1/definitions/source", 422, "file", ""},
+		"no file":                                 {whole, "/api/v1/sources", 422, "file", ""},
 		"an unknown parameter":                    {whole, source("shop.yaml") + "&raw=1", 422, "raw", ""},
 		"a hidden file says the same as no file":  {shop, source("web.yaml"), 404, `comes from the file \"web.yaml\"`, ""},
 		"and no file says the same as a hidden 1": {shop, source("wxb.yaml"), 404, `comes from the file \"wxb.yaml\"`, ""},

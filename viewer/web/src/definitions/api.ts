@@ -64,7 +64,7 @@ const definition = (name: string) => `api/v1/definitions/${encodeURIComponent(na
 
 export const readDefinitions = (signal: AbortSignal) => get<Definitions>('api/v1/definitions', signal);
 export const readShared = (signal: AbortSignal) => get<{ revisions: Revision[] }>('api/v1/shared-definitions?removed=true', signal);
-export const readSource = (file: string, signal: AbortSignal) => get<Source>(`api/v1/definitions/source?file=${encodeURIComponent(file)}`, signal);
+export const readSource = (file: string, signal: AbortSignal) => get<Source>(`api/v1/sources?file=${encodeURIComponent(file)}`, signal);
 export const readRevision = (name: string, revision: number, signal: AbortSignal) => get<Revision>(`${definition(name)}?revision=${revision}`, signal);
 export const readRevisions = (name: string, signal: AbortSignal) => get<{ revisions: Revision[] }>(`${definition(name)}/revisions`, signal);
 export const readDiff = (name: string, from: number, to: number, signal: AbortSignal) =>
