@@ -54,7 +54,7 @@ function on(name, body) {
     };
     try {
       await body(open);
-      for (const page of pages) assert.deepEqual(page.complaints.filter((c) => !/404/.test(c)), []);
+      for (const page of pages) assert.deepEqual(page.complaints, []);
     } finally {
       for (const page of pages) await page.context().close();
     }

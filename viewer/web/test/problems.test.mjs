@@ -56,7 +56,7 @@ function on(name, body) {
     try {
       await calm();
       await body(open);
-      for (const page of pages) assert.deepEqual(page.complaints.filter((c) => !page.mayFail || !/ERR_|WebSocket connection| 422 /.test(c)).filter((c) => !/404/.test(c)), []);
+      for (const page of pages) assert.deepEqual(page.complaints.filter((c) => !page.mayFail || !/ERR_|WebSocket connection| 422 /.test(c)), []);
     } finally {
       for (const page of pages) await page.context().close();
     }
