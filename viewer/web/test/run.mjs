@@ -1,5 +1,6 @@
-// Runs every test of the page: npm test [-- NAME...]. It builds the page and the
-// bundle that the unit tests import, then starts node's test runner.
+// Runs every test of the page: npm test [-- NAME...]. It builds the page, the bundle that
+// the unit tests import, and a grove with that page in it for the tests in a real browser,
+// then starts node's test runner. GROVE names a grove that is built already.
 
 import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
@@ -20,6 +21,8 @@ await build({
   logLevel: 'warning',
 });
 await import('../build.mjs');
+const { program } = await import('./grove.mjs');
+process.env.GROVE = await program();
 
 const wanted = process.argv.slice(2);
 const files = (await readdir(here)).filter((f) => f.endsWith('.test.mjs') && (wanted.length === 0 || wanted.some((w) => f.includes(w))));
