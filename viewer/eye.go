@@ -41,7 +41,7 @@ func (s *Server) open(ctx context.Context, text string) (*eye, func(), error) {
 	if err != nil {
 		return nil, nil, Problem(err)
 	}
-	e.tree, e.guard, e.at = past, grant.NewGuard(past), at
+	e.tree, e.guard, e.at = past, s.opts.Guard.Past(past), at
 	return e, release, nil
 }
 

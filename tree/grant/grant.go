@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"grove/tree"
 )
@@ -65,8 +66,9 @@ func (r *Role) UnmarshalText(text []byte) (err error) {
 const MaxCustomerBytes = 128
 
 // Grant is a role on everything at a path and below it. With a customer it is only
-// about the nodes there that are the customer's: those that have the property
-// "customer" of that value, or have it from the nearest node above them that has one.
+// about the nodes there that are the customer's: those whose property "customer" names
+// that one, be it alone or among others ([Customers]), or have it from the nearest node
+// above them that has the property.
 type Grant struct {
 	Role     Role      `json:"role"`
 	Path     tree.Path `json:"path"`
@@ -122,13 +124,19 @@ func (g Grant) Check() error {
 		return fmt.Errorf("%w: it needs a role: viewer, operator, editor or admin", ErrGrant)
 	case len(g.Customer) > MaxCustomerBytes:
 		return fmt.Errorf("%w: the name of the customer is longer than %d bytes", ErrGrant, MaxCustomerBytes)
+	case strings.Contains(g.Customer, ","):
+		return fmt.Errorf("%w: %.40q are several customers; a grant is about one, so give one grant for each", ErrGrant, g.Customer)
+	case strings.TrimSpace(g.Customer) != g.Customer:
+		return fmt.Errorf("%w: the name of the customer has space around it", ErrGrant)
+	case strings.ContainsFunc(g.Customer, unicode.IsControl):
+		return fmt.Errorf("%w: the name of the customer has a control character", ErrGrant)
 	}
 	return nil
 }
 
-// covers says whether the grant is about a node of a customer at a path.
-func (g Grant) covers(p tree.Path, customer string) bool {
-	return g.Path.Contains(p) && (g.Customer == "" || g.Customer == customer)
+// covers says whether the grant is about a node of some customers at a path.
+func (g Grant) covers(p tree.Path, customers []string) bool {
+	return g.Path.Contains(p) && (g.Customer == "" || Includes(customers, g.Customer))
 }
 
 // Meet returns what both allow: what is left of the grants of a token when its owner
@@ -147,7 +155,7 @@ func Meet(a, b []Grant) []Grant {
 			switch {
 			case x.Customer == "":
 				g.Customer = y.Customer
-			case y.Customer != "" && x.Customer != y.Customer:
+			case y.Customer != "" && !SameCustomer(x.Customer, y.Customer):
 				continue
 			}
 			if !slices.Contains(met, g) {
@@ -219,11 +227,12 @@ func (s *Subject) Whole(r Role) bool {
 // Still says whether the subject is still who he was.
 func (s *Subject) Still() bool { return s.Valid == nil || s.Valid() }
 
-// key names what is allowed: subjects with the same grants see the same.
-func (s *Subject) key() string {
+// Rights names what is allowed, for keys: subjects with the same grants see the same. The
+// parts of a grant are quoted, so that no name in one reads as another grant.
+func (s *Subject) Rights() string {
 	texts := make([]string, len(s.Grants))
 	for i, g := range s.Grants {
-		texts[i] = g.String()
+		texts[i] = fmt.Sprintf("%d %q %q", g.Role, g.Path, g.Customer)
 	}
 	slices.Sort(texts)
 	return strings.Join(slices.Compact(texts), "\n")

@@ -9,18 +9,16 @@ import (
 	"grove/tree"
 )
 
-// CustomerProperty is the property that says whose a node is.
-const CustomerProperty = "customer"
-
 // ErrDenied is wrapped by the errors of what somebody sees and may not do.
 var ErrDenied = errors.New("not allowed")
 
 // Guard answers for one tree. Its methods may be called from many goroutines.
 type Guard struct {
 	tree *tree.Tree
+	now  *Guard // of the tree of today, when the tree is one of the past
 
 	mu     sync.Mutex
-	scopes map[string]*Scope // by Subject.key, all of the same structure
+	scopes map[string]*Scope // by Subject.Rights, all of the same structure
 }
 
 // maxScopes bounds the different sets of grants whose scopes are kept.
@@ -32,7 +30,11 @@ func NewGuard(t *tree.Tree) *Guard { return &Guard{tree: t, scopes: map[string]*
 // May says whether somebody has at least a role on the node at a path. A path at which
 // nothing is has the customer of what is above it.
 func (g *Guard) May(s *Subject, r Role, p tree.Path) bool {
-	customer, known := "", false
+	if g.now != nil {
+		return g.now.remembers(s, r, p)
+	}
+	var customers []string
+	known := false
 	for _, a := range s.Grants {
 		if a.Role < r || !a.Path.Contains(p) {
 			continue
@@ -41,25 +43,27 @@ func (g *Guard) May(s *Subject, r Role, p tree.Path) bool {
 			return true
 		}
 		if !known {
-			customer, known = g.Customer(p), true
+			customers, known = g.customers(p), true
 		}
-		if a.Customer == customer {
+		if Includes(customers, a.Customer) {
 			return true
 		}
 	}
 	return false
 }
 
-// Customer says whose the node at a path is; it is empty when it is nobody's.
-func (g *Guard) Customer(p tree.Path) string {
+// customers says whose the node at a path is; there are none when it is nobody's.
+func (g *Guard) customers(p tree.Path) []string {
 	for ; ; p = p.Parent() {
 		if ref, ok := g.tree.Lookup(p); ok {
-			if spec := g.tree.Spec(ref); spec != nil && spec.Properties[CustomerProperty] != "" {
-				return spec.Properties[CustomerProperty]
+			if spec := g.tree.Spec(ref); spec != nil {
+				if text, says := spec.Properties[CustomerProperty]; says {
+					return Customers(text)
+				}
 			}
 		}
 		if p.IsRoot() {
-			return ""
+			return nil
 		}
 	}
 }
@@ -108,6 +112,7 @@ type Scope struct {
 	subject   *Subject
 	whole     bool
 	structure uint64
+	judged    uint64 // of the tree of today, when this one is of the past
 	seen      indexes
 	way       indexes // above something that is seen
 	hidden    indexes // above an attribute that is not
@@ -119,15 +124,15 @@ func (g *Guard) Scope(s *Subject) *Scope {
 	if s.Whole(Viewer) {
 		return &Scope{guard: g, subject: s, whole: true}
 	}
-	key := s.key()
-	structure := g.tree.Structure()
+	key := s.Rights()
+	structure, judged := g.structures()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if o := g.scopes[key]; o != nil && o.structure == structure {
+	if o := g.scopes[key]; o != nil && o.structure == structure && o.judged == judged {
 		return o
 	}
 	for k, o := range g.scopes {
-		if o.structure != structure || len(g.scopes) >= maxScopes {
+		if o.structure != structure || o.judged != judged || len(g.scopes) >= maxScopes {
 			delete(g.scopes, k)
 		}
 	}
@@ -136,13 +141,22 @@ func (g *Guard) Scope(s *Subject) *Scope {
 	return o
 }
 
+// structures are the numbers of what a scope is about.
+func (g *Guard) structures() (structure, judged uint64) {
+	if g.now != nil {
+		judged = g.now.tree.Structure()
+	}
+	return g.tree.Structure(), judged
+}
+
 // look walks over the tree. It begins with the number of the structure: when that moves
 // on meanwhile, the scope is already an old one.
 func (g *Guard) look(s *Subject) *Scope {
-	o := &Scope{guard: g, subject: s, structure: g.tree.Structure()}
+	o := &Scope{guard: g, subject: s}
+	o.structure, o.judged = g.structures()
 	type level struct {
-		index    uint32
-		customer string
+		index     uint32
+		customers []string
 	}
 	var above []level // from the root to the present node
 	// The root is always there: it cannot be told from the root of an empty tree.
@@ -150,16 +164,22 @@ func (g *Guard) look(s *Subject) *Scope {
 		above = above[:n.Depth]
 		at := level{index: n.Index}
 		if n.Depth > 0 {
-			at.customer = above[n.Depth-1].customer
+			at.customers = above[n.Depth-1].customers
 		} else {
 			o.way.set(n.Index)
 		}
-		if n.Spec != nil && n.Spec.Properties[CustomerProperty] != "" {
-			at.customer = n.Spec.Properties[CustomerProperty]
+		spec, known := n.Spec, true
+		if g.now != nil {
+			spec, known = g.now.spec(n.Path)
 		}
+		at.customers = Owners(spec, at.customers)
 		above = append(above, at)
+		theirs := at.customers
+		if !known {
+			theirs = nil
+		}
 		marked := &o.hidden
-		if slices.ContainsFunc(s.Grants, func(a Grant) bool { return a.Role >= Viewer && a.covers(n.Path, at.customer) }) {
+		if slices.ContainsFunc(s.Grants, func(a Grant) bool { return a.Role >= Viewer && a.covers(n.Path, theirs) }) {
 			o.seen.set(n.Index)
 			marked = &o.way
 		} else if n.Kind == tree.Group {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -103,4 +104,70 @@ func TestWalk(t *testing.T) {
 			t.Errorf("%s: %s", root, diff)
 		}
 	}
+}
+
+// TestPast looks at a tree of the past that has nodes of today and such as are gone, as
+// they come from what is recorded: only the former have properties.
+func TestPast(t *testing.T) {
+	now := shop(t)
+	guard := grant.NewGuard(now)
+	group, leaf := &tree.Spec{Kind: tree.Group}, &tree.Spec{Kind: tree.Performance}
+	acme := &tree.Spec{Kind: tree.Group, Properties: map[string]string{"customer": "acme"}}
+	var records []tree.Record
+	for _, r := range []struct {
+		path string
+		spec *tree.Spec
+	}{
+		{"/", group}, {"/bank", group}, {"/bank/cpu", leaf}, {"/bank/gone", leaf}, {"/shop", acme}, {"/shop/a", group}, {"/shop/a/cpu", leaf}, {"/shop/a/gone", leaf},
+		// What is zenith's today was not recorded as a group, so that nothing says so.
+		{"/shop/b", group}, {"/shop/b/cpu", leaf}, {"/shop/b/gone", leaf}, {"/shop/lost", group}, {"/shop/lost/gone", leaf},
+	} {
+		records = append(records, tree.Record{Path: tree.MustPath(r.path), Spec: r.spec})
+	}
+	past, err := tree.Freeze(time.Unix(1_800_000_000, 0), records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := guard.Past(past)
+	look := func(t *testing.T, texts ...string) (lines []string) {
+		t.Helper()
+		s := &grant.Subject{Name: "ada", Grants: grants(t, texts...)}
+		if err := before.Walk(s, tree.Root, -1, func(n *tree.Node, scope *grant.Scope, sight grant.Sight) bool {
+			if n.Kind != tree.Group && sight == grant.Seen {
+				lines = append(lines, n.Path.String())
+			}
+			if sight == grant.Seen != before.May(s, grant.Viewer, n.Path) {
+				t.Errorf("%s: Walk and May do not agree", n.Path)
+			}
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(lines)
+		return lines
+	}
+	for name, c := range map[string]struct{ grants, want []string }{
+		"a subtree with what is gone":       {[]string{"viewer /shop/b"}, []string{"/shop/b/cpu", "/shop/b/gone"}},
+		"a customer without what is gone":   {[]string{"viewer / customer=acme"}, []string{"/shop/a/cpu"}},
+		"another customer, who is so today": {[]string{"viewer / customer=zenith"}, []string{"/shop/b/cpu"}},
+		"a gone node":                       {[]string{"viewer /shop/lost/gone"}, []string{"/shop/lost/gone"}},
+		"nothing":                           {nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, look(t, c.grants...)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	t.Run("what is another's by now", func(t *testing.T) {
+		if err := now.Change(tree.Update(tree.MustPath("/shop"), &tree.Spec{Kind: tree.Group, Properties: map[string]string{"customer": "initech"}})); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string(nil), look(t, "viewer / customer=acme")); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff([]string{"/shop/a/cpu"}, look(t, "viewer / customer=initech")); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

@@ -52,7 +52,7 @@ func (s *Server) past(ctx context.Context, at time.Time) (*moment, error) {
 	if mine {
 		// Others wait for it, so that it does not end with the one who asked first.
 		if m.tree, m.free, m.err = s.opts.Past(s.ctx, at); m.err == nil {
-			m.guard = grant.NewGuard(m.tree)
+			m.guard = s.opts.Guard.Past(m.tree)
 		}
 		close(m.made)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -371,10 +370,5 @@ func grantsOf(s *grant.Subject) string {
 	if s.Whole(grant.Viewer) {
 		return ""
 	}
-	texts := make([]string, len(s.Grants))
-	for i, g := range s.Grants {
-		texts[i] = g.String()
-	}
-	slices.Sort(texts)
-	return strings.Join(slices.Compact(texts), "\n") + "\n"
+	return s.Rights() + "\n"
 }

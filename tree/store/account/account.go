@@ -198,7 +198,7 @@ func GrantsText(grants []grant.Grant) string {
 func Covers(have, want []grant.Grant) bool {
 	for _, g := range want {
 		if !slices.ContainsFunc(have, func(h grant.Grant) bool {
-			return h.Role >= g.Role && h.Path.Contains(g.Path) && (h.Customer == "" || h.Customer == g.Customer)
+			return h.Role >= g.Role && h.Path.Contains(g.Path) && (h.Customer == "" || grant.SameCustomer(h.Customer, g.Customer))
 		}) {
 			return false
 		}

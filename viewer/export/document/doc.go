@@ -38,7 +38,7 @@
 //	location     where it stands
 //	portal       address (http, https) of a page for people
 //	address      host name or IP address, also in a URL, at which it is reached
-//	customer     whose it is; several are separated by commas
+//	customer     whose it is; several are separated by commas ([grant.Customers])
 //	contact      whom to ask; several are separated by commas
 //	host         name of the host that it runs on
 //	device       name of the device that it runs on
@@ -49,8 +49,8 @@
 // # Customers
 //
 // A document for one customer tells of the nodes for which the property "customer" names
-// that one, and of nothing else: counts, alerts and statuses are of these nodes alone,
-// and other customers are not named.
+// that one, alone or among others, and of nothing else: counts, alerts and statuses are
+// of these nodes alone, and other customers are not named.
 //
 // # Who sees what
 //

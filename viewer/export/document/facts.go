@@ -3,9 +3,9 @@ package document
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"grove/tree"
+	"grove/tree/grant"
 )
 
 // facts are the properties that hold at a node: its own and those inherited.
@@ -39,14 +39,12 @@ func (f *facts) below(s *tree.Spec) *facts {
 		}
 		g.all[k] = v
 	}
-	if text, ok := s.Properties["customer"]; ok {
-		g.customers = splitList(text)
-	}
+	g.customers = grant.Owners(s, g.customers)
 	return g
 }
 
 func (f *facts) isFor(customer string) bool {
-	return customer == "" || slices.ContainsFunc(f.customers, func(c string) bool { return strings.EqualFold(c, customer) })
+	return customer == "" || grant.Includes(f.customers, customer)
 }
 
 // others lists the properties that have no place of their own, sorted by name.

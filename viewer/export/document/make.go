@@ -443,7 +443,7 @@ func (e *Element) narrow(q *Query) {
 			e.Status = *e.mine
 		}
 	}
-	own := slices.IndexFunc(e.Customers, func(c string) bool { return strings.EqualFold(c, q.Customer) })
+	own := slices.IndexFunc(e.Customers, func(c string) bool { return grant.SameCustomer(c, q.Customer) })
 	if own >= 0 {
 		e.Customers = e.Customers[own : own+1]
 	} else {

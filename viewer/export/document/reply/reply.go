@@ -4,7 +4,6 @@ import (
 	"compress/gzip"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -141,12 +140,7 @@ func Asker(r *http.Request) string {
 	if s.Whole(grant.Viewer) {
 		return ""
 	}
-	texts := make([]string, len(s.Grants))
-	for i, g := range s.Grants {
-		texts[i] = g.String()
-	}
-	slices.Sort(texts)
-	return strings.Join(texts, "\n") + "\n"
+	return s.Rights() + "\n"
 }
 
 // Ages remembers since when documents have the tags that they have. The zero value is
