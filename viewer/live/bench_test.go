@@ -81,6 +81,7 @@ func BenchmarkFanOut(b *testing.B) {
 	const clients, changes = 200, 100
 	tr, refs := benchTree(b, tree.Options{}, 10_000)
 	s := New(Options{Tree: tr})
+	s.cost = 0 // Nothing rests between two flushes.
 	hs := httptest.NewServer(as(s, grant.Anonymous))
 	defer hs.Close()
 	var done sync.WaitGroup
@@ -219,6 +220,7 @@ func benchViewers(b *testing.B, shape string) {
 	const nodes = 10_000
 	tr, refs := benchTree(b, tree.Options{}, nodes)
 	s := New(Options{Tree: tr})
+	s.cost = 0 // Nothing rests between two flushes.
 	hs := httptest.NewServer(as(s, grant.Anonymous))
 	defer hs.Close()
 	before := memory()

@@ -51,6 +51,7 @@ type conn struct {
 
 	mu      sync.Mutex // guards the fields below
 	subs    map[uint32]*subscription
+	list    []*subscription // subs by id, which is not changed once it is made; nil: to be made
 	replies []any
 	gone    []*subscription // that ended, for the writer to release
 

@@ -330,6 +330,29 @@ func TestSlowReaderGetsOneMergedDelta(t *testing.T) {
 	}
 }
 
+func TestManyFlushesAreToldAtThePace(t *testing.T) {
+	r := newRig(t, Options{})
+	r.server.cost = time.Hour // One socket makes the pace the longest that there is.
+	c := r.dial(ProtocolBinary)
+	c.send(`{"type":"subscribe","id":1,"path":"/"}`)
+	c.frame()
+	c.ack(1)
+	r.set("/host/cpu", 1) // after a pause, so that it is told at once
+	c.frame()
+	from := c.seq
+	for v := 2.0; v <= 4; v++ {
+		r.set("/host/cpu", v)
+		c.ack(1) // does not hasten what is told
+	}
+	f := c.frame()
+	if f.From != from || f.Seq != r.tree.Seq() || len(f.Changes) == 0 {
+		t.Errorf("from %d to %d with %d changes, want from %d to %d with some", f.From, f.Seq, len(f.Changes), from, r.tree.Seq())
+	}
+	if last, _ := f.Changes[len(f.Changes)-1].Value.Number(); last != 4 {
+		t.Errorf("the last value is %v, want 4", last)
+	}
+}
+
 func TestForgottenChangesBecomeASnapshot(t *testing.T) {
 	r := newRig(t, Options{})
 	c := r.dial(ProtocolBinary)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -74,6 +75,8 @@ type Server struct {
 	counts   *counts
 	cancel   func() // ends the call of flushed
 	flushes  flushTimes
+	cost     time.Duration   // of a message, about, of which Pace makes its bound
+	told     atomic.Uint64   // the flush that the sockets were woken for
 	ctx      context.Context // ends with Close, for what is under way for many sockets
 	end      context.CancelFunc
 
@@ -81,6 +84,8 @@ type Server struct {
 	conns   map[*conn]struct{}
 	stages  map[stageKey]*stage
 	moments map[int64]*moment // by Unix milliseconds
+	toldAt  time.Time         // when told was set
+	telling *time.Timer       // that sets it next; nil: nothing waits to be told
 	closed  bool
 	done    sync.WaitGroup // one for each socket; Add only while not closed
 }
@@ -113,6 +118,7 @@ func New(o Options) *Server {
 	s := &Server{
 		opts:    o,
 		run:     rand.Text(),
+		cost:    messageCost,
 		conns:   map[*conn]struct{}{},
 		stages:  map[stageKey]*stage{},
 		moments: map[int64]*moment{},
@@ -132,18 +138,28 @@ func New(o Options) *Server {
 		},
 	}
 	s.counts = newCounts(s, o.Registerer, o.Own)
+	s.told.Store(o.Tree.Seq())
 	s.cancel = o.Tree.OnFlush(s.flushed)
 	return s
 }
 
+// messageCost is about what a message takes of a processor, with its acknowledgement.
+const messageCost = 17 * time.Microsecond
+
+// leastPace is the shortest time between two flushes, which a few sockets do not lengthen.
+const leastPace = 4 * time.Millisecond
+
 // Pace is the shortest time that the tree should leave between two flushes, for
-// [tree.Options]: a message costs about 17 us of processor, and the feed should
-// not take more than a fifth of one.
+// [tree.Options]: the feed should not take more than a fifth of a processor.
 func (s *Server) Pace() time.Duration {
 	s.mu.Lock()
-	n := len(s.conns)
-	s.mu.Unlock()
-	return min(max(time.Duration(n)*17*5*time.Microsecond, 4*time.Millisecond), time.Second)
+	defer s.mu.Unlock()
+	return max(s.pace(), leastPace)
+}
+
+// pace is Pace, but for its lower bound, with s.mu held.
+func (s *Server) pace() time.Duration {
+	return min(time.Duration(len(s.conns))*5*s.cost, time.Second)
 }
 
 // Connections counts the open sockets.
@@ -153,11 +169,35 @@ func (s *Server) Connections() int {
 	return len(s.conns)
 }
 
-// flushed is called by the tree after each flush that published something.
+// flushed is called by the tree after each flush that published something. Not every
+// flush keeps the pace: one that an acknowledged reading waits for comes at once. So it is
+// kept here, too.
 func (s *Server) flushed(seq uint64) {
-	s.flushes.note(seq, time.Now())
+	now := time.Now()
+	s.flushes.note(seq, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.telling != nil || s.closed {
+		return
+	}
+	pace := s.pace()
+	if wait := pace - now.Sub(s.toldAt); pace > leastPace && wait > 0 {
+		s.telling = time.AfterFunc(wait, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.telling = nil; !s.closed {
+				s.tell(s.opts.Tree.Seq(), time.Now())
+			}
+		})
+		return
+	}
+	s.tell(seq, now)
+}
+
+// tell wakes all sockets for a flush, with s.mu held.
+func (s *Server) tell(seq uint64, now time.Time) {
+	s.told.Store(seq)
+	s.toldAt = now
 	for c := range s.conns {
 		c.wakeUp()
 	}
@@ -242,6 +282,9 @@ func (s *Server) Close(ctx context.Context) error {
 	s.end()
 	s.mu.Lock()
 	s.closed = true
+	if s.telling != nil {
+		s.telling.Stop()
+	}
 	conns := make([]*conn, 0, len(s.conns))
 	for c := range s.conns {
 		conns = append(conns, c)

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -69,7 +70,7 @@ func (c *conn) subscribe(r *request) error {
 	old := c.subs[r.ID]
 	full := old == nil && len(c.subs) >= c.server.opts.MaxSubscriptions
 	if !full {
-		c.subs[r.ID] = s
+		c.subs[r.ID], c.list = s, nil
 	}
 	if old != nil {
 		c.gone = append(c.gone, old)
@@ -126,6 +127,7 @@ func (c *conn) drop(id uint32, only *subscription) bool {
 		return false
 	}
 	delete(c.subs, id)
+	c.list = nil
 	c.gone = append(c.gone, s)
 	c.wakeUp()
 	return true
@@ -137,8 +139,11 @@ func (c *conn) acknowledge(id uint32, seq uint64) {
 	if s != nil {
 		s.unacked = slices.DeleteFunc(s.unacked, func(sent uint64) bool { return sent <= seq })
 	}
+	held := s != nil && s.held
 	c.mu.Unlock()
-	c.wakeUp()
+	if held { // Else there is nothing that the writer waits for.
+		c.wakeUp()
+	}
 }
 
 // subscriptions returns those of the moment, by id, and releases those that ended: only
@@ -147,12 +152,14 @@ func (c *conn) subscriptions() []*subscription {
 	c.mu.Lock()
 	gone := c.gone
 	c.gone = nil
-	list := slices.Collect(maps.Values(c.subs))
+	if c.list == nil {
+		c.list = slices.SortedFunc(maps.Values(c.subs), func(a, b *subscription) int { return cmp.Compare(a.id, b.id) })
+	}
+	list := c.list
 	c.mu.Unlock()
 	for _, s := range gone {
 		s.release()
 	}
-	slices.SortFunc(list, func(a, b *subscription) int { return int(int64(a.id) - int64(b.id)) })
 	return list
 }
 
@@ -160,6 +167,9 @@ func (c *conn) subscriptions() []*subscription {
 // socket failed.
 func (c *conn) step(s *subscription) bool {
 	seq := s.stage.tree.Seq()
+	if s.moment == nil {
+		seq = min(seq, c.server.told.Load())
+	}
 	c.mu.Lock()
 	due := c.subs[s.id] == s && (s.picture == nil || len(s.turns) > 0 || s.picture.Cursor() < seq)
 	if due && len(s.unacked) >= Window {
