@@ -24,6 +24,9 @@ const (
 	handshake = 10 * time.Second
 	// silence is how long the server may say nothing: it pings every 20 s.
 	silence = 60 * time.Second
+	// ackEvery is how many frames are acknowledged at once, of the four that the server
+	// sends ahead: reading an acknowledgement costs it as much as sending a frame.
+	ackEvery = 2
 	// maxMessage bounds a message of the server, on the wire.
 	maxMessage = 256 << 20
 )
@@ -64,6 +67,7 @@ type Client struct {
 	mu          sync.Mutex // guards Mirror and the fields below
 	request     Request
 	id          uint32
+	unacked     int // frames
 	hits, shown int
 	focus       uint32
 	focal       bool
@@ -103,6 +107,7 @@ func Follow(ctx context.Context, server string, r Request) (*Client, error) {
 		_ = ws.Close()
 		return nil, fmt.Errorf("connect to %s: the server does not speak %s", u, protocol)
 	}
+	ws.EnableWriteCompression(false) // What a client says is short.
 	c := &Client{ws: ws}
 	c.stop = context.AfterFunc(ctx, func() { _ = ws.Close() })
 	ws.SetReadLimit(maxMessage)
@@ -191,7 +196,7 @@ func (c *Client) Ask(r Request) error {
 	return c.send(m, func() {
 		// The first number is the page's, so that both share prepared frames.
 		c.id++
-		c.request, c.hits, c.shown, c.focal = r, 0, 0, false
+		c.request, c.unacked, c.hits, c.shown, c.focal = r, 0, 0, 0, false
 		c.Mirror.Restart()
 	})
 }
@@ -270,9 +275,9 @@ func (c *Client) Wrong() error {
 	return err
 }
 
-// Next waits for the next frame, applies it to Mirror and acknowledges it. The frame is
-// nil when only Matches, Focus, Wrong or which groups are open changed. The first frame
-// is a snapshot; a gap is mended with a fresh one. An error that wraps ErrNoNode says
+// Next waits for the next frame, applies it to Mirror and lets the server send more. The
+// frame is nil when only Matches, Focus, Wrong or which groups are open changed. The first
+// frame is a snapshot; a gap is mended with a fresh one. An error that wraps ErrNoNode says
 // that there is nothing at the path; after any error the client is over.
 func (c *Client) Next() (*frame.Frame, error) {
 	for {
@@ -294,8 +299,13 @@ func (c *Client) Next() (*frame.Frame, error) {
 		}
 		c.mu.Lock()
 		mine := f.ID == c.id
+		ack := false
 		if mine {
 			err = c.Mirror.Apply(f)
+			c.unacked++
+			if ack = c.unacked >= ackEvery || f.Type == frame.TypeSnapshot; ack {
+				c.unacked = 0
+			}
 		}
 		request := c.request
 		c.mu.Unlock()
@@ -310,8 +320,10 @@ func (c *Client) Next() (*frame.Frame, error) {
 		case err != nil:
 			return nil, fmt.Errorf("live feed: %w", err)
 		}
-		if err := c.send(message{Type: "ack", Seq: &f.Seq}, nil); err != nil {
-			return nil, err
+		if ack {
+			if err := c.send(message{Type: "ack", Seq: &f.Seq}, nil); err != nil {
+				return nil, err
+			}
 		}
 		return f, nil
 	}
