@@ -35,10 +35,10 @@ func roundsOf(series int) int { return max(5, min(10, 1_000_000/series)) }
 // valueOf is the value of a series in a round, the same for both.
 func valueOf(series, round int) int { return (series*7 + round*13) % 500 }
 
-// statusOf reads a number of bytes of /proc/self/status.
-func statusOf(b *testing.B, name string) float64 {
+// statusOf reads a number of bytes of /proc/PID/status.
+func statusOf(b *testing.B, pid int, name string) float64 {
 	b.Helper()
-	text, err := os.ReadFile("/proc/self/status")
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func processorTime(b *testing.B) float64 {
 func groveKeeps(b *testing.B, series int) (c cost) {
 	b.Helper()
 	debug.FreeOSMemory()
-	before := statusOf(b, "VmRSS")
+	before := statusOf(b, os.Getpid(), "VmRSS")
 	now := time.Now().Add(-time.Hour).Truncate(time.Second)
 	var clock atomic.Int64
 	clock.Store(now.UnixNano())
@@ -121,7 +121,7 @@ func groveKeeps(b *testing.B, series int) (c cost) {
 		round(k + 1)
 	}
 	c.cpu, c.samples = processorTime(b)-worked, float64(past.Stats().Samples-kept)
-	c.memory = statusOf(b, "VmRSS") - before
+	c.memory = statusOf(b, os.Getpid(), "VmRSS") - before
 	if c.samples < float64(series*roundsOf(series)) {
 		b.Fatalf("grove took %v samples of %d: %v", c.samples, series*roundsOf(series), past.Stats().Dropped)
 	}
