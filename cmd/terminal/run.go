@@ -56,10 +56,12 @@ func Run(ctx context.Context, o Options) error {
 	defer cancel()
 	l := &link{dial: o.Dial, fatal: o.Fatal, shapes: make(chan Shape, 1)}
 	m := newModel(within, &o, l)
-	// Signals end ctx. A handler of the program's own would wait for a program that has
-	// ended by then.
-	p := tea.NewProgram(m, tea.WithContext(within), tea.WithoutSignalHandler(), tea.WithInput(o.Input), tea.WithOutput(o.Output),
-		tea.WithEnvironment(o.Env), tea.WithFPS(30))
+	// Signals end ctx, and that is no reason to quit otherwise than by a key: a program that
+	// is killed does not wait for the one who reads the keys, and one with a handler of
+	// signals waits for ever.
+	p := tea.NewProgram(m, tea.WithoutSignalHandler(), tea.WithInput(o.Input), tea.WithOutput(o.Output), tea.WithEnvironment(o.Env), tea.WithFPS(30))
+	stop := context.AfterFunc(ctx, p.Quit)
+	defer stop()
 	l.send = p.Send
 	var all sync.WaitGroup
 	all.Go(func() {
