@@ -13,6 +13,7 @@ import (
 	"grove/tree"
 	"grove/tree/definition/schema"
 	"grove/tree/definition/source"
+	"grove/tree/grant"
 	"grove/viewer/export/prometheus"
 )
 
@@ -20,7 +21,7 @@ import (
 // refused, and its linter must find nothing.
 func (w *world) exported() string {
 	w.t.Helper()
-	e, err := prometheus.New(prometheus.Options{Tree: w.tree})
+	e, err := prometheus.New(prometheus.Options{Tree: w.tree, Guard: grant.NewGuard(w.tree)})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/history"
 	"grove/tree/history/promql"
 	"grove/viewer/export/grafana"
@@ -22,7 +23,7 @@ func TestEveryPanelHasDataInGrove(t *testing.T) {
 	}
 	tr := tree.New(tree.Options{Readings: past.Readings, Reports: past.Reports, Statuses: past.Statuses})
 	past.Bind(tr)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(grant.With(t.Context(), grant.Itself))
 	var running sync.WaitGroup
 	running.Go(func() { _ = past.Run(ctx) }) // It ends because it was told to.
 	defer func() {
@@ -36,7 +37,7 @@ func TestEveryPanelHasDataInGrove(t *testing.T) {
 	if err := past.Sync(ctx); err != nil {
 		t.Fatal(err)
 	}
-	engine, err := promql.New(promql.Options{Store: past.Queryable()})
+	engine, err := promql.New(promql.Options{Store: past.Queryable(), Guard: grant.NewGuard(tr)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/tree/metric"
 	"grove/viewer/export/prometheus"
 	"grove/viewer/export/prometheus/prometheustest"
@@ -176,7 +177,7 @@ func TestRulesFire(t *testing.T) {
 // exposed gives what an exporter says of a tree as series of promtool's unit tests.
 func exposed(t *testing.T, tr *tree.Tree) []unitSeries {
 	t.Helper()
-	e, err := prometheus.New(prometheus.Options{Tree: tr})
+	e, err := prometheus.New(prometheus.Options{Tree: tr, Guard: grant.NewGuard(tr)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,12 +270,12 @@ func expand(t *testing.T, text string, labels map[string]string, value float64) 
 func TestPrometheusRaisesAlerts(t *testing.T) {
 	tr := tree.New(tree.Options{})
 	plant(t, tr)
-	e, err := prometheus.New(prometheus.Options{Tree: tr})
+	e, err := prometheus.New(prometheus.Options{Tree: tr, Guard: grant.NewGuard(tr)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	grove := httptest.NewServer(e)
+	grove := httptest.NewServer(toEverybody(e))
 	defer grove.Close()
 	dir := t.TempDir()
 	for name, text := range alertFiles(t, rules.Options{For: -1}) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"grove/tree"
+	"grove/tree/grant"
 	"grove/viewer/export/ccms"
 	"grove/viewer/export/sapcontrol"
 )
@@ -16,7 +17,7 @@ import (
 func TestSAPSystem(t *testing.T) {
 	var elements *ccms.Exporter
 	there := tree.New(tree.Options{Statuses: func(c []tree.StatusChange) { elements.Statuses(c) }})
-	elements, err := ccms.New(ccms.Options{Tree: there, System: "T10"})
+	elements, err := ccms.New(ccms.Options{Tree: there, Guard: grant.NewGuard(there), System: "T10"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +26,7 @@ func TestSAPSystem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(service)
+	server := httptest.NewServer(toEverybody(service))
 	defer server.Close()
 	add := func(path string, s *tree.Spec) tree.Ref {
 		ref, err := there.Add(tree.MustPath(path), s)
