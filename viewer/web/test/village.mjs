@@ -10,7 +10,7 @@ const host = `
       Used: { kind: performance, unit: bytes }
       Used share: { kind: performance, unit: "%", yellow: "> 90" }
     File systems:
-      root:
+      home:
         Used: { kind: performance, unit: "%", yellow: "> 85" }
       var:
         Used: { kind: performance, unit: "%", yellow: "> 85" }
@@ -61,7 +61,7 @@ const of = (host, load, busy, used, free) => ({
   [`/shop/${host}/CPU/Waiting for disk`]: 0.4,
   [`/shop/${host}/Memory/Used`]: 6_912_344_064,
   [`/shop/${host}/Memory/Used share`]: 41.27,
-  [`/shop/${host}/File systems/root/Used`]: 63.2,
+  [`/shop/${host}/File systems/home/Used`]: 63.2,
   [`/shop/${host}/File systems/var/Used`]: used,
   [`/shop/${host}/File systems/var/Free`]: free,
 });
