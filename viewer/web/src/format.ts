@@ -10,11 +10,15 @@ const space = '\u202f'; // narrow, does not break
 const binary = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
 const decimal = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
 
+/** What single precision cannot hold, as the feed sends numbers; the details have it exactly. */
+const beyond = '3.4e38';
+
 /** figures writes a number with about four significant digits and grouped thousands. */
 export function figures(v: number): string {
   if (Number.isNaN(v)) return 'NaN';
-  if (!Number.isFinite(v)) return v > 0 ? '∞' : '−∞';
+  if (!Number.isFinite(v)) return v > 0 ? `> ${beyond}` : `< −${beyond}`;
   const size = Math.abs(v);
+  if (size >= 1e15) return v.toExponential(2).replace(/\.?0*e\+/, 'e').replace('-', '−');
   let digits = 0;
   if (!Number.isInteger(v)) {
     if (size < 0.001) return v.toExponential(2).replace('-', '−');
@@ -29,6 +33,7 @@ export function figures(v: number): string {
 
 function scaled(v: number, base: number, prefixes: readonly string[], tail: string): Shown {
   let size = Math.abs(v);
+  if (size >= base ** prefixes.length) return { number: figures(v), unit: prefixes[0]! + tail };
   let step = 0;
   while (size >= base * 0.9995 && step < prefixes.length - 1) {
     size /= base;

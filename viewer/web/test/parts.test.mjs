@@ -32,7 +32,10 @@ test('values are written with their units', () => {
     [0.0000123, '', '1.23e−5 '],
     [123_456_789, 'requests', '123.5 M requests'],
     [NaN, 's', 'NaN s'],
-    [Infinity, 's', '∞ s'],
+    [Infinity, 's', '> 3.4e38 s'],
+    [1e308, '', '1e308 '],
+    [-1.234e300, 'bytes', '−1.23e300 B'],
+    [8.5e18, 'requests', '8.5 E requests'],
     ['running', 's', 'running '],
     [undefined, 's', ' '],
   ];

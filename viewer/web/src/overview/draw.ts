@@ -158,8 +158,8 @@ export function drawTile(pen: Pen, area: Area, box: Box, c: Colours, below: (are
 function short(a: Area): string {
   const word = statusWords[a.status];
   if (!a.group) return a.value ? `${word} · ${a.value}` : word;
-  const parts = ([Red, Yellow, White] as const).filter((s) => a.counts[s] > 0).map((s) => `${a.counts[s]} ${statusWords[s]}`);
-  return parts.length > 0 ? `${parts.join(', ')} of ${a.size}` : `${word} · ${a.size}`;
+  const parts = ([Red, Yellow, White] as const).filter((s) => a.counts[s] > 0).map((s) => `${figures(a.counts[s])} ${statusWords[s]}`);
+  return parts.length > 0 ? `${parts.join(', ')} of ${figures(a.size)}` : `${word} · ${figures(a.size)}`;
 }
 
 /** drawInside shows what is in a large tile as tiles of its own. */

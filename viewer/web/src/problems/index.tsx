@@ -188,7 +188,7 @@ const columns: readonly Column<Shown>[] = [
     name: 'value',
     title: 'Value',
     width: 'minmax(6rem, 0.7fr)',
-    slim: 'minmax(0, auto)',
+    slim: 'fit-content(50%)',
     order: (a, b) => Number(a.value) - Number(b.value) || String(a.value).localeCompare(String(b.value)),
     draw: (t) => {
       const s = show(t.value, t.unit);

@@ -1,6 +1,7 @@
 // Status marks: shape, colour and word. The drawing itself is hidden from screen
 // readers; the word stands beside it or in its label.
 
+import { figures } from '../format';
 import { Green, Red, type Status, Yellow, statusWords } from '../wire';
 
 const shapes = {
@@ -28,7 +29,7 @@ export function Counts({ of }: { of: (status: Status) => number }) {
         return n === 0 ? null : (
           <span key={s} class={`count ${statusWords[s]}`}>
             <Mark status={s} size={10} />
-            {n}
+            {figures(n)}
             <span class="hidden"> {statusWords[s]} </span>
           </span>
         );

@@ -142,7 +142,7 @@ function Nothing({ store }: { store: Store }) {
     );
   }
   if (!store.loaded) {
-    if (feed.link.tries < 2) return <div class="nothing calm">{feed.link.tries === 0 ? 'Loading the tree…' : 'Connecting…'}</div>;
+    if (feed.link.tries < 2) return <div class="nothing calm">{feed.link.tries > 0 ? 'Connecting…' : store.app.at === undefined ? 'Loading the tree…' : 'Looking up how the tree was…'}</div>;
     return (
       <div class="nothing">
         <h2>No connection to Grove</h2>
