@@ -123,6 +123,7 @@ func (a *App) openAccess(page fs.FS) (err error) {
 		if o.Certificates == "" {
 			o.Certificates = access.SubjectName
 		}
+		o.Trusts = d.certificate.Trusts
 	}
 	d.access = access.New(o)
 	d.rest = rest.New(rest.Options{

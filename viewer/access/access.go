@@ -14,6 +14,7 @@ package access
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"time"
@@ -61,6 +62,9 @@ type Options struct {
 	// Certificates says which part of the certificate of a client is the name of a user;
 	// empty: certificates let nobody in.
 	Certificates CertificateName
+	// Trusts says whether an authority of clients' certificates is trusted at present; nil:
+	// as it was when the connection began.
+	Trusts func(authority *x509.Certificate) bool
 	// Life is how long a session lasts at most, 30 days when zero. One of OIDC lasts a
 	// day: then the provider is asked again for the groups.
 	Life time.Duration

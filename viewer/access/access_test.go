@@ -130,10 +130,15 @@ func TestWithoutUsersEverybodyOnTheMachineComesIn(t *testing.T) {
 	}
 	stream := w.last
 	for _, header := range forwarding {
-		rec := w.ask("GET", "/api/v1/tree", header, "for=192.0.2.7")
+		rec := w.ask("GET", "/api/v1/tree", header, "1.1 192.0.2.7")
 		if rec.Code != http.StatusForbidden || !strings.Contains(rec.Body.String(), header) || !strings.Contains(rec.Body.String(), "grove user add NAME --role admin") {
 			t.Errorf("%s: %d %s", header, rec.Code, rec.Body)
 		}
+	}
+	old := httptest.NewRequest("GET", "/api/v1/tree", nil)
+	old.Proto, old.ProtoMajor, old.ProtoMinor = "HTTP/1.0", 1, 0
+	if rec := w.serve(old); rec.Code != http.StatusForbidden || !strings.Contains(rec.Body.String(), "a request by HTTP/1.0 comes through a proxy") {
+		t.Errorf("HTTP/1.0: %d %s", rec.Code, rec.Body)
 	}
 	if rec := w.ask("GET", "/healthz", "X-Forwarded-For", "192.0.2.7"); rec.Code != http.StatusOK {
 		t.Errorf("health through a proxy: %d", rec.Code)
@@ -294,6 +299,19 @@ func TestCertificatesOfUsers(t *testing.T) {
 	if stream.Still() {
 		t.Error("a stream outlives the certificate")
 	}
+	w.at.Add(-time.Hour.Milliseconds())
+	w.o.Trusts = func(authority *x509.Certificate) bool { return authority.IsCA }
+	if stream.Still() {
+		t.Error("a stream goes on by an authority that is trusted no more")
+	}
+	leaf := &x509.Certificate{EmailAddresses: []string{"ada@example.com"}, NotAfter: until}
+	for _, trusted := range []bool{false, true} {
+		r := certified(leaf)
+		r.TLS.VerifiedChains = [][]*x509.Certificate{{leaf, {Raw: []byte("old")}}, {leaf, {IsCA: trusted}}}
+		if rec := w.serve(r); (rec.Code == 200) != trusted {
+			t.Errorf("an authority that is trusted (%t): %d %s", trusted, rec.Code, rec.Body)
+		}
+	}
 	r := certified(nil)
 	r.Host = "localhost:7440"
 	if rec := w.serve(r); rec.Header().Get("Strict-Transport-Security") != "" {
@@ -338,6 +356,50 @@ func TestPasswordsOfProgramsAreRemembered(t *testing.T) {
 	}
 	if n := len(w.basic.all); n > maxVerdicts {
 		t.Errorf("%d are remembered", n)
+	}
+}
+
+// TestNobodyLearnsWhichNamesThereAre: what is asked again is answered at once, and is no
+// guess, whether there is such a user, or he is disabled, or not.
+func TestNobodyLearnsWhichNamesThereAre(t *testing.T) {
+	w := grow(t, func(o *Options) { o.Limits = attempt.Options{Name: attempt.Rate{Burst: 2, Every: time.Hour}} })
+	w.add(t, "ada", "admin")
+	w.add(t, "old", "viewer")
+	w.add(t, "bot", "viewer")
+	set := func(name string, disabled bool) {
+		t.Helper()
+		if _, err := w.directory.Change(t.Context(), rootBy, name, account.Change{Disabled: &disabled}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("old", true)
+	if err := w.directory.SetPassword(t.Context(), rootBy, "bot", "", ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, password string }{{"ada", "wrong"}, {"eve", "wrong"}, {"E v e", "wrong"}, {"old", "wrong"}, {"old", secret}, {"bot", "wrong"}} {
+		for range 5 {
+			if rec := w.ask("GET", "/metrics", "Authorization", basicHeader(c.name, c.password)); rec.Code != 401 || rec.Body.String() != ErrWrong.Error() {
+				t.Errorf("%s: %d %s", c.name, rec.Code, rec.Body)
+			}
+			name, _ := account.Name(c.name)
+			if _, kept := w.basic.get(w.basic.sum(name, c.password)); !kept {
+				t.Errorf("%s: the password is hashed again each time", c.name)
+			}
+		}
+	}
+	set("old", false)
+	if rec := w.ask("GET", "/metrics", "Authorization", basicHeader("old", secret)); rec.Code != 200 {
+		t.Errorf("who is enabled again: %d %s", rec.Code, rec.Body)
+	}
+	hash, err := w.passwords.Hash(t.Context(), "wrong")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.directory.Add(t.Context(), rootBy, account.User{Name: "eve", Password: hash}); err != nil {
+		t.Fatal(err)
+	}
+	if rec := w.ask("GET", "/metrics", "Authorization", basicHeader("eve", "wrong")); rec.Code != 200 {
+		t.Errorf("who is a user now: %d %s", rec.Code, rec.Body)
 	}
 }
 
@@ -398,7 +460,7 @@ func TestWeakHashesAreMadeAnew(t *testing.T) {
 	}
 	w.o.Passwords = password.New(password.Params{Memory: 128, Time: 1, Threads: 1}, 1)
 	for range 2 {
-		if _, err := w.Verify(t.Context(), "ada", secret, "192.0.2.1"); err != nil {
+		if _, err := w.Verify(httptest.NewRequestWithContext(t.Context(), "POST", PathSession, nil), "ada", secret); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -425,6 +487,32 @@ func TestAddress(t *testing.T) {
 		}
 		if got := Address(r); got != c.want {
 			t.Errorf("%s through %s: %s, want %s", c.remote, c.through, got, c.want)
+		}
+	}
+}
+
+func TestDeviceOf(t *testing.T) {
+	ada := &account.User{Name: "ada", Password: "$argon2id$1"}
+	id := strings.Repeat("x", deviceDigits)
+	cookie := sealDevice(ada, id)
+	for name, c := range map[string]struct {
+		user   *account.User
+		cookie string
+		want   string
+	}{
+		"the browser":             {ada, cookie, id},
+		"of somebody else":        {&account.User{Name: "bob", Password: ada.Password}, cookie, ""},
+		"of an old password":      {&account.User{Name: "ada", Password: "$argon2id$2"}, cookie, ""},
+		"of nobody":               {&account.User{}, sealDevice(&account.User{}, id), ""},
+		"without a password":      {&account.User{Name: "ada"}, sealDevice(&account.User{Name: "ada"}, id), ""},
+		"made up":                 {ada, id + "." + strings.Repeat("A", deviceSum), ""},
+		"another one's sum":       {ada, strings.Repeat("y", deviceDigits) + cookie[deviceDigits:], ""},
+		"a longer one":            {ada, sealDevice(ada, id+"x"), ""},
+		"nothing":                 {ada, "", ""},
+		"with something after it": {ada, cookie + "x", ""},
+	} {
+		if got := deviceOf(c.user, c.cookie); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -27,41 +28,49 @@ func (e *WaitError) Error() string {
 }
 
 // Verify returns the user whose name and password these are. It takes as long for a name
-// that nobody has.
-func (a *Access) Verify(ctx context.Context, text, secret, address string) (account.User, error) {
+// that nobody has. The request says where they come from, and may have the cookie of a
+// browser that has logged in before.
+func (a *Access) Verify(r *http.Request, text, secret string) (account.User, error) {
+	u, _, err := a.verify(r.Context(), text, secret, Address(r), readCookie(r, deviceCookie))
+	return u, err
+}
+
+// verify also says whether the password was right, though the user may not come in.
+func (a *Access) verify(ctx context.Context, text, secret, address, device string) (u account.User, right bool, err error) {
 	name, err := account.Name(text)
 	if err != nil {
 		name = "" // Nobody has it.
 	}
-	if wait := a.book.Begin(name, address); wait > 0 {
-		return account.User{}, &WaitError{wait}
-	}
-	u, err := a.o.Directory.User(name)
+	u, err = a.o.Directory.User(name)
 	known := err == nil
-	ok, weak, err := a.o.Passwords.Verify(ctx, u.Password, secret)
-	if err != nil {
-		a.book.Return(name, address)
-		return account.User{}, err
+	guess := attempt.Guess{Name: name, Address: address, Device: deviceOf(&u, device)}
+	if wait := a.book.Begin(guess); wait > 0 {
+		return account.User{}, false, &WaitError{wait}
 	}
-	if !ok || u.Disabled {
+	right, weak, err := a.o.Passwords.Verify(ctx, u.Password, secret)
+	if err != nil {
+		a.book.Return(guess)
+		return account.User{}, false, err
+	}
+	if !right || u.Disabled {
 		f := attempt.Failure{Address: address, Method: ByPassword, Why: "wrong password"}
 		switch {
 		case !known:
 			f.Why = "no such user"
-		case ok:
+		case right:
 			f.Why = "the user is disabled"
 		}
 		if known {
 			f.Name = name
 		}
 		a.book.Failed(ctx, f)
-		return account.User{}, ErrWrong
+		return account.User{}, right, ErrWrong
 	}
-	a.book.Succeeded(name, address)
+	a.book.Succeeded(guess)
 	if weak {
 		a.strengthen(ctx, &u, secret)
 	}
-	return u, nil
+	return u, true, nil
 }
 
 // strengthen makes a hash anew that is weaker than those of today.
@@ -88,9 +97,11 @@ type basic struct {
 	all map[[sha256.Size]byte]verdict
 }
 
-// verdict is good as long as the user has the password whose hash it was.
+// verdict is good as long as the user has the password whose hash it was; of a name that
+// nobody has it is the empty one. Were there none of those, an answer that comes at once
+// would tell which names there are.
 type verdict struct {
-	ok    bool
+	right bool // the password; who is disabled does not come in by it all the same
 	hash  string
 	until time.Time
 }
@@ -121,7 +132,7 @@ func (b *basic) get(sum [sha256.Size]byte) (verdict, bool) {
 	return v, ok && b.now().Before(v.until)
 }
 
-func (b *basic) put(sum [sha256.Size]byte, ok bool, hash string) {
+func (b *basic) put(sum [sha256.Size]byte, right bool, hash string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
@@ -136,10 +147,10 @@ func (b *basic) put(sum [sha256.Size]byte, ok bool, hash string) {
 		}
 	}
 	keep := wrongFor
-	if ok {
+	if right {
 		keep = rightFor
 	}
-	b.all[sum] = verdict{ok, hash, now.Add(keep)}
+	b.all[sum] = verdict{right, hash, now.Add(keep)}
 }
 
 // byBasic returns who shows a name and a password with a request.
@@ -149,9 +160,9 @@ func (a *Access) byBasic(ctx context.Context, text, secret, address string) (*ac
 		name = ""
 	}
 	sum := a.basic.sum(name, secret)
-	u, err := a.o.Directory.User(name)
-	if v, ok := a.basic.get(sum); ok && err == nil && v.hash == u.Password {
-		if p := a.o.Directory.Pass(name); v.ok && p != nil {
+	u, _ := a.o.Directory.User(name)
+	if v, ok := a.basic.get(sum); ok && v.hash == u.Password {
+		if p := a.o.Directory.Pass(name); v.right && p != nil {
 			return p, nil
 		}
 		return nil, ErrWrong
@@ -159,12 +170,12 @@ func (a *Access) byBasic(ctx context.Context, text, secret, address string) (*ac
 	if len(secret) > password.MaxBytes {
 		secret = secret[:password.MaxBytes+1] // It is wrong anyhow.
 	}
-	found, err := a.Verify(ctx, name, secret, address)
+	found, right, err := a.verify(ctx, name, secret, address, "")
 	switch {
 	case err == nil:
 		a.basic.put(sum, true, found.Password)
-	case errors.Is(err, ErrWrong) && u.Name != "":
-		a.basic.put(sum, false, u.Password)
+	case errors.Is(err, ErrWrong):
+		a.basic.put(sum, right, u.Password)
 		return nil, err
 	default:
 		return nil, err

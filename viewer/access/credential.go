@@ -66,6 +66,7 @@ func parseAuthorization(values []string) credential {
 const (
 	sessionCookie = "grove"
 	loginCookie   = "grove-login"
+	deviceCookie  = "grove-known"
 	hostPrefix    = "__Host-"
 )
 
@@ -155,15 +156,24 @@ func Address(r *http.Request) string {
 	return host
 }
 
-// forwarding are the headers by which proxies say for whom they ask (RFC 7239, section 4,
-// and what was common before).
-var forwarding = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
+// forwarding are the headers by which proxies say that they are there, and for whom they
+// ask (RFC 7239, section 4; RFC 9110, section 7.6.3; and what was common before).
+var forwarding = []string{
+	"Forwarded", "Via", "X-Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto",
+	"X-Forwarded-Server", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Original-Forwarded-For", "Cf-Connecting-Ip", "True-Client-Ip",
+}
 
+// forwarded says by what a request is known to come through a proxy; it is empty when
+// there is no sign of one. Some proxies add no header unless they are told to, but ask by
+// HTTP/1.0, which browsers and the programs of today do not speak.
 func forwarded(r *http.Request) string {
 	for _, h := range forwarding {
 		if r.Header[h] != nil {
-			return h
+			return "with the header " + h
 		}
+	}
+	if !r.ProtoAtLeast(1, 1) {
+		return "by HTTP/1.0"
 	}
 	return ""
 }

@@ -2,10 +2,12 @@ package access
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,7 +64,7 @@ func (a *Access) Handler(next http.Handler) http.Handler {
 		if a.Open() {
 			if h := forwarded(r); h != "" {
 				a.o.Refuse(w, r, http.StatusForbidden, "this grove has no users yet, so that everybody on its machine may do everything; "+
-					"a request with the header "+h+" comes through a proxy, which may be open to others: add a user first, with grove user add NAME --role admin")
+					"a request "+h+" comes through a proxy, which may be open to others: add a user first, with grove user add NAME --role admin")
 				return
 			}
 			next.ServeHTTP(w, r.WithContext(With(r.Context(), Opened, a.anonymous, Address(r))))
@@ -143,8 +145,10 @@ func (a *Access) authorized(r *http.Request, c credential) (*Identity, *grant.Su
 func (a *Access) certified(r *http.Request) (*Identity, *grant.Subject, error) {
 	name, ok := a.o.Certificates.of(r)
 	if p := a.o.Directory.Pass(name); ok && p != nil {
-		ends := r.TLS.VerifiedChains[0][0].NotAfter
-		subject := &grant.Subject{Name: p.Subject.Name, Grants: p.Subject.Grants, Valid: func() bool { return p.Subject.Still() && a.o.Now().Before(ends) }}
+		chains := r.TLS.VerifiedChains
+		ends := chains[0][0].NotAfter
+		valid := func() bool { return p.Subject.Still() && a.o.Now().Before(ends) && a.trusts(chains) }
+		subject := &grant.Subject{Name: p.Subject.Name, Grants: p.Subject.Grants, Valid: valid}
 		if !subject.Still() {
 			return nil, nil, errCertificate
 		}
@@ -156,6 +160,12 @@ func (a *Access) certified(r *http.Request) (*Identity, *grant.Subject, error) {
 	}
 	a.book.Failed(r.Context(), f)
 	return nil, nil, errCertificate
+}
+
+// trusts says whether a certificate still leads to an authority that is trusted: it was
+// verified when the connection began, which may be long ago.
+func (a *Access) trusts(chains [][]*x509.Certificate) bool {
+	return a.o.Trusts == nil || slices.ContainsFunc(chains, func(c []*x509.Certificate) bool { return a.o.Trusts(c[len(c)-1]) })
 }
 
 // refuse answers who may not come in.

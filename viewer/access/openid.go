@@ -71,8 +71,8 @@ func (a *Access) toProvider(w http.ResponseWriter, r *http.Request) {
 func (a *Access) fromProvider(w http.ResponseWriter, r *http.Request) {
 	cookie := readCookie(r, loginCookie)
 	setCookie(w, r, loginCookie, "", -1)
-	name := guesses + " " + Address(r)
-	if wait := a.book.Begin(name, Address(r)); wait > 0 {
+	guess := attempt.Guess{Name: guesses + " " + Address(r), Address: Address(r)}
+	if wait := a.book.Begin(guess); wait > 0 {
 		w.Header().Set("Retry-After", Seconds(wait))
 		a.o.Refuse(w, r, http.StatusTooManyRequests, (&WaitError{wait}).Error())
 		return
@@ -84,11 +84,17 @@ func (a *Access) fromProvider(w http.ResponseWriter, r *http.Request) {
 			Method:   ByOIDC, Life: min(lifeOfOIDC, a.o.Life),
 		})
 	}
+	if errors.Is(err, oidc.ErrNoGrants) {
+		// The provider knows who it is, and says that he may do nothing from now on.
+		if failed := a.o.Directory.Withdraw(r.Context(), account.By{Who: ByOIDC, Origin: Address(r)}, ByOIDC, who.Subject); failed != nil {
+			a.log.Error("a user keeps for now what the provider does not grant any more", "user", who.Name, "error", failed)
+		}
+	}
 	if err != nil {
 		a.failedLogin(w, r, who.Name, then, err)
 		return
 	}
-	a.book.Return(name, Address(r))
+	a.book.Return(guess)
 	redirect(w, "/"+then)
 }
 

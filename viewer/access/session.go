@@ -16,15 +16,24 @@ func (a *Access) Begin(ctx context.Context, w http.ResponseWriter, r *http.Reque
 		l.Life = a.o.Life
 	}
 	l.Address, l.Agent, l.Replaces = Address(r), r.UserAgent(), readCookie(r, sessionCookie)
+	before := a.o.Directory.Session(l.Replaces)
 	secret, s, err := a.o.Directory.Login(ctx, l)
 	if err != nil {
 		return nil, err
+	}
+	if before != nil && before.User != s.User { // Nobody else has its cookie any more.
+		if err := a.o.Directory.EndSession(ctx, account.By{Who: before.User, Origin: l.Address}, "logout", before.Session.ID); err != nil {
+			a.log.Warn("the session of before goes on until its time is over", "user", before.User, "error", err)
+		}
 	}
 	p := a.o.Directory.Session(secret)
 	if p == nil {
 		return nil, fmt.Errorf("the session of %s has ended at once", s.User)
 	}
 	setCookie(w, r, sessionCookie, secret, int(l.Life/time.Second))
+	if l.Method == ByPassword {
+		a.keepDevice(w, r, s.User)
+	}
 	return &Identity{MethodSession, p}, nil
 }
 

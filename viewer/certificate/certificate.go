@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -43,12 +44,20 @@ const maxFile = 1 << 20
 
 // Keeper keeps a certificate. Its methods may be called from many goroutines.
 type Keeper struct {
-	o      Options
-	config atomic.Pointer[tls.Config]
+	o    Options
+	used atomic.Pointer[inUse]
 
 	mu     sync.Mutex // guards the fields below
 	tried  [sha256.Size]byte
 	status Status
+}
+
+// inUse is what the files held when they were whole.
+type inUse struct {
+	config      *tls.Config
+	leaf        *x509.Certificate
+	names       []string
+	authorities map[[sha256.Size]byte]bool // of clients, by the SHA-256 of the certificate of each
 }
 
 // Status is what is in use.
@@ -82,11 +91,17 @@ func (k *Keeper) Config() *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12, // RFC 9325, section 3.1.1
 		NextProtos:         protocols,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return k.config.Load(), nil },
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return k.used.Load().config, nil },
 	}
 }
 
 var protocols = []string{"h2", "http/1.1"}
+
+// Trusts says whether an authority of clients' certificates is in the file at present: one
+// that was taken out is so for connections, too, that began before.
+func (k *Keeper) Trusts(authority *x509.Certificate) bool {
+	return k.used.Load().authorities[sha256.Sum256(authority.Raw)]
+}
 
 // Status returns what is in use.
 func (k *Keeper) Status() Status {
@@ -142,18 +157,16 @@ func (k *Keeper) look() (changed bool, err error) {
 		return false, nil
 	}
 	k.tried = now
-	var config *tls.Config
-	var names []string
-	var ends time.Time
+	var next *inUse
 	if err == nil {
-		config, names, ends, err = k.make(texts[0], texts[1], texts[2])
+		next, err = k.make(texts[0], texts[1], texts[2])
 	}
 	k.status.Err = err
 	if err == nil {
-		k.status = Status{Names: names, Ends: ends}
+		k.status = Status{Names: next.names, Ends: next.leaf.NotAfter}
 		// A new one has its own keys of tickets: nobody resumes a session of before, with
 		// a certificate of an authority that is gone.
-		k.config.Store(config)
+		k.used.Store(next)
 	}
 	return true, err
 }
@@ -178,31 +191,50 @@ func readFile(name string) ([]byte, error) {
 }
 
 // make puts a configuration together.
-func (k *Keeper) make(cert, key, ca []byte) (c *tls.Config, names []string, ends time.Time, err error) {
+func (k *Keeper) make(cert, key, ca []byte) (*inUse, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return nil, nil, ends, fmt.Errorf("%s and %s: %w", k.o.Cert, k.o.Key, err)
+		return nil, fmt.Errorf("%s and %s: %w", k.o.Cert, k.o.Key, err)
 	}
-	leaf := pair.Leaf
-	if now := k.o.Now(); now.After(leaf.NotAfter) {
-		return nil, nil, ends, fmt.Errorf("%s: the certificate has ended at %s", k.o.Cert, leaf.NotAfter.UTC().Format(time.RFC3339))
-	} else if now.Before(leaf.NotBefore) {
-		return nil, nil, ends, fmt.Errorf("%s: the certificate begins at %s", k.o.Cert, leaf.NotBefore.UTC().Format(time.RFC3339))
+	u := &inUse{leaf: pair.Leaf, names: slices.Clone(pair.Leaf.DNSNames)}
+	if now := k.o.Now(); now.After(u.leaf.NotAfter) {
+		return nil, fmt.Errorf("%s: the certificate has ended at %s", k.o.Cert, u.leaf.NotAfter.UTC().Format(time.RFC3339))
+	} else if now.Before(u.leaf.NotBefore) {
+		return nil, fmt.Errorf("%s: the certificate begins at %s", k.o.Cert, u.leaf.NotBefore.UTC().Format(time.RFC3339))
 	}
-	c = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: protocols, Certificates: []tls.Certificate{pair}}
+	u.config = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: protocols, Certificates: []tls.Certificate{pair}}
 	if k.o.ClientCA != "" {
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(ca) {
-			return nil, nil, ends, fmt.Errorf("%s: there is no certificate in PEM in it", k.o.ClientCA)
+		u.config.ClientAuth = tls.VerifyClientCertIfGiven
+		if u.config.ClientCAs, u.authorities, err = readAuthorities(ca); err != nil {
+			return nil, fmt.Errorf("%s: %w", k.o.ClientCA, err)
 		}
-		c.ClientAuth, c.ClientCAs = tls.VerifyClientCertIfGiven, pool
 	}
-	names = slices.Clone(leaf.DNSNames)
-	for _, ip := range leaf.IPAddresses {
-		names = append(names, ip.String())
+	for _, ip := range u.leaf.IPAddresses {
+		u.names = append(u.names, ip.String())
 	}
-	if len(names) == 0 {
-		names = []string{leaf.Subject.CommonName}
+	if len(u.names) == 0 {
+		u.names = []string{u.leaf.Subject.CommonName}
 	}
-	return c, names, leaf.NotAfter, nil
+	return u, nil
+}
+
+// readAuthorities reads certificates in PEM. One that cannot be read spoils all: who wrote
+// it there wants it to count.
+func readAuthorities(text []byte) (*x509.CertPool, map[[sha256.Size]byte]bool, error) {
+	pool, known := x509.NewCertPool(), map[[sha256.Size]byte]bool{}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, nil, fmt.Errorf("certificate %d in it: %w", len(known)+1, err)
+		}
+		pool.AddCert(c)
+		known[sha256.Sum256(c.Raw)] = true
+	}
+	if len(known) == 0 {
+		return nil, nil, errors.New("there is no certificate in PEM in it")
+	}
+	return pool, known, nil
 }

@@ -240,7 +240,10 @@ func TestWhatCannotBeUsed(t *testing.T) {
 			write(t, f.key, key)
 		}, "cert.pem: the certificate begins at 20"},
 		"no authority": {func(f files) { write(t, f.ca, []byte("hello")) }, "ca.pem: there is no certificate in PEM in it"},
-		"a huge file":  {func(f files) { write(t, f.ca, make([]byte, maxFile+1)) }, "ca.pem is longer than 1048576 bytes"},
+		"a broken authority": {func(f files) {
+			write(t, f.ca, append(ca.pem, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("hello")})...))
+		}, "ca.pem: certificate 2 in it: x509: "},
+		"a huge file": {func(f files) { write(t, f.ca, make([]byte, maxFile+1)) }, "ca.pem is longer than 1048576 bytes"},
 	} {
 		f := newFiles(t)
 		f.put(t, ca, "one.example")
@@ -250,5 +253,31 @@ func TestWhatCannotBeUsed(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s", name, err, c.want)
 		}
+	}
+}
+
+// TestAnAuthorityThatIsTakenOutIsTrustedNoMore: also by connections that began before.
+func TestAnAuthorityThatIsTakenOutIsTrustedNoMore(t *testing.T) {
+	ca, next := newAuthority(t, "authority"), newAuthority(t, "another")
+	f := newFiles(t)
+	f.put(t, ca, "one.example")
+	write(t, f.ca, append(ca.pem, next.pem...))
+	k, err := Open(Options{Cert: f.cert, Key: f.key, ClientCA: f.ca})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !k.Trusts(ca.cert) || !k.Trusts(next.cert) || k.Trusts(newAuthority(t, "authority").cert) {
+		t.Error("not the authorities of the file are trusted")
+	}
+	write(t, f.ca, next.pem)
+	if changed, err := k.look(); !changed || err != nil {
+		t.Fatal(changed, err)
+	}
+	if k.Trusts(ca.cert) || !k.Trusts(next.cert) {
+		t.Error("not the authorities of the new file are trusted")
+	}
+	write(t, f.ca, []byte("hello"))
+	if _, err := k.look(); err == nil || !k.Trusts(next.cert) {
+		t.Errorf("a broken file: %v", err)
 	}
 }

@@ -133,6 +133,30 @@ func (d *Directory) provide(tx *store.Tx, by By, name string, p *User) ([]audit.
 	return []audit.Entry{e}, err
 }
 
+// Withdraw takes everything from the user of another provider, who lets him in no more:
+// his sessions and tokens may do nothing from then on. One who is not there has nothing.
+func (d *Directory) Withdraw(ctx context.Context, by By, source, subject string) error {
+	var name string
+	var found bool
+	err := d.o.Store.Read(ctx, func(tx *store.Tx) (err error) {
+		found, err = tx.Row("SELECT name FROM account WHERE source = $1 AND subject = $2", []any{source, subject}, &name)
+		return err
+	})
+	if err != nil || !found {
+		return err
+	}
+	return d.write(ctx, name, func(tx *store.Tx) ([]audit.Entry, error) {
+		u, err := readUser(tx, name)
+		if errors.Is(err, ErrNoUser) || err == nil && (u.Source != source || u.Subject != subject || len(u.Grants) == 0) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return d.provide(tx, by, name, &User{Source: source, Subject: subject, Title: u.Title})
+	})
+}
+
 // EndSession ends a session; action is "logout" or "session end".
 func (d *Directory) EndSession(ctx context.Context, by By, action, id string) error {
 	s, err := d.session(id)

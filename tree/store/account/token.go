@@ -45,7 +45,7 @@ func (d *Directory) CreateToken(ctx context.Context, by By, t Token) (text strin
 		_, err := tx.Exec("INSERT INTO token (id, account, name, hash, grants, made_at, ends_at, used_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 0)",
 			t.ID, t.User, t.Name, t.hash.String(), writeGrants(t.Grants), t.Created.UnixMilli(), t.Ends.UnixMilli())
 		e := by.entry("token create", t.User+" "+t.Name)
-		e.Became = GrantsText(t.Grants) + "; until " + t.Ends.UTC().Format(time.RFC3339)
+		e.Became = t.may() + "; until " + t.Ends.UTC().Format(time.RFC3339)
 		return []audit.Entry{e}, err
 	})
 	if errors.Is(err, store.ErrUnique) {
@@ -55,6 +55,14 @@ func (d *Directory) CreateToken(ctx context.Context, by By, t Token) (text strin
 		return "", t, err
 	}
 	return text, t, nil
+}
+
+// may says for the audit log what was asked for.
+func (t *Token) may() string {
+	if len(t.Grants) == 1 && t.Grants[0] == grant.Everything {
+		return "all that its owner may"
+	}
+	return GrantsText(t.Grants)
 }
 
 // token finds a token by its public name.
@@ -87,7 +95,7 @@ func (d *Directory) RevokeToken(ctx context.Context, by By, id string) error {
 			err = ErrNoToken
 		}
 		e := by.entry("token revoke", t.User+" "+t.Name)
-		e.Was = GrantsText(t.Grants)
+		e.Was = t.may()
 		return []audit.Entry{e}, err
 	})
 }

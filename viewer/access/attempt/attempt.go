@@ -3,7 +3,9 @@
 //
 // A guess takes from two buckets, that of the name and that of the address; a login that
 // succeeds gives back. Somebody who has logged in from an address before has a bucket of
-// his own there, so that nobody locks him out by guessing elsewhere.
+// his own there, so that nobody locks him out by guessing elsewhere. A browser that has
+// logged in before, wherever it is now, has a bucket of its own that stands for both: it
+// is not locked out by who guesses behind the same proxy either.
 package attempt
 
 import (
@@ -27,6 +29,13 @@ type Options struct {
 	Now     func() time.Time
 	// Record takes a line for the audit log. It is called by one goroutine at a time.
 	Record func(ctx context.Context, f Failure)
+}
+
+// Guess is somebody who says that he has a name.
+type Guess struct {
+	Name, Address string
+	// Device is the browser if it has logged in under this name before; else it is empty.
+	Device string
 }
 
 // Failure is one or more failed logins.
@@ -99,46 +108,61 @@ func Network(address string) string {
 	return ip.String()
 }
 
-// nameKey is the bucket of a name. The lock is held.
-func (b *Book) nameKey(name, network string) string {
-	if _, ok := b.known[pair{name, network}]; ok {
-		return name + " " + network
+// of returns the buckets of a guess; that of the address is nil where it does not count.
+// The lock is held.
+func (b *Book) of(g Guess, network string) (byName, byAddress *bucket) {
+	now := b.o.Now()
+	if g.Device != "" {
+		return b.names.get(g.Name+" at "+g.Device, now), nil
 	}
-	return name
+	key := g.Name
+	if _, ok := b.known[pair{g.Name, network}]; ok {
+		key += " " + network
+	}
+	return b.names.get(key, now), b.address.get(network, now)
 }
 
 // Begin takes a guess. When there is none it returns how long to wait.
-func (b *Book) Begin(name, address string) (wait time.Duration) {
-	network, now := Network(address), b.o.Now()
+func (b *Book) Begin(g Guess) (wait time.Duration) {
+	network := Network(g.Address)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	byName, byAddress := b.names.get(b.nameKey(name, network), now), b.address.get(network, now)
-	if wait = max(byName.wait(b.o.Name), byAddress.wait(b.o.Address)); wait > 0 {
+	byName, byAddress := b.of(g, network)
+	wait = byName.wait(b.o.Name)
+	if byAddress != nil {
+		wait = max(wait, byAddress.wait(b.o.Address))
+	}
+	if wait > 0 {
 		return wait
 	}
 	byName.take(b.o.Name)
-	byAddress.take(b.o.Address)
+	if byAddress != nil {
+		byAddress.take(b.o.Address)
+	}
 	return 0
 }
 
 // Return gives back a guess that was none: nobody looked whether it was right.
-func (b *Book) Return(name, address string) {
-	network, now := Network(address), b.o.Now()
+func (b *Book) Return(g Guess) {
+	network := Network(g.Address)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.names.get(b.nameKey(name, network), now).back(b.o.Name)
-	b.address.get(network, now).back(b.o.Address)
+	byName, byAddress := b.of(g, network)
+	byName.back(b.o.Name)
+	if byAddress != nil {
+		byAddress.back(b.o.Address)
+	}
 }
 
 // Succeeded gives back a guess that was right, and remembers where.
-func (b *Book) Succeeded(name, address string) {
-	b.Return(name, address)
+func (b *Book) Succeeded(g Guess) {
+	b.Return(g)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.known) >= maxKnown {
 		clear(b.known) // They come again.
 	}
-	b.known[pair{name, Network(address)}] = struct{}{}
+	b.known[pair{g.Name, Network(g.Address)}] = struct{}{}
 }
 
 // Failed tells of a failed login. The first of a kind is recorded at once, those that

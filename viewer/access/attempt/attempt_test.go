@@ -18,7 +18,7 @@ func TestGuessesRunOut(t *testing.T) {
 		b := New(Options{Name: Rate{3, time.Minute}, Address: Rate{5, 10 * time.Second}})
 		guess := func(name, address string, want time.Duration) {
 			t.Helper()
-			if got := b.Begin(name, address); got != want {
+			if got := b.Begin(Guess{Name: name, Address: address}); got != want {
 				t.Errorf("%s from %s waits %s, want %s", name, address, got, want)
 			}
 		}
@@ -48,26 +48,57 @@ func TestNobodyIsLockedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(Options{Name: Rate{3, time.Minute}, Address: Rate{50, time.Second}})
 		for range 10 {
-			if wait := b.Begin("ada", "192.0.2.1"); wait != 0 {
+			if wait := b.Begin(Guess{Name: "ada", Address: "192.0.2.1"}); wait != 0 {
 				t.Fatalf("who logs in waits %s", wait)
 			}
-			b.Succeeded("ada", "192.0.2.1")
+			b.Succeeded(Guess{Name: "ada", Address: "192.0.2.1"})
 		}
 		for range 10 {
-			b.Begin("ada", "198.51.100.1")
+			b.Begin(Guess{Name: "ada", Address: "198.51.100.1"})
 		}
-		if wait := b.Begin("ada", "198.51.100.2"); wait == 0 {
+		if wait := b.Begin(Guess{Name: "ada", Address: "198.51.100.2"}); wait == 0 {
 			t.Error("guessing goes on")
 		}
-		if wait := b.Begin("ada", "192.0.2.1"); wait != 0 {
+		if wait := b.Begin(Guess{Name: "ada", Address: "192.0.2.1"}); wait != 0 {
 			t.Errorf("she waits %s", wait)
 		}
-		b.Return("ada", "192.0.2.1")
+		b.Return(Guess{Name: "ada", Address: "192.0.2.1"})
 		for range 3 {
-			b.Begin("ada", "192.0.2.1")
+			b.Begin(Guess{Name: "ada", Address: "192.0.2.1"})
 		}
-		if wait := b.Begin("ada", "192.0.2.1"); wait == 0 {
+		if wait := b.Begin(Guess{Name: "ada", Address: "192.0.2.1"}); wait == 0 {
 			t.Error("guessing goes on where she has logged in")
+		}
+	})
+}
+
+// TestABrowserThatHasLoggedInIsNotLockedOut: neither by who guesses its user's password
+// elsewhere, nor by who guesses anybody's from the same address, as behind one proxy.
+func TestABrowserThatHasLoggedInIsNotLockedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(Options{Name: Rate{3, time.Minute}, Address: Rate{5, time.Minute}})
+		for i := range 10 {
+			b.Begin(Guess{Name: "ada", Address: "198.51.100.1"})
+			b.Begin(Guess{Name: fmt.Sprint("name", i), Address: "192.0.2.1"})
+		}
+		if wait := b.Begin(Guess{Name: "ada", Address: "192.0.2.1"}); wait == 0 {
+			t.Error("guessing goes on")
+		}
+		here := Guess{Name: "ada", Address: "192.0.2.1", Device: "d"}
+		for range 10 {
+			if wait := b.Begin(here); wait != 0 {
+				t.Fatalf("she waits %s", wait)
+			}
+			b.Succeeded(here)
+		}
+		for range 3 {
+			b.Begin(here)
+		}
+		if wait := b.Begin(here); wait != time.Minute {
+			t.Errorf("who has stolen the browser guesses on, after %s", wait)
+		}
+		if wait := b.Begin(Guess{Name: "joe", Address: "192.0.2.1"}); wait == 0 {
+			t.Error("what a known browser gave back is another's")
 		}
 	})
 }
@@ -76,23 +107,23 @@ func TestTheBookIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(Options{Name: Rate{2, time.Minute}, Address: Rate{2, time.Minute}})
 		for i := range maxBuckets {
-			b.Begin(fmt.Sprint("name", i), fmt.Sprintf("10.0.%d.%d", i/256, i%256))
+			b.Begin(Guess{Name: fmt.Sprint("name", i), Address: fmt.Sprintf("10.0.%d.%d", i/256, i%256)})
 		}
 		for i := range 2 { // The rest shares one bucket.
-			if wait := b.Begin(fmt.Sprint("more", i), fmt.Sprintf("10.9.0.%d", i)); wait != 0 {
+			if wait := b.Begin(Guess{Name: fmt.Sprint("more", i), Address: fmt.Sprintf("10.9.0.%d", i)}); wait != 0 {
 				t.Errorf("waits %s", wait)
 			}
 		}
-		if wait := b.Begin("other", "10.9.1.1"); wait != time.Minute {
+		if wait := b.Begin(Guess{Name: "other", Address: "10.9.1.1"}); wait != time.Minute {
 			t.Errorf("beyond the bound: waits %s", wait)
 		}
 		time.Sleep(2 * time.Minute)
-		b.Begin("other", "10.9.1.1")
+		b.Begin(Guess{Name: "other", Address: "10.9.1.1"})
 		if n := len(b.names.all); n != 1 {
 			t.Errorf("%d names are remembered that have all their guesses", n)
 		}
 		for i := range 2 * maxKnown {
-			b.Succeeded(fmt.Sprint("name", i), "192.0.2.1")
+			b.Succeeded(Guess{Name: fmt.Sprint("name", i), Address: "192.0.2.1"})
 		}
 		if len(b.known) > maxKnown {
 			t.Errorf("%d are known", len(b.known))

@@ -89,6 +89,8 @@ const (
 	askWithin   = 10 * time.Second // each request to the provider
 	maxAnswer   = 1 << 20
 	maxGroups   = 10_000
+	// maxRedirects of one request to the provider.
+	maxRedirects = 5
 )
 
 // Provider is an OpenID provider. Its methods may be called from many goroutines.
@@ -114,7 +116,7 @@ func New(o Options) (*Provider, error) {
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		return nil, fmt.Errorf("issuer %.80q: https://HOST/PATH is wanted", o.Issuer)
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case plain(u):
 		return nil, fmt.Errorf("issuer %.80q: without https anybody in between could come in as anybody", o.Issuer)
 	case o.ClientID == "":
 		return nil, errors.New("the id of the client is missing, as the provider knows it")
@@ -138,8 +140,17 @@ func New(o Options) (*Provider, error) {
 	p.asking <- struct{}{}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost, transport.IdleConnTimeout = 2, 10*time.Second
-	p.client = &http.Client{Transport: bounded{transport}, Timeout: askWithin}
+	p.client = &http.Client{Transport: bounded{transport}, Timeout: askWithin, CheckRedirect: follow}
 	return p, nil
+}
+
+// follow goes where an answer leads to, but not with a code or a secret, which are for
+// the address alone that the provider named.
+func follow(r *http.Request, before []*http.Request) error {
+	if len(before) >= maxRedirects || before[0].Method != http.MethodGet || before[0].Header.Get("Authorization") != "" {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // Close gives up what is open to the provider.
@@ -150,11 +161,21 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// bounded cuts answers that are too long.
+// plain says whether what is sent to an address could be read on its way.
+func plain(u *url.URL) bool { return u.Scheme != "https" && !isLoopback(u.Hostname()) }
+
+// bounded cuts answers that are too long, and asks nobody by plain HTTP, wherever the
+// provider's own document or an answer sends it.
 type bounded struct{ *http.Transport }
 
 // RoundTrip implements http.RoundTripper.
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	if plain(r.URL) {
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, fmt.Errorf("it names the address %.200q, and without https anybody in between could come in as anybody", r.URL.Redacted())
+	}
 	res, err := b.Transport.RoundTrip(r)
 	if err == nil {
 		res.Body = struct {
@@ -186,6 +207,9 @@ func (p *Provider) discover(ctx context.Context) (*discovered, error) {
 	}
 	if err := provider.Claims(&says); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if u, err := url.Parse(provider.Endpoint().AuthURL); err != nil || plain(u) {
+		return nil, fmt.Errorf("%w: it sends people to %.200q to log in, which is not https", ErrUnavailable, provider.Endpoint().AuthURL)
 	}
 	d := &discovered{provider: provider, endpoint: provider.Endpoint(), scopes: []string{openid.ScopeOpenID}}
 	// OpenID Connect Discovery 1.0, section 3: without a list it is client_secret_basic.

@@ -1,8 +1,13 @@
 package oidc
 
 import (
+	"encoding/json"
 	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -144,6 +149,52 @@ func TestAProviderThatIsAway(t *testing.T) {
 	p := newProvider(t, Options{Issuer: "http://127.0.0.1:1", ClientID: "grove", Grants: rules(t, "*=viewer")})
 	if _, _, err := p.Begin(t.Context(), redirect, ""); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestPlainHTTP: nothing is asked or sent where others could read it, whatever the
+// provider's own document says, and no secret goes where an answer leads to.
+func TestPlainHTTP(t *testing.T) {
+	var document map[string]any
+	var got []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = append(got, r.Method+" "+r.URL.Path)
+		switch r.URL.Path {
+		case "/.well-known/openid-configuration":
+			_ = json.NewEncoder(w).Encode(document)
+		case "/there":
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}
+	}))
+	defer server.Close()
+	begin := func(change map[string]any) (*Provider, string, string, error) {
+		document = map[string]any{"issuer": server.URL, "authorization_endpoint": "https://id.example/login", "token_endpoint": server.URL + "/there", "jwks_uri": server.URL + "/keys"}
+		maps.Copy(document, change)
+		p := newProvider(t, Options{Issuer: server.URL, ClientID: "grove", Secret: func() (string, error) { return "s3cret", nil }, Grants: rules(t, "*=viewer")})
+		address, cookie, err := p.Begin(t.Context(), redirect, "")
+		return p, address, cookie, err
+	}
+	if _, _, _, err := begin(map[string]any{"authorization_endpoint": "http://id.example/login"}); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "which is not https") {
+		t.Errorf("a login by plain HTTP: %v", err)
+	}
+	finish := func(change map[string]any) error {
+		t.Helper()
+		p, address, cookie, err := begin(change)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = p.Finish(t.Context(), cookie, url.Values{"code": {"x"}, "state": u.Query()["state"]})
+		return err
+	}
+	if err := finish(map[string]any{"token_endpoint": "http://id.example/token"}); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "without https anybody in between") {
+		t.Errorf("tokens by plain HTTP: %v", err)
+	}
+	if err := finish(nil); !errors.Is(err, ErrUnavailable) || slices.Contains(got, "POST /elsewhere") {
+		t.Errorf("a code that is sent on: %v, %v", err, got)
 	}
 }
 

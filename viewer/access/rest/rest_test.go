@@ -201,8 +201,10 @@ func TestTheFirstMinutes(t *testing.T) {
 		t.Errorf("the challenge is %q", got)
 	}
 	c.login("ada", right)
-	if set := c.last.Get("Set-Cookie"); !strings.Contains(set, "; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax") || strings.Contains(set, "Secure") {
-		t.Errorf("the cookie is %s", set)
+	for i, life := range []string{"2592000", "34560000"} { // the session's, and that of a browser that is known
+		if set := c.last.Values("Set-Cookie"); len(set) != 2 || !strings.Contains(set[i], "; Path=/; Max-Age="+life+"; HttpOnly; SameSite=Lax") || strings.Contains(set[i], "Secure") {
+			t.Errorf("the cookies are %s", set)
+		}
 	}
 	c.is(200, `"method":"session","source":"local","password":true,"expires":"`, "GET", "/api/v1/me", nil)
 	c.is(200, "ada", "GET", "/whoami", nil)
@@ -383,16 +385,59 @@ func TestGuessesAreSlowedDown(t *testing.T) {
 	c.login("ada", right)
 }
 
+// TestWhoHasLoggedInIsNotLockedOut: neither by who guesses the password, nor by who spends
+// the guesses of the address; also when grove has begun anew since.
+func TestWhoHasLoggedInIsNotLockedOut(t *testing.T) {
+	w, _, _ := begun(t)
+	ada := w.client(t)
+	ada.login("ada", right)
+	ada.is(204, "", "DELETE", "/api/v1/session", nil)
+	guesser := w.client(t)
+	for range 40 {
+		guesser.send("POST", "/api/v1/session", map[string]string{"name": "ada", "password": "x"})
+		guesser.send("POST", "/api/v1/session", map[string]string{"name": "eve", "password": "x"})
+	}
+	guesser.is(429, "too many logins have failed", "POST", "/api/v1/session", map[string]string{"name": "ada", "password": right})
+	ada.login("ada", right)
+	for range 4 {
+		ada.is(401, "wrong", "POST", "/api/v1/session", map[string]string{"name": "ada", "password": "x"})
+	}
+	ada.is(429, "too many logins have failed", "POST", "/api/v1/session", map[string]string{"name": "ada", "password": right})
+	ada.is(429, "too many logins have failed", "POST", "/api/v1/session", map[string]string{"name": "eve", "password": right})
+}
+
+// TestAnotherUserAtTheSameBrowser: the session of before is nobody's then.
+func TestAnotherUserAtTheSameBrowser(t *testing.T) {
+	w, ada, _ := begun(t)
+	ada.is(201, "", "POST", "/api/v1/users", user("joe", "viewer", "/"))
+	c := w.client(t)
+	c.login("ada", right)
+	stolen := w.client(t)
+	for k, v := range c.jar {
+		stolen.jar[k] = v
+	}
+	stolen.is(200, "ada", "GET", "/whoami", nil)
+	c.login("joe", right)
+	c.is(200, "joe", "GET", "/whoami", nil)
+	stolen.is(401, "log in", "GET", "/whoami", nil)
+	records, err := w.audit.Read(t.Context(), audit.Query{Action: "logout"})
+	if err != nil || len(records) != 1 || records[0].Who != "ada" || records[0].Was != "password from 127.0.0.1" {
+		t.Errorf("the audit log has %v, %v", records, err)
+	}
+}
+
 // TestOpenID logs in by a real provider, with a browser that has cookies.
 func TestOpenID(t *testing.T) {
 	var p *oidc.Provider
+	var issuer string
 	w := grow(t, func(redirect string) *oidc.Provider {
 		ops, err := oidc.ParseRule("ops=editor /shop")
 		if err != nil {
 			t.Fatal(err)
 		}
+		issuer = oidctest.Start(t, redirect)
 		p, err = oidc.New(oidc.Options{
-			Issuer: oidctest.Start(t, redirect), ClientID: oidctest.Client, Secret: func() (string, error) { return oidctest.Secret, nil }, Grants: []oidc.Rule{ops},
+			Issuer: issuer, ClientID: oidctest.Client, Secret: func() (string, error) { return oidctest.Secret, nil }, Grants: []oidc.Rule{ops},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -414,8 +459,19 @@ func TestOpenID(t *testing.T) {
 	}
 	c.is(200, `{"name":"ada","title":"Ada Lovelace","open":false,"login":false,"grants":[{"role":"editor","path":"/shop"}]`, "GET", "/api/v1/me", nil)
 	c.is(409, "you have no password here to change", "PUT", "/api/v1/me/password", map[string]any{"current": "x", "password": other})
+	// Eve was in a group when she logged in the last time.
+	session, _, err := w.directory.Login(t.Context(), account.Login{
+		Provided: &account.User{Name: "eve", Source: "oidc", Subject: issuer + " eve", Grants: []grant.Grant{grant.Everything}}, Method: "oidc", Life: time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := w.directory.Session(session)
 	if to := login(w.client(t), "eve"); to != "/#/login?problem=grants&then=%23%2Ftree%3Ffind%3Dx" {
 		t.Errorf("who is in no group ends at %s", to)
+	}
+	if now := w.directory.Session(session); before == nil || before.Subject.Still() || now == nil || len(now.Subject.Grants) != 0 {
+		t.Errorf("who is in no group any more keeps what she had: %v", now)
 	}
 	c.is(303, "", "GET", "/api/v1/login/oidc/callback?code=x&state=y", nil)
 	if to := c.last.Get("Location"); to != "/#/login?problem=stale" {
@@ -439,7 +495,8 @@ func TestOpenID(t *testing.T) {
 	}
 	want := []string{
 		"oidc|user add|ada|editor /shop; title Ada Lovelace|ok", "ada|login|ada|oidc|ok",
-		"unknown user|login||oidc|failed: none of the groups has a role here", "unknown user|login||oidc|failed: it took too long, or was begun in another browser",
+		"oidc|user add|eve|admin|ok", "eve|login|eve|oidc|ok",
+		"oidc|user change|eve|nothing|ok", "eve|login|eve|oidc|failed: none of the groups has a role here", "unknown user|login||oidc|failed: it took too long, or was begun in another browser",
 		"|user add|bob|admin|ok", "bob|login|bob|oidc|failed: the name belongs to another user",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {

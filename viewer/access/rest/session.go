@@ -95,7 +95,7 @@ func (a *API) login(ctx context.Context, in *struct {
 	if a.o.Access.Open() {
 		return nil, huma.NewError(http.StatusConflict, "no login is needed here, since there are no users yet")
 	}
-	u, err := a.o.Access.Verify(ctx, in.Body.Name, in.Body.Password, access.Address(in.request))
+	u, err := a.o.Access.Verify(in.request, in.Body.Name, in.Body.Password)
 	if err != nil {
 		return nil, a.problem(err)
 	}
@@ -132,7 +132,7 @@ func (a *API) putOwnPassword(ctx context.Context, in *struct {
 	if err := password.Check(name, in.Body.Password); err != nil {
 		return nil, a.problem(err)
 	}
-	if _, err := a.o.Access.Verify(ctx, name, in.Body.Current, access.Address(in.request)); errors.Is(err, access.ErrWrong) {
+	if _, err := a.o.Access.Verify(in.request, name, in.Body.Current); errors.Is(err, access.ErrWrong) {
 		return nil, huma.NewError(http.StatusForbidden, "the current password is wrong")
 	} else if err != nil {
 		return nil, a.problem(err)
