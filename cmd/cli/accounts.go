@@ -18,8 +18,9 @@ import (
 // accounts is where users and tokens are: in the database itself while no grove runs on
 // it, else behind the grove that does.
 type accounts struct {
-	Server           string `help:"Address of a running server. Default: the database itself, or the server that runs on it, at http://127.0.0.1:7440." env:"GROVE_SERVER" placeholder:"URL"`
-	Token            string `help:"Where the token is that lets in at a server: file:/path or env:NAME. Default: a name and a password are asked for." env:"GROVE_TOKEN" placeholder:"REF"`
+	Server string `help:"Address of a running server. Default: the database itself, or the server that runs on it, at http://127.0.0.1:7440." env:"GROVE_SERVER" placeholder:"URL"`
+	Token  string `help:"Where the token is that lets in at a server: file:/path or env:NAME. Default: a name and a password are asked for." env:"GROVE_TOKEN" placeholder:"REF"`
+	plainHTTP
 	Data             string `help:"Directory of the grove." default:"data" placeholder:"DIR"`
 	Database         string `help:"Its database, if that is not in the directory." placeholder:"FILE|URL"`
 	DatabasePassword string `help:"Where the password of the database is: file:/path or env:NAME." placeholder:"REF"`
@@ -37,7 +38,7 @@ type people struct {
 // open returns who is asked. A data directory is made when there is none and it is to be.
 func (a *accounts) open(ctx context.Context, p *Process, make bool) (*people, func() error, error) {
 	none := func() error { return nil }
-	there := &people{remote{Server: a.Server, Token: a.Token, login: &login{}}, p}
+	there := &people{remote{Server: a.Server, Token: a.Token, plainHTTP: a.plainHTTP, login: &login{}}, p}
 	if a.Server != "" {
 		return there, none, nil
 	}

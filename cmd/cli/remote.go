@@ -98,10 +98,8 @@ func (r *remote) send(ctx context.Context, method, path string, body io.Reader, 
 	if err := r.authorize(req.Header); err != nil {
 		return nil, nil, err
 	}
-	client := http.DefaultClient
-	if r.through != nil {
-		client = &http.Client{Transport: r.through}
-	}
+	// Nobody is followed elsewhere: what is sent, and the secret with it, is for this address.
+	client := &http.Client{Transport: r.through, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, nil, exit(NoReply, "no grove answers at %s: start it with grove serve, or name another with --server", r.Server)
@@ -113,6 +111,9 @@ func (r *remote) send(ctx context.Context, method, path string, body io.Reader, 
 		return res, nil, nil
 	}
 	defer res.Body.Close()
+	if to := res.Header.Get("Location"); to != "" && res.StatusCode < 400 {
+		return nil, nil, exit(NoReply, "%s answers %s and leads to %.200s: if that is the grove you mean, name it by --server", r.Server, res.Status, plain(to))
+	}
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxProblem))
 	if err != nil {
 		return nil, nil, exit(NoReply, "%s: %w", r.Server, err)

@@ -6,17 +6,41 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 
 	"golang.org/x/term"
 
 	"grove/runtime/probe/secret"
+	"grove/viewer"
 )
+
+// plainHTTP lets secrets go where others could read them.
+type plainHTTP struct {
+	PlainHTTP bool `name:"plain-http" help:"Send a token or a password by plain HTTP to another machine, too: others could read it on its way."`
+}
+
+// checkWay refuses to send a secret over the network as it is: a token or a password, be
+// it that of who asks or one that a user is to have.
+func (r *remote) checkWay() error {
+	if r.Token == "" && r.login == nil || r.PlainHTTP || r.through != nil {
+		return nil
+	}
+	u, err := url.Parse(r.address())
+	if err != nil || u.Scheme != "http" || viewer.IsLoopback(net.JoinHostPort(u.Hostname(), "0")) {
+		return nil
+	}
+	return exit(Usage, "%s: others could read a token or a password on its way there: give an address that begins with https://, or say --plain-http where the network is as safe as TLS", plain(u.Redacted()))
+}
 
 // authorize adds what lets a request in.
 func (r *remote) authorize(h http.Header) error {
+	if err := r.checkWay(); err != nil {
+		return err
+	}
 	value, err := r.authorization()
 	if value != "" {
 		h.Set("Authorization", value)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -240,5 +241,49 @@ func TestPasswordsAreTypedUnseen(t *testing.T) {
 	all.Wait()
 	if strings.Contains(shown.String(), "horse") {
 		t.Errorf("the terminal showed %q", shown.String())
+	}
+}
+
+// TestSecretsGoNowhereInTheClear: neither a token, nor a password that a user is to have,
+// is sent to another machine by plain HTTP, or wherever an answer leads to.
+func TestSecretsGoNowhereInTheClear(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("grove_secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var met sync.Map
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { met.Store("elsewhere", true) }))
+	defer elsewhere.Close()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		met.Store(r.Header.Get("Authorization"), true)
+		http.Redirect(w, r, elsewhere.URL, http.StatusPermanentRedirect)
+	}))
+	defer server.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	const refused = "others could read a token or a password on its way there: give an address that begins with https://, or say --plain-http"
+	for name, c := range map[string]struct {
+		args []string
+		code Exit
+		want string
+	}{
+		"a token":                 {[]string{"tree", "--server", "http://grove.invalid:7440", "--token", "file:" + token}, Usage, refused},
+		"as --listen has it":      {[]string{"tree", "--server", "grove.invalid:7440", "--token", "file:" + token}, Usage, refused},
+		"a new password":          {[]string{"user", "add", "ada", "--role", "admin", "--password-file", "-", "--server", "http://192.0.2.1"}, Usage, refused},
+		"a name with loopback":    {[]string{"tree", "--server", "http://127.0.0.1.grove.invalid", "--token", "file:" + token}, Usage, refused},
+		"nothing that is secret":  {[]string{"tree", "--server", "http://grove.invalid:7440"}, NoReply, "grove.invalid"},
+		"where it is asked for":   {[]string{"tree", "--server", "http://grove.invalid:7440", "--plain-http", "--token", "file:" + token}, NoReply, "grove.invalid"},
+		"by TLS":                  {[]string{"tree", "--server", "https://grove.invalid:7440", "--token", "file:" + token}, NoReply, "grove.invalid"},
+		"an answer leads further": {[]string{"tree", "--server", server.URL, "--token", "file:" + token}, NoReply, "308 Permanent Redirect and leads to " + elsewhere.URL + ": if that is the grove you mean, name it by --server"},
+	} {
+		code, _, stderr := typed(t, goodPassword, c.args...)
+		if code != c.code || !strings.Contains(stderr, c.want) || strings.Contains(stderr, refused) && c.want != refused {
+			t.Errorf("%s: exit code %d, %s", name, code, stderr)
+		}
+	}
+	if _, ok := met.Load("Bearer grove_secret"); !ok {
+		t.Error("on loopback the token is not sent")
+	}
+	if _, ok := met.Load("elsewhere"); ok {
+		t.Error("the request went where the answer led")
 	}
 }
