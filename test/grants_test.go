@@ -86,13 +86,13 @@ tree:
 func word(begin string) string { return begin + strings.ToLower(rand.Text()[:16]) }
 
 // newEstate starts the manager.
-func newEstate(t *testing.T) *estate {
+func newEstate(t *testing.T, edit ...func(*app.Config)) *estate {
 	t.Helper()
 	rules := filepath.Join(t.TempDir(), "jolokia")
 	if err := os.WriteFile(rules, []byte("grove:* write *\ngrove:* exec *\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e := &estate{manager: serve(t, func(c *app.Config) { c.Jolokia = rules }), acme: word("xa"), zenith: word("xz"), vault: word("xv")}
+	e := &estate{manager: serve(t, append(edit, func(c *app.Config) { c.Jolokia = rules })...), acme: word("xa"), zenith: word("xz"), vault: word("xv")}
 	names := strings.NewReplacer("ACME", e.acme, "ZENITH", e.zenith, "VAULT", e.vault, "%%", "%")
 	e.write("plant.yaml", names.Replace(estateOf))
 	e.write(e.vault+".yaml", names.Replace(vaultOf))
