@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"grove/tree/grant"
 	"grove/tree/store"
@@ -109,7 +110,29 @@ type Token struct {
 // By is who makes a change, and where from, for the audit log.
 type By struct{ Who, Origin string }
 
-var nameForm = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}][\p{Ll}\p{Lo}\p{N}._@+-]{0,63}$`)
+var nameForm = regexp.MustCompile(`\A[\p{Ll}\p{Lo}\p{Nd}][\p{Ll}\p{Lo}\p{Nd}._@+-]{0,63}\z`)
+
+// alike are scripts with letters that look the same: a name has those of one of them, so
+// that nobody whom a provider lets choose his name passes for another (UTS 39, section
+// 5.2).
+var alike = []*unicode.RangeTable{unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Armenian, unicode.Cherokee, unicode.Coptic}
+
+// variants are letters and digits that stand for others: of full width, and of formulas.
+var variants = &unicode.RangeTable{
+	R16: []unicode.Range16{{Lo: 0xff00, Hi: 0xffef, Stride: 1}},
+	R32: []unicode.Range32{{Lo: 0x1d400, Hi: 0x1d7ff, Stride: 1}},
+}
+
+// looksLikeAnother says whether a name could be taken for one in other letters.
+func looksLikeAnother(name string) bool {
+	scripts := 0
+	for _, s := range alike {
+		if strings.ContainsFunc(name, func(r rune) bool { return unicode.Is(s, r) }) {
+			scripts++
+		}
+	}
+	return scripts > 1 || strings.ContainsFunc(name, func(r rune) bool { return unicode.Is(variants, r) })
+}
 
 // reserved are the names of who is no user.
 var reserved = []string{grant.Itself.Name, grant.Anonymous.Name, grant.Nobody.Name}
@@ -121,6 +144,8 @@ func Name(text string) (string, error) {
 	switch {
 	case len(name) > 128 || !nameForm.MatchString(name):
 		return "", fmt.Errorf("%w: the name of a user is 1 to 64 letters, digits and . _ - @ +, and begins with a letter or a digit, not %.80q", ErrWrong, text)
+	case looksLikeAnother(name):
+		return "", fmt.Errorf("%w: the name %q has letters of several scripts, or of a kind that stands for others, and could be taken for another name", ErrWrong, name)
 	case slices.Contains(reserved, name):
 		return "", fmt.Errorf("%w: the name %s is taken by grove itself", ErrWrong, name)
 	}

@@ -121,6 +121,9 @@ func TestEveryChangeIsInTheAuditLogOnce(t *testing.T) {
 		_, again := w.login(t, "ada")
 		_, _ = w.login(t, "ada")
 		_, token := w.token(t, "ada", "viewer /shop")
+		if _, _, err := w.CreateToken(ctx, by, Token{User: "ada", Name: "all", Ends: token.Ends}); err != nil {
+			t.Fatal(err)
+		}
 		for _, err := range []error{
 			w.EndSession(ctx, By{"ada", "192.0.2.1"}, "logout", s.ID), w.EndSessions(ctx, by, "ada", again.ID), w.EndSessions(ctx, by, "ada", again.ID),
 			w.RevokeToken(ctx, by, token.ID), w.Remove(ctx, by, "bob"),
@@ -140,6 +143,7 @@ func TestEveryChangeIsInTheAuditLogOnce(t *testing.T) {
 			"ada|192.0.2.1|login|ada||password|ok",
 			"ada|192.0.2.1|login|ada||password|ok",
 			"root|test|token create|ada ci||viewer /shop; until 2026-03-02T13:00:00Z|ok",
+			"root|test|token create|ada all||all that its owner may; until 2026-03-02T13:00:00Z|ok",
 			"ada|192.0.2.1|logout|ada|password from 192.0.2.1||ok",
 			"root|test|session end|ada|1 sessions||ok",
 			"root|test|token revoke|ada ci|viewer /shop||ok",
@@ -208,6 +212,18 @@ func TestWhatIsRefused(t *testing.T) {
 			t.Errorf("%d users, %d", len(u), w.Len())
 		}
 	})
+}
+
+func TestName(t *testing.T) {
+	for text, want := range map[string]string{
+		"Ada": "ada", "ada@example.com": "ada@example.com", "zoë": "zoë", "ольга": "ольга", "ελένη": "ελένη", "山田太郎": "山田太郎", "7of9": "7of9", "\u212a": "k", "İ": "i",
+		"аda": "", "αda": "", "ａｄａ": "", "𝒶da": "", "a①": "", "ada\n": "", "ada ": "", "-ada": "", "a/b": "", "": "", "ada\u0301": "", "ada\u200b": "", "nobody": "", "Anonymous": "",
+	} {
+		got, err := Name(text)
+		if got != want || (err == nil) != (want != "") || err != nil && !errors.Is(err, ErrWrong) {
+			t.Errorf("%q: %q, %v; want %q", text, got, err, want)
+		}
+	}
 }
 
 // TestAPassEnds holds that a subject stops being valid as soon as what it stands on is
@@ -447,6 +463,15 @@ func TestUsersOfAnotherProvider(t *testing.T) {
 		if err := w.SetPassword(t.Context(), by, u.Name, "x", ""); !errors.Is(err, ErrForeign) {
 			t.Errorf("its password: %v", err)
 		}
+		// Who is let in no more by the provider keeps nothing; others have nothing to lose.
+		for _, subject := range []string{"https://id bob", "https://id bob", "https://id nobody", ""} {
+			if err := w.Withdraw(t.Context(), by, "oidc", subject); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Withdraw(t.Context(), by, Local, ""); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := w.Change(t.Context(), by, u.Name, Change{Disabled: &yes}); err != nil {
 			t.Fatal(err)
 		}
@@ -459,7 +484,8 @@ func TestUsersOfAnotherProvider(t *testing.T) {
 			"bob@example.com|192.0.2.1|login|bob@example.com||oidc|ok",
 			"oidc|192.0.2.1|user change|bob@example.com|viewer|editor /shop|ok",
 			"bob@example.com|192.0.2.1|login|bob@example.com||oidc|ok",
-			"root|test|user change|bob@example.com|editor /shop|editor /shop; disabled|ok",
+			"root|test|user change|bob@example.com|editor /shop|nothing|ok",
+			"root|test|user change|bob@example.com|nothing|nothing; disabled|ok",
 		}
 		if diff := cmp.Diff(want, w.records(t)); diff != "" {
 			t.Errorf("-want +got\n%s", diff)

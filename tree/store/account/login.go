@@ -136,6 +136,9 @@ func (d *Directory) provide(tx *store.Tx, by By, name string, p *User) ([]audit.
 // Withdraw takes everything from the user of another provider, who lets him in no more:
 // his sessions and tokens may do nothing from then on. One who is not there has nothing.
 func (d *Directory) Withdraw(ctx context.Context, by By, source, subject string) error {
+	if source == Local || subject == "" {
+		return nil // Nobody else decides on those.
+	}
 	var name string
 	var found bool
 	err := d.o.Store.Read(ctx, func(tx *store.Tx) (err error) {
