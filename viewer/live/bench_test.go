@@ -254,9 +254,11 @@ func benchViewers(b *testing.B, shape string) {
 			}
 		}()
 	}
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
 	settled := func(frames float64) {
 		for testutil.ToFloat64(s.counts.frames.WithLabelValues("snapshot"))+testutil.ToFloat64(s.counts.frames.WithLabelValues("delta")) < frames {
-			runtime.Gosched()
+			<-look.C
 		}
 	}
 	settled(viewersOf)
