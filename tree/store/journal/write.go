@@ -17,6 +17,9 @@ const (
 	maxBatch = 4096
 	// trimEvery is how often it is looked for what is too old.
 	trimEvery = time.Minute
+	// trimAgain is how soon it is looked for again when the database did not answer, as
+	// when it is slow to open: the count of what is kept is not known until then.
+	trimAgain = 2 * time.Second
 	// countEvery is how often the rows are counted, which takes a tenth of a second for a
 	// million.
 	countEvery = 6 * time.Hour
@@ -30,6 +33,7 @@ func (j *Journal) Run(ctx context.Context) error {
 	trim := time.NewTicker(trimEvery)
 	defer trim.Stop()
 	j.overdue = true
+	failing := false // the last look for what is too old
 	for ctx.Err() == nil {
 		changed := j.take()
 		switch {
@@ -46,10 +50,18 @@ func (j *Journal) Run(ctx context.Context) error {
 			}
 		}
 		if j.overdue && ctx.Err() == nil {
-			if err := j.trim(ctx); err != nil {
+			err := j.trim(ctx)
+			switch {
+			case err != nil:
 				j.overdue = false
-				j.o.Log.Warn("old entries of the journal stay for now", "err", err)
+				if !failing {
+					j.o.Log.Warn("old entries of the journal stay for now", "err", err)
+				}
+				trim.Reset(trimAgain)
+			case failing:
+				trim.Reset(trimEvery)
 			}
+			failing = err != nil
 		}
 	}
 	return j.drain()
