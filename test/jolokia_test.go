@@ -149,8 +149,8 @@ func TestJMXClient(t *testing.T) {
 				found += n
 			}
 		}
-		if found != 1 {
-			t.Errorf("the audit log knows %d of %q: %v", found, act, acts)
+		if found != 2 {
+			t.Errorf("the audit log knows %d of %q, not that it begins and that it ended: %v", found, act, acts)
 		}
 	}
 }

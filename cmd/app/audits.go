@@ -25,10 +25,16 @@ func (a *App) begin(ctx context.Context, action, target string, detail any) (don
 	if err != nil {
 		return nil, fmt.Errorf("audit log: %w", err)
 	}
-	e := audit.Entry{Who: grant.Of(ctx).Name, Origin: grant.Origin(ctx), Action: action, Target: target, Outcome: "begun"}
+	e := audit.Entry{Who: grant.Of(ctx).Name, Origin: grant.Origin(ctx), Action: action, Target: target}
 	if detail != nil {
 		e.Became = string(text)
 	}
+	return a.record(ctx, e)
+}
+
+// record keeps that something begins, and returns what keeps how it ended.
+func (a *App) record(ctx context.Context, e audit.Entry) (done func(error), err error) {
+	e.Outcome = "begun"
 	if _, err := a.past.audit.Append(ctx, e); err != nil {
 		return nil, err
 	}
@@ -41,17 +47,17 @@ func (a *App) begin(ctx context.Context, action, target string, detail any) (don
 		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditWithin)
 		defer cancel()
 		if _, err := a.past.audit.Append(after, e); err != nil {
-			a.log.Error("how a change ended is not in the audit log", "action", action, "target", target, "error", err)
+			a.log.Error("how a change ended is not in the audit log", "action", e.Action, "target", e.Target, "error", err)
 		}
 	}, nil
 }
 
-// auditAct keeps a change by a JMX client, before it is made.
-func (a *App) auditAct(ctx context.Context, act jolokia.Act) error {
-	_, err := a.past.audit.Append(ctx, audit.Entry{
-		Who: grant.Of(ctx).Name, Origin: act.Remote, Action: "jolokia " + string(act.Action), Target: act.Bean.String() + " " + act.Member, Became: act.Detail, Outcome: "begun",
+// auditAct keeps a change by a JMX client, before it is made and when it has ended.
+func (a *App) auditAct(ctx context.Context, act jolokia.Act) (done func(error), err error) {
+	return a.record(ctx, audit.Entry{
+		Who: grant.Of(ctx).Name, Origin: cmp.Or(grant.Origin(ctx), act.Remote), Action: "jolokia " + string(act.Action),
+		Target: act.Bean.String() + " " + act.Member, Became: act.Detail,
 	})
-	return err
 }
 
 // auditAcknowledgement keeps what a client of CCMS acknowledged.

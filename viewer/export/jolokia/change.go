@@ -39,18 +39,20 @@ func (s *Server) byGet(r *request.Request) error {
 	return nil
 }
 
-// audit tells of a change before it is made.
-func (s *Server) audit(c *call, action policy.Action, bean beans.Name, member string, detail any) error {
+// audited makes a change, and tells of it before and after.
+func (s *Server) audited(c *call, action policy.Action, bean beans.Name, member string, detail any, do func() error) error {
 	text := string(value.Append(nil, detail))
 	if len(text) > maxDetail {
 		text = strings.ToValidUTF8(text[:maxDetail], "")
 	}
-	err := s.opts.Audit(c, Act{Time: s.opts.Now(), Remote: c.remote, Action: action, Bean: bean, Member: member, Detail: text})
+	done, err := s.opts.Audit(c, Act{Time: s.opts.Now(), Remote: c.remote, Action: action, Bean: bean, Member: member, Detail: text})
 	if err != nil {
 		s.opts.Log.Error("a change by Jolokia was not audited and not made", "bean", bean.Canonical(), "member", member, "error", err)
 		return &AuditError{err}
 	}
-	return nil
+	err = do()
+	done(err)
+	return err
 }
 
 // set carries out a write and answers with the value before.
@@ -100,10 +102,8 @@ func (s *Server) set(c *call, r *request.Request) (any, error) {
 	if len(r.Path) > 0 {
 		detail = value.Object{{Key: "path", Value: request.Join(r.Path)}, {Key: "value", Value: r.Value}}
 	}
-	if err := s.audit(c, policy.Write, name, a.Name, detail); err != nil {
-		return nil, err
-	}
-	if err := s.opts.Beans.SetAttribute(c, name, a.Name, v); err != nil {
+	set := func() error { return s.opts.Beans.SetAttribute(c, name, a.Name, v) }
+	if err := s.audited(c, policy.Write, name, a.Name, detail, set); err != nil {
 		return nil, err
 	}
 	return c.options(&r.Params).Serialize(before, nil)
@@ -280,16 +280,20 @@ func (s *Server) invoke(c *call, r *request.Request, bean beans.Name, operation 
 			return nil, &request.BadRequest{Text: fmt.Sprintf("Can't run %s of %s: parameter %s: %v", operation, bean.Canonical(), p.Name, err)}
 		}
 	}
-	if !s.isPull(bean, operation) {
-		if err := s.audit(c, policy.Exec, bean, operation, append([]any{}, args...)); err != nil {
-			return nil, err
-		}
-	}
 	called := operation
 	if len(forms) > 1 {
 		called = form.Signature()
 	}
-	result, err := s.opts.Beans.Invoke(c, bean, called, converted...)
+	var result beans.Value
+	do := func() (err error) {
+		result, err = s.opts.Beans.Invoke(c, bean, called, converted...)
+		return err
+	}
+	if s.isPull(bean, operation) {
+		err = do()
+	} else {
+		err = s.audited(c, policy.Exec, bean, operation, append([]any{}, args...), do)
+	}
 	if len(path) > 0 && len(r.Path) == 0 {
 		r.Path = path
 	}

@@ -18,8 +18,8 @@
 // # What is allowed
 //
 // Reading is. Setting attributes and running operations needs a rule of the policy
-// (package policy), and is told to Options.Audit before anything is done: what cannot
-// be audited is not done. Unless the policy says otherwise nothing has an effect by
+// (package policy), and is told to Options.Audit before anything is done, and how it
+// ended: what cannot be audited is not done. Unless the policy says otherwise nothing has an effect by
 // GET, which includes the notification commands register, add, remove and unregister.
 // Always allowed by POST are these, and taking what came from the notification store.
 // There is no proxy mode: a request with a target is refused.

@@ -67,9 +67,9 @@ func newShared(t *testing.T) *shared {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.agent, err = New(Options{Beans: server, Guard: grant.NewGuard(s.tree), ID: "test", Policy: p, Now: func() time.Time { return then }, KeepAlive: time.Hour, Audit: func(ctx context.Context, a Act) error {
+	s.agent, err = New(Options{Beans: server, Guard: grant.NewGuard(s.tree), ID: "test", Policy: p, Now: func() time.Time { return then }, KeepAlive: time.Hour, Audit: func(ctx context.Context, a Act) (func(error), error) {
 		s.audits = append(s.audits, grant.Of(ctx).Name+" "+a.Member)
-		return nil
+		return func(error) {}, nil
 	}})
 	if err != nil {
 		t.Fatal(err)

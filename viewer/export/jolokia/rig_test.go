@@ -152,14 +152,21 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 	}
 	o := Options{
 		Beans: r.beans, Guard: grant.NewGuard(tree.New(tree.Options{})), Version: "1.2.3", ID: "test", Policy: p, Own: r.set, Now: func() time.Time { return then },
-		Audit: func(_ context.Context, a Act) error {
+		Audit: func(_ context.Context, a Act) (func(error), error) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			if r.deny != nil {
-				return r.deny
+				return nil, r.deny
 			}
-			r.audit = append(r.audit, fmt.Sprintf("%s %s %s %s", a.Action, a.Bean, a.Member, a.Detail))
-			return nil
+			line := fmt.Sprintf("%s %s %s %s", a.Action, a.Bean, a.Member, a.Detail)
+			r.audit = append(r.audit, line)
+			return func(failed error) {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				if failed != nil {
+					r.audit = append(r.audit, line+": "+failed.Error())
+				}
+			}, nil
 		},
 	}
 	if change != nil {

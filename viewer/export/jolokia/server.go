@@ -51,8 +51,9 @@ type Options struct {
 	// Policy says what clients may change; nil is nothing.
 	Policy *policy.Policy
 	// Audit is told of each write and exec before it is done; its error keeps it from
-	// being done. It may be nil only if the policy allows nothing.
-	Audit func(context.Context, Act) error
+	// being done. What it returns is told how it ended, nil is well. It may be nil only
+	// if the policy allows nothing.
+	Audit func(context.Context, Act) (done func(error), err error)
 	// Origins lists the origins, "https://hawtio.example", whose pages may ask besides
 	// the agent's own.
 	Origins []string
