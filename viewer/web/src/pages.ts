@@ -22,6 +22,7 @@ export interface Page {
   view: ComponentType;
   need?: Role; // shown to those who have this role somewhere
   nav?: false; // not in the navigation: other pages lead there
+  present?: true; // is of now, also while a moment of the past is shown
   bare?: true; // has the whole window: no header, navigation or node panel
 }
 
@@ -30,11 +31,11 @@ export const pages: readonly Page[] = [
   { name: 'overview', title: 'Overview', icon: 'overview', view: Overview },
   { name: 'problems', title: 'Problems', icon: 'problems', view: Problems },
   { name: 'events', title: 'Events', icon: 'events', view: Events },
-  { name: 'definitions', title: 'Definitions', icon: 'definitions', view: Definitions },
-  { name: 'system', title: 'System', icon: 'system', view: System },
+  { name: 'definitions', title: 'Definitions', icon: 'definitions', view: Definitions, present: true },
+  { name: 'system', title: 'System', icon: 'system', view: System, present: true },
   { name: 'board', title: 'Board', icon: 'board', view: Board, bare: true },
-  { name: 'beans', title: 'Beans', icon: 'beans', view: BeansPage },
-  { name: 'people', title: 'People', icon: 'people', view: PeoplePage, need: 'admin' },
-  { name: 'account', title: 'Account', icon: 'account', view: AccountPage, nav: false },
+  { name: 'beans', title: 'Beans', icon: 'beans', view: BeansPage, present: true },
+  { name: 'people', title: 'People', icon: 'people', view: PeoplePage, present: true, need: 'admin' },
+  { name: 'account', title: 'Account', icon: 'account', view: AccountPage, present: true, nav: false },
   { name: 'login', title: 'Login', icon: 'key', view: LoginPage, nav: false, bare: true },
 ];

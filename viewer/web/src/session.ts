@@ -45,6 +45,9 @@ export function maySomewhere(session: Session | undefined, role: Role): boolean 
   return session?.grants.some((g) => roles.indexOf(g.role) >= need) ?? false;
 }
 
+/** What those read who have a role on nothing that is there. */
+export const nothingSeen = 'There is nothing here that you may see. Ask an administrator of this server for a role on what you need.';
+
 /** Contains says whether a node is another or below it. */
 function contains(above: string, path: string): boolean {
   return above === '/' || path === above || path.startsWith(above + '/');

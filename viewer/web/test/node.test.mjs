@@ -179,6 +179,23 @@ on('keys walk along the chart and zoom; dragging zooms, too', async (open) => {
   await dialog.waitFor({ state: 'detached' });
 });
 
+on('two fingers zoom the chart', async (open) => {
+  const page = await open(`#/tree?node=${active}`, phone);
+  await page.locator('.u-over').waitFor();
+  await page.locator('.u-over').scrollIntoViewIfNeeded();
+  const box = await page.locator('.u-over').boundingBox();
+  const [middle, y] = [box.x + box.width * 0.6, box.y + 60];
+  const touch = await page.context().newCDPSession(page);
+  const send = (type, ...xs) => touch.send('Input.dispatchTouchEvent', { type, touchPoints: xs.map((x, id) => ({ x, y, id })) });
+  await send('touchStart', middle - 20);
+  await send('touchStart', middle - 20, middle + 20);
+  for (let k = 1; k <= 6; k++) await send('touchMove', middle - 20 - k * 10, middle + 20 + k * 10);
+  await send('touchEnd');
+  await panel(page).getByRole('radio', { name: 'Own' }).and(page.locator(':checked')).waitFor();
+  await panel(page).getByRole('button', { name: 'Back to now' }).tap();
+  await panel(page).getByRole('radio', { name: 'Hour' }).and(page.locator(':checked')).waitFor();
+});
+
 on('thresholds are edited: the chart previews, errors show at their fields, the tree changes, and a restart keeps it', async (open) => {
   const page = await open(at(active));
   page.mayFail = /422|ERR_|WebSocket/;

@@ -151,6 +151,31 @@ on('what finds no room on a phone is summed up by name', async (open) => {
   assert.equal(Number(rest.replaceAll('\u202f', '')) + shown, 10_000, 'every area is a tile or counted');
 });
 
+on('figures of a large tree keep a phone and the sheet of a node in their width', async (open) => {
+  const page = await open('', phone);
+  await page.evaluate(() => (location.hash = '#/tree?node=/many'));
+  await page.locator('.panel h2').waitFor();
+  assert.ok(await page.locator('.tools .chips').evaluate((e) => e.scrollWidth > e.clientWidth), 'the figures are wider than the phone');
+  assert.equal(await page.evaluate(() => innerWidth), 390);
+  const close = await page.getByRole('button', { name: 'Close details' }).boundingBox();
+  assert.ok(close.x + close.width <= 390, `the close button ends at ${close.x + close.width}`);
+  for (const chip of await page.locator('.tools button:visible').all()) assert.ok((await chip.boundingBox()).height >= 44);
+  assert.equal(await page.locator('.treepage').evaluate((e) => e.scrollWidth), 390);
+});
+
+on('the map has its colours where colours are forced', async (open) => {
+  const page = await open('', { forcedColors: 'active' });
+  await page.locator('.map canvas').waitFor();
+  // The ground of a red tile is light; forced colours would make everything of it one.
+  await page.waitForFunction(() => {
+    const canvas = document.querySelector('.map canvas');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const colours = new Set();
+    for (let i = 0; i < data.length; i += 400) colours.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
+    return colours.size > 5;
+  });
+});
+
 on('a click goes in, the breadcrumb and the keyboard go out, and the address keeps the place', async (open) => {
   const page = await open('');
   await page.waitForFunction(() => document.querySelector('.map')?.dataset.areas === '4');

@@ -208,6 +208,34 @@ on('every page is accessible', async (open) => {
   }
 });
 
+on('what is of the past and what is of now is said on every page', async (open) => {
+  await new Promise((resolve) => setTimeout(resolve, 1100)); // a moment that has begun
+  const at = new Date(Date.now() - 500).toISOString();
+  const page = await open(`board?at=${at}`, { viewport: { width: 1920, height: 1080 } });
+  await page.getByText('THE PAST').waitFor();
+  assert.equal(await page.getByText(/Updated/).count(), 0);
+  await page.getByRole('button', { name: 'Back to now' }).click();
+  await page.getByText(/Updated \d/).waitFor();
+  assert.equal(await page.getByText('THE PAST').count(), 0);
+  for (const [name, words] of [['problems', 'Nothing here changes.'], ['definitions', 'This page shows what is now.'], ['beans', 'This page shows what is now.']]) {
+    const other = await open(`${name}?at=${at}`);
+    await other.getByText(words).waitFor();
+  }
+});
+
+on('what a thumb must hit on lists is large enough', async (open) => {
+  for (const name of ['problems', 'events', 'definitions', 'board', 'overview']) {
+    const page = await open(name, phone);
+    await page.locator('button:visible').first().waitFor();
+    const small = await page.evaluate(() =>
+      [...document.querySelectorAll('main button, main select, .board button')]
+        .filter((e) => !e.closest('.sheet-head') && e.checkVisibility() && Math.min(e.offsetHeight, e.offsetWidth) < 44)
+        .map((e) => `${e.textContent || e.ariaLabel} ${e.offsetWidth} × ${e.offsetHeight}`),
+    );
+    assert.deepEqual(small, [], name);
+  }
+});
+
 test('who sees a part is told of that part alone', { timeout: 60_000 }, async () => {
   const own = await startGrove({ definitions: { 'shop.yaml': shop, 'crowd.yaml': crowd, 'broken.yaml': broken } });
   let page;

@@ -81,7 +81,7 @@ export function Board() {
   const page = Math.floor(second / every) % pages;
   const shown = areas.slice(page * perPage, (page + 1) * perPage);
   const columns = columnsFor(shown.length, room);
-  const now = app.now();
+  const now = app.shown();
   // The board is about its areas: what else is wrong belongs to other boards.
   const oldestIn = useMemo(() => oldestByArea(areas, troubles.items), [areas, troubles.items]);
   const oldest = oldestOf([...oldestIn.values()]);
@@ -111,7 +111,15 @@ export function Board() {
           <span>{day(now)}</span>
         </p>
       </div>
-      <Stale second={second} />
+      {app.at === undefined ? (
+        <Stale second={second} />
+      ) : (
+        <div class="board-past" role="status">
+          <b>THE PAST</b>
+          <span>This is how things were on {day(now)} at {clock(now)}.</span>
+          <button onClick={() => app.showAt(undefined)}>Back to now</button>
+        </div>
+      )}
       <div class="board-tiles" ref={box} style={{ '--columns-now': columns }}>
         {live.refusal ? <p class="board-note">{live.refusal}</p> : null}
         {shown.map((a) => (
@@ -136,7 +144,7 @@ export function Board() {
             Page {page + 1} of {pages}
           </span>
         ) : null}
-        <Updated />
+        {app.at === undefined ? <Updated /> : null}
       </div>
     </div>
   );

@@ -7,6 +7,7 @@ import { age, figures, plural, show } from '../format';
 import { useLive } from '../live';
 import { joinNames, names } from '../path';
 import { type Trouble, useTroubles } from '../problems/model';
+import { may, nothingSeen } from '../session';
 import { none } from '../tree';
 import { Mark } from '../ui/marks';
 import { Green, Red, type Status, White, Yellow, statusWords } from '../wire';
@@ -57,13 +58,13 @@ export function Overview() {
           </div>
         )}
       </div>
-      <Strip path={path} />
+      <Strip path={path} hidden={place !== none && tree.hidden(tree.root)} />
       {refusal ? (
         <p class="overview-empty">{refusal}</p>
       ) : !loaded ? (
         <p class="overview-empty">Loading…</p>
       ) : areas.length === 0 ? (
-        <p class="overview-empty">{path === '/' ? 'The tree is empty: put a definition into the definitions folder of this server.' : 'There is nothing in this area.'}</p>
+        <p class="overview-empty">{path !== '/' ? 'There is nothing in this area.' : may(app.session, 'viewer') ? 'The tree is empty: put a definition into the definitions folder of this server.' : nothingSeen}</p>
       ) : (
         <AreaMap
           label={`${plural(areas.length, 'area')} of ${inside === '/' ? 'the whole tree' : inside}, the worst first`}
@@ -107,7 +108,7 @@ function Crumbs({ path, onGo }: { path: string; onGo: (path: string) => void }) 
 const cardWidth = 250;
 
 /** Strip has the problems of this moment, as many as fit into a line. */
-function Strip({ path }: { path: string }) {
+function Strip({ path, hidden }: { path: string; hidden: boolean }) {
   const app = useApp();
   const now = useNow();
   const { items, hits, loaded } = useTroubles({ path, statuses: [Red, Yellow], text: '' });
@@ -132,7 +133,7 @@ function Strip({ path }: { path: string }) {
         <p class="calm">
           {loaded ? (
             <>
-              <Mark status={Green} /> No problems now.
+              {hidden ? null : <Mark status={Green} />} No problems {app.at === undefined ? 'now' : 'then'}{hidden ? ' in what you may see' : ''}.
             </>
           ) : null}
         </p>

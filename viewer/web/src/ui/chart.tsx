@@ -249,7 +249,12 @@ function make(box: HTMLElement, now: { current: ChartProps }): uPlot {
           now.current.onZoom(from, to);
         },
       ],
-      ready: [(u) => u.over.addEventListener('dblclick', () => now.current.onReset())],
+      ready: [
+        (u) => {
+          u.over.addEventListener('dblclick', () => now.current.onReset());
+          pinch(u, (from, to) => now.current.onZoom(from, to));
+        },
+      ],
     },
   };
   // The first drawing comes in a later turn, so the colours are there by then.
@@ -259,6 +264,30 @@ function make(box: HTMLElement, now: { current: ChartProps }): uPlot {
     init();
   });
   return made;
+}
+
+/** pinch zooms by two fingers: the times that they took hold of are under them when they let go. */
+function pinch(u: uPlot, zoom: (from: number, to: number) => void): void {
+  const fingers = new Map<number, { time: number; x: number }>(); // unix seconds, pixels
+  const x = (event: PointerEvent) => event.clientX - u.over.getBoundingClientRect().left;
+  u.over.addEventListener('pointerdown', (event) => {
+    if (event.pointerType === 'touch') fingers.set(event.pointerId, { time: u.posToVal(x(event), 'x'), x: x(event) });
+  });
+  u.over.addEventListener('pointermove', (event) => {
+    const finger = fingers.get(event.pointerId);
+    if (finger) finger.x = x(event);
+  });
+  u.over.addEventListener('pointercancel', (event) => fingers.delete(event.pointerId));
+  u.over.addEventListener('pointerup', (event) => {
+    const [a, b] = [...fingers.values()];
+    fingers.delete(event.pointerId);
+    if (!a || !b || Math.abs(b.x - a.x) < 10 || a.time === b.time) return;
+    fingers.clear();
+    const perPixel = (b.time - a.time) / (b.x - a.x);
+    if (perPixel <= 0) return;
+    const from = a.time - a.x * perPixel;
+    zoom(from * 1000, (from + u.over.clientWidth * perPixel) * 1000);
+  });
 }
 
 /** rangeOf is what the axis of values spans: the readings, the levels that are not far from them, and some air. */

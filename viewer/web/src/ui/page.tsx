@@ -51,7 +51,7 @@ export function Frame() {
       </a>
       <Header travel={travel || at !== undefined} onTravel={() => setTravel(!travel)} />
       <Navigation />
-      <div class="past-area">{travel || at !== undefined ? <TimeBar onClose={() => setTravel(false)} /> : null}</div>
+      <div class="past-area">{travel || at !== undefined ? <TimeBar present={page?.present === true} onClose={() => setTravel(false)} /> : null}</div>
       <Away />
       <main id="main" tabIndex={-1} aria-label={page?.title}>
         {page === undefined ? (
@@ -77,6 +77,8 @@ function Header({ travel, onTravel }: { travel: boolean; onTravel: () => void })
   const count = (s: Status) => (known ? tree.count(tree.root, s) : 0);
   const [red, yellow] = [count(Red), count(Yellow)];
   const overall = known ? tree.statusOf(tree.root) : White;
+  const hidden = known && tree.hidden(tree.root);
+  const sum = red + yellow > 0 ? plural(red + yellow, 'problem') + (hidden ? ' and hidden ones' : '') : overall === Green ? 'no problems' : hidden ? 'problems that you may not see' : '';
   const live = app.feed.link.state === 'live';
   const { at } = app;
   useEffect(() => {
@@ -100,7 +102,7 @@ function Header({ travel, onTravel }: { travel: boolean; onTravel: () => void })
         <button class={`overall ${statusWords[overall]}`} onClick={() => app.showNode('/')} title="Details of the whole tree">
           <Mark status={overall} size={20} />
           <span class="word">{statusWords[overall]}</span>
-          <span class="sum">{red + yellow > 0 ? plural(red + yellow, 'problem') : overall === Green ? 'no problems' : ''}</span>
+          <span class="sum">{sum}</span>
         </button>
       ) : null}
       <Connection />

@@ -35,7 +35,8 @@ const spans: readonly [string, number][] = [
 /** Whoever slides sees where he stops, and some of what is on the way. */
 const slideMs = 150;
 
-export function TimeBar({ onClose }: { onClose: () => void }) {
+/** TimeBar says which moment is shown; present: the page below shows what is of now. */
+export function TimeBar({ present, onClose }: { present: boolean; onClose: () => void }) {
   const app = useApp();
   const [, tick] = useReducer((n: number) => n + 1, 0);
   const now = app.now();
@@ -106,7 +107,7 @@ export function TimeBar({ onClose }: { onClose: () => void }) {
           <span>
             <b>This is the past: {moment(at, now)}</b>
             <span class="ago">
-              {age(now - at)} ago. Nothing here changes.{held && at < held.merged ? ' So far back, moments are known in steps of five minutes.' : ''}
+              {age(now - at)} ago. {present ? 'This page shows what is now.' : 'Nothing here changes.'}{held && at < held.merged ? ' So far back, moments are known in steps of five minutes.' : ''}
             </span>
           </span>
         )}

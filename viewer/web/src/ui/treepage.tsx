@@ -5,6 +5,7 @@ import { useApp } from '../app';
 import { isOn, noFilter } from '../filter';
 import { figures } from '../format';
 import { type Sort, sorts } from '../rows';
+import { may, nothingSeen } from '../session';
 import { Store } from '../store';
 import { none } from '../tree';
 import { Green, Red, type Status, White, Yellow, statusWords } from '../wire';
@@ -165,6 +166,13 @@ function Nothing({ store }: { store: Store }) {
           {store.filter.text.trim() ? `has “${store.filter.text.trim()}” in its name` : statuses ? 'is there at the moment' : ''}.
         </p>
         <button onClick={() => store.setFilter(noFilter)}>Show the whole tree</button>
+      </div>
+    );
+  }
+  if (!may(store.app.session, 'viewer')) {
+    return (
+      <div class="nothing">
+        <p>{nothingSeen}</p>
       </div>
     );
   }
