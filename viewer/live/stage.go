@@ -32,8 +32,9 @@ type stage struct {
 	sight   *grant.Scope // as of the last look
 	scene   *shape.Scene
 	encoder frame.Encoder
-	ready   []batch // snapshots up to the newest number
-	latest  uint64  // the number of alike
+	draft   frame.Frame // whose lists the next frame takes
+	ready   []batch     // snapshots up to the newest number
+	latest  uint64      // the number of alike
 	alike   map[uint64][]*picture
 	weight  int // bytes of alike
 	bytes   int // of the encoding of the last snapshot
@@ -71,10 +72,10 @@ type form struct {
 // batch is what a subscription is sent next.
 type batch struct {
 	form
-	wish     string                     // of a snapshot: the shape that was wished
-	picture  *picture                   // what the client has then
-	to       uint64                     // it is told everything up to this number
-	message  *websocket.PreparedMessage // nil: there is nothing to tell
+	wish     string   // of a snapshot: the shape that was wished
+	picture  *picture // what the client has then
+	to       uint64   // it is told everything up to this number
+	parcel   *parcel  // nil: there is nothing to tell
 	snapshot bool
 	size     int
 	find     *shape.Find // of a snapshot that a filter is on; to be given back
@@ -246,13 +247,15 @@ func (v *stage) intern(q *shape.Picture) *picture {
 	return p
 }
 
-// frame copies what a step is about while the tree stands still.
+// frame copies what a step is about while the tree stands still. It is good until the next
+// call.
 func (v *stage) frame(r *tree.Reader, as form, step *shape.Step, from uint64) *frame.Frame {
-	f := &frame.Frame{Type: frame.TypeDelta, ID: as.id, From: from, Seq: r.Seq(), Time: time.Now(), Removed: step.Removed}
+	f := &v.draft
+	*f = frame.Frame{Type: frame.TypeDelta, ID: as.id, From: from, Seq: r.Seq(), Time: time.Now(), Removed: step.Removed, Nodes: f.Nodes[:0], Changes: f.Changes[:0]}
 	if step.Fresh {
 		f.Type = frame.TypeSnapshot
 	}
-	f.Nodes = make([]frame.Node, len(step.Placed))
+	f.Nodes = room(f.Nodes, len(step.Placed))
 	var n tree.Node
 	for k, i := range step.Placed {
 		r.Node(i, &n)
@@ -269,7 +272,7 @@ func (v *stage) frame(r *tree.Reader, as form, step *shape.Step, from uint64) *f
 	}
 	var c tree.Cell
 	quiet := v.server.flushes.before(from)
-	f.Changes = make([]frame.Change, len(step.Changed))
+	f.Changes = room(f.Changes, len(step.Changed))
 	for k, i := range step.Changed {
 		r.Cell(i, &c)
 		f.Changes[k] = frame.ChangeOf(&c, quiet)
@@ -278,6 +281,15 @@ func (v *stage) frame(r *tree.Reader, as form, step *shape.Step, from uint64) *f
 		}
 	}
 	return f
+}
+
+// room returns a list of n elements, which it does not clear: the one that is there when
+// n is about what it was made for, so that a large one is not kept for small ones.
+func room[T any](list []T, n int) []T {
+	if c := cap(list); list == nil || n > c || c > 64+8*n {
+		return make([]T, n)
+	}
+	return list[:n]
 }
 
 // encode writes a frame into a batch.
@@ -300,10 +312,7 @@ func (v *stage) encode(b *batch, f *frame.Frame) error {
 			return fmt.Errorf("encode a frame of %s: %w", v.key.path, err)
 		}
 	}
-	if b.message, err = websocket.NewPreparedMessage(kind, data); err != nil {
-		return fmt.Errorf("prepare a frame of %s: %w", v.key.path, err)
-	}
-	b.size = len(data)
+	b.parcel, b.size = &parcel{kind: kind, data: data}, len(data)
 	v.server.counts.encoded.Inc()
 	return nil
 }

@@ -211,7 +211,7 @@ func (c *conn) step(s *subscription) bool {
 	}
 	c.mu.Lock()
 	s.held = false
-	if b.message != nil {
+	if b.parcel != nil {
 		s.unacked = append(s.unacked, b.to)
 	}
 	c.mu.Unlock()
@@ -267,7 +267,7 @@ func (c *conn) tellMatches(s *subscription) bool {
 
 // send writes a batch.
 func (c *conn) send(b *batch) bool {
-	if b.message == nil {
+	if b.parcel == nil {
 		return true
 	}
 	kind := "delta"
@@ -277,7 +277,7 @@ func (c *conn) send(b *batch) bool {
 	c.server.counts.frames.WithLabelValues(kind).Inc()
 	c.server.counts.bytes.Add(float64(b.size))
 	c.ws.EnableWriteCompression(b.size >= smallFrame)
-	if c.deadline() != nil || c.ws.WritePreparedMessage(b.message) != nil {
+	if c.deadline() != nil || b.parcel.write(c.ws) != nil {
 		return false
 	}
 	if published := c.server.flushes.of(b.to); !b.snapshot && !published.IsZero() {
