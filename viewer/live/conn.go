@@ -192,6 +192,10 @@ const loggedOut = "logged out"
 
 // apply does what one message says.
 func (c *conn) apply(data []byte, b *budgets) error {
+	if id, seq, ok := parseAck(data); ok {
+		c.acknowledge(id, seq)
+		return nil
+	}
 	r, err := parseRequest(data)
 	if err != nil {
 		return err

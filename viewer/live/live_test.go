@@ -330,6 +330,12 @@ func TestSlowReaderGetsOneMergedDelta(t *testing.T) {
 	}
 }
 
+func TestAcknowledgementsAreReadInTheirUsualForm(t *testing.T) {
+	if id, seq, ok := parseAck([]byte(`{"type":"ack","id":12,"seq":3456}`)); !ok || id != 12 || seq != 3456 {
+		t.Errorf("read as %d to %d, %v", id, seq, ok)
+	}
+}
+
 func TestManyFlushesAreToldAtThePace(t *testing.T) {
 	r := newRig(t, Options{})
 	r.server.cost = time.Hour // One socket makes the pace the longest that there is.
@@ -588,11 +594,15 @@ func FuzzRequest(f *testing.F) {
 	for _, s := range []string{
 		`{"type":"subscribe","id":1,"path":"/shop","since":123,"run":"x"}`, `{"type":"ack","id":1,"seq":130}`,
 		`{"type":"unsubscribe","id":1}`, `{"type":"subscribe","id":1,"path":"/a~1b/"}`, `[]`, `{"id":1e3}`,
+		`{"type":"ack","id":4294967295,"seq":18446744073709551615}`, `{"type":"ack","id":01,"seq":2}`, `{"type":"ack","id":1,"seq":+2}`,
 	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := parseRequest(data)
+		if id, seq, ok := parseAck(data); ok && (err != nil || !reflect.DeepEqual(r, request{Type: "ack", ID: id, Seq: seq})) {
+			t.Errorf("an acknowledgement of %d to %d is read otherwise: %+v, %v", id, seq, r, err)
+		}
 		if err != nil {
 			if !reflect.DeepEqual(r, request{}) {
 				t.Errorf("a request and an error: %+v, %v", r, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -74,6 +75,23 @@ type message struct {
 		Text     string   `json:"text"`
 		Statuses []string `json:"statuses"`
 	} `json:"filter"`
+}
+
+// parseAck reads an acknowledgement in the form in which clients write it: nothing else
+// comes as often. Any other message is for parseRequest.
+func parseAck(data []byte) (id uint32, seq uint64, ok bool) {
+	rest, begins := bytes.CutPrefix(data, []byte(`{"type":"ack","id":`))
+	first, last, parts := bytes.Cut(rest, []byte(`,"seq":`))
+	last, ends := bytes.CutSuffix(last, []byte(`}`))
+	if !begins || !parts || !ends || bytes.HasPrefix(first, []byte("0")) || bytes.HasPrefix(last, []byte("0")) {
+		return 0, 0, false // JSON knows no leading zeros.
+	}
+	n, err := strconv.ParseUint(string(first), 10, 32)
+	if err != nil {
+		return 0, 0, false
+	}
+	seq, err = strconv.ParseUint(string(last), 10, 64)
+	return uint32(n), seq, err == nil
 }
 
 // parseRequest reads a message of a client. Its errors are *requestError.
