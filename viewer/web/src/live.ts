@@ -77,7 +77,8 @@ class Mirror implements LiveSink {
   }
 
   refused(code: string, message: string): void {
-    this.changed({ refusal: message || code });
+    // What was known is of another moment. A node that went is not refused, but gone.
+    this.changed({ tree: new Tree(0, this.path), loaded: this.live.loaded && code === 'no_such_node', hits: 0, refusal: message || code });
   }
 
   matches(hits: number): void {

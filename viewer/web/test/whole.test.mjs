@@ -217,6 +217,12 @@ on('what is of the past and what is of now is said on every page', async (open) 
   await page.getByRole('button', { name: 'Back to now' }).click();
   await page.getByText(/Updated \d/).waitFor();
   assert.equal(await page.getByText('THE PAST').count(), 0);
+  // A moment that the history does not hold shows no rows of another one.
+  const tree = await open('tree');
+  await tree.locator('.sizer .row').first().waitFor();
+  await tree.evaluate(() => (location.hash = '#/tree?at=2001-01-01T00:00:00Z'));
+  await tree.getByText('is outside of what the history holds').waitFor();
+  assert.equal(await tree.locator('.sizer .row, .overall').count(), 0);
   for (const [name, words] of [['problems', 'Nothing here changes.'], ['definitions', 'This page shows what is now.'], ['beans', 'This page shows what is now.']]) {
     const other = await open(`${name}?at=${at}`);
     await other.getByText(words).waitFor();

@@ -51,6 +51,12 @@ function isTruth(node: NodeAnswer): boolean {
 
 const truths: Record<string, [shown: string, typed: string]> = { 1: ['yes', 'true'], 0: ['no', 'false'] };
 
+/** withUnit writes a rule with its unit behind the numbers: "> 90 % for 5m". */
+function withUnit(rule: string, unit: string | undefined): string {
+  const [level, ...hold] = rule.split(' for ');
+  return [unit ? `${level}\u202f${unit}` : level, ...hold].join(' for ');
+}
+
 function InForce({ node }: { node: NodeAnswer }) {
   const t = node.thresholds!;
   const truth = isTruth(node);
@@ -63,9 +69,8 @@ function InForce({ node }: { node: NodeAnswer }) {
           {word}
         </dt>
         <dd>
-          {t[word]}
-          {node.unit ? <span class="hint"> {node.unit}</span> : null}
-          {back?.length ? <span class="hint">, back at {back.join(' or ')}</span> : null}
+          {withUnit(t[word], node.unit)}
+          {back?.length ? <span class="hint">, back at {withUnit(back.join(' or '), node.unit)}</span> : null}
         </dd>
       </>
     ) : null;

@@ -77,8 +77,12 @@ export function Overview() {
         />
       )}
       <p class="foot">
-        <span>{loaded ? plural(areas.length, 'area') : ''}, the worst first; a tile is as large as it has attributes.</span>
-        <span class="keys"> Arrow keys move, Enter goes in, Backspace goes out.</span>
+        {areas.length > 0 ? (
+          <>
+            <span>{plural(areas.length, 'area')}, the worst first; a tile is as large as it has attributes.</span>
+            <span class="keys"> Arrow keys move, Enter goes in, Backspace goes out.</span>
+          </>
+        ) : null}
       </p>
     </div>
   );

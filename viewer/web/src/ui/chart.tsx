@@ -396,6 +396,7 @@ function borders(u: uPlot, lines: readonly Line[], p: Paint): void {
   const { ctx } = u;
   const px = devicePixelRatio;
   ctx.save();
+  const named: number[] = []; // heights of names, so that those of close lines stand side by side
   for (const line of lines) {
     const draw = (value: number, dash: number[], name: string, below: boolean) => {
       const y = Math.round(u.valToPos(value, 'y', true));
@@ -415,7 +416,10 @@ function borders(u: uPlot, lines: readonly Line[], p: Paint): void {
       // The name stands on the side of the line that has the status, if there is room.
       const under = below ? top + height - y > 16 * px : y - top < 16 * px;
       ctx.textBaseline = under ? 'top' : 'bottom';
-      ctx.fillText(name, left + width - 3 * px, y + (under ? 3 : -2) * px);
+      const middle = y + (under ? 9 : -8) * px;
+      const beside = named.filter((n) => Math.abs(n - middle) < 12 * px).length;
+      named.push(middle);
+      ctx.fillText(name, left + width - (3 + 44 * beside) * px, y + (under ? 3 : -2) * px);
     };
     line.level.borders.forEach((b, k) => {
       const { form } = line.level;

@@ -40,7 +40,7 @@ export function TreePage() {
     <div class="treepage">
       <h1 class="hidden">Tree</h1>
       <Tools store={store} search={search} />
-      <Grid store={store} />
+      {store.refusal ? null : <Grid store={store} />}
       <Nothing store={store} />
     </div>
   );
@@ -50,7 +50,7 @@ const sortWords: Record<Sort, string> = { tree: 'as in the tree', severity: 'wor
 
 function Tools({ store, search }: { store: Store; search: { current: HTMLInputElement | null } }) {
   const { tree, rows, filter } = store;
-  const count = (s: Status) => (tree.root === none ? 0 : tree.count(tree.root, s));
+  const count = (s: Status) => (store.refusal || tree.root === none ? 0 : tree.count(tree.root, s));
   return (
     <div class="tools" role="search">
       <div class="search">
