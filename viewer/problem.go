@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -105,6 +106,7 @@ func (s *Server) hideCauses(ctx huma.Context, status string, v any) (any, error)
 		cause, v = e.cause, &e.ErrorModel
 	case *huma.ErrorModel:
 		if e.Status != http.StatusInternalServerError || e.Detail == internalDetail {
+			hideSecrets(e.Errors)
 			return v, nil
 		}
 		cause = errors.Join(errors.New(e.Detail), joinDetails(e.Errors))
@@ -114,6 +116,26 @@ func (s *Server) hideCauses(ctx huma.Context, status string, v any) (any, error)
 	}
 	s.log.Error("a request failed", "operation", ctx.Operation().OperationID, "status", status, "cause", cause)
 	return v, nil
+}
+
+// hideSecrets takes from what is wrong with a body what may be a secret: passwords, and
+// objects, which may have one under whatever name.
+func hideSecrets(details []*huma.ErrorDetail) {
+	for _, d := range details {
+		if !strings.HasPrefix(d.Location, "body") {
+			continue
+		}
+		name := d.Location[strings.LastIndexByte(d.Location, '.')+1:]
+		switch d.Value.(type) {
+		case nil, bool, float64, json.Number:
+		case string:
+			if name == "password" || name == "current" || name == "body" {
+				d.Value = nil
+			}
+		default:
+			d.Value = nil
+		}
+	}
 }
 
 func joinDetails(details []*huma.ErrorDetail) error {
