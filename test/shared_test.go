@@ -32,9 +32,15 @@ func endPostgres() error {
 // postgresDir is the directory of that server.
 var postgresDir string
 
-// postgres returns the address of an empty database on a real PostgreSQL.
+// postgresTurn has an element while a test has that server, which it may stop.
+var postgresTurn = make(chan struct{}, 1)
+
+// postgres returns the address of an empty database on a real PostgreSQL, which is the
+// test's own until it ends.
 func postgres(t testing.TB) (address string, server *storetest.Server) {
 	t.Helper()
+	postgresTurn <- struct{}{}
+	t.Cleanup(func() { <-postgresTurn })
 	address = storetest.Postgres(t).Address
 	u, err := url.Parse(address)
 	if err != nil {
