@@ -46,7 +46,8 @@ func thenOf(text string) string {
 	return (&url.URL{Fragment: u.Fragment}).String()
 }
 
-// guesses is the name under which tries to log in by a provider are counted.
+// guesses is the name under which tries to log in by a provider are counted, for each
+// address. They take nothing from the logins by a password there.
 const guesses = "openid"
 
 func (a *Access) toProvider(w http.ResponseWriter, r *http.Request) {
@@ -71,7 +72,7 @@ func (a *Access) toProvider(w http.ResponseWriter, r *http.Request) {
 func (a *Access) fromProvider(w http.ResponseWriter, r *http.Request) {
 	cookie := readCookie(r, loginCookie)
 	setCookie(w, r, loginCookie, "", -1)
-	guess := attempt.Guess{Name: guesses + " " + Address(r), Address: Address(r)}
+	guess := attempt.Guess{Name: guesses, Address: Address(r), Device: attempt.Network(Address(r))}
 	if wait := a.book.Begin(guess); wait > 0 {
 		w.Header().Set("Retry-After", Seconds(wait))
 		a.o.Refuse(w, r, http.StatusTooManyRequests, (&WaitError{wait}).Error())
@@ -83,6 +84,9 @@ func (a *Access) fromProvider(w http.ResponseWriter, r *http.Request) {
 			Provided: &account.User{Name: who.Name, Title: clipped(who.Title), Source: ByOIDC, Subject: who.Subject, Grants: who.Grants},
 			Method:   ByOIDC, Life: min(lifeOfOIDC, a.o.Life),
 		})
+	}
+	if errors.Is(err, oidc.ErrStale) {
+		a.book.Return(guess) // The provider was not asked: any page can send a browser here.
 	}
 	if errors.Is(err, oidc.ErrNoGrants) {
 		// The provider knows who it is, and says that he may do nothing from now on.

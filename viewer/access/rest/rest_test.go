@@ -477,6 +477,14 @@ func TestOpenID(t *testing.T) {
 	if to := c.last.Get("Location"); to != "/#/login?problem=stale" {
 		t.Errorf("a made up answer ends at %s", to)
 	}
+	// Another site's page can send a browser here as often as it likes: it locks nobody out.
+	for range 40 {
+		w.client(t).is(303, "", "GET", "/api/v1/login/oidc/callback?code=x&state=y", nil)
+	}
+	if to := login(w.client(t), "ada"); to != "/#/tree?find=x" {
+		t.Errorf("after many made up answers a login ends at %s", to)
+	}
+	w.client(t).is(401, "the name or the password is wrong", "POST", "/api/v1/session", map[string]string{"name": "joe", "password": "x"})
 	c.is(405, "only GET", "POST", "/api/v1/login/oidc", nil)
 	name := "bob"
 	if _, err := w.directory.Add(t.Context(), account.By{}, account.User{Name: name, Grants: []grant.Grant{grant.Everything}}); err != nil {
@@ -497,6 +505,7 @@ func TestOpenID(t *testing.T) {
 		"oidc|user add|ada|editor /shop; title Ada Lovelace|ok", "ada|login|ada|oidc|ok",
 		"oidc|user add|eve|admin|ok", "eve|login|eve|oidc|ok",
 		"oidc|user change|eve|nothing|ok", "eve|login|eve|oidc|failed: none of the groups has a role here", "unknown user|login||oidc|failed: it took too long, or was begun in another browser",
+		"ada|login|ada|oidc|ok", "unknown user|login||password|failed: no such user",
 		"|user add|bob|admin|ok", "bob|login|bob|oidc|failed: the name belongs to another user",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
