@@ -47,7 +47,7 @@ race: web $(CLIENT) ## vet and test the Go packages under the race detector
 fuzz: ## fuzz every target, each for FUZZTIME (5s)
 	.ci/fuzz
 
-bench: ## measure what grove promises and print the figures
+bench: web ## measure what grove promises and print the figures
 	.ci/bench
 
 lint: $(LINT) ## look for what reviewers would say
