@@ -229,6 +229,13 @@ on('what is of the past and what is of now is said on every page', async (open) 
   }
 });
 
+on('on a phone the buttons of a file hold their words', async (open) => {
+  const page = await open('definitions?file=builtin:grove/grove.yaml', phone);
+  const button = page.getByRole('button', { name: 'Copy' });
+  await button.waitFor();
+  assert.ok(await button.evaluate((e) => e.scrollWidth <= e.clientWidth));
+});
+
 on('what a thumb must hit on lists is large enough', async (open) => {
   for (const name of ['problems', 'events', 'definitions', 'board', 'overview']) {
     const page = await open(name, phone);
