@@ -36,7 +36,7 @@ func roundsOf(series int) int { return max(5, min(10, 1_000_000/series)) }
 func valueOf(series, round int) int { return (series*7 + round*13) % 500 }
 
 // statusOf reads a number of bytes of /proc/PID/status.
-func statusOf(b *testing.B, pid int, name string) float64 {
+func statusOf(b testing.TB, pid int, name string) float64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
