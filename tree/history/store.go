@@ -82,7 +82,11 @@ func Open(o Options) (*Store, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open history: %w", err)
+	}
+	// The database below it makes files that everybody on the machine may read.
+	if err := os.Chmod(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open history: %w", err)
 	}
 	lock, err := tsdbutil.NewDirLocker(o.Dir, "history", o.Log, nil)

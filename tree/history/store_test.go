@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -225,5 +227,24 @@ func TestReadingsArePlacedWhereTheyBelong(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestNobodyElseReadsTheFiles in a directory that was there before, open to everybody.
+func TestNobodyElseReadsTheFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "history")
+	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // That is the case.
+		t.Fatal(err)
+	}
+	s, err := Open(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info.Mode(), err)
 	}
 }
