@@ -511,7 +511,8 @@ func TestOrigin(t *testing.T) {
 		{"a cookie without origin", http.Header{"Cookie": {"a=b"}}, 403},
 		{"another site", http.Header{"Origin": {"http://evil.example"}}, 403},
 		{"another port", http.Header{"Origin": {"http://127.0.0.1:1"}}, 403},
-		{"another scheme", http.Header{"Origin": {"https://" + host}}, 403},
+		{"the page, where a proxy ends TLS", http.Header{"Origin": {"https://" + host}}, 101},
+		{"another scheme", http.Header{"Origin": {"ftp://" + host}}, 403},
 		{"a sub-domain", http.Header{"Origin": {"https://x.grove.example"}}, 403},
 		{"null", http.Header{"Origin": {"null"}}, 403},
 		{"empty", http.Header{"Origin": {""}}, 403},
@@ -529,6 +530,20 @@ func TestOrigin(t *testing.T) {
 		}
 		if ws != nil {
 			_ = ws.Close()
+		}
+	}
+}
+
+// TestOriginBelowTLS refuses a page that came without TLS to a server that has it: whoever
+// is on the way may have written it.
+func TestOriginBelowTLS(t *testing.T) {
+	s := New(Options{Tree: tree.New(tree.Options{})})
+	defer func() { _ = s.Close(t.Context()) }()
+	for origin, allowed := range map[string]bool{"https://grove.example": true, "http://grove.example": false} {
+		r := httptest.NewRequest(http.MethodGet, "https://grove.example/api/v1/live", nil) // It has TLS by its scheme.
+		r.Header.Set("Origin", origin)
+		if detail := s.checkOrigin(r); (detail == "") != allowed {
+			t.Errorf("%s: %q", origin, detail)
 		}
 	}
 }

@@ -26,12 +26,10 @@ func (s *Server) checkOrigin(r *http.Request) string {
 	if slices.Contains(s.opts.Origins, origin) {
 		return ""
 	}
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
+	// A page that came over TLS may be asked for here without it, behind a proxy that
+	// ends TLS; the other way round somebody on the way may have written the page.
 	u, err := url.Parse(origin)
-	if err == nil && u.Scheme == scheme && strings.EqualFold(u.Host, r.Host) && u.User == nil && u.Path == "" && u.RawQuery == "" && u.Fragment == "" {
+	if err == nil && (u.Scheme == "https" || u.Scheme == "http" && r.TLS == nil) && strings.EqualFold(u.Host, r.Host) && u.User == nil && u.Path == "" && u.RawQuery == "" && u.Fragment == "" {
 		return ""
 	}
 	return "the page's origin may not open the live feed here"
