@@ -102,6 +102,9 @@ func TestActsOnANode(t *testing.T) {
 	}
 	want := []string{"anonymous thresholds delete ok", "anonymous thresholds delete begun", "anonymous thresholds put ok", "anonymous thresholds put begun"}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("the audit log (-want +got):\n%s", d)
+		t.Fatalf("the audit log (-want +got):\n%s", d)
+	}
+	if put := log.Records[2]; !strings.Contains(put.Became, `"red":"> -1"`) || !strings.Contains(put.Was, `"yellow":"> 1e+06"`) {
+		t.Errorf("thresholds put: was %s, became %s", put.Was, put.Became)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,18 +19,41 @@ import (
 const auditWithin = 10 * time.Second
 
 // begin keeps that whoever asks begins a change, before it is made: what cannot be kept
-// must not happen. The detail, written as JSON, must hold no secret. Done keeps how it
-// ended; nil is well.
+// must not happen. The detail, written as JSON, must hold no secret; a map of nothing but
+// "was" and "became" is kept as these two. Done keeps how it ended; nil is well.
 func (a *App) begin(ctx context.Context, action, target string, detail any) (done func(error), err error) {
-	text, err := json.Marshal(detail)
-	if err != nil {
-		return nil, fmt.Errorf("audit log: %w", err)
+	var was any
+	became := detail
+	if d, ok := detail.(map[string]any); ok && only(d, "was", "became") {
+		was, became = d["was"], d["became"]
 	}
 	e := audit.Entry{Who: grant.Of(ctx).Name, Origin: grant.Origin(ctx), Action: action, Target: target}
-	if detail != nil {
-		e.Became = string(text)
+	for _, part := range []struct {
+		to   *string
+		from any
+	}{{&e.Was, was}, {&e.Became, became}} {
+		if part.from == nil {
+			continue
+		}
+		var b strings.Builder
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false) // People read it: "> 90" stays as it is.
+		if err := enc.Encode(part.from); err != nil {
+			return nil, fmt.Errorf("audit log: %w", err)
+		}
+		*part.to = strings.TrimSuffix(b.String(), "\n")
 	}
 	return a.record(ctx, e)
+}
+
+// only says whether a map has no other keys than these.
+func only(m map[string]any, keys ...string) bool {
+	for k := range m {
+		if !slices.Contains(keys, k) {
+			return false
+		}
+	}
+	return true
 }
 
 // record keeps that something begins, and returns what keeps how it ended.

@@ -78,9 +78,9 @@ func TestBeansAndDesks(t *testing.T) {
 	}
 	var told []string
 	for _, r := range log.Records {
-		told = append(told, r.Who+" "+r.Target+" "+r.Became+" "+r.Outcome)
+		told = append(told, r.Who+" "+r.Target+" was "+r.Was+" became "+r.Became+" "+r.Outcome)
 	}
-	const change = `anonymous grove:type=Timer SendPastNotifications {"became":true,"was":false} `
+	const change = `anonymous grove:type=Timer SendPastNotifications was false became true `
 	if diff := cmp.Diff([]string{change + "ok", change + "begun"}, told); diff != "" {
 		t.Error(diff)
 	}
