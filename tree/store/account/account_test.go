@@ -267,7 +267,13 @@ func TestAPassEnds(t *testing.T) {
 		"an hour":             {func(w *world, _ Session, _ Token) error { w.after(time.Hour); return nil }, true, false, true},
 		"a day":               {func(w *world, _ Session, _ Token) error { w.after(24 * time.Hour); return nil }, false, false, true},
 		"a day, and its end":  {func(w *world, _ Session, _ Token) error { w.after(24 * time.Hour); w.flush(ctx); return nil }, false, false, true},
-		"a flush":             {func(w *world, _ Session, _ Token) error { w.after(time.Minute); w.flush(ctx); return nil }, true, true, true},
+		"a clock set back":    {func(w *world, _ Session, _ Token) error { w.after(-24 * time.Hour); w.flush(ctx); return nil }, true, true, true},
+		"a clock that jumped": {func(w *world, _ Session, _ Token) error {
+			w.after(24 * time.Hour)
+			w.after(-24 * time.Hour)
+			return nil
+		}, true, true, true},
+		"a flush": {func(w *world, _ Session, _ Token) error { w.after(time.Minute); w.flush(ctx); return nil }, true, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := open(t, storetest.SQLite(t), "north")
