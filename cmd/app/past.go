@@ -262,6 +262,11 @@ func (a *App) restore(ctx context.Context, paths ...tree.Path) {
 	}
 	if n > 0 {
 		a.log.Info("nodes have back what they were before", "nodes", n)
+		// The tree tells nobody of it, so that the history would go on with the white that
+		// it may have seen first.
+		if err := a.past.samples.Look(ctx, true); err != nil && !errors.Is(err, history.ErrNotReady) && ctx.Err() == nil {
+			a.log.Error("the history has not recorded the statuses that nodes have back", "error", err)
+		}
 	}
 }
 
