@@ -2,10 +2,14 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -85,15 +89,48 @@ func (c *Config) checkAccess() error {
 // readWithin bounds the wait for the users when grove starts.
 const readWithin = 10 * time.Second
 
-// openAccess reads who may come in, once the database is open. An address that others can
-// reach is refused while nobody could log in.
+// accountsFile is, in the data directory, the copy of the users of a database that is a
+// server. The local one is never away without the copy, so it has none. No backup has it:
+// the database is in there.
+const accountsFile = "accounts.json"
+
+// copyOf says where the copy of the users is, and of which database; a password in its
+// address is no part of that.
+func (c *Config) copyOf() (file, database string) {
+	if c.Database == "" {
+		return "", ""
+	}
+	address := c.Database
+	if u, err := url.Parse(address); err == nil {
+		query := u.Query()
+		for _, secret := range []string{"password", "sslpassword"} {
+			query.Del(secret)
+		}
+		u.RawQuery = query.Encode()
+		if u.User != nil {
+			u.User = url.User(u.User.Username())
+		}
+		address = u.String()
+	}
+	sum := sha256.Sum256([]byte(address))
+	return filepath.Join(c.Data, accountsFile), hex.EncodeToString(sum[:])
+}
+
+// openAccess reads who may come in, once the database is open, or from the copy of it
+// while it is away. An address that others can reach is refused while nobody could log in.
 func (a *App) openAccess(page fs.FS) (err error) {
 	c := &a.config
 	d := &a.door
-	d.directory = account.New(account.Options{Store: a.past.facts, Audit: a.past.audit, Idle: c.Access.SessionIdle, Log: a.log})
+	file, database := c.copyOf()
+	d.directory = account.New(account.Options{
+		Store: a.past.facts, Audit: a.past.audit, Idle: c.Access.SessionIdle, Copy: file, Database: database, Log: a.log,
+	})
 	ctx, cancel := context.WithTimeout(context.Background(), readWithin)
 	defer cancel()
-	if err := d.directory.Load(ctx); err != nil && !errors.Is(err, store.ErrUnavailable) {
+	switch err := d.directory.Load(ctx); {
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded) && c.Database != "":
+		_ = d.directory.Recall() // It has told why nobody comes in until the database answers.
+	case err != nil:
 		return err
 	}
 	if c.Access.TLSCert != "" {

@@ -15,7 +15,9 @@ var accessPath = tree.MustPath("/grove/Access")
 // What the node says. Everything else is red.
 const (
 	openAccess   = "everybody on this machine, without a login"
-	unknownUsers = "nobody yet: the database has not been read"
+	openCopied   = "everybody on this machine, without a login: the copy has no users, and the database is away"
+	unknownUsers = "nobody yet: the database has not been read, and no copy of the users can be used"
+	loginCopied  = "whom the copy of the users has, since the database is away"
 	loginHere    = "who logs in, on this machine or through a proxy"
 	loginTLS     = "who logs in, by TLS"
 	loginPlain   = "who logs in, without TLS"
@@ -31,7 +33,7 @@ func (a *App) showAccess() error {
 		Kind: tree.State, Mode: tree.Push, Source: "grove", Description: "who can come in, and how",
 		Threshold: &tree.Threshold{States: map[string]tree.Status{
 			openAccess: tree.Green, loginHere: tree.Green, loginTLS: tree.Green,
-			unknownUsers: tree.Yellow, loginPlain: tree.Yellow, loginSoon: tree.Yellow, "*": tree.Red,
+			openCopied: tree.Yellow, unknownUsers: tree.Yellow, loginCopied: tree.Yellow, loginPlain: tree.Yellow, loginSoon: tree.Yellow, "*": tree.Red,
 		}},
 	})
 	if err == nil {
@@ -56,6 +58,10 @@ func (a *App) accessState(now time.Time) string {
 	switch {
 	case !d.directory.Loaded():
 		return unknownUsers
+	case d.directory.Copied() && d.access.Open():
+		return openCopied
+	case d.directory.Copied():
+		return loginCopied
 	case d.access.Open():
 		return openAccess
 	case d.certificate != nil:

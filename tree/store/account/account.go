@@ -14,6 +14,11 @@
 //
 // Of sessions and tokens the database has the SHA-256 alone. Both have 256 random bits,
 // so that a slow hash would gain nothing.
+//
+// A manager whose database is a server keeps a copy of all this in a file, for a start
+// while the server is away: who is known there comes in, and nothing can be changed. A
+// new session is a change. What the copy does not know yet, a password that was changed or
+// somebody disabled while this manager did not run, holds as soon as the server answers.
 package account
 
 import (

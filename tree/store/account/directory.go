@@ -22,8 +22,13 @@ type Options struct {
 	Audit *audit.Log
 	// Idle ends a session in which nothing was asked for so long; 24 hours when zero.
 	Idle time.Duration
-	Now  func() time.Time // nil is time.Now
-	Log  *slog.Logger     // nil is nowhere
+	// Copy is a file that is kept like the database, from which Recall knows who may come
+	// in while that is away; empty: there is none. Database says of which database it is,
+	// without a secret.
+	Copy, Database string
+
+	Now func() time.Time // nil is time.Now
+	Log *slog.Logger     // nil is nowhere
 }
 
 // Directory knows everybody. Its methods may be called from many goroutines.
@@ -31,8 +36,9 @@ type Directory struct {
 	o   Options
 	log *slog.Logger
 
-	loaded atomic.Bool
-	count  atomic.Int64 // of members
+	source  atomic.Int32 // a source
+	count   atomic.Int64 // of members
+	changed atomic.Bool  // since the copy was written
 
 	// reading is held from a read to what it makes known, so that what was read later is
 	// known later; it comes before mu.
@@ -68,7 +74,8 @@ type Pass struct {
 	kept atomic.Int64 // what the database has of it
 }
 
-// New returns a directory that knows nobody yet: Load, then Run.
+// New returns a directory that knows nobody yet: Load, or Recall while the database is
+// away, then Run.
 func New(o Options) *Directory {
 	o.Idle = cmp.Or(o.Idle, 24*time.Hour)
 	if o.Now == nil {
@@ -80,9 +87,9 @@ func New(o Options) *Directory {
 	return &Directory{o: o, log: o.Log, members: map[string]*member{}, sessions: map[hash]*Pass{}, tokens: map[hash]*Pass{}}
 }
 
-// Loaded says whether the directory was read: until it was nobody can be let in, and
-// nobody knows whether there are users.
-func (d *Directory) Loaded() bool { return d.loaded.Load() }
+// Loaded says whether the directory was read, from the database or, see Recall, from its
+// copy: until it was nobody can be let in, and nobody knows whether there are users.
+func (d *Directory) Loaded() bool { return d.source.Load() != int32(fromNowhere) }
 
 // Len counts the users.
 func (d *Directory) Len() int { return int(d.count.Load()) }
@@ -252,8 +259,14 @@ const (
 	flushEvery = time.Minute
 )
 
-// Run keeps the directory like the database until ctx ends, whose error it returns.
+// Run keeps the directory like the database, and its copy like the directory, until ctx
+// ends, whose error it returns.
 func (d *Directory) Run(ctx context.Context) error {
+	defer func() {
+		if err := d.writeCopy(); err != nil {
+			d.log.Error("the copy of the users is not as they are now", "copy", d.o.Copy, "error", err)
+		}
+	}()
 	var all sync.WaitGroup
 	defer all.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -264,6 +277,9 @@ func (d *Directory) Run(ctx context.Context) error {
 			d.log.Error("changes of users by other managers are not heard", "error", err)
 		}
 	})
+	if d.o.Copy != "" {
+		all.Go(func() { d.keepCopy(ctx) })
+	}
 	poll, flush := time.NewTicker(pollEvery), time.NewTicker(flushEvery)
 	defer poll.Stop()
 	defer flush.Stop()
@@ -286,7 +302,7 @@ func (d *Directory) Run(ctx context.Context) error {
 // heard takes a notice. One that follows on what is known needs one user read again.
 func (d *Directory) heard(ctx context.Context, n store.Notice) {
 	d.mu.RLock()
-	next := d.loaded.Load() && !n.All && n.Revision == d.version+1
+	next := d.source.Load() == int32(fromDatabase) && !n.All && n.Revision == d.version+1
 	d.mu.RUnlock()
 	var err error
 	if next {
@@ -313,7 +329,7 @@ func (d *Directory) known() int64 {
 // poll reads everything again when the database is ahead twice: the first time a notice
 // may be on its way.
 func (d *Directory) poll(ctx context.Context, before bool) (behind bool) {
-	if !d.loaded.Load() {
+	if d.source.Load() != int32(fromDatabase) {
 		if err := d.Load(ctx); err != nil && !errors.Is(err, store.ErrUnavailable) && ctx.Err() == nil {
 			d.log.Error("users cannot be read", "error", err)
 		}

@@ -45,7 +45,10 @@ func (d *Directory) Load(ctx context.Context) error {
 		d.put(name, m)
 	}
 	d.version = version
-	d.loaded.Store(true)
+	d.changed.Store(true)
+	if was := source(d.source.Swap(int32(fromDatabase))); was == fromCopy {
+		d.log.Info("the users are those of the database again", "users", len(d.members))
+	}
 	return nil
 }
 
@@ -64,6 +67,7 @@ func (d *Directory) refresh(ctx context.Context, name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.put(name, fresh[name])
+	d.changed.Store(true)
 	return nil
 }
 
@@ -122,9 +126,7 @@ func (d *Directory) read(tx *store.Tx, name string) (map[string]*member, error) 
 		return nil, err
 	}
 	for _, u := range users {
-		m := &member{user: u, sessions: map[hash]*Pass{}, tokens: map[hash]*Pass{}}
-		m.self = d.pass(u.Name, u.Name, u.Grants)
-		members[u.Name] = m
+		members[u.Name] = d.member(u)
 	}
 	err = tx.Each("SELECT id, account, hash, method, address, agent, made_at, seen_at, ends_at FROM session"+where, args, func(rows *sql.Rows) error {
 		var s Session
@@ -139,10 +141,7 @@ func (d *Directory) read(tx *store.Tx, name string) (map[string]*member, error) 
 			return nil
 		}
 		s.hash, s.Created, s.Seen, s.Ends = h, time.UnixMilli(made), time.UnixMilli(seen), time.UnixMilli(ends)
-		p := d.pass(s.User, s.User, m.user.Grants)
-		p.Session = &s
-		p.kept.Store(seen)
-		m.sessions[h] = p
+		m.addSession(d, s)
 		return nil
 	})
 	if err != nil {
@@ -165,16 +164,33 @@ func (d *Directory) read(tx *store.Tx, name string) (map[string]*member, error) 
 			t.Grants = nil
 		}
 		t.hash, t.Created, t.Ends = h, time.UnixMilli(made), time.UnixMilli(ends)
-		p := d.pass(t.User, "token "+t.Name+" of "+t.User, grant.Meet(t.Grants, m.user.Grants))
-		p.Token = &t
-		p.kept.Store(used)
-		if m.user.Disabled {
-			p.gone.Store(true)
-		}
-		m.tokens[h] = p
+		m.addToken(d, t, used)
 		return nil
 	})
 	return members, err
+}
+
+// member makes a user without sessions and tokens.
+func (d *Directory) member(u User) *member {
+	return &member{user: u, self: d.pass(u.Name, u.Name, u.Grants), sessions: map[hash]*Pass{}, tokens: map[hash]*Pass{}}
+}
+
+func (m *member) addSession(d *Directory, s Session) {
+	p := d.pass(s.User, s.User, m.user.Grants)
+	p.Session = &s
+	p.kept.Store(s.Seen.UnixMilli())
+	m.sessions[s.hash] = p
+}
+
+// addToken adds a token that was used last at a time in Unix milliseconds.
+func (m *member) addToken(d *Directory, t Token, used int64) {
+	p := d.pass(t.User, "token "+t.Name+" of "+t.User, grant.Meet(t.Grants, m.user.Grants))
+	p.Token = &t
+	p.kept.Store(used)
+	if m.user.Disabled {
+		p.gone.Store(true)
+	}
+	m.tokens[t.hash] = p
 }
 
 // pass makes a pass of a user.
@@ -290,6 +306,9 @@ func (d *Directory) flush(ctx context.Context) int {
 		}
 	}
 	d.forgetEnded(now)
+	if len(uses) > 0 || len(seen) > 0 {
+		d.changed.Store(true)
+	}
 	return len(uses)
 }
 

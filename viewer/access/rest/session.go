@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"grove/tree/grant"
+	"grove/tree/store"
 	"grove/tree/store/account"
 	"grove/viewer/access"
 	"grove/viewer/access/password"
@@ -43,6 +44,10 @@ type PasswordRequest struct {
 }
 
 const tagLogin = "login"
+
+// noSession is the answer to a login that was right while the database is away.
+const noSession = "the name and the password are right, but the database is away, so no new session can begin; sessions of before go on, " +
+	"and a request with a token, or with the name and password by Basic, is let in; try again later"
 
 func (a *API) registerSession(api huma.API) {
 	huma.Register(api, operation(tagLogin, "get-me", http.MethodGet, access.PathMe, "Who asks", "What the one who asks may do, and how to log in. It needs no login.", http.StatusOK), a.getMe)
@@ -102,6 +107,10 @@ func (a *API) login(ctx context.Context, in *struct {
 	i, err := a.o.Access.Begin(ctx, in.answer, in.request, account.Login{User: u.Name, Method: access.ByPassword})
 	if errors.Is(err, account.ErrDisabled) || errors.Is(err, account.ErrNoUser) { // a moment ago
 		err = access.ErrWrong
+	}
+	if errors.Is(err, store.ErrUnavailable) {
+		a.log.Warn("a login could not be kept", "user", u.Name, "error", err)
+		return nil, huma.ErrorWithHeaders(huma.NewError(http.StatusServiceUnavailable, noSession), http.Header{"Retry-After": {"2"}})
 	}
 	if err != nil {
 		return nil, a.problem(err)
