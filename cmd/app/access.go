@@ -90,15 +90,15 @@ func (c *Config) checkAccess() error {
 const readWithin = 10 * time.Second
 
 // accountsFile is, in the data directory, the copy of the users of a database that is a
-// server. The local one is never away without the copy, so it has none. No backup has it:
+// server. A file is never away without the copy, so it has none. No backup has it:
 // the database is in there.
 const accountsFile = "accounts.json"
 
 // copyOf says where the copy of the users is, and of which database; a password in its
 // address is no part of that.
 func (c *Config) copyOf() (file, database string) {
-	if c.Database == "" {
-		return "", ""
+	if !strings.Contains(c.Database, "://") {
+		return "", "" // It is a file.
 	}
 	address := c.Database
 	if u, err := url.Parse(address); err == nil {
@@ -128,7 +128,7 @@ func (a *App) openAccess(page fs.FS) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), readWithin)
 	defer cancel()
 	switch err := d.directory.Load(ctx); {
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded) && c.Database != "":
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded) && file != "":
 		_ = d.directory.Recall() // It has told why nobody comes in until the database answers.
 	case err != nil:
 		return err

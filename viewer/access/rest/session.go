@@ -46,8 +46,8 @@ type PasswordRequest struct {
 const tagLogin = "login"
 
 // noSession is the answer to a login that was right while the database is away.
-const noSession = "the name and the password are right, but the database is away, so no new session can begin; sessions of before go on, " +
-	"and a request with a token, or with the name and password by Basic, is let in; try again later"
+const noSession = "the login is right, but the database is away, so that no new session can begin; sessions of before go on, " +
+	"and what is asked with a token, or by Basic, is answered; try again later"
 
 func (a *API) registerSession(api huma.API) {
 	huma.Register(api, operation(tagLogin, "get-me", http.MethodGet, access.PathMe, "Who asks", "What the one who asks may do, and how to log in. It needs no login.", http.StatusOK), a.getMe)
