@@ -126,12 +126,12 @@ func hideSecrets(details []*huma.ErrorDetail) {
 			continue
 		}
 		name := d.Location[strings.LastIndexByte(d.Location, '.')+1:]
+		if name == "password" || name == "current" || name == "body" {
+			d.Value = nil // Of whatever kind: a password of digits may come as a number.
+			continue
+		}
 		switch d.Value.(type) {
-		case nil, bool, float64, json.Number:
-		case string:
-			if name == "password" || name == "current" || name == "body" {
-				d.Value = nil
-			}
+		case nil, bool, float64, json.Number, string:
 		default:
 			d.Value = nil
 		}
