@@ -242,6 +242,7 @@ on('the states of a status are edited', async (open) => {
   const page = await open(at(mode));
   const p = panel(page);
   await chart(page).waitFor();
+  await p.getByRole('radio', { name: 'Minute' }).check(); // in an hour the first seconds are a pixel or none
   await until('the statuses are drawn', async () => (await drawn(page, '--yellow')) > 20);
   const section = p.getByRole('region', { name: 'Thresholds' });
   await section.getByRole('button', { name: 'Edit' }).click();

@@ -54,11 +54,26 @@ async function logIn(page, name, secret = password) {
   await page.getByRole('button', { name: 'Log in' }).click();
 }
 
-/** enter opens a page as somebody. */
+/** sessions are the cookies of who has logged in, one session for each: a login takes time on purpose. */
+const sessions = new Map();
+
+/** session logs somebody in without a page, and returns what a browser keeps of it. */
+async function session(name) {
+  const answer = await fetch(grove.url + '/api/v1/session', {
+    method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ name, password }),
+  });
+  assert.equal(answer.status, 200, await answer.text());
+  const cookies = answer.headers.getSetCookie().map((text) => {
+    const [, name, value] = /^([^=]+)=([^;]*)/.exec(text);
+    return { name, value, domain: '127.0.0.1', path: '/', expires: -1, httpOnly: true, secure: false, sameSite: 'Lax' };
+  });
+  return { cookies, origins: [] };
+}
+
+/** enter opens a page as somebody who has logged in. */
 async function enter(open, name, address = '', options) {
-  const page = await open(address, options);
-  await page.getByRole('heading', { name: 'Log in to Grove' }).waitFor();
-  await logIn(page, name);
+  if (!sessions.has(name)) sessions.set(name, await session(name));
+  const page = await open(address, { ...options, storageState: sessions.get(name) });
   await page.getByRole('navigation', { name: 'Pages' }).waitFor();
   return page;
 }
@@ -217,6 +232,7 @@ on('preferences and saved views follow their user', async (open) => {
   await renamed.getByRole('button', { name: 'Save' }).click();
   await page.getByRole('link', { name: 'The active' }).waitFor();
 
+  sessions.delete('olga'); // Another login of hers, which is to be ended.
   const other = await enter(open, 'olga', '#/account', phone);
   await other.waitForFunction(() => document.documentElement.dataset.theme === 'dark');
   assert.equal(await other.getByRole('radio', { name: 'UTC' }).isChecked(), true);

@@ -7,7 +7,7 @@ import { maySomewhere } from '../session';
 import { words } from '../ui/form';
 import { type Column, List } from '../ui/list';
 import { Icon } from '../ui/marks';
-import { usePhone } from '../ui/nav';
+import { usePhone } from '../ui/phone';
 import { type Bean, type Domain, type ListedBean, fetchBean, fetchDomains, fetchNames } from './api';
 import { Attributes } from './attributes';
 import { Notifications } from './notifications';

@@ -1,13 +1,12 @@
 // What lies over the page: dialogs, questions and short messages.
 
 import { type ComponentChildren, render } from 'preact';
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { Icon } from './marks';
 
 /** Dialog is shown as long as it is there, keeps the focus in it, and gives it back. */
 export function Dialog({ title, onClose, wide, children }: { title: string; onClose: () => void; wide?: boolean; children: ComponentChildren }) {
   const ref = useRef<HTMLDialogElement>(null);
-  const id = useId();
   useEffect(() => {
     const before = document.activeElement;
     const dialog = ref.current!;
@@ -21,7 +20,7 @@ export function Dialog({ title, onClose, wide, children }: { title: string; onCl
     <dialog
       ref={ref}
       class={wide ? 'dialog wide' : 'dialog'}
-      aria-labelledby={id}
+      aria-label={title} // An id would not do: questions are drawn beside the page, which counts ids for itself.
       onCancel={(e) => {
         if (e.target !== ref.current) return; // a file chooser in it was closed
         e.preventDefault();
@@ -31,7 +30,7 @@ export function Dialog({ title, onClose, wide, children }: { title: string; onCl
     >
       <div class="inside">
         <header>
-          <h2 id={id}>{title}</h2>
+          <h2>{title}</h2>
           <button type="button" class="plain" onClick={onClose} aria-label="Close">
             <Icon name="close" />
           </button>

@@ -12,13 +12,13 @@ import type { Store } from '../store';
 import { type Tree, none } from '../tree';
 import { Green, White, Yellow, statusWords } from '../wire';
 import { Counts, Icon, Mark } from './marks';
+import { narrow } from './phone';
 
 const around = 6; // rows drawn before and after the window
 const cells = 4;
 const flashMs = 1800;
 const tickMs = 900;
 
-export const narrow = matchMedia('(max-width: 760px)');
 const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 
 export function Grid({ store }: { store: Store }) {

@@ -1,25 +1,14 @@
 // The navigation: a rail at the side, on a phone a bar at the bottom with the first
 // pages and a menu of the others.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { useApp } from '../app';
 import { type Page, pages } from '../pages';
 import { maySomewhere } from '../session';
-import { narrow } from './grid';
 import { Icon } from './marks';
+import { usePhone } from './phone';
 
 const inBar = 4;
-
-/** usePhone says whether the window is as narrow as a phone's. */
-export function usePhone(): boolean {
-  const [phone, setPhone] = useState(narrow.matches);
-  useEffect(() => {
-    const changed = () => setPhone(narrow.matches);
-    narrow.addEventListener('change', changed);
-    return () => narrow.removeEventListener('change', changed);
-  }, []);
-  return phone;
-}
 
 export function Navigation() {
   const app = useApp();
