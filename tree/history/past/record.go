@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"grove/tree"
-	"grove/tree/grant"
 	"grove/tree/history"
 	"grove/tree/metric"
 )
@@ -143,15 +142,11 @@ type lostSpec struct {
 	unit string
 }
 
-// unknownCustomer stands where nobody knows any more whose a node was: it is no
-// customer's, so that none sees it who may only see what is his.
-const unknownCustomer = "not known: the node is gone"
-
 func (l lost) spec(kind tree.Kind, unit string) *tree.Spec {
 	key := lostSpec{kind, unit}
 	s := l[key]
 	if s == nil {
-		s = &tree.Spec{Kind: kind, Unit: unit, Description: goneBefore, Mode: tree.Push, Properties: map[string]string{grant.CustomerProperty: unknownCustomer}}
+		s = &tree.Spec{Kind: kind, Unit: unit, Description: goneBefore, Mode: tree.Push}
 		l[key] = s
 	}
 	return s
