@@ -123,7 +123,7 @@ func (a *App) openAccess(page fs.FS) (err error) {
 	d := &a.door
 	file, database := c.copyOf()
 	d.directory = account.New(account.Options{
-		Store: a.past.facts, Audit: a.past.audit, Idle: c.Access.SessionIdle, Copy: file, Database: database, Log: a.log,
+		Store: a.past.facts, Audit: a.past.audit, Idle: c.Access.SessionIdle, Copy: file, Database: database, Forget: forgetUser, Log: a.log,
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), readWithin)
 	defer cancel()
@@ -164,7 +164,7 @@ func (a *App) openAccess(page fs.FS) (err error) {
 	}
 	d.access = access.New(o)
 	d.rest = rest.New(rest.Options{
-		Access: d.access, Directory: d.directory, Passwords: passwords, Manager: c.Name, Problem: viewer.Problem, Removed: a.forgetUser, Log: a.log,
+		Access: d.access, Directory: d.directory, Passwords: passwords, Manager: c.Name, Problem: viewer.Problem, Log: a.log,
 	})
 	return nil
 }

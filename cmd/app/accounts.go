@@ -57,7 +57,7 @@ func OpenAccounts(ctx context.Context, c Config, who string) (h http.Handler, en
 	}
 	ends = append(ends, facts.Close)
 	log := audit.New(facts, "", nil)
-	directory := account.New(account.Options{Store: facts, Audit: log, Log: c.Log})
+	directory := account.New(account.Options{Store: facts, Audit: log, Forget: forgetUser, Log: c.Log})
 	if err := directory.Load(ctx); err != nil {
 		return nil, nil, errors.Join(err, end())
 	}

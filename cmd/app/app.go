@@ -32,7 +32,6 @@ import (
 	"grove/tree/grant"
 	"grove/tree/monitor"
 	"grove/viewer"
-	"grove/viewer/desk"
 	"grove/viewer/live"
 )
 
@@ -48,7 +47,6 @@ type App struct {
 
 	past     past
 	door     door
-	desk     *desk.Desk
 	faces    faces
 	exports  exports
 	statuses *statusLog

@@ -1,11 +1,10 @@
 package app
 
 import (
-	"context"
-
 	"grove/beans"
 	"grove/notify"
 	"grove/tree/monitor"
+	"grove/tree/store"
 	"grove/tree/store/drawer"
 	"grove/viewer"
 	"grove/viewer/bean"
@@ -17,12 +16,11 @@ var treeBean = beans.MustName(monitor.Domain + ":type=Tree")
 
 // openDesk keeps how each user wants the page to be.
 func (a *App) openDesk() *desk.Desk {
-	a.desk = desk.New(drawer.New(a.past.facts, desk.Kind, desk.MaxUsers), a.log)
-	return a.desk
+	return desk.New(drawer.New(a.past.facts, desk.Kind, desk.MaxUsers), a.log)
 }
 
-// forgetUser takes away what was kept for a user who was removed.
-func (a *App) forgetUser(ctx context.Context, name string) error { return a.desk.Forget(ctx, name) }
+// forgetUser takes away what managers keep for a user.
+func forgetUser(tx *store.Tx, name string) error { return drawer.Take(tx, desk.Kind, name) }
 
 // openBeans is the browser of beans, and what it serves outside of the operations.
 func (a *App) openBeans() (*bean.API, viewer.Mount) {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"grove/cmd/app"
+	"grove/tree/store"
 	"grove/viewer/record"
 )
 
@@ -26,7 +27,8 @@ func TestBeansAndDesks(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "shop.yaml"), []byte(shop), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(app.Config{Listen: "127.0.0.1:0", Data: t.TempDir(), Definitions: dir, NoHost: true})
+	data := t.TempDir()
+	a, err := app.New(app.Config{Listen: "127.0.0.1:0", Data: data, Definitions: dir, NoHost: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +134,44 @@ func TestBeansAndDesks(t *testing.T) {
 	if got := as("ada", "GET", ""); got != plain {
 		t.Errorf("another ada finds %s", got)
 	}
+	if got := as("ada", "PUT", `{"theme":"dark"}`); got != dark {
+		t.Errorf("the other ada gets %s", got)
+	}
 	stop()
 	for next() != "the end" { // The stream does not outlive the server.
+	}
+
+	// The command line removes her from the database of a manager that does not run.
+	h, end, err := app.OpenAccounts(t.Context(), app.Config{Data: data}, "root")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequest(http.MethodDelete, "http://x/api/v1/users/ada", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &recorder{header: http.Header{}}
+	if h.ServeHTTP(w, r); w.status != http.StatusNoContent {
+		t.Errorf("%d %s", w.status, w.String())
+	}
+	if err := end(); err != nil {
+		t.Fatal(err)
+	}
+	facts, err := store.Open(t.Context(), store.Options{Address: filepath.Join(data, "facts.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := facts.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	var left int
+	err = facts.Read(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Row("SELECT COUNT(*) FROM drawer WHERE kind = 'desk' AND name = 'ada'", nil, &left)
+		return err
+	})
+	if err != nil || left != 0 {
+		t.Errorf("%d of a user who was removed, %v", left, err)
 	}
 }

@@ -102,14 +102,6 @@ func (d *Desk) Register(api huma.API) {
 	huma.Register(api, remove, d.deleteView)
 }
 
-// Forget takes away what is kept of a user who is gone, so that another one of that name
-// does not find it.
-func (d *Desk) Forget(ctx context.Context, user string) error {
-	d.changing.Lock()
-	defer d.changing.Unlock()
-	return d.drawer.Change(ctx, nil, []string{user})
-}
-
 // user is whose desk it is.
 func user(ctx context.Context) (string, error) {
 	s := grant.Of(ctx)

@@ -156,17 +156,6 @@ func TestTooMuchText(t *testing.T) {
 	t.Error("everything fits")
 }
 
-func TestForget(t *testing.T) {
-	o := open(t)
-	o.ask(ada, "PUT", "preferences", `{"theme":"dark"}`)
-	if err := o.desk.Forget(t.Context(), "ada"); err != nil {
-		t.Fatal(err)
-	}
-	if _, text := o.ask(ada, "GET", "preferences", ""); !strings.Contains(text, "system") {
-		t.Error(text)
-	}
-}
-
 // TestWhatCannotBeRead finds something else in the drawer.
 func TestWhatCannotBeRead(t *testing.T) {
 	o := open(t)

@@ -17,6 +17,7 @@ import (
 	"grove/tree/grant"
 	"grove/tree/store"
 	"grove/tree/store/audit"
+	"grove/tree/store/drawer"
 	"grove/tree/store/storetest"
 )
 
@@ -556,6 +557,55 @@ func TestUsesAreKept(t *testing.T) {
 		if s := north.Sessions("ada"); len(s) != 1 || !s[0].Seen.Equal(north.now()) {
 			t.Errorf("sessions %v", s)
 		}
+	})
+}
+
+// TestOthersForgetAUser: what others keep of a name goes when its user goes, and when
+// another one takes it, unless that is undone.
+func TestOthersForgetAUser(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, db *storetest.Database) {
+		w := open(t, db, "north")
+		items := drawer.New(w.store, "desk", 10)
+		other := drawer.New(db.OpenAs(t, "south"), "desk", 10)
+		w.o.Forget = func(tx *store.Tx, name string) error { return drawer.Take(tx, "desk", name) }
+		put := func(names ...string) {
+			t.Helper()
+			for _, name := range names {
+				for _, d := range []*drawer.Drawer{items, other} {
+					if err := d.Change(t.Context(), []drawer.Item{{Name: name, Text: "theirs"}}, nil); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		left := func(want ...string) {
+			t.Helper()
+			for _, d := range []*drawer.Drawer{items, other} {
+				all, err := d.All(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				var names []string
+				for _, i := range all {
+					names = append(names, i.Name)
+				}
+				if diff := cmp.Diff(want, names); diff != "" {
+					t.Errorf("-want +got\n%s", diff)
+				}
+			}
+		}
+		put("ada", "bob", "eve")
+		w.add(t, "ada", "admin")
+		left("bob", "eve")
+		w.add(t, "bob", "viewer")
+		put("ada", "bob")
+		if err := w.Remove(t.Context(), by, "bob"); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Remove(t.Context(), by, "ada"); !errors.Is(err, ErrLast) {
+			t.Error(err)
+		}
+		left("ada", "eve")
 	})
 }
 

@@ -100,11 +100,22 @@ func (d *Directory) insert(tx *store.Tx, by By, u *User) ([]audit.Entry, error) 
 	}
 	u.Created = d.o.Now().Truncate(time.Millisecond)
 	u.Changed = u.Created
+	if err := d.forget(tx, u.Name); err != nil {
+		return nil, err
+	}
 	_, err := tx.Exec("INSERT INTO account ("+userColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)",
 		u.Name, u.Title, u.Source, u.Subject, writeGrants(u.Grants), flag(u.Disabled), u.Password, u.Created.UnixMilli(), u.Changed.UnixMilli())
 	e := by.entry("user add", u.Name)
 	e.Became = u.shown()
 	return []audit.Entry{e}, err
+}
+
+// forget has others forget who had a name.
+func (d *Directory) forget(tx *store.Tx, name string) error {
+	if d.o.Forget == nil {
+		return nil
+	}
+	return d.o.Forget(tx, name)
 }
 
 func flag(b bool) int64 {
@@ -203,6 +214,9 @@ func (d *Directory) Remove(ctx context.Context, by By, name string) error {
 			if _, err := tx.Exec(query, name); err != nil {
 				return nil, err
 			}
+		}
+		if err := d.forget(tx, name); err != nil {
+			return nil, err
 		}
 		e := by.entry("user remove", name)
 		e.Was = u.shown()

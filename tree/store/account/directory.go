@@ -26,6 +26,9 @@ type Options struct {
 	// in while that is away; empty: there is none. Database says of which database it is,
 	// without a secret.
 	Copy, Database string
+	// Forget, unless nil, takes out what others keep of a user, in the transaction in which
+	// he is removed, or made: one who has the name of another finds nothing of him.
+	Forget func(tx *store.Tx, name string) error
 
 	Now func() time.Time // nil is time.Now
 	Log *slog.Logger     // nil is nowhere

@@ -109,6 +109,13 @@ func (d *Drawer) Change(ctx context.Context, put []Item, take []string) error {
 	return nil
 }
 
+// Take takes an item out of the drawers of a kind that all managers have, in the
+// transaction in which that becomes right.
+func Take(tx *store.Tx, kind, name string) error {
+	_, err := tx.Exec("DELETE FROM drawer WHERE kind = $1 AND name = $2", kind, name)
+	return err
+}
+
 // check returns the items as the database takes them, each name once: of several the last
 // counts.
 func (d *Drawer) check(put []Item) ([]Item, error) {

@@ -28,8 +28,6 @@ type Options struct {
 	Passwords *password.Hasher
 	// Manager is the name of this manager.
 	Manager string
-	// Removed, unless nil, is told of a user who was removed.
-	Removed func(ctx context.Context, name string) error
 	// Problem makes answers of errors that this room does not know.
 	Problem func(error) error
 	Now     func() time.Time // nil is time.Now

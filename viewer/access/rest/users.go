@@ -201,11 +201,5 @@ func (a *API) removeUser(ctx context.Context, in *NamedUser) (*struct{}, error) 
 	if err != nil {
 		return nil, a.problem(account.ErrNoUser)
 	}
-	err = a.o.Directory.Remove(ctx, by(ctx), name)
-	if err == nil && a.o.Removed != nil {
-		if failed := a.o.Removed(ctx, name); failed != nil {
-			a.log.Warn("something is left of a user who was removed", "user", name, "error", failed)
-		}
-	}
-	return nil, a.problem(err)
+	return nil, a.problem(a.o.Directory.Remove(ctx, by(ctx), name))
 }
