@@ -73,7 +73,7 @@ type Journal struct {
 	known    bool
 	replaced int64 // of the store, when last was read
 	counted  time.Time
-	overdue  bool // there is more to delete
+	overdue  bool // there is more to delete, or to count
 
 	paths pathCache
 }

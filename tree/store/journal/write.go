@@ -206,6 +206,7 @@ func (j *Journal) number(ctx context.Context, batch []Entry) error {
 		}
 		j.last, j.known, j.replaced = ID(last), true, replaced
 		j.rows.Store(-1)
+		j.overdue = true // They are counted at once, not at the next look for what is old.
 		for i := range batch {
 			batch[i].ID = 0
 		}
