@@ -53,7 +53,23 @@ func TestTimeTravel(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.Tree.Apply([]tree.Reading{{Node: ref, Value: 42}})
+	// A node is there from the first record of it, which is made a moment after the node.
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
 	at := time.Now()
+	for begin := at; ; at = <-again.C {
+		res, err := client.Get("http://" + a.Addr().String() + "/api/v1/nodes/trip/load?at=" + url.QueryEscape(at.Format(time.RFC3339Nano)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode == http.StatusOK {
+			break
+		}
+		if at.Sub(begin) > 10*time.Second {
+			t.Fatal(res.Status)
+		}
+	}
 	var then viewer.Details
 	get(&then, http.StatusOK, "/api/v1/nodes/trip/load", "at", at.Format(time.RFC3339Nano))
 	if v, _ := then.Value.Number(); v != 42 || then.Status != "green" || then.Unit != "MB" {
