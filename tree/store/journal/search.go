@@ -43,7 +43,7 @@ type Query struct {
 	Kinds    []Kind        // one of these; empty is any
 	Statuses []tree.Status // To is one of these; empty is any
 	// Text stands in the text or the value, in any case.
-	Text   string
+	Text string
 	// Sees says of which nodes entries are found; nil: of all. It is asked while the
 	// search reads, and must not search. Another makes no other query: a page goes on
 	// where the one before ended, by what is seen now.
