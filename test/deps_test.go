@@ -43,11 +43,13 @@ const order = `
 	tree/grant, tree/store/audit < tree/store/account;
 
 	# Probes and receivers: one folder a kind, and none knows another.
-	none < runtime, runtime/schedule, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib;
+	none < runtime, runtime/schedule, runtime/probe/dial, runtime/probe/files, runtime/probe/snmp/mib;
+	runtime/probe/files < runtime/probe/secret;
 	tree < runtime/probe
 		< runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command, runtime/probe/probetest;
-	runtime/probe, runtime/probe/dial < runtime/probe/tcp;
-	runtime/probe, runtime/probe/dial, runtime/probe/secret < runtime/probe/http, runtime/probe/sapcontrol;
+	runtime/probe, runtime/probe/dial < runtime/probe/answer;
+	runtime/probe, runtime/probe/secret < runtime/probe/secure;
+	runtime/probe/answer, runtime/probe/secure < runtime/probe/tcp, runtime/probe/http, runtime/probe/sapcontrol;
 	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib < runtime/probe/snmp;
 	tree/grant, runtime/probe < runtime/receive < runtime/receive/push;
 	tree/definition,

@@ -156,7 +156,7 @@ func (a *App) build(policies policies) error {
 
 	// The runtime beans.
 	mailboxes := new(receive.Mailboxes)
-	a.registry = builtin.Registry(builtin.Options{Dial: policies.dial, Commands: policies.commands, Secrets: policies.secrets, Mailboxes: mailboxes})
+	a.registry = builtin.Registry(builtin.Options{Dial: policies.dial, Commands: policies.commands, Secrets: policies.secrets, Files: policies.files, Mailboxes: mailboxes})
 	limits := map[string]int{}
 	for _, name := range a.registry.Names() {
 		if kind, _ := a.registry.Kind(name); kind.Limit > 0 {

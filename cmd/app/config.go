@@ -12,6 +12,7 @@ import (
 
 	"grove/runtime/probe/command"
 	"grove/runtime/probe/dial"
+	"grove/runtime/probe/files"
 	"grove/runtime/probe/secret"
 	"grove/tree"
 	"grove/tree/monitor"
@@ -35,9 +36,9 @@ type Config struct {
 	// Insecure allows plain HTTP on an address that others can reach. A login is needed
 	// all the same.
 	Insecure bool
-	// Dial, Commands and SecretDirs are what definitions may connect to, run, and
-	// read secrets from; see the policies of these names. Empty is their default.
-	Dial, Commands, SecretDirs []string
+	// Dial, Commands, Files and SecretDirs are what definitions may connect to, run, read,
+	// and read secrets from; see the policies of these names. Empty is their default.
+	Dial, Commands, Files, SecretDirs []string
 	// Name names this manager to others, and in what it sends them; empty is the name of
 	// the host.
 	Name string
@@ -72,6 +73,7 @@ type Config struct {
 type policies struct {
 	dial     *dial.Policy
 	commands *command.Policy
+	files    *files.Policy
 	secrets  *secret.Policy
 	jolokia  *policy.Policy
 	exports  Exports
@@ -119,6 +121,11 @@ func (c *Config) check() (p policies, err error) {
 	if len(c.Commands) > 0 {
 		if p.commands, err = command.ParsePolicy(c.Commands); err != nil {
 			return p, fmt.Errorf("--commands: %w", err)
+		}
+	}
+	if len(c.Files) > 0 {
+		if p.files, err = files.NewPolicy(c.Files); err != nil {
+			return p, fmt.Errorf("--files: %w", err)
 		}
 	}
 	if len(c.SecretDirs) > 0 {

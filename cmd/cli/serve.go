@@ -28,6 +28,7 @@ type serveCommand struct {
 	Insecure    bool     `help:"Speak plain HTTP on an address that others can reach: passwords go over the network as they are."`
 	Dial        []string `help:"Addresses that probes may connect to: addresses, networks, loopback, private, link-local, metadata, all; ! before one refuses it. Default: all but metadata services." placeholder:"RULE"`
 	Commands    []string `help:"Programs that probes may run: files, directories ending in /, or all. Default: the plugin directories of the distributions." placeholder:"RULE"`
+	Files       []string `help:"Directories whose files definitions may read: logs, documents. Default: every file that grove can read." placeholder:"DIR"`
 	Secrets     []string `help:"Directories that secrets may be read from. Default: every file that grove can read." placeholder:"DIR"`
 
 	Database         string `help:"Where facts are kept: a file, or postgres://USER@HOST/DATABASE, which several groves may share. Default: facts.db in the data directory." placeholder:"FILE|URL" group:"What is kept"`
@@ -69,7 +70,7 @@ func (c *serveCommand) Run(ctx context.Context, p *Process) error {
 	log := c.logger(p.Stderr)
 	a, err := app.New(app.Config{
 		Listen: c.Listen, Data: c.Data, Definitions: c.Definitions, Hosts: c.Host, Insecure: c.Insecure,
-		Dial: c.Dial, Commands: c.Commands, SecretDirs: c.Secrets, NoHost: !c.OwnHost,
+		Dial: c.Dial, Commands: c.Commands, Files: c.Files, SecretDirs: c.Secrets, NoHost: !c.OwnHost,
 		Name: c.Name, Database: c.Database, DatabasePassword: c.DatabasePassword, Exports: c.Exports, Jolokia: c.Jolokia,
 		HistoryKeep: time.Duration(c.HistoryKeep), HistoryLong: time.Duration(c.HistoryLong), HistoryBytes: int64(c.HistorySize), JournalKeep: time.Duration(c.JournalKeep),
 		SAPSystem: c.SAPSystem, SAPInstance: c.SAPInstance, SAPListen: c.SAPListen,

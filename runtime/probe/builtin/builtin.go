@@ -10,6 +10,7 @@ import (
 	"grove/runtime/probe"
 	"grove/runtime/probe/command"
 	"grove/runtime/probe/dial"
+	"grove/runtime/probe/files"
 	"grove/runtime/probe/gostats"
 	"grove/runtime/probe/host"
 	"grove/runtime/probe/http"
@@ -28,6 +29,7 @@ type Options struct {
 	Dial     *dial.Policy    // the addresses that may be connected to
 	Commands *command.Policy // the programs that may be run
 	Secrets  *secret.Policy  // the files and variables that secrets may be in
+	Files    *files.Policy   // the files that may be read
 	// Mailboxes is where what programs push finds its probes; nil stands for some
 	// that nobody pushes to.
 	Mailboxes *receive.Mailboxes

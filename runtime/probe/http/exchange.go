@@ -9,6 +9,8 @@ import (
 	"net/http/httptrace"
 	"sync"
 	"time"
+
+	"grove/runtime/probe/secure"
 )
 
 // exchange is the record of one run: how long its steps took, summed over redirects.
@@ -110,9 +112,9 @@ func (p *httpProbe) dialTLS(ctx context.Context, network, address string) (net.C
 	if name == "" {
 		name = host
 	}
-	files := p.files.get()
 	config := &tls.Config{
 		ServerName:         name,
+		Certificates:       p.files.Certificates(),
 		NextProtos:         []string{"h2", "http/1.1"},
 		InsecureSkipVerify: true, // VerifyConnection does it
 		VerifyConnection: func(s tls.ConnectionState) error {
@@ -125,15 +127,12 @@ func (p *httpProbe) dialTLS(ctx context.Context, network, address string) (net.C
 				return nil
 			}
 			// s.ServerName is empty when the name is an address, so it does not do.
-			return verify(s.PeerCertificates, name, files.roots)
+			return secure.Verify(s.PeerCertificates, name, p.files.Roots(), time.Now())
 		},
 	}
-	if files.certificate != nil {
-		config.Certificates = []tls.Certificate{*files.certificate}
-	}
 	start := time.Now()
-	secure := tls.Client(conn, config)
-	if err := secure.HandshakeContext(ctx); err != nil {
+	session := tls.Client(conn, config)
+	if err := session.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("TLS: %w", err)
 	}
@@ -143,16 +142,5 @@ func (p *httpProbe) dialTLS(ctx context.Context, network, address string) (net.C
 		x.handshook = true
 		x.mu.Unlock()
 	}
-	return secure, nil
-}
-
-// verify checks a chain as package tls does: against the roots, the system's when nil,
-// for the name, now.
-func verify(chain []*x509.Certificate, name string, roots *x509.CertPool) error {
-	options := x509.VerifyOptions{Roots: roots, DNSName: name, Intermediates: x509.NewCertPool()}
-	for _, c := range chain[1:] {
-		options.Intermediates.AddCert(c)
-	}
-	_, err := chain[0].Verify(options)
-	return err
+	return session, nil
 }

@@ -19,6 +19,7 @@ import (
 	"grove/runtime/probe"
 	"grove/runtime/probe/dial"
 	"grove/runtime/probe/secret"
+	"grove/runtime/probe/secure"
 	"grove/tree"
 )
 
@@ -83,7 +84,7 @@ type httpProbe struct {
 	attributes []beans.AttributeInfo
 	secrets    *secret.Policy
 	dialer     *net.Dialer
-	files      tlsFiles
+	files      secure.Files
 	transport  *nethttp.Transport
 	client     *nethttp.Client
 }
@@ -131,7 +132,7 @@ func (p *httpProbe) Run(ctx context.Context) (probe.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return result, err
 	}
-	changed, err := p.files.load(p.plan.TLS, p.secrets)
+	changed, err := p.files.Load(p.plan.TLS, p.secrets)
 	if err != nil {
 		return result, err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 
 	"grove/runtime/probe"
 	"grove/runtime/probe/secret"
+	"grove/runtime/probe/secure"
 )
 
 // The bounds of the options.
@@ -41,7 +41,7 @@ type Options struct {
 	MaxBody   int               `yaml:"max_body" jsonschema:"minimum=1,maximum=67108864,default=1048576,description=The most bytes of the answer's body that are read\\, after decompression."`
 	Redirects int               `yaml:"redirects" jsonschema:"minimum=0,maximum=20,default=10,description=The most redirects that are followed; 0 takes a redirect for the answer."`
 	KeepAlive bool              `yaml:"keep_alive,omitempty" jsonschema:"description=Keep the connection for the next run. Then most runs do not see whether a new one could be had."`
-	TLS       TLS               `yaml:"tls,omitempty" jsonschema:"description=How the server's certificate is checked."`
+	TLS       secure.Options    `yaml:"tls,omitempty" jsonschema:"description=How the server's certificate is checked."`
 	Extract   Extract           `yaml:"extract,omitempty" jsonschema:"description=Attributes that are read from the answer."`
 }
 
@@ -49,15 +49,6 @@ type Options struct {
 type Basic struct {
 	User     string     `yaml:"user,omitempty" jsonschema:"description=Name of the user."`
 	Password secret.Ref `yaml:"password,omitempty" jsonschema:"description=Password; a reference such as file:/etc/grove/password or env:PASSWORD."`
-}
-
-// TLS says how the server's certificate is checked.
-type TLS struct {
-	CA          string `yaml:"ca,omitempty" jsonschema:"description=File of the certificate authorities to trust in place of the system's (PEM)."`
-	ServerName  string `yaml:"server_name,omitempty" jsonschema:"description=Name that the certificate must be for; the host of the URL when empty."`
-	Insecure    bool   `yaml:"insecure,omitempty" jsonschema:"description=Take any certificate\\, also an expired or foreign one."`
-	Certificate string `yaml:"certificate,omitempty" jsonschema:"description=File of the certificate to present (PEM)."`
-	Key         string `yaml:"key,omitempty" jsonschema:"description=File of the key of that certificate (PEM)."`
 }
 
 // Extract says which attributes are read from the answer.
@@ -166,7 +157,7 @@ func (o *Options) check() (*plan, error) {
 	if o.Redirects < 0 || o.Redirects > maxRedirects {
 		return nil, probe.BadOption("redirects", "%d is outside 0..%d", o.Redirects, maxRedirects)
 	}
-	if err := o.TLS.check(); err != nil {
+	if err := o.TLS.Check(); err != nil {
 		return nil, err
 	}
 	p.extract, err = newExtractor(o.Extract)
@@ -292,23 +283,4 @@ func compile(option, expression string) (*regexp.Regexp, error) {
 		return nil, probe.BadOption(option, "%w", err)
 	}
 	return re, nil
-}
-
-func (t TLS) check() error {
-	for _, f := range []struct{ option, path string }{
-		{"tls.ca", t.CA}, {"tls.certificate", t.Certificate}, {"tls.key", t.Key},
-	} {
-		if f.path != "" && (!filepath.IsAbs(f.path) || filepath.Clean(f.path) != f.path) {
-			return probe.BadOption(f.option, "%q is not an absolute path without detours", f.path)
-		}
-	}
-	switch {
-	case t.Certificate != "" && t.Key == "":
-		return probe.BadOption("tls.key", "is missing: a certificate needs its key")
-	case t.Key != "" && t.Certificate == "":
-		return probe.BadOption("tls.certificate", "is missing: a key needs its certificate")
-	case t.Insecure && t.CA != "":
-		return probe.BadOption("tls.insecure", "makes tls.ca useless: leave one of them out")
-	}
-	return nil
 }

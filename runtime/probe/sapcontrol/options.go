@@ -12,6 +12,7 @@ import (
 
 	"grove/runtime/probe"
 	"grove/runtime/probe/secret"
+	"grove/runtime/probe/secure"
 )
 
 // The bounds of the options.
@@ -22,24 +23,17 @@ const (
 
 // Options are the options of the kind "sapcontrol".
 type Options struct {
-	URL       string   `yaml:"url" jsonschema:"required,description=Where the start service of the instance listens: http:// or https:// with port 5<NN>13 or 5<NN>14\\, or unix:///tmp/.sapstream5<NN>13 on the same machine."`
-	Basic     Basic    `yaml:"basic,omitempty" jsonschema:"description=Name and password of a user of the system's host."`
-	Functions []string `yaml:"functions,omitempty" jsonschema:"description=What is asked for: alerts\\, processes\\, instances\\, queues\\, enqueue\\, work_processes; the first three when empty."`
-	MaxBody   int      `yaml:"max_body" jsonschema:"minimum=1024,maximum=67108864,default=33554432,description=The most bytes of one answer."`
-	TLS       TLS      `yaml:"tls,omitempty" jsonschema:"description=How the server's certificate is checked."`
+	URL       string         `yaml:"url" jsonschema:"required,description=Where the start service of the instance listens: http:// or https:// with port 5<NN>13 or 5<NN>14\\, or unix:///tmp/.sapstream5<NN>13 on the same machine."`
+	Basic     Basic          `yaml:"basic,omitempty" jsonschema:"description=Name and password of a user of the system's host."`
+	Functions []string       `yaml:"functions,omitempty" jsonschema:"description=What is asked for: alerts\\, processes\\, instances\\, queues\\, enqueue\\, work_processes; the first three when empty."`
+	MaxBody   int            `yaml:"max_body" jsonschema:"minimum=1024,maximum=67108864,default=33554432,description=The most bytes of one answer."`
+	TLS       secure.Options `yaml:"tls,omitempty" jsonschema:"description=How the server's certificate is checked."`
 }
 
 // Basic is a name and a password.
 type Basic struct {
 	User     string     `yaml:"user,omitempty" jsonschema:"description=Name of the user."`
 	Password secret.Ref `yaml:"password,omitempty" jsonschema:"description=Password; a reference such as file:/etc/grove/password or env:PASSWORD."`
-}
-
-// TLS says how the server's certificate is checked.
-type TLS struct {
-	CA         string `yaml:"ca,omitempty" jsonschema:"description=File of the certificate authorities to trust in place of the system's (PEM)."`
-	ServerName string `yaml:"server_name,omitempty" jsonschema:"description=Name that the certificate must be for; the host of the URL when empty."`
-	Insecure   bool   `yaml:"insecure,omitempty" jsonschema:"description=Take any certificate\\, also an expired or foreign one."`
 }
 
 // standard are the functions that every kind of instance has.
@@ -73,10 +67,9 @@ func (o *Options) check(socketDir string) (*plan, error) {
 		return nil, probe.BadOption("basic.user", "may not have a colon")
 	case o.MaxBody < 1024 || o.MaxBody > maxMaxBody:
 		return nil, probe.BadOption("max_body", "%d is outside 1024..%d", o.MaxBody, maxMaxBody)
-	case o.TLS.CA != "" && (!filepath.IsAbs(o.TLS.CA) || filepath.Clean(o.TLS.CA) != o.TLS.CA):
-		return nil, probe.BadOption("tls.ca", "%q is not an absolute path without detours", o.TLS.CA)
-	case o.TLS.Insecure && o.TLS.CA != "":
-		return nil, probe.BadOption("tls.insecure", "makes tls.ca useless: leave one of them out")
+	}
+	if err := o.TLS.Check(); err != nil {
+		return nil, err
 	}
 	names := o.Functions
 	if len(names) == 0 {

@@ -6,8 +6,6 @@ package sapcontrol
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	_ "embed"
 	"encoding/base64"
 	"errors"
@@ -25,6 +23,7 @@ import (
 	"grove/runtime/probe"
 	"grove/runtime/probe/dial"
 	"grove/runtime/probe/secret"
+	"grove/runtime/probe/secure"
 	"grove/tree"
 )
 
@@ -97,6 +96,7 @@ type sapProbe struct {
 	attributes []beans.AttributeInfo
 	policy     *dial.Policy
 	secrets    *secret.Policy
+	files      secure.Files
 }
 
 func newProbe(p *plan, policy *dial.Policy, secrets *secret.Policy) *sapProbe {
@@ -228,16 +228,9 @@ func (p *sapProbe) client() (*client, error) {
 		}
 	}
 	if p.plan.url.Scheme == "https" {
-		config := &tls.Config{ServerName: p.plan.TLS.ServerName, InsecureSkipVerify: p.plan.TLS.Insecure}
-		if p.plan.TLS.CA != "" {
-			pem, err := p.secrets.ReadFile(p.plan.TLS.CA)
-			if err != nil {
-				return nil, fmt.Errorf("tls.ca: %w", err)
-			}
-			config.RootCAs = x509.NewCertPool()
-			if !config.RootCAs.AppendCertsFromPEM(pem) {
-				return nil, fmt.Errorf("tls.ca: %s holds no certificate", p.plan.TLS.CA)
-			}
+		config, err := p.files.Config(p.plan.TLS, p.secrets, p.plan.url.Hostname())
+		if err != nil {
+			return nil, err
 		}
 		transport.TLSClientConfig = config
 	}

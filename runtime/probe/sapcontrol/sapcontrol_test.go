@@ -20,6 +20,7 @@ import (
 	"grove/runtime/probe"
 	"grove/runtime/probe/dial"
 	"grove/runtime/probe/probetest"
+	"grove/runtime/probe/secure"
 	"grove/tree"
 )
 
@@ -156,7 +157,7 @@ func TestContract(t *testing.T) {
 		probetest.Bad{Name: "a password alone", Options: with(func(o *Options) { o.Basic.Password = "env:X" }), Option: "basic.user", Want: "basic.user: is missing"},
 		probetest.Bad{Name: "a small bound", Options: with(func(o *Options) { o.MaxBody = 1 }), Option: "max_body", Want: "max_body: 1 is outside 1024..67108864"},
 		probetest.Bad{Name: "a relative file", Options: with(func(o *Options) { o.TLS.CA = "ca.pem" }), Option: "tls.ca", Want: `tls.ca: "ca.pem" is not an absolute path without detours`},
-		probetest.Bad{Name: "two wills", Options: with(func(o *Options) { o.TLS = TLS{CA: "/ca.pem", Insecure: true} }), Option: "tls.insecure", Want: "tls.insecure: makes tls.ca useless: leave one of them out"},
+		probetest.Bad{Name: "two wills", Options: with(func(o *Options) { o.TLS = secure.Options{CA: "/ca.pem", Insecure: true} }), Option: "tls.insecure", Want: "tls.insecure: makes tls.ca useless: leave one of them out"},
 	)
 }
 

@@ -7,13 +7,12 @@ package secret
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
+
+	"grove/runtime/probe/files"
 )
 
 const (
@@ -24,7 +23,7 @@ const (
 )
 
 // ErrDenied is what a Policy's refusals wrap.
-var ErrDenied = errors.New("not allowed to definitions")
+var ErrDenied = files.ErrDenied
 
 // Ref refers to a secret: "file:/absolute/path" or "env:NAME". The empty Ref refers to
 // none. A Ref is no secret itself and may be shown, once Check has found no mistake.
@@ -67,25 +66,24 @@ func isVariable(s string) bool {
 // Policy is the default: every file that the manager may read, and every variable
 // but those that begin with "GROVE_".
 type Policy struct {
-	dirs []string
-	env  []string
+	files *files.Policy
+	env   []string
 }
 
 // NewPolicy allows the files in the given directories and the variables of the given
 // names. An empty list of directories allows every file, and an empty list of names
 // every variable but those that begin with "GROVE_".
 func NewPolicy(dirs, variables []string) (*Policy, error) {
-	for _, d := range dirs {
-		if !filepath.IsAbs(d) {
-			return nil, fmt.Errorf("directory of secrets %q: is not an absolute path", d)
-		}
+	allowed, err := files.NewPolicy(dirs)
+	if err != nil {
+		return nil, fmt.Errorf("secrets: %w", err)
 	}
 	for _, v := range variables {
 		if !isVariable(v) {
 			return nil, fmt.Errorf("variable %q: is not the name of an environment variable", v)
 		}
 	}
-	return &Policy{dirs: slices.Clone(dirs), env: slices.Clone(variables)}, nil
+	return &Policy{files: allowed, env: slices.Clone(variables)}, nil
 }
 
 // Read returns the secret that r refers to, without the line break at its end. The
@@ -127,44 +125,9 @@ func (p *Policy) variable(name string) (string, error) {
 // ReadFile returns what a file holds that a definition names. Links are followed only
 // within the directory that is allowed.
 func (p *Policy) ReadFile(file string) ([]byte, error) {
-	f, err := p.open(file)
-	if err != nil {
-		return nil, err
+	var allowed *files.Policy
+	if p != nil {
+		allowed = p.files
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a regular file", file)
-	case info.Size() > MaxSize:
-		return nil, fmt.Errorf("%s has %d bytes, more than %d", file, info.Size(), MaxSize)
-	}
-	return io.ReadAll(io.LimitReader(f, MaxSize))
-}
-
-func (p *Policy) open(file string) (*os.File, error) {
-	// Without O_NONBLOCK a named pipe would hold the caller for ever.
-	const flags = os.O_RDONLY | syscall.O_NONBLOCK
-	if p == nil || len(p.dirs) == 0 {
-		return os.OpenFile(file, flags, 0)
-	}
-	for _, dir := range p.dirs {
-		relative, err := filepath.Rel(dir, file)
-		if err != nil || !filepath.IsLocal(relative) {
-			continue
-		}
-		root, err := os.OpenRoot(dir)
-		if err != nil {
-			return nil, err
-		}
-		defer root.Close()
-		f, err := root.OpenFile(relative, flags, 0)
-		if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			return f, err
-		}
-		return nil, fmt.Errorf("%s: %w: %w", file, ErrDenied, err)
-	}
-	return nil, fmt.Errorf("%s: %w", file, ErrDenied)
+	return allowed.Read(file, MaxSize)
 }

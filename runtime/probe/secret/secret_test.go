@@ -98,7 +98,7 @@ func TestRead(t *testing.T) {
 }
 
 func TestPoliciesThatAreWrong(t *testing.T) {
-	if _, err := NewPolicy([]string{"secrets"}, nil); err == nil || err.Error() != `directory of secrets "secrets": is not an absolute path` {
+	if _, err := NewPolicy([]string{"secrets"}, nil); err == nil || err.Error() != `secrets: directory "secrets": is not an absolute path` {
 		t.Error(err)
 	}
 	if _, err := NewPolicy(nil, []string{"A B"}); err == nil || err.Error() != `variable "A B": is not the name of an environment variable` {

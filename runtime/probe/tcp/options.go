@@ -1,12 +1,11 @@
 package tcp
 
 import (
-	"errors"
 	"net"
 	"regexp"
-	"strconv"
 
 	"grove/runtime/probe"
+	"grove/runtime/probe/dial"
 )
 
 // The bounds of the options and of what is read.
@@ -37,7 +36,7 @@ type target struct {
 // check says which option is wrong.
 func (o *Options) check() (*target, error) {
 	t := &target{Options: *o}
-	host, port, err := splitAddress(o.Address)
+	host, port, err := dial.Split(o.Address)
 	if err != nil {
 		return nil, probe.BadOption("address", "%q: %w", o.Address, err)
 	}
@@ -59,21 +58,4 @@ func (o *Options) check() (*target, error) {
 		t.ServerName = host
 	}
 	return t, nil
-}
-
-func splitAddress(address string) (host, port string, err error) {
-	if address == "" {
-		return "", "", errors.New("is needed: host and port, such as db1:5432")
-	}
-	host, port, err = net.SplitHostPort(address)
-	if err != nil {
-		return "", "", errors.New("is not a host and a port, such as db1:5432 or [2001:db8::1]:22")
-	}
-	if host == "" || len(host) > 253 {
-		return "", "", errors.New("the host is empty or longer than 253 bytes")
-	}
-	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return "", "", errors.New("the port is not a number from 1 to 65535")
-	}
-	return host, port, nil
 }

@@ -12,14 +12,14 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"grove/beans"
 	"grove/runtime/probe"
+	"grove/runtime/probe/answer"
 	"grove/runtime/probe/dial"
+	"grove/runtime/probe/secure"
 	"grove/tree"
 )
 
@@ -67,13 +67,8 @@ func (p *tcpProbe) Close() error { return nil }
 
 // Attributes implements probe.Probe.
 func (p *tcpProbe) Attributes() []beans.AttributeInfo {
-	list := []beans.AttributeInfo{
-		{Name: "up", Type: beans.TypeBool, Readable: true, Description: "1 when everything that was asked for worked."},
-		{Name: "state", Type: beans.TypeString, Readable: true, Description: "up, refused, timeout, unresolved, unreachable, closed, tls, mismatch or failed."},
-		{Name: "error", Type: beans.TypeString, Readable: true, Description: "What went wrong; empty when nothing did."},
-		{Name: "connect_time", Type: beans.TypeFloat, Unit: "s", Readable: true, Description: "Until the connection stood, with the look-up of the name."},
-		{Name: "duration", Type: beans.TypeFloat, Unit: "s", Readable: true, Description: "From the beginning to the last byte that was needed."},
-	}
+	list := append(answer.Attributes("mismatch"),
+		beans.AttributeInfo{Name: "connect_time", Type: beans.TypeFloat, Unit: "s", Readable: true, Description: "Until the connection stood, with the look-up of the name."})
 	if p.target.expect != nil {
 		list = append(list, beans.AttributeInfo{Name: "response", Type: beans.TypeString, Readable: true, Description: "The first line of the answer."})
 	}
@@ -88,37 +83,12 @@ func (p *tcpProbe) Attributes() []beans.AttributeInfo {
 	return list
 }
 
-// fault is a finding other than up.
-type fault struct {
-	state string
-	err   error
-}
-
-func (f *fault) Error() string { return f.err.Error() }
-func (f *fault) Unwrap() error { return f.err }
-
 // Run implements probe.Probe.
 func (p *tcpProbe) Run(ctx context.Context) (probe.Result, error) {
 	start := time.Now()
 	r := probe.Result{Time: start}
-	err := p.talk(ctx, start, &r)
-	var denied *dial.DeniedError
-	switch {
-	case errors.As(err, &denied):
-		return probe.Result{}, denied
-	case errors.Is(ctx.Err(), context.Canceled):
-		return probe.Result{}, ctx.Err()
-	}
-	state, text := "up", ""
-	if err != nil {
-		state, text = stateOf(err), err.Error()
-	} else {
-		r.Number("duration", time.Since(start).Seconds())
-	}
-	r.Add("up", tree.Bool(err == nil))
-	r.Text("state", state)
-	r.Text("error", strings.ToValidUTF8(text, "�"))
-	return r, nil
+	err := answer.Add(ctx, &r, start, p.talk(ctx, start, &r))
+	return r, err
 }
 
 // talk does what the options ask for; what it finds on the way is added to r.
@@ -132,11 +102,11 @@ func (p *tcpProbe) talk(ctx context.Context, start time.Time, r *probe.Result) e
 	// A read or write under way ends with the context.
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	if p.target.TLS {
-		secure, err := p.handshake(ctx, conn, r)
+		session, err := p.handshake(ctx, conn, r)
 		if err != nil {
 			return err
 		}
-		conn = secure
+		conn = session
 	}
 	if p.target.Send != "" {
 		if _, err := io.WriteString(conn, p.target.Send); err != nil {
@@ -152,67 +122,49 @@ func (p *tcpProbe) talk(ctx context.Context, start time.Time, r *probe.Result) e
 // handshake speaks TLS. The certificate is judged here and not by crypto/tls, so that
 // one which is not trusted is described all the same.
 func (p *tcpProbe) handshake(ctx context.Context, conn net.Conn, r *probe.Result) (net.Conn, error) {
-	secure := tls.Client(conn, &tls.Config{
+	session := tls.Client(conn, &tls.Config{
 		ServerName:         p.target.ServerName,
 		InsecureSkipVerify: true, //nolint:gosec // verified below
 		MinVersion:         tls.VersionTLS10,
 	})
-	if err := secure.HandshakeContext(ctx); err != nil {
+	if err := session.HandshakeContext(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil, err
 		}
-		return nil, &fault{"tls", err}
+		return nil, &answer.Fault{State: "tls", Err: err}
 	}
-	state := secure.ConnectionState()
+	state := session.ConnectionState()
 	now := time.Now()
-	err := p.verify(state.PeerCertificates, now)
+	err := secure.Verify(state.PeerCertificates, p.target.ServerName, p.roots, now)
 	r.Text("tls_version", tls.VersionName(state.Version))
 	r.Add("certificate_trusted", tree.Bool(err == nil))
-	if chain := state.PeerCertificates; len(chain) > 0 {
-		first := chain[0].NotAfter
-		for _, c := range chain[1:] {
-			if c.NotAfter.Before(first) {
-				first = c.NotAfter
-			}
-		}
+	if first, ok := secure.Expiry(state.PeerCertificates); ok {
 		r.Number("certificate_expires_in", first.Sub(now).Seconds())
-		r.Text("certificate_subject", strings.ToValidUTF8(chain[0].Subject.String(), "�"))
+		r.Text("certificate_subject", strings.ToValidUTF8(state.PeerCertificates[0].Subject.String(), "�"))
 	}
 	if err != nil && p.target.Verify {
-		return nil, &fault{"tls", err}
+		return nil, &answer.Fault{State: "tls", Err: err}
 	}
-	return secure, nil
-}
-
-func (p *tcpProbe) verify(chain []*x509.Certificate, now time.Time) error {
-	if len(chain) == 0 {
-		return errors.New("the server sent no certificate")
-	}
-	between := x509.NewCertPool()
-	for _, c := range chain[1:] {
-		between.AddCert(c)
-	}
-	_, err := chain[0].Verify(x509.VerifyOptions{DNSName: p.target.ServerName, Roots: p.roots, Intermediates: between, CurrentTime: now})
-	return err
+	return session, nil
 }
 
 // await reads until the answer fits, ends, or is too long.
 func (p *tcpProbe) await(conn net.Conn, r *probe.Result) error {
-	var answer []byte
+	var got []byte
 	buf := make([]byte, 4096)
-	defer func() { r.Text("response", firstLine(answer)) }()
+	defer func() { r.Text("response", firstLine(got)) }()
 	for {
-		n, err := conn.Read(buf[:min(len(buf), maxAnswer-len(answer))])
-		answer = append(answer, buf[:n]...)
+		n, err := conn.Read(buf[:min(len(buf), maxAnswer-len(got))])
+		got = append(got, buf[:n]...)
 		switch {
-		case p.target.expect.Match(answer):
+		case p.target.expect.Match(got):
 			return nil
 		case errors.Is(err, io.EOF):
-			return &fault{"mismatch", fmt.Errorf("the connection ended and nothing in %d bytes fits %q", len(answer), p.target.Expect)}
+			return &answer.Fault{State: "mismatch", Err: fmt.Errorf("the connection ended and nothing in %d bytes fits %q", len(got), p.target.Expect)}
 		case err != nil:
 			return err
-		case len(answer) >= maxAnswer:
-			return &fault{"mismatch", fmt.Errorf("nothing in the first %d bytes fits %q", maxAnswer, p.target.Expect)}
+		case len(got) >= maxAnswer:
+			return &answer.Fault{State: "mismatch", Err: fmt.Errorf("nothing in the first %d bytes fits %q", maxAnswer, p.target.Expect)}
 		}
 	}
 }
@@ -222,32 +174,4 @@ func firstLine(b []byte) string {
 		b = b[:i]
 	}
 	return strings.ToValidUTF8(string(b[:min(len(b), maxLine)]), "�")
-}
-
-// stateOf sorts errors into what people ask first.
-func stateOf(err error) string {
-	var f *fault
-	var dns *net.DNSError
-	switch {
-	case errors.As(err, &f):
-		return f.state
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
-		return "timeout"
-	case errors.As(err, &dns):
-		if dns.IsTimeout {
-			return "timeout"
-		}
-		return "unresolved"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "refused"
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return "unreachable"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF):
-		return "closed"
-	}
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		return "timeout"
-	}
-	return "failed"
 }

@@ -54,7 +54,7 @@ func greet(conn net.Conn) {
 func silent(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 
 // secure starts a server with a certificate for example.com and 127.0.0.1.
-func secure(t *testing.T) (address string, roots *x509.CertPool) {
+func overTLS(t *testing.T) (address string, roots *x509.CertPool) {
 	t.Helper()
 	s := httptest.NewTLSServer(nil)
 	t.Cleanup(s.Close)
@@ -72,7 +72,7 @@ func options(change func(*Options)) *Options {
 
 func TestContract(t *testing.T) {
 	plain := serve(t, greet)
-	tlsAddress, _ := secure(t)
+	tlsAddress, _ := overTLS(t)
 	probetest.Run(t, Kind(nil),
 		options(func(o *Options) { o.Address = plain }),
 		options(func(o *Options) { o.Address, o.Expect, o.Send = plain, "^220 ", "QUIT\r\n" }),
@@ -133,7 +133,7 @@ func TestFindings(t *testing.T) {
 			}
 		}
 	})
-	tlsAddress, roots := secure(t)
+	tlsAddress, roots := overTLS(t)
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +176,7 @@ func TestFindings(t *testing.T) {
 }
 
 func TestCertificateIsDescribedEvenIfNotTrusted(t *testing.T) {
-	address, _ := secure(t)
+	address, _ := overTLS(t)
 	got := ask(t, options(func(o *Options) { o.Address, o.TLS = address, true }), x509.NewCertPool())
 	if got["certificate_trusted"] != "0" || got["certificate_subject"] != "O=Acme Co" || got["certificate_expires_in"] == "" || got["tls_version"] != tls.VersionName(tls.VersionTLS13) {
 		t.Errorf("%v", got)
