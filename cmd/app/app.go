@@ -31,6 +31,7 @@ import (
 	"grove/tree/definition/watch"
 	"grove/tree/grant"
 	"grove/tree/monitor"
+	"grove/tree/store/drawer"
 	"grove/viewer"
 	"grove/viewer/live"
 )
@@ -54,6 +55,7 @@ type App struct {
 	loader   *definition.Loader
 	registry *probe.Registry
 	binder   *bind.Binder
+	memories *memories
 	schedule *schedule.Schedule
 	timer    *timer.Timer
 	feed     *live.Server
@@ -170,8 +172,11 @@ func (a *App) build(policies policies) error {
 		return err
 	}
 	a.run("monitors", monitors.Run)
+	a.memories = openMemories(context.Background(), drawer.New(a.past.facts, memoryKind, maxMemories), a.log)
+	a.onStop("memories", func(ctx context.Context) error { a.memories.save(ctx); return nil })
+	a.run("memories", a.memories.run)
 	a.binder, err = bind.New(bind.Options{
-		Tree: a.Tree, Registry: a.registry, Schedule: a.schedule, Beans: a.Beans, Monitors: monitors, Logger: a.log,
+		Tree: a.Tree, Registry: a.registry, Schedule: a.schedule, Beans: a.Beans, Monitors: monitors, Logger: a.log, Memories: a.memories,
 		Ran: func(kind string, o schedule.Outcome) {
 			own.GetOrCreateHistogram(probeDuration + `{kind="` + kind + `"}`).Update(o.Duration.Seconds())
 		},

@@ -79,6 +79,9 @@ type Options struct {
 	// Monitors runs the JMX monitors of the instances, which are registered with Beans;
 	// nil: they do not run.
 	Monitors *monitor.Service
+	// Memories is where probes that remember find their memory after a restart; nil: they
+	// begin anew.
+	Memories Memories
 	// Ran is called after each run of a probe with its kind and how it went, from the
 	// goroutine of the run; nil: nobody wants to know. It must be quick.
 	Ran func(kind string, o schedule.Outcome)

@@ -43,6 +43,8 @@ type runner struct {
 	gone   bool   // it was replaced or left: results that are still under way are dropped
 	told   string // the failure that its nodes without a reading show
 
+	memory []byte // what was last kept; of the goroutine that runs the probe
+
 	life    turn // held while it starts or stops; guards what follows
 	retired bool
 	running bool
@@ -143,6 +145,7 @@ func (r *runner) begin(every time.Duration, watches bool) error {
 	r.life.Lock()
 	r.watches = watches
 	r.life.Unlock()
+	r.recall()
 	if r.b.opts.Beans != nil {
 		if _, err := r.b.opts.Beans.Register(r.bean, r.beanName); err != nil {
 			return err
@@ -349,6 +352,7 @@ func (r *runner) close() {
 func (r *runner) run(ctx context.Context) error {
 	res, err := r.probe.Run(ctx)
 	r.inst.deliver(r, &res, false, err != nil)
+	r.memorize()
 	return err
 }
 

@@ -50,6 +50,8 @@ type stage struct {
 	closed   map[string]int
 	refuse   map[string]error // by id: New fails
 	announce map[string]func()
+	recalled []string // what actors were given to remember
+	notes    *notebook
 }
 
 func (s *stage) set(id string, play func(context.Context) (probe.Result, error)) {
@@ -145,6 +147,31 @@ func (a *actor) Watch(ctx context.Context, announce func()) error {
 	return ctx.Err()
 }
 
+// Recall and Memory make an actor remember how often it ran.
+func (a *actor) Recall(memory []byte) {
+	a.stage.mu.Lock()
+	defer a.stage.mu.Unlock()
+	a.stage.recalled = append(a.stage.recalled, string(memory))
+}
+
+func (a *actor) Memory() []byte {
+	a.stage.mu.Lock()
+	defer a.stage.mu.Unlock()
+	return fmt.Append(nil, a.stage.runs[a.id])
+}
+
+// notebook keeps memories; like the stage it outlives a world's probes.
+type notebook struct{ sync.Map }
+
+func (n *notebook) Recall(name string) []byte       { return []byte(n.text(name)) }
+func (n *notebook) Keep(name string, memory []byte) { n.Store(name, string(memory)) }
+
+func (n *notebook) text(name string) string {
+	v, _ := n.Load(name)
+	text, _ := v.(string)
+	return text
+}
+
 // world is a tree, a schedule, a bean server and a Binder in a bubble of time.
 type world struct {
 	*testing.T
@@ -164,7 +191,7 @@ func inWorld(t *testing.T, play func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, boxes: new(receive.Mailboxes), stage: &stage{
 			play: map[string]func(context.Context) (probe.Result, error){}, made: map[string]int{}, runs: map[string]int{},
-			closed: map[string]int{}, refuse: map[string]error{}, announce: map[string]func(){},
+			closed: map[string]int{}, refuse: map[string]error{}, announce: map[string]func(){}, notes: new(notebook),
 		}}
 		w.tree = tree.New(tree.Options{
 			Asked: func(refs []tree.Ref) { w.binder.Asked(refs) },
@@ -182,7 +209,7 @@ func inWorld(t *testing.T, play func(w *world)) {
 		s := schedule.New(schedule.Options{Log: quiet})
 		registry := probe.NewRegistry(w.kind(), push.Kind(w.boxes))
 		w.loader = &definition.Loader{Kinds: builtin.Kinds{Registry: registry}}
-		w.binder, err = New(Options{Tree: w.tree, Registry: registry, Schedule: s, Beans: w.beans, Monitors: monitors, Logger: quiet})
+		w.binder, err = New(Options{Tree: w.tree, Registry: registry, Schedule: s, Beans: w.beans, Monitors: monitors, Logger: quiet, Memories: w.notes})
 		if err != nil {
 			t.Fatal(err)
 		}

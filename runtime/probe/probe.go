@@ -42,6 +42,21 @@ type Announcer interface {
 	Watch(ctx context.Context, announce func()) error
 }
 
+// Rememberer is a Probe that goes on after a restart where it was: how far it has read a
+// log, say. What it remembers belongs to its name in its instance; it is gone when the
+// probe's kind is another.
+type Rememberer interface {
+	// Recall is called once, before the first Run, with what Memory returned last; nil
+	// when nothing is known. What it cannot use it ignores.
+	Recall(memory []byte)
+	// Memory says where the probe is, in at most MaxMemory bytes. It is called after the
+	// result of each Run was delivered, and not beside a Run.
+	Memory() []byte
+}
+
+// MaxMemory bounds what a Rememberer keeps, in bytes.
+const MaxMemory = 48 << 10
+
 // Result is what one run found.
 type Result struct {
 	// Time is when it was observed; zero means now.
