@@ -14,8 +14,11 @@ import (
 // Loader returns a loader of definition files by themselves, as commands that work
 // without a server need it: with the catalogue and all kinds of probes.
 func Loader() *definition.Loader {
-	return newLoader(builtin.Registry(builtin.Options{}))
+	return newLoader(Registry())
 }
+
+// Registry returns all kinds of probes, with what definitions may do at its default.
+func Registry() *probe.Registry { return builtin.Registry(builtin.Options{}) }
 
 func newLoader(registry *probe.Registry) *definition.Loader {
 	return &definition.Loader{

@@ -67,6 +67,7 @@ type commands struct {
 	Plan        planCommand        `cmd:"" help:"Print what changed definitions would add, change and remove in the running tree."`
 	Test        testCommand        `cmd:"" help:"Run the roll-up tests that definitions carry."`
 	Schema      schemaCommand      `cmd:"" help:"Print the JSON Schema of definition files, for editors."`
+	Probe       probeCommand       `cmd:"" help:"List the kinds of probes, explain one, or try one: grove probe http url=https://shop.example/"`
 	Tree        treeCommand        `cmd:"" help:"Print the tree of a running server."`
 	Get         getCommand         `cmd:"" help:"Print one node of a running server."`
 	History     historyCommand     `cmd:"" help:"Draw what a node of a running server was."`
