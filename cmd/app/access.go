@@ -43,7 +43,7 @@ type AccessConfig struct {
 // OIDCConfig is an OpenID provider that knows users; without an issuer there is none.
 type OIDCConfig struct {
 	Issuer, Client string
-	Secret         string // where it is: file:/path or env:NAME; empty: the client has none
+	Secret         string // where it is: file:/path, env:NAME or credential:NAME; empty: the client has none
 	Title          string // how people call it
 	Address        string // of this manager, as browsers know it; empty: as they ask for it
 	Name, Groups   string // claims

@@ -154,7 +154,7 @@ func TestWhereNobodyCouldLogIn(t *testing.T) {
 		"a certificate of none":  {func(c *app.Config) { c.Access.TLSCert, c.Access.TLSKey = key, key }, "TLS: "},
 		"clients without TLS":    {func(c *app.Config) { c.Listen, c.Access.ClientCA = "127.0.0.1:0", ca.file }, "--client-ca: clients show certificates by TLS alone"},
 		"an unknown part":        {func(c *app.Config) { c.Listen, c.Access.ClientName = "127.0.0.1:0", "uid" }, `--client-name "uid": subject, email or dns is wanted`},
-		"a provider's secret":    {func(c *app.Config) { c.Listen, c.Access.OIDC.Secret = "127.0.0.1:0", "hunter2" }, "--oidc-secret: a secret is given by reference: file:/path or env:NAME"},
+		"a provider's secret":    {func(c *app.Config) { c.Listen, c.Access.OIDC.Secret = "127.0.0.1:0", "hunter2" }, "--oidc-secret: a secret is given by reference: file:/path, env:NAME or credential:NAME"},
 		"a provider's wrong rule": {func(c *app.Config) {
 			c.Listen, c.Access.OIDC = "127.0.0.1:0", app.OIDCConfig{Issuer: "https://id", Client: "x", Grants: []string{"ops"}}
 		}, `--oidc-grant "ops": GROUP=GRANT is wanted`},

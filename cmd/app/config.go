@@ -44,7 +44,7 @@ type Config struct {
 	Name string
 	// Database is a file, or the address of a PostgreSQL database that several managers
 	// may share; empty is a file in Data. DatabasePassword refers to its password,
-	// "file:/path" or "env:NAME".
+	// "file:/path", "env:NAME" or "credential:NAME".
 	Database, DatabasePassword string
 	// HistoryKeep is how long readings are kept as they came, HistoryLong how long merged
 	// into five minutes each, HistoryBytes how much disk both take at most; JournalKeep

@@ -328,8 +328,8 @@ func (a *App) runPast() {
 	a.run("history", a.past.samples.Run)
 }
 
-// readSecret returns what a reference of the operator stands for, "file:/path" or
-// "env:NAME".
+// readSecret returns what a reference of the operator stands for: "file:/path", "env:NAME"
+// or "credential:NAME".
 func readSecret(reference string) (string, error) {
 	return (*secret.Policy)(nil).Read(secret.Ref(reference))
 }

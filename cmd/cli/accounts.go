@@ -19,11 +19,11 @@ import (
 // it, else behind the grove that does.
 type accounts struct {
 	Server string `help:"Address of a running server. Default: the database itself, or the server that runs on it, at http://127.0.0.1:7440." env:"GROVE_SERVER" placeholder:"URL"`
-	Token  string `help:"Where the token is that lets in at a server: file:/path or env:NAME. Default: a name and a password are asked for." env:"GROVE_TOKEN" placeholder:"REF"`
+	Token  string `help:"Where the token is that lets in at a server: file:/path, env:NAME or credential:NAME. Default: a name and a password are asked for." env:"GROVE_TOKEN" placeholder:"REF"`
 	plainHTTP
 	Data             string `help:"Directory of the grove." default:"data" placeholder:"DIR"`
 	Database         string `help:"Its database, if that is not in the directory." placeholder:"FILE|URL"`
-	DatabasePassword string `help:"Where the password of the database is: file:/path or env:NAME." placeholder:"REF"`
+	DatabasePassword string `help:"Where the password of the database is: file:/path, env:NAME or credential:NAME." placeholder:"REF"`
 }
 
 // usualServer is where a grove is that nothing else was said of.

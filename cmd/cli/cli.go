@@ -88,7 +88,7 @@ type commands struct {
 // remote is the address of a running server.
 type remote struct {
 	Server string `help:"Address of the running server." default:"http://127.0.0.1:7440" env:"GROVE_SERVER" placeholder:"URL"`
-	Token  string `help:"Where the token is that lets in: file:/path or env:NAME." env:"GROVE_TOKEN" placeholder:"REF"`
+	Token  string `help:"Where the token is that lets in: file:/path, env:NAME or credential:NAME." env:"GROVE_TOKEN" placeholder:"REF"`
 	plainHTTP
 
 	through http.RoundTripper // nil is the network

@@ -32,7 +32,7 @@ type serveCommand struct {
 	Secrets     []string `help:"Directories that secrets may be read from. Default: every file that grove can read." placeholder:"DIR"`
 
 	Database         string `help:"Where facts are kept: a file, or postgres://USER@HOST/DATABASE, which several groves may share. Default: facts.db in the data directory." placeholder:"FILE|URL" group:"What is kept"`
-	DatabasePassword string `help:"Where the password of the database is: file:/path or env:NAME." placeholder:"REF" group:"What is kept"`
+	DatabasePassword string `help:"Where the password of the database is: file:/path, env:NAME or credential:NAME." placeholder:"REF" group:"What is kept"`
 	HistoryKeep      days   `help:"How long readings are kept as they came." default:"15d" placeholder:"TIME" group:"What is kept"`
 	HistoryLong      days   `help:"How long they are kept merged into five minutes each." default:"400d" placeholder:"TIME" group:"What is kept"`
 	HistorySize      size   `help:"How much disk the history takes at most; the oldest goes first." default:"20GiB" placeholder:"SIZE" group:"What is kept"`
@@ -51,7 +51,7 @@ type serveCommand struct {
 	SessionLife days     `help:"A login ends at the latest after this time." default:"30d" placeholder:"TIME" group:"Who may come in"`
 	OIDCIssuer  string   `name:"oidc-issuer" help:"Address of an OpenID provider whose users may log in." placeholder:"URL" group:"Who may come in"`
 	OIDCClient  string   `name:"oidc-client" help:"Name of this grove at the provider, its client id." placeholder:"ID" group:"Who may come in"`
-	OIDCSecret  string   `name:"oidc-secret" help:"Where the secret of the client is: file:/path or env:NAME." placeholder:"REF" group:"Who may come in"`
+	OIDCSecret  string   `name:"oidc-secret" help:"Where the secret of the client is: file:/path, env:NAME or credential:NAME." placeholder:"REF" group:"Who may come in"`
 	OIDCTitle   string   `name:"oidc-title" help:"What the page calls this login." default:"Single sign-on" placeholder:"TEXT" group:"Who may come in"`
 	OIDCAddress string   `name:"oidc-address" help:"Address of this grove as browsers know it; they come back to /api/v1/login/oidc/callback below it. Default: as they ask for it." placeholder:"URL" group:"Who may come in"`
 	OIDCName    string   `name:"oidc-name" help:"Claim that is the name of the user." default:"preferred_username" placeholder:"CLAIM" group:"Who may come in"`

@@ -140,7 +140,7 @@ func TestCommandsAtAServerThatNeedsALogin(t *testing.T) {
 		{[]string{"get", "/grove/Access"}, Wrong, "", "a login is needed at " + address + ": create a token, on the page or with grove token create, and give it by --token file:/path or GROVE_TOKEN"},
 		{[]string{"get", "/grove/Access", "--token", "file:" + file}, OK, "who logs in, on this machine or through a proxy", ""},
 		{[]string{"get", "/grove/Access", "--token", "env:GROVE_TOKEN_OF_TESTS"}, OK, "who logs in", ""},
-		{[]string{"get", "/grove/Access", "--token", strings.TrimSpace(token)}, Usage, "", "--token: a secret is given by reference: file:/path or env:NAME"},
+		{[]string{"get", "/grove/Access", "--token", strings.TrimSpace(token)}, Usage, "", "--token: a secret is given by reference: file:/path, env:NAME or credential:NAME"},
 		{[]string{"get", "/grove/Access", "--token", "file:" + file + "x"}, Usage, "", "no such file"},
 		{[]string{"user", "list"}, Wrong, "", "a login is needed at " + address + ", and there is no terminal to ask at"},
 		{[]string{"user", "list", "--token", "file:" + file}, OK, "ada", ""},

@@ -277,7 +277,7 @@ func TestAPasswordIsNeverShown(t *testing.T) {
 		"":              "database: no address: give a file, or postgres://user@host/database",
 		"mysql://x@y/z": `database: "mysql://" is no kind of database: give a file, or postgres://user@host/database`,
 		"postgres://a:b@h/d": "database postgres://a:xxxxx@h/d: database: the address holds a password, which others could read there: take it out, " +
-			"and give it by reference (file:/path or env:NAME) or in the file that PGPASSFILE names",
+			"and give it by reference (file:/path, env:NAME or credential:NAME) or in the file that PGPASSFILE names",
 	} {
 		if _, err := store.Open(t.Context(), store.Options{Address: address}); !errors.Is(err, store.ErrOptions) || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)

@@ -83,7 +83,7 @@ func postgresAddress(address string) (*url.URL, error) {
 	_, inUser := u.User.Password()
 	if inUser || u.Query().Has("password") || u.Query().Has("sslpassword") {
 		return nil, fmt.Errorf("%w: the address holds a password, which others could read there: take it out, and give it by reference "+
-			"(file:/path or env:NAME) or in the file that PGPASSFILE names", ErrOptions)
+			"(file:/path, env:NAME or credential:NAME) or in the file that PGPASSFILE names", ErrOptions)
 	}
 	return u, nil
 }

@@ -17,7 +17,7 @@ var (
 	// secretElement finds an element of XML with its text.
 	secretElement = regexp.MustCompile(`(?i)(<[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|authorization|bearer|cookie|credentials?|community|api[_-]?key|private[_-]?key)(?:\s[^<>]*)?>)([^<]+)(</)`)
 	userInfo      = regexp.MustCompile(`(://[^/\s:@"']*:)([^/\s@"']+)(@)`)
-	reference     = regexp.MustCompile(`^(?:file:|env:|\$\{[^}]*\}$)`)
+	reference     = regexp.MustCompile(`^(?:file:|env:|credential:|\$\{[^}]*\}$)`)
 	// structure is how a map or a list begins in a line.
 	structure   = regexp.MustCompile(`^\s*(?:"[^"]*"|'[^']*'|[^\s"'{:][^:]*):(?:\s|$)|^\s*(?:-\s|-$|[{<])`)
 	blockScalar = regexp.MustCompile(`^[|>][-+0-9]*\s*(?:#.*)?$`)
@@ -118,6 +118,10 @@ func maskLine(line string, hide func(string) string) (string, byte) {
 			begin++
 		}
 		value := line[begin:]
+		if strings.HasPrefix(line[from+at[0]:], "credential:") && begin == from+at[1] && value != "" {
+			from = begin
+			continue // A reference: a key has a space behind its colon.
+		}
 		from = begin
 		if value == "" || value[0] == '#' {
 			return line, maybeFollows

@@ -11,6 +11,8 @@ func TestMask(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"nothing":               {"tree:\n  A: { unit: s }\n", "tree:\n  A: { unit: s }\n"},
 		"a reference":           {"password: file:/etc/p\ntoken: env:T # it\n", "password: file:/etc/p\ntoken: env:T # it\n"},
+		"systemd's reference":   {"password: credential:shop\n- credential:shop\ntoken: \"credential:shop\"\n", "password: credential:shop\n- credential:shop\ntoken: \"credential:shop\"\n"},
+		"a credential itself":   {"credential: hunter2\n", "credential: ••••\n"},
 		"a parameter":           {"community: ${community}\n", "community: ${community}\n"},
 		"its declaration":       {"token: { type: secret, default: \"env:T\" }\n", "token: { type: secret, default: \"env:T\" }\n"},
 		"plain":                 {"  community: public\n", "  community: ••••\n"},

@@ -31,7 +31,7 @@ const (
 type Options struct {
 	URL       string            `yaml:"url" jsonschema:"required,format=uri,description=Address to ask: http:// or https://."`
 	Method    string            `yaml:"method" jsonschema:"default=GET,description=Method of the request."`
-	Headers   map[string]string `yaml:"headers,omitempty" jsonschema:"description=Headers of the request. A value that begins with file: or env: is a reference to a secret; credentials must be given so."`
+	Headers   map[string]string `yaml:"headers,omitempty" jsonschema:"description=Headers of the request. A value that begins with file:\\, env: or credential: is a reference to a secret; credentials must be given so."`
 	Body      string            `yaml:"body,omitempty" jsonschema:"description=Body of the request."`
 	Basic     Basic             `yaml:"basic,omitempty" jsonschema:"description=Name and password by HTTP basic authentication."`
 	Bearer    secret.Ref        `yaml:"bearer,omitempty" jsonschema:"description=Token that is sent as Authorization: Bearer; a reference such as file:/etc/grove/token or env:TOKEN."`
@@ -229,7 +229,7 @@ func (o *Options) checkHeaders() error {
 				return probe.BadOption(option, "%w", err)
 			}
 		case slices.Contains(credentials, strings.ToLower(name)):
-			return probe.BadOption(option, "a secret is given by reference: file:/path or env:NAME; see also basic and bearer")
+			return probe.BadOption(option, "a secret is given by reference: file:/path, env:NAME or credential:NAME; see also basic and bearer")
 		case !isHeaderValue(value):
 			return probe.BadOption(option, "has a character that headers may not have")
 		}

@@ -153,7 +153,7 @@ func TestContract(t *testing.T) {
 			Want: `functions: "stop" is none of alerts, processes, instances, queues, enqueue, work_processes`},
 		probetest.Bad{Name: "a function twice", Options: with(func(o *Options) { o.Functions = []string{"alerts", "alerts"} }), Option: "functions", Want: `functions: "alerts" is there twice`},
 		probetest.Bad{Name: "a password in the clear", Options: with(func(o *Options) { o.Basic = Basic{"me", "geheim"} }), Option: "basic.password",
-			Want: "basic.password: a secret is given by reference: file:/path or env:NAME"},
+			Want: "basic.password: a secret is given by reference: file:/path, env:NAME or credential:NAME"},
 		probetest.Bad{Name: "a password alone", Options: with(func(o *Options) { o.Basic.Password = "env:X" }), Option: "basic.user", Want: "basic.user: is missing"},
 		probetest.Bad{Name: "a small bound", Options: with(func(o *Options) { o.MaxBody = 1 }), Option: "max_body", Want: "max_body: 1 is outside 1024..67108864"},
 		probetest.Bad{Name: "a relative file", Options: with(func(o *Options) { o.TLS.CA = "ca.pem" }), Option: "tls.ca", Want: `tls.ca: "ca.pem" is not an absolute path without detours`},

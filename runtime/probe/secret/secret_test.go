@@ -11,12 +11,15 @@ import (
 
 func TestReferencesThatAreWrong(t *testing.T) {
 	for _, c := range []struct{ ref, want string }{
-		{"hunter2", "a secret is given by reference: file:/path or env:NAME"},
+		{"hunter2", "a secret is given by reference: file:/path, env:NAME or credential:NAME"},
 		{"file:token", "after file: there must be an absolute path without detours"},
 		{"file:/etc/../hunter2", "after file: there must be an absolute path without detours"},
 		{"file:", "after file: there must be an absolute path without detours"},
 		{"env:", "after env: there must be the name of an environment variable"},
 		{"env:hunter 2", "after env: there must be the name of an environment variable"},
+		{"credential:", "after credential: there must be the name of a credential: letters, digits, dots, - and _, not beginning with a dot"},
+		{"credential:../hunter2", "after credential: there must be the name of a credential: letters, digits, dots, - and _, not beginning with a dot"},
+		{"credential:.hunter2", "after credential: there must be the name of a credential: letters, digits, dots, - and _, not beginning with a dot"},
 		{"env:2X", "after env: there must be the name of an environment variable"},
 	} {
 		for _, err := range []error{Ref(c.ref).Check(), second((*Policy)(nil).Read(Ref(c.ref)))} {
@@ -94,6 +97,41 @@ func TestRead(t *testing.T) {
 				t.Errorf("error is ErrDenied: %t, want %t", !denied, denied)
 			}
 		})
+	}
+}
+
+// TestCredentials reads what systemd puts into a directory for a unit: see
+// systemd.exec(5), CREDENTIALS.
+func TestCredentials(t *testing.T) {
+	listed, err := NewPolicy([]string{t.TempDir()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	_, err = listed.Read("credential:shop")
+	if err == nil || err.Error() != "credential shop: the manager has none: start it by systemd, with LoadCredential=shop:/path in its unit" {
+		t.Error(err)
+	}
+	dir := t.TempDir()
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	write(t, filepath.Join(dir, "shop.password"), "s3cret\n")
+	write(t, filepath.Join(dir, "empty"), "")
+	outside := write(t, filepath.Join(t.TempDir(), "token"), "other")
+	if err := os.Symlink(outside, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for ref, want := range map[Ref]string{
+		"credential:empty": "credential empty is empty",
+		"credential:none":  "credential none: the manager's unit has none of this name: LoadCredential=none:/path: openat none: no such file or directory",
+		"credential:link":  "credential link: " + filepath.Join(dir, "link") + ": not allowed to definitions: openat link: path escapes from parent",
+	} {
+		if got, err := listed.Read(ref); got != "" || err == nil || err.Error() != want {
+			t.Errorf("%s: %q, error %v, want %s", ref, got, err, want)
+		}
+	}
+	got, err := listed.Read("credential:shop.password") // although no directory of the policy has it
+	if got != "s3cret" || err != nil {
+		t.Errorf("got %q, %v", got, err)
 	}
 }
 

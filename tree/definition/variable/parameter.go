@@ -276,8 +276,8 @@ func checkForm(kind, text string) string {
 		}
 	case "secret":
 		kind, where, _ := strings.Cut(text, ":")
-		if kind != "file" && kind != "env" || where == "" {
-			return `a secret is given by reference: "file:/path" or "env:NAME"`
+		if kind != "file" && kind != "env" && kind != "credential" || where == "" {
+			return `a secret is given by reference: "file:/path", "env:NAME" or "credential:NAME"`
 		}
 	}
 	return ""

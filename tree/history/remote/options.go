@@ -198,8 +198,8 @@ func (c *checks) header(key, name, value string) {
 
 func (a *Access) check(c *checks) {
 	reference := func(key, ref string) {
-		if ref != "" && !strings.HasPrefix(ref, "file:") && !strings.HasPrefix(ref, "env:") {
-			c.add(key, "a secret is given by reference: file:/path or env:NAME") // It may be the secret: not repeated.
+		if ref != "" && !strings.HasPrefix(ref, "file:") && !strings.HasPrefix(ref, "env:") && !strings.HasPrefix(ref, "credential:") {
+			c.add(key, "a secret is given by reference: file:/path, env:NAME or credential:NAME") // It may be the secret: not repeated.
 		}
 	}
 	reference("basic.password", a.Basic.Password)

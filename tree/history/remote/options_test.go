@@ -25,8 +25,8 @@ func TestOptionsNameTheBadKey(t *testing.T) {
 		`{name: a, url: "https://u:secret@x/y"}`:      "url: must not hold a name or password: use basic, with the password by reference",
 		`{name: a, url: "https://x/#y"}`:              "url: must not hold a #",
 		`{name: a, url: "https://x", version: 3}`:     "version: must be 1 or 2, not 3",
-		`{name: a, url: "https://x", bearer: secret}`: "bearer: a secret is given by reference: file:/path or env:NAME",
-		`{name: a, url: "https://x", basic: {user: "a:b", password: secret}}`:                  "basic.password: a secret is given by reference: file:/path or env:NAME\nbasic.user: must not hold a colon",
+		`{name: a, url: "https://x", bearer: secret}`: "bearer: a secret is given by reference: file:/path, env:NAME or credential:NAME",
+		`{name: a, url: "https://x", basic: {user: "a:b", password: secret}}`:                  "basic.password: a secret is given by reference: file:/path, env:NAME or credential:NAME\nbasic.user: must not hold a colon",
 		`{name: a, url: "https://x", basic: {user: u}, bearer: "env:X"}`:                       "bearer: cannot be used together with basic",
 		`{name: a, url: "https://x", basic: {password: "env:X"}}`:                              "basic.user: is missing",
 		`{name: a, url: "https://x", tls: {ca: ca.pem}}`:                                       "tls.ca: must be an absolute path",
@@ -52,7 +52,7 @@ func TestOptionsNameTheBadKey(t *testing.T) {
 
 func TestSourcesNameTheBadKey(t *testing.T) {
 	s := Source{URL: "x", Labels: map[string]string{"a b": ""}, Timeout: time.Hour, MaxBytes: -1, Access: Access{Bearer: "x"}}
-	want := "bearer: a secret is given by reference: file:/path or env:NAME\nlabels.a b: is not a label name, or one of grove's own\n" +
+	want := "bearer: a secret is given by reference: file:/path, env:NAME or credential:NAME\nlabels.a b: is not a label name, or one of grove's own\n" +
 		"max_bytes: must not be negative\ntimeout: must be 1 to 300000, not 3600000\nurl: must be an address that begins with http:// or https://"
 	if d := cmp.Diff(want, fmt.Sprint(s.Check())); d != "" {
 		t.Errorf("-want +got\n%s", d)

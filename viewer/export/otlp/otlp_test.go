@@ -260,7 +260,7 @@ func TestTargetsThatAreWrong(t *testing.T) {
 		"a query":           {Target{Name: "a", URL: "http://x?token=1"}, "otlp: a: url: it has no query and no fragment"},
 		"a bad path":        {Target{Name: "a", URL: "http://x", Path: "/a//b"}, `otlp: a: path: malformed path "/a//b": empty name`},
 		"too often":         {Target{Name: "a", URL: "http://x", Every: time.Millisecond}, "otlp: a: every: 1ms is less than 1s"},
-		"a secret itself":   {Target{Name: "a", URL: "http://x", Headers: map[string]string{"A": "hunter2"}}, "otlp: a: headers: A: a secret is given by reference: file:/path or env:NAME"},
+		"a secret itself":   {Target{Name: "a", URL: "http://x", Headers: map[string]string{"A": "hunter2"}}, "otlp: a: headers: A: a secret is given by reference: file:/path, env:NAME or credential:NAME"},
 		"an unknown secret": {Target{Name: "a", URL: "http://x", Headers: map[string]string{"A": "file:/b"}}, "otlp: a: headers: A: no such secret"},
 	} {
 		_, err := New(Options{Secret: func(string) (string, error) { return "", errors.New("no such secret") }}, []Target{c.target})

@@ -70,8 +70,8 @@ func (t *Target) Check() error {
 		return fail("headers", "%d of them, and the bound is %d", len(t.Headers), MaxHeaders)
 	}
 	for name, reference := range t.Headers { // which is not repeated: it may be the secret itself
-		if !strings.HasPrefix(reference, "file:") && !strings.HasPrefix(reference, "env:") {
-			return fail("headers", "%s: a secret is given by reference: file:/path or env:NAME", name)
+		if !strings.HasPrefix(reference, "file:") && !strings.HasPrefix(reference, "env:") && !strings.HasPrefix(reference, "credential:") {
+			return fail("headers", "%s: a secret is given by reference: file:/path, env:NAME or credential:NAME", name)
 		}
 	}
 	if len(t.Types) == 0 {

@@ -46,7 +46,7 @@ type Target struct {
 	URL     string            `yaml:"url,omitempty"`
 	Method  string            `yaml:"method,omitempty"` // PUT without, or POST
 	Headers map[string]string `yaml:"headers,omitempty"`
-	// SecretHeaders, Basic.Password and Bearer are references: "file:/path", "env:NAME".
+	// SecretHeaders, Basic.Password and Bearer are references: "file:/path", "env:NAME", "credential:NAME".
 	SecretHeaders map[string]string `yaml:"secret_headers,omitempty"`
 	Basic         *Basic            `yaml:"basic,omitempty"`
 	Bearer        string            `yaml:"bearer,omitempty"`
@@ -275,8 +275,9 @@ func (t *Target) checkHeader(f *faults, key, name string) {
 func checkReference(f *faults, key, text string) {
 	file, isFile := strings.CutPrefix(text, "file:")
 	name, isEnv := strings.CutPrefix(text, "env:")
-	if !(isFile && filepath.IsAbs(file) || isEnv && name != "") {
-		f.add(key, "a secret is given by reference: file:/path or env:NAME")
+	credential, isCredential := strings.CutPrefix(text, "credential:")
+	if !(isFile && filepath.IsAbs(file) || isEnv && name != "" || isCredential && credential != "") {
+		f.add(key, "a secret is given by reference: file:/path, env:NAME or credential:NAME")
 	}
 }
 
