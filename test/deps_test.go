@@ -46,7 +46,8 @@ const order = `
 	none < runtime, runtime/schedule, runtime/probe/dial, runtime/probe/files, runtime/probe/snmp/mib;
 	runtime/probe/files < runtime/probe/secret;
 	tree < runtime/probe
-		< runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command, runtime/probe/probetest;
+		< runtime/probe/gostats, runtime/probe/host, runtime/probe/command, runtime/probe/probetest;
+	runtime/probe, runtime/probe/files < runtime/probe/process;
 	runtime/probe, runtime/probe/dial < runtime/probe/answer;
 	runtime/probe, runtime/probe/secret < runtime/probe/secure;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/tcp, runtime/probe/http, runtime/probe/sapcontrol;

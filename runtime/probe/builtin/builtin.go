@@ -45,7 +45,7 @@ func Registry(o Options) *probe.Registry {
 		gostats.Kind(),
 		host.Kind(),
 		http.Kind(o.Dial, http.Secrets(o.Secrets)),
-		process.Kind(),
+		process.Kind(o.Files),
 		push.Kind(o.Mailboxes),
 		sapcontrol.Kind(o.Dial, sapcontrol.Secrets(o.Secrets)),
 		snmp.Kind(o.Dial, snmp.Secrets(o.Secrets)),

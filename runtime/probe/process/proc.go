@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"unicode/utf8"
+
+	"grove/runtime/probe/files"
 )
 
 const (
@@ -176,9 +178,8 @@ func (p procfs) uptime() (float64, error) {
 
 // readPIDFile returns the number in a PID file; 0 when there is no such file. The
 // error does not repeat what the file holds: it may be any file.
-func readPIDFile(file string) (int, error) {
-	// Without O_NONBLOCK a named pipe would hold the run for ever.
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+func readPIDFile(policy *files.Policy, file string) (int, error) {
+	f, err := policy.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}

@@ -17,6 +17,7 @@ import (
 
 	"grove/beans"
 	"grove/runtime/probe"
+	"grove/runtime/probe/files"
 	"grove/tree"
 )
 
@@ -35,8 +36,9 @@ const (
 	commLength = 15
 )
 
-// Kind returns the kind "process".
-func Kind() probe.Kind {
+// Kind returns the kind "process". Its probes read PID files only where the policy
+// allows; nil is the default policy.
+func Kind(policy *files.Policy) probe.Kind {
 	return probe.Kind{
 		Name:       "process",
 		Title:      "Processes of this host",
@@ -48,7 +50,7 @@ func Kind() probe.Kind {
 			if !ok {
 				return nil, fmt.Errorf("options are %T, want %T", options, o)
 			}
-			return newProbe(o)
+			return newProbe(o, policy)
 		},
 	}
 }
@@ -70,6 +72,7 @@ type found struct {
 
 type processProbe struct {
 	selector   *selector
+	policy     *files.Policy
 	attributes []beans.AttributeInfo
 	table      beans.AttributeInfo
 	proc       procfs
@@ -82,12 +85,12 @@ type processProbe struct {
 	start  string
 }
 
-func newProbe(o *Options) (*processProbe, error) {
+func newProbe(o *Options, policy *files.Policy) (*processProbe, error) {
 	s, err := o.check()
 	if err != nil {
 		return nil, err
 	}
-	p := &processProbe{selector: s, proc: "/proc", pageSize: float64(os.Getpagesize()), users: map[string]string{}}
+	p := &processProbe{selector: s, policy: policy, proc: "/proc", pageSize: float64(os.Getpagesize()), users: map[string]string{}}
 	p.table = tableByPID(o.Arguments)
 	if o.By == "name" {
 		p.table = tableByName
@@ -178,7 +181,7 @@ func (p *processProbe) candidates() ([]int, error) {
 	if p.selector.PIDFile == "" {
 		return p.proc.pids()
 	}
-	pid, err := readPIDFile(p.selector.PIDFile)
+	pid, err := readPIDFile(p.policy, p.selector.PIDFile)
 	if err != nil {
 		return nil, fmt.Errorf("pid_file: %w", err)
 	}

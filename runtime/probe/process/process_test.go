@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"grove/runtime/probe"
+	"grove/runtime/probe/files"
 	"grove/runtime/probe/probetest"
 )
 
@@ -81,7 +82,7 @@ func (s *system) probe(o Options) *processProbe {
 	if o.By == "" {
 		o.By, o.Rows = "pid", 100
 	}
-	p, err := newProbe(&o)
+	p, err := newProbe(&o, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -290,9 +291,9 @@ func TestRealProcesses(t *testing.T) {
 		}
 		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	}
-	o := Kind().NewOptions().(*Options)
+	o := Kind(nil).NewOptions().(*Options)
 	o.Name, o.Cmdline = "sleep", " "+pattern+"$"
-	p, err := Kind().New(o)
+	p, err := Kind(nil).New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,9 +321,30 @@ func TestRealProcesses(t *testing.T) {
 	}
 }
 
+// TestPIDFilePolicy keeps definitions from files that the operator did not list.
+func TestPIDFilePolicy(t *testing.T) {
+	listed, err := files.NewPolicy([]string{t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "shop.pid")
+	if err := os.WriteFile(file, []byte("1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := Kind(nil).NewOptions().(*Options)
+	o.PIDFile = file
+	p, err := Kind(listed).New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Run(t.Context()); !errors.Is(err, files.ErrDenied) || err.Error() != "pid_file: "+file+": not allowed to definitions" {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestContract(t *testing.T) {
-	probetest.Run(t, Kind(), Kind().NewOptions(), &Options{By: "name", Rows: 10}, &Options{By: "pid", Rows: 1000, Cmdline: ".", Arguments: true})
-	probetest.Refuses(t, Kind(),
+	probetest.Run(t, Kind(nil), Kind(nil).NewOptions(), &Options{By: "name", Rows: 10}, &Options{By: "pid", Rows: 1000, Cmdline: ".", Arguments: true})
+	probetest.Refuses(t, Kind(nil),
 		probetest.Bad{Name: "name", Options: &Options{By: "pid", Name: "/bin/sh"}, Option: "name", Want: `name: "/bin/sh" is a path, not the name of a program; see exe`},
 		probetest.Bad{Name: "exe", Options: &Options{By: "pid", Exe: "java"}, Option: "exe", Want: `exe: "java" does not begin with /`},
 		probetest.Bad{Name: "exe pattern", Options: &Options{By: "pid", Exe: "/opt/[a"}, Option: "exe", Want: `exe: "/opt/[a" is no pattern: a bracket is not closed, or a backslash ends it`},
@@ -349,7 +371,7 @@ func FuzzParseStat(f *testing.F) {
 }
 
 func BenchmarkRun(b *testing.B) {
-	p, err := Kind().New(Kind().NewOptions())
+	p, err := Kind(nil).New(Kind(nil).NewOptions())
 	if err != nil {
 		b.Fatal(err)
 	}
