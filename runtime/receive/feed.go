@@ -23,6 +23,7 @@ type Feed struct {
 	fresh    map[string]bool // tables posted since the last Run
 	deliver  func(probe.Result)
 	announce func()
+	fetched  bool // somebody runs the probe, so that what no Run finds is lost
 	received uint64
 	dropped  uint64
 }
@@ -81,7 +82,7 @@ func (f *Feed) Attach(instance, name string, deliver func(probe.Result)) (detach
 // Watch implements probe.Announcer.
 func (f *Feed) Watch(ctx context.Context, announce func()) error {
 	f.mu.Lock()
-	f.announce = announce
+	f.announce, f.fetched = announce, true
 	waiting := f.received > 0
 	f.mu.Unlock()
 	if waiting {
@@ -103,11 +104,14 @@ func (f *Feed) Run(ctx context.Context) (probe.Result, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.fetched = true
 	var r probe.Result
 	f.count(&r)
 	for _, name := range f.order {
 		if v := f.values[name]; v.fresh {
-			r.Values = append(r.Values, v.latest)
+			latest := v.latest
+			latest.Events = latest.Events[max(0, len(latest.Events)-MaxPending):]
+			r.Values = append(r.Values, latest)
 			v.fresh, v.latest.Events = false, nil
 		}
 	}
@@ -127,10 +131,14 @@ func (f *Feed) count(r *probe.Result) {
 
 // Post takes what arrived in one message. It keeps the slices of the result, which the
 // caller does not change afterwards. It may be called from many goroutines.
-func (f *Feed) Post(r probe.Result) {
+func (f *Feed) Post(r probe.Result) { f.PostMany(1, r) }
+
+// PostMany is Post for what n messages came to: a receiver that reads many at once
+// spares the nodes all results but one.
+func (f *Feed) PostMany(n uint64, r probe.Result) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.received++
+	f.received += n
 	for _, v := range r.Values {
 		f.keep(v)
 	}
@@ -153,10 +161,15 @@ func (f *Feed) keep(v probe.Value) {
 		f.values[v.Attribute] = kept
 		f.order = append(f.order, v.Attribute)
 	}
+	pending := len(kept.latest.Events)
 	events := append(kept.latest.Events, v.Events...)
-	if over := len(events) - MaxPending; over > 0 {
-		events = append([]tree.Event(nil), events[over:]...)
-		f.dropped += uint64(over)
+	// Where nothing runs the probe its events reach the nodes as they come, and what
+	// goes here is not lost. They are moved down seldom, since that takes time.
+	if over := len(events) - MaxPending; over > 0 && (f.fetched || f.deliver == nil) {
+		f.dropped += uint64(over - max(0, pending-MaxPending))
+	}
+	if len(events) > 2*MaxPending {
+		events = append(make([]tree.Event, 0, 2*MaxPending), events[len(events)-MaxPending:]...)
 	}
 	kept.latest, kept.fresh = v, true
 	kept.latest.Events = events

@@ -82,3 +82,32 @@ func TestFeedBoundsWhatNobodyFetches(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+func TestFeedLosesNothingWhereAllIsDelivered(t *testing.T) {
+	feed := receive.NewFeed(nil, nil)
+	var delivered int
+	if _, err := feed.Attach("shop", "log", func(r probe.Result) { delivered += len(r.Values[0].Events) }); err != nil {
+		t.Fatal(err)
+	}
+	burst := make([]tree.Event, 300)
+	post := func() {
+		feed.PostMany(300, probe.Result{Values: []probe.Value{{Attribute: "lines", Value: tree.Text("x"), Events: burst}}})
+	}
+	for range 10 {
+		post()
+	}
+	r, _ := feed.Run(t.Context())
+	want := []string{"received=3000/0", "events_dropped=0/0", "lines=x/1000"}
+	if diff := cmp.Diff(want, texts(r)); diff != "" || delivered != 3000 {
+		t.Errorf("%d delivered, -want +got:\n%s", delivered, diff)
+	}
+	// From here on somebody fetches, and does so too seldom.
+	for range 10 {
+		post()
+	}
+	r, _ = feed.Run(t.Context())
+	want = []string{"received=6000/0", "events_dropped=2000/0", "lines=x/1000"}
+	if diff := cmp.Diff(want, texts(r)); diff != "" {
+		t.Errorf("fetched too seldom, -want +got:\n%s", diff)
+	}
+}
