@@ -50,12 +50,14 @@ const order = `
 	runtime/probe, runtime/probe/files < runtime/probe/process;
 	runtime/probe, runtime/probe/dial < runtime/probe/answer;
 	runtime/probe, runtime/probe/secret < runtime/probe/secure;
+	runtime/probe, runtime/probe/files < runtime/probe/cgroup;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/tcp, runtime/probe/http, runtime/probe/sapcontrol;
 	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib < runtime/probe/snmp;
 	tree/grant, runtime/probe < runtime/receive < runtime/receive/push;
 	tree/definition,
 	runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command,
-	runtime/probe/tcp, runtime/probe/http, runtime/probe/snmp, runtime/probe/sapcontrol, runtime/receive/push
+	runtime/probe/tcp, runtime/probe/http, runtime/probe/snmp, runtime/probe/sapcontrol, runtime/receive/push,
+	runtime/probe/cgroup
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 

@@ -8,6 +8,7 @@ import (
 
 	"grove/beans"
 	"grove/runtime/probe"
+	"grove/runtime/probe/cgroup"
 	"grove/runtime/probe/command"
 	"grove/runtime/probe/dial"
 	"grove/runtime/probe/files"
@@ -41,6 +42,7 @@ func Registry(o Options) *probe.Registry {
 		o.Mailboxes = new(receive.Mailboxes)
 	}
 	return probe.NewRegistry(
+		cgroup.Kind(o.Files),
 		command.Kind(o.Commands),
 		gostats.Kind(),
 		host.Kind(),
