@@ -49,6 +49,7 @@ const order = `
 		< runtime/probe/gostats, runtime/probe/host, runtime/probe/command, runtime/probe/probetest;
 	runtime/probe, runtime/probe/files < runtime/probe/process;
 	runtime/probe, runtime/probe/dial < runtime/probe/answer;
+	runtime/probe < runtime/probe/pattern;
 	runtime/probe, runtime/probe/secret < runtime/probe/secure;
 	runtime/probe, runtime/probe/files < runtime/probe/cgroup;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/tcp, runtime/probe/http, runtime/probe/sapcontrol;
