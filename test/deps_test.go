@@ -48,6 +48,7 @@ const order = `
 	tree < runtime/probe
 		< runtime/probe/gostats, runtime/probe/host, runtime/probe/command, runtime/probe/probetest;
 	runtime/probe, runtime/probe/files < runtime/probe/process;
+	runtime/probe < runtime/probe/series;
 	runtime/probe, runtime/probe/dial < runtime/probe/answer;
 	runtime/probe < runtime/probe/pattern;
 	runtime/probe, runtime/probe/secret < runtime/probe/secure;
@@ -149,7 +150,7 @@ var modules = map[string][]string{
 	"go.uber.org/goleak":                           {"runtime/probe/probetest", "tree/store/storetest"},
 	"github.com/rogpeppe/go-internal":              nil, // tests only
 	"github.com/santhosh-tekuri/jsonschema/v6":     nil, // tests only
-	"github.com/prometheus/prometheus":             {"tree/history", "tree/history/fold", "tree/history/rollup", "tree/history/shelf", "tree/history/promql", "tree/history/remote"},
+	"github.com/prometheus/prometheus":             {"tree/history", "tree/history/fold", "tree/history/rollup", "tree/history/shelf", "tree/history/promql", "tree/history/remote", "runtime/probe/series"},
 	"github.com/golang/snappy":                     {"tree/history/remote"},
 	"github.com/oklog/ulid/v2":                     {"tree/history/shelf"},
 	"github.com/jackc/pgx/v5":                      {"tree/store", "tree/store/storetest"},
