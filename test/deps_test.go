@@ -56,10 +56,12 @@ const order = `
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/tcp, runtime/probe/http, runtime/probe/sapcontrol;
 	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib < runtime/probe/snmp;
 	tree/grant, runtime/probe < runtime/receive < runtime/receive/push;
+	runtime/probe/answer < runtime/probe/icmp;
 	tree/definition,
 	runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command,
 	runtime/probe/tcp, runtime/probe/http, runtime/probe/snmp, runtime/probe/sapcontrol, runtime/receive/push,
-	runtime/probe/cgroup
+	runtime/probe/cgroup,
+	runtime/probe/icmp
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 
@@ -137,8 +139,9 @@ var modules = map[string][]string{
 	"github.com/prometheus/client_model":           {"viewer/export/prometheus", "tree/history/shelf"},
 	"github.com/prometheus/common":                 {"viewer/export/prometheus", "viewer/record", "tree/history/remote", "cmd/cli"},
 	"github.com/shirou/gopsutil/v4":                {"runtime/probe/host"},
+	"golang.org/x/net":                             {"runtime/probe/icmp"},
 	"go.yaml.in/yaml/v4":                           {"tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
-	"golang.org/x/sys":                             {"runtime/probe/command", "cmd/app"},
+	"golang.org/x/sys":                             {"runtime/probe/command", "cmd/app", "runtime/probe/icmp"},
 	"golang.org/x/term":                            {"cmd/cli"},
 	"golang.org/x/crypto":                          {"viewer/access/password"},
 	"golang.org/x/oauth2":                          {"viewer/access/oidc"},

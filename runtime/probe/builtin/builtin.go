@@ -15,6 +15,7 @@ import (
 	"grove/runtime/probe/gostats"
 	"grove/runtime/probe/host"
 	"grove/runtime/probe/http"
+	"grove/runtime/probe/icmp"
 	"grove/runtime/probe/process"
 	"grove/runtime/probe/sapcontrol"
 	"grove/runtime/probe/secret"
@@ -47,6 +48,7 @@ func Registry(o Options) *probe.Registry {
 		gostats.Kind(),
 		host.Kind(),
 		http.Kind(o.Dial, http.Secrets(o.Secrets)),
+		icmp.Kind(o.Dial),
 		process.Kind(o.Files),
 		push.Kind(o.Mailboxes),
 		sapcontrol.Kind(o.Dial, sapcontrol.Secrets(o.Secrets)),
