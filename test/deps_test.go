@@ -53,6 +53,10 @@ const order = `
 	runtime/probe < runtime/probe/pattern;
 	runtime/probe, runtime/probe/secret < runtime/probe/secure;
 	runtime/probe, runtime/probe/files < runtime/probe/cgroup;
+	runtime/probe < runtime/probe/extract;
+	runtime/probe/answer, runtime/probe/secure < runtime/probe/session;
+	none < runtime/probe/servertest;
+	runtime/probe/extract, runtime/probe/session < runtime/probe/sql;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/tcp, runtime/probe/http, runtime/probe/sapcontrol;
 	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib < runtime/probe/snmp;
 	tree/grant, runtime/probe < runtime/receive < runtime/receive/push;
@@ -62,6 +66,7 @@ const order = `
 	runtime/probe/tcp, runtime/probe/http, runtime/probe/snmp, runtime/probe/sapcontrol, runtime/receive/push,
 	runtime/probe/cgroup,
 	runtime/probe/icmp
+		, runtime/probe/sql
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 
@@ -156,7 +161,8 @@ var modules = map[string][]string{
 	"github.com/prometheus/prometheus":             {"tree/history", "tree/history/fold", "tree/history/rollup", "tree/history/shelf", "tree/history/promql", "tree/history/remote", "runtime/probe/series"},
 	"github.com/golang/snappy":                     {"tree/history/remote"},
 	"github.com/oklog/ulid/v2":                     {"tree/history/shelf"},
-	"github.com/jackc/pgx/v5":                      {"tree/store", "tree/store/storetest"},
+	"github.com/jackc/pgx/v5":                      {"tree/store", "tree/store/storetest", "runtime/probe/sql", "runtime/probe/servertest"},
+	"github.com/go-sql-driver/mysql":               {"runtime/probe/sql", "runtime/probe/servertest"},
 	"github.com/pressly/goose/v3":                  {"tree/store"},
 	"modernc.org/sqlite":                           {"tree/store"},
 	"github.com/cloudevents/sdk-go/v2":             {"viewer/export/cloudevents"},
@@ -168,7 +174,7 @@ var modules = map[string][]string{
 }
 
 // suites are packages that only tests import.
-var suites = []string{"beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest"}
+var suites = []string{"runtime/probe/servertest", "beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest"}
 
 // floors are the floors of the house from the ground up. The test files of a package may
 // import everything on their own room of the floor and on the floors below.

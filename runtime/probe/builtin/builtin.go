@@ -20,6 +20,7 @@ import (
 	"grove/runtime/probe/sapcontrol"
 	"grove/runtime/probe/secret"
 	"grove/runtime/probe/snmp"
+	"grove/runtime/probe/sql"
 	"grove/runtime/probe/tcp"
 	"grove/runtime/receive"
 	"grove/runtime/receive/push"
@@ -53,6 +54,7 @@ func Registry(o Options) *probe.Registry {
 		push.Kind(o.Mailboxes),
 		sapcontrol.Kind(o.Dial, sapcontrol.Secrets(o.Secrets)),
 		snmp.Kind(o.Dial, snmp.Secrets(o.Secrets)),
+		sql.Kind(o.Dial, o.Secrets),
 		tcp.Kind(o.Dial),
 	)
 }
