@@ -1,6 +1,7 @@
 package definitions_test
 
 import (
+	"flag"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -23,9 +24,14 @@ import (
 	"grove/tree/definition/rolluptest"
 )
 
+var only = flag.String("app", "", "look at these applications alone, with commas between them")
+
 // applications are the folders of the catalogue.
 func applications(t *testing.T) []string {
 	t.Helper()
+	if *only != "" {
+		return strings.Split(*only, ",")
+	}
 	entries, err := fs.ReadDir(definitions.Catalogue(), ".")
 	if err != nil {
 		t.Fatal(err)
@@ -34,9 +40,8 @@ func applications(t *testing.T) []string {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	want := []string{"grove", "linux-host", "nginx", "sap-system", "snmp-switch", "web-service"}
-	if !slices.Equal(names, want) {
-		t.Fatalf("the catalogue holds %v, want %v", names, want)
+	if len(names) == 0 {
+		t.Fatal("the catalogue is empty")
 	}
 	return names
 }
