@@ -43,7 +43,7 @@ const order = `
 	tree/grant, tree/store/audit < tree/store/account;
 
 	# Probes and receivers: one folder a kind, and none knows another.
-	none < runtime, runtime/schedule, runtime/probe/dial, runtime/probe/files, runtime/probe/snmp/mib;
+	none < runtime, runtime/schedule, runtime/probe/dial, runtime/probe/files, runtime/probe/snmp/mib, runtime/probe/snmp/ber;
 	runtime/probe/files < runtime/probe/secret;
 	tree < runtime/probe
 		< runtime/probe/gostats, runtime/probe/host, runtime/probe/command, runtime/probe/probetest;
@@ -58,7 +58,8 @@ const order = `
 	none < runtime/probe/servertest;
 	runtime/probe/extract, runtime/probe/session < runtime/probe/sql;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/tcp, runtime/probe/http, runtime/probe/sapcontrol;
-	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib < runtime/probe/snmp;
+	runtime/probe/snmp/ber < runtime/probe/snmp/exchange;
+	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib, runtime/probe/snmp/exchange < runtime/probe/snmp;
 	tree/grant, runtime/probe < runtime/receive < runtime/receive/push;
 	runtime/probe/answer < runtime/probe/icmp;
 	tree/definition,
@@ -144,7 +145,7 @@ var modules = map[string][]string{
 	"github.com/prometheus/client_model":           {"viewer/export/prometheus", "tree/history/shelf"},
 	"github.com/prometheus/common":                 {"viewer/export/prometheus", "viewer/record", "tree/history/remote", "cmd/cli"},
 	"github.com/shirou/gopsutil/v4":                {"runtime/probe/host"},
-	"golang.org/x/net":                             {"runtime/probe/icmp"},
+	"golang.org/x/net":                             {"runtime/probe/snmp/exchange", "runtime/probe/icmp"},
 	"go.yaml.in/yaml/v4":                           {"tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
 	"golang.org/x/sys":                             {"runtime/probe/command", "cmd/app", "runtime/probe/icmp"},
 	"golang.org/x/term":                            {"cmd/cli"},

@@ -306,3 +306,40 @@ func AppendBinding(b []byte, name OID, v *Value) []byte {
 	b = append(appendHead(b, ObjectID, len(name)), name...)
 	return append(b, value...)
 }
+
+// PeekID returns the request-id of a message that Append wrote, of which perhaps only
+// the beginning is there.
+func PeekID(b []byte) (id uint32, ok bool) {
+	skip := func(inside bool) bool {
+		if len(b) < 2 {
+			return false
+		}
+		size, head := int(b[1]), 2
+		if size >= 0x80 {
+			octets := size & 0x7f
+			if octets > 2 || len(b) < 2+octets {
+				return false
+			}
+			size, head = 0, 2+octets
+			for _, c := range b[2:head] {
+				size = size<<8 | int(c)
+			}
+		}
+		if !inside {
+			head += size
+		}
+		if len(b) < head {
+			return false
+		}
+		b = b[head:]
+		return true
+	}
+	// Message, version, community, PDU.
+	if !skip(true) || !skip(false) || !skip(false) || !skip(true) {
+		return 0, false
+	}
+	if len(b) < 6 || b[0] != Integer || b[1] != 4 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(b[2:]), true
+}
