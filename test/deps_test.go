@@ -57,6 +57,9 @@ const order = `
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/session;
 	none < runtime/probe/servertest;
 	runtime/probe/extract, runtime/probe/session < runtime/probe/sql;
+	beans, runtime/probe < runtime/probe/mbean;
+	runtime/probe/answer, runtime/probe/secure < runtime/probe/endpoint;
+	runtime/probe/mbean, runtime/probe/endpoint < runtime/probe/jolokia;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/tcp, runtime/probe/http, runtime/probe/sapcontrol;
 	runtime/probe/snmp/ber < runtime/probe/snmp/exchange;
 	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib, runtime/probe/snmp/exchange < runtime/probe/snmp;
@@ -68,6 +71,7 @@ const order = `
 	runtime/probe/cgroup,
 	runtime/probe/icmp
 		, runtime/probe/sql
+		, runtime/probe/jolokia
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 

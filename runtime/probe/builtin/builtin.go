@@ -16,6 +16,7 @@ import (
 	"grove/runtime/probe/host"
 	"grove/runtime/probe/http"
 	"grove/runtime/probe/icmp"
+	"grove/runtime/probe/jolokia"
 	"grove/runtime/probe/process"
 	"grove/runtime/probe/sapcontrol"
 	"grove/runtime/probe/secret"
@@ -56,6 +57,7 @@ func Registry(o Options) *probe.Registry {
 		snmp.Kind(o.Dial, snmp.Secrets(o.Secrets)),
 		sql.Kind(o.Dial, o.Secrets),
 		tcp.Kind(o.Dial),
+		jolokia.Kind(o.Dial, jolokia.Secrets(o.Secrets)),
 	)
 }
 
