@@ -26,7 +26,11 @@ func (c *checkCommand) Run(p *Process, all *commands) error {
 		probes += len(i.Probes)
 		loops += len(i.Loops)
 	}
-	fmt.Fprintf(p.Stdout, "%s, %s: %s, %s, %s\n", count(len(plan.Definitions), "definition"), count(len(plan.Instances), "instance"),
+	discoveries := ""
+	if n := len(plan.Discoveries); n > 0 {
+		discoveries = ", " + count(n, "discovery")
+	}
+	fmt.Fprintf(p.Stdout, "%s, %s%s: %s, %s, %s\n", count(len(plan.Definitions), "definition"), count(len(plan.Instances)-len(plan.Discoveries), "instance"), discoveries,
 		count(nodes, "node"), count(probes, "probe"), count(loops, "loop over what is discovered"))
 	return nil
 }
@@ -52,8 +56,11 @@ func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	if what == "loop over what is discovered" {
+	switch what {
+	case "loop over what is discovered":
 		return fmt.Sprintf("%d loops over what is discovered", n)
+	case "discovery":
+		return fmt.Sprintf("%d discoveries", n)
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
@@ -71,23 +78,27 @@ func (c *testCommand) Run(p *Process, all *commands) error {
 		return printErrors(p, all, errs)
 	}
 	passed, failed := 0, 0
+	var results []rolluptest.Result
 	for _, d := range plan.Definitions {
-		if d.BuiltIn {
+		if !d.BuiltIn {
+			results = append(results, rolluptest.All(d)...)
+		}
+	}
+	for _, d := range plan.Discoveries {
+		results = append(results, rolluptest.Discovery(d)...)
+	}
+	for _, r := range results {
+		if r.Passed() {
+			passed++
+			if c.Verbose {
+				fmt.Fprintf(p.Stdout, "ok    %s: %s\n", r.Application, plain(r.Name))
+			}
 			continue
 		}
-		for _, r := range rolluptest.All(d) {
-			if r.Passed() {
-				passed++
-				if c.Verbose {
-					fmt.Fprintf(p.Stdout, "ok    %s: %s\n", r.Application, plain(r.Name))
-				}
-				continue
-			}
-			failed++
-			fmt.Fprintf(p.Stdout, "FAIL  %s: %s\n", r.Application, plain(r.Name))
-			for _, f := range r.Failures {
-				fmt.Fprintf(p.Stdout, "      %s\n", plain(f.String()))
-			}
+		failed++
+		fmt.Fprintf(p.Stdout, "FAIL  %s: %s\n", r.Application, plain(r.Name))
+		for _, f := range r.Failures {
+			fmt.Fprintf(p.Stdout, "      %s\n", plain(f.String()))
 		}
 	}
 	fmt.Fprintf(p.Stdout, "%d passed, %d failed\n", passed, failed)
@@ -95,7 +106,7 @@ func (c *testCommand) Run(p *Process, all *commands) error {
 	case failed > 0:
 		return &exitError{Wrong, errQuiet}
 	case passed == 0:
-		return exit(Wrong, "no tests in these files: a definition carries them under the key tests")
+		return exit(Wrong, "no tests in these files: definitions and discoveries carry them under the key tests")
 	}
 	return nil
 }

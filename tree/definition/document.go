@@ -22,6 +22,9 @@ type Definition struct {
 	Pos         source.Pos
 	Parameters  []*variable.Parameter
 	Tests       []Test
+	// Profile holds the patterns of what a discovery finds at the things that the
+	// definition is for, by column.
+	Profile map[string][]string
 
 	kinds      Kinds
 	facts      *variable.Scope
@@ -128,6 +131,9 @@ func readDefinition(d document, kinds Kinds, facts *variable.Scope, files func(n
 	if f.At.Given() {
 		def.at = f.At.Value
 	}
+	if f.Profile.Given() {
+		r.profile(&f.Profile.Value)
+	}
 	def.history, def.properties, def.monitors = f.History, f.Properties, f.Monitors
 	r.parts(d.file, &f, nil)
 	if !f.Tree.Given() {
@@ -138,6 +144,18 @@ func readDefinition(d document, kinds Kinds, facts *variable.Scope, files func(n
 	}
 	def.Tests = r.tests(&f.Tests)
 	return def, r.errs
+}
+
+// profile checks the profile of the definition.
+func (r *reader) profile(v *source.Value) {
+	columns, errs := readProfile(v, r.def.Application, false)
+	r.errs.Append(errs...)
+	r.def.Profile = make(map[string][]string, len(columns))
+	for column, patterns := range columns {
+		for _, p := range patterns {
+			r.def.Profile[column] = append(r.def.Profile[column], p.text)
+		}
+	}
 }
 
 // version checks "grove: 1".

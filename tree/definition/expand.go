@@ -32,8 +32,10 @@ type expansion struct {
 	built      map[builtKey]*built
 	conditions map[conditionKey]*expression.Program
 	properties *source.Value // what the instance says of its top; nil: nothing
-	limit      int           // nodes that may still be made
-	stopped    bool
+	// propertiesRow is the row that they may name; nil: none.
+	propertiesRow *variable.Value
+	limit         int // nodes that may still be made
+	stopped       bool
 }
 
 func newExpansion(def *Definition, owner string, scope *variable.Scope, check bool) *expansion {
@@ -387,14 +389,21 @@ func (x *expansion) holds(s *shape, p place) bool {
 	}
 	v, err := program.Eval(func(i int) tree.Value { return scopeValue(p.scope, program.Names()[i]) })
 	if err != nil {
-		if p.row != nil && errors.Is(err, expression.ErrNoValue) {
-			return false // the row lacks the cell
+		if p.row == nil || ignoreNoValue(err) != nil {
+			x.errs.Add(s.where.Pos, "where: %w", err)
 		}
-		x.errs.Add(s.where.Pos, "where: %w", err)
 		return false
 	}
 	n, isNumber := v.Number()
 	return isNumber && n != 0
+}
+
+// ignoreNoValue leaves out the error of a condition over a cell that the row lacks.
+func ignoreNoValue(err error) error {
+	if errors.Is(err, expression.ErrNoValue) {
+		return nil
+	}
+	return err
 }
 
 func scopeValue(s *variable.Scope, n expression.Name) tree.Value {

@@ -7,6 +7,7 @@ import (
 	"grove/tree/definition/file"
 	"grove/tree/definition/rule"
 	"grove/tree/definition/source"
+	"grove/tree/definition/variable"
 )
 
 // What is kept of the readings of nodes, and what is known of the things that they
@@ -53,7 +54,7 @@ func (b *built) history() tree.History {
 // of the instance. What the instance says goes before what the tree says, and that
 // before what the definition says.
 func (x *expansion) topProperties() {
-	general, own := x.fillProperties(x.def.properties.Given(), &x.def.properties.Value), x.fillProperties(x.properties != nil, x.properties)
+	general, own := x.fillProperties(x.def.properties.Given(), &x.def.properties.Value, nil), x.fillProperties(x.properties != nil, x.properties, x.propertiesRow)
 	if len(x.nodes) == 0 || len(general)+len(own) == 0 {
 		return
 	}
@@ -66,11 +67,15 @@ func (x *expansion) topProperties() {
 	x.nodes[0].Spec = &top
 }
 
-func (x *expansion) fillProperties(given bool, v *source.Value) map[string]string {
+func (x *expansion) fillProperties(given bool, v *source.Value, row *variable.Value) map[string]string {
 	if !given {
 		return nil
 	}
-	filled, _, errs := fillValue(v, x.scope, false)
+	scope := x.scope
+	if row != nil {
+		scope = rowScope(scope, *row, true)
+	}
+	filled, _, errs := fillValue(v, scope, false)
 	x.errs.Append(errs...)
 	if len(errs) > 0 {
 		return nil

@@ -15,15 +15,20 @@ import (
 // stands for an empty map. Pos is where the instance is asked for. The errors are
 // about the values: the definition itself was found to be right when it was loaded.
 func (d *Definition) Instance(name string, at tree.Path, with *source.Value, pos source.Pos) (*Instance, source.Errors) {
-	return d.instance(name, at, with, nil, pos, false)
+	return d.instance(name, at, with, nil, nil, pos, false)
 }
 
 // instance makes an instance; properties are those that it gives its top itself, nil
-// for none, and samples stand for required parameters that with leaves out.
-func (d *Definition) instance(name string, at tree.Path, with, properties *source.Value, pos source.Pos, samples bool) (*Instance, source.Errors) {
+// for none, row is the row of a discovery that with and properties may name, nil for none,
+// and samples stand for required parameters that with leaves out.
+func (d *Definition) instance(name string, at tree.Path, with, properties *source.Value, row *variable.Value, pos source.Pos, samples bool) (*Instance, source.Errors) {
 	scope := d.facts.With("instance", variable.Value{Text: name, Any: name})
 	if with != nil {
-		filled, _, errs := fillValue(with, scope, false)
+		outer := scope
+		if row != nil {
+			outer = rowScope(scope, *row, true)
+		}
+		filled, _, errs := fillValue(with, outer, false)
 		if len(errs) > 0 {
 			return nil, errs
 		}
@@ -34,7 +39,7 @@ func (d *Definition) instance(name string, at tree.Path, with, properties *sourc
 		return nil, errs
 	}
 	x := newExpansion(d, name, scope, false)
-	x.properties = properties
+	x.properties, x.propertiesRow = properties, row
 	x.makeProbes()
 	x.top(at)
 	monitors := x.makeMonitors(at)
@@ -97,6 +102,13 @@ type request struct {
 	usePos      source.Pos
 	definition  *Definition // set when the definition is its own instance
 	named       bool        // the file gives the name
+
+	// Of a row that a discovery found.
+	row       *variable.Value // nil: a file asks for the instance itself
+	rowKey    string
+	discovery string
+	why       string
+	atFilled  bool // at holds no variables any more
 }
 
 // readRequest reads an instance document; fallback names it when it does not do so
@@ -109,6 +121,10 @@ func readRequest(d document, fallback string) (request, source.Errors) {
 		checkVersion(&f.Grove, d.value.Pos, &errs)
 	}
 	r := request{name: fallback, pos: d.value.Pos, at: f.At.Value}
+	errs.Append(noFinder(&f)...)
+	if f.Use.Kind == source.Map {
+		return r, errs
+	}
 	if text, bad := f.Use.Str(); bad != nil {
 		errs.Add(d.value.Pos, "use names the application of a definition, not %s", f.Use.Describe())
 	} else if text == "" {
@@ -140,9 +156,12 @@ func readRequest(d document, fallback string) (request, source.Errors) {
 
 // place reads where an instance hangs.
 func (r *request) place(facts *variable.Scope) (tree.Path, *source.Error) {
-	filled, _, errs := fillValue(&r.at, facts.With("instance", variable.Value{Text: r.name, Any: r.name}), false)
-	if len(errs) > 0 {
-		return tree.Root, errs[0]
+	filled := r.at
+	if !r.atFilled {
+		var errs source.Errors
+		if filled, _, errs = fillValue(&r.at, facts.With("instance", variable.Value{Text: r.name, Any: r.name}), false); len(errs) > 0 {
+			return tree.Root, errs[0]
+		}
 	}
 	text, bad := filled.Str()
 	if bad != nil {

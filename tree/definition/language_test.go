@@ -42,6 +42,13 @@ func TestLanguage(t *testing.T) {
 			if len(plan.Instances) != 1 {
 				t.Errorf("%d instances", len(plan.Instances))
 			}
+			for _, d := range plan.Discoveries {
+				for _, r := range rolluptest.Discovery(d) {
+					for _, f := range r.Failures {
+						t.Errorf("%s: %s", r.Name, f)
+					}
+				}
+			}
 			for _, d := range plan.Definitions {
 				for _, r := range rolluptest.All(d) {
 					for _, f := range r.Failures {
@@ -59,7 +66,7 @@ func TestLanguageNamesEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, of := range []any{file.Definition{}, file.Instance{}, file.Probe{}, file.Node{}, file.Monitor{}, file.Test{}, file.Parameter{}} {
+	for _, of := range []any{file.Definition{}, file.Instance{}, file.Choice{}, file.DiscoveryTest{}, file.Probe{}, file.Node{}, file.Monitor{}, file.Test{}, file.Parameter{}} {
 		for _, key := range file.Keys(of) {
 			if !strings.Contains(string(text), "`"+key+"`") {
 				t.Errorf("the reference does not name `%s` of %T", key, of)

@@ -18,6 +18,17 @@ const (
 	maxTestSteps = 1_000     // of one test
 	maxCached    = 10_000    // different specs that a loop over rows remembers
 
+	// MaxDiscovered bounds the rows of one discovery, and DefaultDiscovered is the bound
+	// of one that says nothing else.
+	MaxDiscovered     = 50_000
+	DefaultDiscovered = 1_000
+	// DefaultKeep is how long an instance stays whose row is found no more.
+	DefaultKeep = time.Hour
+	maxKeep     = 365 * 24 * time.Hour
+	// A discovery that says nothing else runs so often, and is given up after so long.
+	discoveryEvery   = 5 * time.Minute
+	discoveryTimeout = time.Minute
+
 	// MinEvery and MaxEvery bound how often a probe runs.
 	MinEvery = 100 * time.Millisecond
 	MaxEvery = 7 * 24 * time.Hour

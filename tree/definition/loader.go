@@ -53,6 +53,9 @@ type Loader struct {
 	// same name, place or application, the ones that run keep it, whatever the files
 	// are called, and the newcomer is in error.
 	Running func() []*Instance
+	// Found returns the rows that a discovery has found and that still count, in any
+	// order; nil: none are known.
+	Found func(discovery string) []map[string]tree.Value
 
 	once      sync.Once
 	catalogue map[string]*entry
@@ -273,6 +276,8 @@ type loading struct {
 	metrics  map[string]metricUse
 	probes   int
 	monitors int
+	finders  []*finder
+	profiled map[string][]pattern // by column
 }
 
 type metricUse struct {
@@ -285,7 +290,7 @@ func (l *Loader) load(inputs []input, errs source.Errors) (*Plan, source.Errors)
 	r := &loading{
 		Loader: l, plan: &Plan{}, budget: MaxBytes,
 		entries: map[string]*entry{}, badApps: map[string]bool{},
-		names: map[string]source.Pos{}, paths: map[tree.Path]*Node{}, metrics: map[string]metricUse{},
+		names: map[string]source.Pos{}, paths: map[tree.Path]*Node{}, metrics: map[string]metricUse{}, profiled: map[string][]pattern{},
 	}
 	for _, e := range errs {
 		r.broken(e.Pos.File, "", source.Errors{e})
@@ -300,20 +305,25 @@ func (l *Loader) load(inputs []input, errs source.Errors) (*Plan, source.Errors)
 	for _, e := range r.order {
 		r.definition(e)
 	}
+	for _, f := range r.finders {
+		r.discover(f)
+	}
 	slices.SortStableFunc(r.requests, func(a, b request) int {
-		return firstOf(running[fileAndName{a.pos.File, a.name}], running[fileAndName{b.pos.File, b.name}])
+		return firstOf(running[fileAndName{a.pos.File, a.name, a.rowKey}], running[fileAndName{b.pos.File, b.name, b.rowKey}])
 	})
 	for i := range r.requests {
 		r.instance(&r.requests[i])
 	}
 	slices.SortFunc(r.plan.Instances, func(a, b *Instance) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(r.plan.Discoveries, func(a, b *Discovery) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(r.plan.Definitions, func(a, b *Definition) int { return strings.Compare(a.Application, b.Application) })
 	slices.SortStableFunc(r.plan.Broken, func(a, b Broken) int { return strings.Compare(a.File, b.File) })
+	r.paths, r.metrics, r.requests, r.finders = nil, nil, nil, nil // Discoveries hold on to the rest.
 	return r.plan, r.errs.Sorted()
 }
 
 // fileAndName tells apart the instances that files ask for.
-type fileAndName struct{ file, name string }
+type fileAndName struct{ file, name, row string }
 
 // running returns the files of what runs, and what they asked for.
 func (l *Loader) running() (files map[string]bool, instances map[fileAndName]bool) {
@@ -323,7 +333,7 @@ func (l *Loader) running() (files map[string]bool, instances map[fileAndName]boo
 	}
 	for _, i := range l.Running() {
 		files[i.File], files[i.Definition] = true, true
-		instances[fileAndName{i.File, i.Name}] = true
+		instances[fileAndName{i.File, i.Name, i.Row}] = true
 	}
 	return files, instances
 }
@@ -359,6 +369,16 @@ func (r *loading) file(in input) {
 			r.broken(in.display(), "", errs)
 		case d.instance:
 			fallback := strings.TrimSuffix(path.Base(in.name), path.Ext(in.name))
+			if _, found := docs[i].Value.Field("each"); found {
+				f, errs := readFinder(d, fallback)
+				if len(errs) > 0 {
+					r.errs.Append(errs...)
+					r.broken(in.display(), f.discovery.Name, errs)
+					continue
+				}
+				r.finders = append(r.finders, f)
+				continue
+			}
 			q, errs := readRequest(d, fallback)
 			if len(errs) > 0 {
 				r.errs.Append(errs...)
@@ -449,6 +469,7 @@ func (r *loading) instance(q *request) {
 		r.plan.Instances = append(r.plan.Instances, instance)
 		return
 	}
+	q.blame(errs)
 	r.errs.Append(errs...)
 	r.broken(q.pos.File, q.name, errs)
 }
@@ -462,6 +483,11 @@ func (r *loading) make(q *request, errs *source.Errors) *Instance {
 		return nil
 	}
 	r.names[q.name] = q.pos
+	return r.build(q, errs)
+}
+
+// build makes an instance whose name nobody else has.
+func (r *loading) build(q *request, errs *source.Errors) *Instance {
 	at, bad := q.place(r.facts())
 	errs.Append(bad)
 	def := q.definition
@@ -471,7 +497,10 @@ func (r *loading) make(q *request, errs *source.Errors) *Instance {
 	if def == nil || bad != nil {
 		return nil
 	}
-	instance, more := def.instance(q.name, at, q.with, q.properties, q.pos, false)
+	instance, more := def.instance(q.name, at, q.with, q.properties, q.row, q.pos, false)
+	if instance != nil {
+		instance.Discovery, instance.Row, instance.Why = q.discovery, q.rowKey, q.why
+	}
 	for _, e := range more {
 		if e.Pos.File != q.pos.File {
 			e.Msg += " (in instance " + quoted(q.name) + ", " + q.pos.String() + ")"

@@ -16,6 +16,9 @@ type Plan struct {
 	// Definitions are those that the files define and those that instances use, sorted
 	// by application; without the ones that are in error.
 	Definitions []*Definition
+	// Discoveries are what makes instances of what probes find, sorted by name. Their
+	// instances are among Instances, and so are those that run the probes.
+	Discoveries []*Discovery
 	// Broken says what is missing because of errors, in the order of the files.
 	Broken []Broken
 }
@@ -23,7 +26,7 @@ type Plan struct {
 // Broken is an instance that cannot be made, or a whole file that cannot be read.
 type Broken struct {
 	File string // the file that asks for the instance, or a directory that cannot be read
-	Name string // of the instance; empty: everything that the file asked for
+	Name string // of the instance, or of the discovery; empty: everything that the file asked for
 	Err  source.Errors
 }
 
@@ -45,7 +48,7 @@ func (p *Plan) Keep(old *Plan) []*Instance {
 	}
 	for _, i := range old.Instances {
 		for _, b := range p.Broken {
-			if b.Holds(i.File) && (b.Name == "" || b.Name == i.Name) && !names[i.Name] {
+			if b.Holds(i.File) && (b.Name == "" || b.Name == i.Name || b.Name == i.Discovery) && !names[i.Name] {
 				kept = append(kept, i)
 				break
 			}
@@ -73,6 +76,9 @@ type Instance struct {
 	File        string         // the file that asks for the instance
 	Definition  string         // the file that defines the application
 	Pos         source.Pos     // where the instance is asked for
+	Discovery   string         // the discovery that it comes of or runs; empty: none
+	Row         string         // the key of the row that it was made of
+	Why         string         // which row it was made of, and how its definition was chosen; empty: a file says so
 	At          tree.Path      // where it hangs
 	Nodes       []Node         // parents before children, in the order of the file; the first is At itself
 	Probes      []Probe        // in the order of the file

@@ -213,28 +213,34 @@ func (r *reader) stepRows(f *source.Field) (StepRows, bool) {
 		return StepRows{}, false
 	}
 	rows := StepRows{Probe: probe, Table: table, Pos: f.Pos}
-	if f.Value.Null {
-		return rows, true
+	rows.Rows, ok = r.rowList(&f.Value, "rows of "+f.Key)
+	return rows, ok
+}
+
+// rowList reads the rows of a table.
+func (r *reader) rowList(v *source.Value, what string) (rows []map[string]tree.Value, ok bool) {
+	if v.Null {
+		return nil, true
 	}
-	if f.Value.Kind != source.List {
-		r.errs.Add(f.Value.Pos, "rows of %s are a list of maps, not %s", f.Key, f.Value.Describe())
-		return rows, false
+	if v.Kind != source.List {
+		r.errs.Add(v.Pos, "%s are a list of maps, not %s", what, v.Describe())
+		return nil, false
 	}
-	for i := range f.Value.Items {
-		item := &f.Value.Items[i]
+	for i := range v.Items {
+		item := &v.Items[i]
 		if item.Kind != source.Map {
 			r.errs.Add(item.Pos, "a row is a map of columns, not %s", item.Describe())
-			return rows, false
+			return nil, false
 		}
 		row := make(map[string]tree.Value, len(item.Fields))
 		for j := range item.Fields {
 			v, ok := r.cell(&item.Fields[j].Value)
 			if !ok {
-				return rows, false
+				return nil, false
 			}
 			row[item.Fields[j].Key] = v
 		}
-		rows.Rows = append(rows.Rows, row)
+		rows = append(rows, row)
 	}
 	return rows, true
 }
@@ -322,7 +328,7 @@ var TestTop = tree.MustPath("/test")
 // ForTest makes the instance that a test works on: at TestTop, with the parameters of
 // the test; samples stand for required ones that it does not give.
 func (d *Definition) ForTest(t *Test) (*Instance, source.Errors) {
-	return d.instance("test", TestTop, t.With, nil, t.Pos, true)
+	return d.instance("test", TestTop, t.With, nil, nil, t.Pos, true)
 }
 
 func (i *Instance) checkTest(t *Test, errs *source.Errors) {

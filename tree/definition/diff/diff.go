@@ -482,17 +482,25 @@ func (p *printer) line(format string, args ...any) {
 	}
 }
 
+// why says which row an instance was made of.
+func why(i *definition.Instance) string {
+	if i.Why == "" {
+		return ""
+	}
+	return ": " + i.Why
+}
+
 func (d *Instance) print(p *printer, total *[4]int) {
 	switch {
 	case d.Old == nil:
-		p.line("+ instance %s (%s) at %s", d.Name, d.New.Application, d.New.At)
+		p.line("+ instance %s (%s) at %s%s", d.Name, d.New.Application, d.New.At, why(d.New))
 	case d.New == nil:
 		p.line("- instance %s (%s) at %s", d.Name, d.Old.Application, d.Old.At)
 	case d.Moved():
 		p.line("> instance %s (%s) moves from %s to %s", d.Name, d.New.Application, d.Old.At, d.New.At)
 		total[2] += len(d.New.Nodes)
 	default:
-		p.line("~ instance %s (%s) at %s", d.Name, d.New.Application, d.New.At)
+		p.line("~ instance %s (%s) at %s%s", d.Name, d.New.Application, d.New.At, why(d.New))
 	}
 	for i := range d.Probes {
 		pr := &d.Probes[i]

@@ -22,6 +22,7 @@ type Definition struct {
 	Application Text       `yaml:"application" jsonschema:"description=Name by which instances use the definition: letters\\, digits\\, - and _"`
 	Title       Text       `yaml:"title" jsonschema:"description=Name for people"`
 	Description Text       `yaml:"description" jsonschema:"description=What is watched\\, for people"`
+	Profile     Profile    `yaml:"profile" jsonschema:"description=What a discovery finds at the devices or services that the definition is for: by column\\, patterns that may end in *"`
 	At          Text       `yaml:"at" jsonschema:"description=Path in the tree. With it the file is its own instance"`
 	History     History    `yaml:"history" jsonschema:"description=What is kept of the readings of all its nodes: off\\, on\\, a resolution such as 1m\\, or every and keep. Default: on"`
 	Properties  Properties `yaml:"properties" jsonschema:"description=Facts about what is watched\\, put on the top node: location\\, customer\\, service"`
@@ -34,14 +35,35 @@ type Definition struct {
 	Tests       Tests      `yaml:"tests" jsonschema:"description=Roll-up tests: what is given and which statuses are expected"`
 }
 
-// Instance is a document that asks for one use of a definition.
+// Instance is a document that asks for one use of a definition or, with each, for one use
+// for every row that a probe finds.
 type Instance struct {
-	Grove      Text       `yaml:"grove" jsonschema:"description=Version of the language: 1"`
-	Use        Text       `yaml:"use" jsonschema:"required,description=Application of the definition to use"`
-	At         Text       `yaml:"at" jsonschema:"required,description=Path in the tree where the instance hangs"`
-	With       Any        `yaml:"with" jsonschema:"description=Values of the definition's parameters"`
-	Name       Text       `yaml:"name" jsonschema:"description=Name of the instance. Default: the name of the file"`
-	Properties Properties `yaml:"properties" jsonschema:"description=Facts about this use\\, put on its top node\\, before those of the definition"`
+	Grove      Text           `yaml:"grove" jsonschema:"description=Version of the language: 1"`
+	Use        Use            `yaml:"use" jsonschema:"required,description=Application of the definition to use; over rows it may take in row.column\\, or be chosen by one: by\\, choose and default"`
+	At         Text           `yaml:"at" jsonschema:"required,description=Path in the tree where the instance hangs"`
+	With       Any            `yaml:"with" jsonschema:"description=Values of the definition's parameters"`
+	Name       Text           `yaml:"name" jsonschema:"description=Name of the instance. Default: the name of the file\\, over rows followed by the key of the row"`
+	Properties Properties     `yaml:"properties" jsonschema:"description=Facts about this use\\, put on its top node\\, before those of the definition"`
+	Each       Finder         `yaml:"each" jsonschema:"description=Probe that finds what instances are made of: one for each row of its table. Default of every: 5m"`
+	Table      Text           `yaml:"table" jsonschema:"description=Table of the probe\\, when it has several"`
+	Where      Text           `yaml:"where" jsonschema:"description=Expression over row: there is an instance only where it is true"`
+	Keep       Duration       `yaml:"keep" jsonschema:"description=How long an instance stays whose row is found no more. Default: 1h"`
+	Most       Text           `yaml:"most" jsonschema:"description=How many rows become instances at most. Default: 1000"`
+	Tests      DiscoveryTests `yaml:"tests" jsonschema:"description=Rows and the instances that are expected of them"`
+}
+
+// Choice chooses the definition of an instance by what a row says.
+type Choice struct {
+	By      Text    `yaml:"by" jsonschema:"required,description=Column by which the definition is chosen: row.object_id"`
+	Choose  Choices `yaml:"choose" jsonschema:"description=Applications by patterns of that column\\, before the profiles of definitions; the longest pattern wins"`
+	Default Text    `yaml:"default" jsonschema:"description=Application of what nothing else fits. Default: no instance"`
+}
+
+// DiscoveryTest is one test of a discovery.
+type DiscoveryTest struct {
+	Name   Text `yaml:"name" jsonschema:"required,description=The promise that the test checks"`
+	Rows   Any  `yaml:"rows" jsonschema:"required,description=Rows as the probe would find them: a list of maps"`
+	Expect Any  `yaml:"expect" jsonschema:"required,description=Instances by name: a path\\, absent\\, or use\\, at and with"`
 }
 
 // Probe is what every probe has; the options of its kind stand beside it.
@@ -230,6 +252,16 @@ type (
 	Tests struct{ Raw }
 	// Steps is a list of Step.
 	Steps struct{ Raw }
+	// Use is the name of an application, or a Choice.
+	Use struct{ Raw }
+	// Finder is a Probe.
+	Finder struct{ Raw }
+	// Choices holds applications by pattern.
+	Choices struct{ Raw }
+	// Profile holds patterns, one or a list, by column.
+	Profile struct{ Raw }
+	// DiscoveryTests is a list of DiscoveryTest.
+	DiscoveryTests struct{ Raw }
 )
 
 // The forms of metric and label names in the Prometheus text format.

@@ -11,7 +11,7 @@ import (
 	"grove/tree/definition"
 )
 
-// Kinds is the stand-in: kinds http, host, table, events and receiver.
+// Kinds is the stand-in: kinds http, host, table, events, receiver, and two that discover.
 type Kinds struct{}
 
 // HTTP are the options of the stand-in kind http.
@@ -36,8 +36,20 @@ type Table struct {
 	Version string   `yaml:"version,omitempty" jsonschema:"enum=1,enum=2c,description=Of the protocol"`
 }
 
+// SRV are the options of the stand-in kind dns_srv.
+type SRV struct {
+	Name string `yaml:"name" jsonschema:"required,description=Name that is asked for"`
+}
+
+// Range are the options of the stand-in kind snmp_range.
+type Range struct {
+	Addresses []string `yaml:"addresses" jsonschema:"required,description=Addresses and ranges"`
+}
+
 // KindNames implements definition.Kinds.
-func (Kinds) KindNames() []string { return []string{"events", "host", "http", "receiver", "table"} }
+func (Kinds) KindNames() []string {
+	return []string{"dns_srv", "events", "host", "http", "receiver", "snmp_range", "table"}
+}
 
 // NewOptions implements definition.Kinds.
 func (Kinds) NewOptions(kind string) (any, bool) {
@@ -48,6 +60,10 @@ func (Kinds) NewOptions(kind string) (any, bool) {
 		return &Host{}, true
 	case "table":
 		return &Table{}, true
+	case "dns_srv":
+		return &SRV{}, true
+	case "snmp_range":
+		return &Range{}, true
 	}
 	return nil, false
 }
@@ -80,6 +96,19 @@ func (Kinds) Attributes(kind string, options any) ([]beans.AttributeInfo, error)
 				{Name: "readonly", Type: beans.TypeBool},
 			}},
 		}, nil
+	case "dns_srv":
+		return []beans.AttributeInfo{{Name: "targets", Type: beans.TypeTable, Key: "address", Columns: []beans.AttributeInfo{
+			{Name: "address", Type: beans.TypeString},
+			{Name: "target", Type: beans.TypeString},
+			{Name: "port", Type: beans.TypeInt},
+		}}}, nil
+	case "snmp_range":
+		return []beans.AttributeInfo{{Name: "devices", Type: beans.TypeTable, Key: "address", Columns: []beans.AttributeInfo{
+			{Name: "address", Type: beans.TypeString},
+			{Name: "name", Type: beans.TypeString},
+			{Name: "object_id", Type: beans.TypeString},
+			{Name: "uptime", Type: beans.TypeFloat, Unit: "s"},
+		}}}, nil
 	case "events":
 		return []beans.AttributeInfo{{Name: "lines", Type: beans.TypeList}}, nil
 	case "receiver":

@@ -16,7 +16,7 @@ import (
 
 // Result is what came of one test.
 type Result struct {
-	Application string
+	Application string // or the name of the discovery
 	Name        string
 	Pos         source.Pos
 	Failures    []Failure // none: it passed
@@ -43,6 +43,24 @@ func All(d *definition.Definition) []Result {
 	results := make([]Result, 0, len(d.Tests))
 	for i := range d.Tests {
 		results = append(results, Run(d, &d.Tests[i]))
+	}
+	return results
+}
+
+// Discovery runs every test of a discovery, in the order of the file.
+func Discovery(d *definition.Discovery) []Result {
+	results := make([]Result, 0, len(d.Tests))
+	for i := range d.Tests {
+		t := &d.Tests[i]
+		r := Result{Application: d.Name, Name: t.Name, Pos: t.Pos}
+		for _, e := range d.Run(t) {
+			msg := e.Msg
+			if e.Hint != "" {
+				msg += " (" + e.Hint + ")"
+			}
+			r.Failures = append(r.Failures, Failure{e.Pos, msg})
+		}
+		results = append(results, r)
 	}
 	return results
 }

@@ -28,6 +28,8 @@ func Of(kinds definition.Kinds) ([]byte, error) {
 	b := builder{kinds: kinds, defs: jsonschema.Definitions{}}
 	b.define("definition", file.Definition{})
 	b.define("instance", file.Instance{})
+	b.define("choice", file.Choice{})
+	b.define("discovery_test", file.DiscoveryTest{})
 	b.define("parameter", file.Parameter{})
 	b.define("test", file.Test{})
 	b.define("step", file.Step{})
@@ -143,19 +145,24 @@ func forms() map[reflect.Type]*jsonschema.Schema {
 		reflect.TypeFor[file.History](): open(words("on", "off"), typed("boolean"), pattern(durationPattern, "1m"), history),
 		reflect.TypeFor[file.Properties](): {Type: "object", AdditionalProperties: jsonschema.FalseSchema,
 			PatternProperties: map[string]*jsonschema.Schema{rule.PropertyPattern: scalar()}},
-		reflect.TypeFor[file.MonitorKind](): open(words("gauge", "counter", "string")),
-		reflect.TypeFor[file.Texts]():       anyOf(scalar(), listOf(scalar())),
-		reflect.TypeFor[file.Change]():      open(words("rate", "delta")),
-		reflect.TypeFor[file.Rollup]():      open(words("worst", "best"), rollup),
-		reflect.TypeFor[file.Edge]():        open(words("as_is", "one_up", "one_down", "ignore"), fixed),
-		reflect.TypeFor[file.Each]():        anyOf(typed("string"), listOf(jsonschema.TrueSchema)),
-		reflect.TypeFor[file.Nodes]():       children,
-		reflect.TypeFor[file.Tree]():        ref("node"),
-		reflect.TypeFor[file.Included]():    anyOf(typed("string"), listOf(typed("string"))),
-		reflect.TypeFor[file.Tests]():       listOf(ref("test")),
-		reflect.TypeFor[file.Steps]():       listOf(ref("step")),
-		reflect.TypeFor[source.Value]():     jsonschema.TrueSchema,
-		reflect.TypeFor[time.Duration]():    duration(),
+		reflect.TypeFor[file.MonitorKind]():    open(words("gauge", "counter", "string")),
+		reflect.TypeFor[file.Texts]():          anyOf(scalar(), listOf(scalar())),
+		reflect.TypeFor[file.Change]():         open(words("rate", "delta")),
+		reflect.TypeFor[file.Rollup]():         open(words("worst", "best"), rollup),
+		reflect.TypeFor[file.Edge]():           open(words("as_is", "one_up", "one_down", "ignore"), fixed),
+		reflect.TypeFor[file.Each]():           anyOf(typed("string"), listOf(jsonschema.TrueSchema)),
+		reflect.TypeFor[file.Nodes]():          children,
+		reflect.TypeFor[file.Tree]():           ref("node"),
+		reflect.TypeFor[file.Included]():       anyOf(typed("string"), listOf(typed("string"))),
+		reflect.TypeFor[file.Tests]():          listOf(ref("test")),
+		reflect.TypeFor[file.Steps]():          listOf(ref("step")),
+		reflect.TypeFor[file.Use]():            anyOf(scalar(), ref("choice")),
+		reflect.TypeFor[file.Choices]():        mapOf(typed("string")),
+		reflect.TypeFor[file.Finder]():         ref("probe"),
+		reflect.TypeFor[file.Profile]():        mapOf(anyOf(scalar(), listOf(scalar()))),
+		reflect.TypeFor[file.DiscoveryTests](): listOf(ref("discovery_test")),
+		reflect.TypeFor[source.Value]():        jsonschema.TrueSchema,
+		reflect.TypeFor[time.Duration]():       duration(),
 	}
 }
 

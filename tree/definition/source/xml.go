@@ -45,6 +45,7 @@ var collections = map[string]collection{
 	"steps":      {entry: "step", list: true},
 	"table":      {entry: "row", list: true},
 	"choices":    {entry: "choice", list: true},
+	"choose":     {entry: "application", scalar: true},
 	"include":    {entry: "file", list: true},
 }
 
@@ -64,8 +65,8 @@ var collections = map[string]collection{
 //     <probes> <probe>, <monitors> <monitor>, <templates> <template>, <labels> <label>, <properties>
 //     <property>, <states> <state>,
 //     <given> and <expect> <node>, <readings> <reading>, <rows> <table>, <headers>
-//     <header>. <entry name=…> does it in every element.
-//   - In <with>, <labels>, <properties>, <states>, <given>, <expect>, <readings>, <headers> and for
+//     <header>, <choose> <application>. <entry name=…> does it in every element.
+//   - In <with>, <labels>, <properties>, <states>, <given>, <expect>, <readings>, <headers>, <choose> and for
 //     <entry>, an entry whose only other attribute is value is that scalar.
 //   - <tests> with <test>, <steps> with <step>, <table> with <row>, <choices> with
 //     <choice> and <include> with <file> are lists, and so is every element that

@@ -336,21 +336,8 @@ func Bind(params []*Parameter, with *source.Value, outer *Scope, pos source.Pos,
 		errs.Add(with.Pos, "with is a map of parameters, not %s", with.Describe())
 		with = nil
 	}
-	names := make([]string, len(params))
-	for i, p := range params {
-		names[i] = p.Name
-	}
 	if with != nil {
-		for i := range with.Fields {
-			if f := &with.Fields[i]; !slices.Contains(names, f.Key) {
-				e := errs.Add(f.Pos, "%s has no parameter %q", what, f.Key)
-				if len(names) == 0 {
-					e.Hint = "it has none at all"
-				} else {
-					e.Hint = source.DidYouMean(f.Key, names)
-				}
-			}
-		}
+		errs = append(errs, CheckNames(params, with, what)...)
 	}
 	for _, p := range params {
 		var given *source.Value
@@ -381,6 +368,26 @@ func Bind(params []*Parameter, with *source.Value, outer *Scope, pos source.Pos,
 		}
 	}
 	return scope, errs
+}
+
+// CheckNames says which keys of a map name no parameter.
+func CheckNames(params []*Parameter, with *source.Value, what string) source.Errors {
+	var errs source.Errors
+	names := make([]string, len(params))
+	for i, p := range params {
+		names[i] = p.Name
+	}
+	for i := range with.Fields {
+		if f := &with.Fields[i]; !slices.Contains(names, f.Key) {
+			e := errs.Add(f.Pos, "%s has no parameter %q", what, f.Key)
+			if len(names) == 0 {
+				e.Hint = "it has none at all"
+			} else {
+				e.Hint = source.DidYouMean(f.Key, names)
+			}
+		}
+	}
+	return errs
 }
 
 // zero is the value of an optional parameter that has no default.
