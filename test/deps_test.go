@@ -60,6 +60,7 @@ const order = `
 	beans, runtime/probe < runtime/probe/mbean;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/endpoint;
 	runtime/probe/mbean, runtime/probe/endpoint < runtime/probe/jolokia;
+	runtime/probe/endpoint < runtime/probe/kubernetes, runtime/probe/kubelet;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/tcp, runtime/probe/http, runtime/probe/sapcontrol;
 	runtime/probe/snmp/ber < runtime/probe/snmp/exchange;
 	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib, runtime/probe/snmp/exchange < runtime/probe/snmp;
@@ -71,7 +72,8 @@ const order = `
 	runtime/probe/cgroup,
 	runtime/probe/icmp
 		, runtime/probe/sql
-		, runtime/probe/jolokia
+		, runtime/probe/jolokia,
+	runtime/probe/kubernetes, runtime/probe/kubelet
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 

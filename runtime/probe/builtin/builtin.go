@@ -17,6 +17,8 @@ import (
 	"grove/runtime/probe/http"
 	"grove/runtime/probe/icmp"
 	"grove/runtime/probe/jolokia"
+	"grove/runtime/probe/kubelet"
+	"grove/runtime/probe/kubernetes"
 	"grove/runtime/probe/process"
 	"grove/runtime/probe/sapcontrol"
 	"grove/runtime/probe/secret"
@@ -51,6 +53,8 @@ func Registry(o Options) *probe.Registry {
 		host.Kind(),
 		http.Kind(o.Dial, http.Secrets(o.Secrets)),
 		icmp.Kind(o.Dial),
+		kubelet.Kind(o.Dial, o.Secrets),
+		kubernetes.Kind(o.Dial, o.Secrets),
 		process.Kind(o.Files),
 		push.Kind(o.Mailboxes),
 		sapcontrol.Kind(o.Dial, sapcontrol.Secrets(o.Secrets)),
