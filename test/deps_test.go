@@ -51,15 +51,17 @@ const order = `
 	runtime/probe < runtime/probe/series;
 	runtime/probe, runtime/probe/dial < runtime/probe/answer;
 	runtime/probe < runtime/probe/pattern;
+	runtime/probe/pattern < runtime/probe/follow;
+	runtime/probe/follow, runtime/probe/files < runtime/probe/logfile;
 	runtime/probe, runtime/probe/secret < runtime/probe/secure;
 	runtime/probe, runtime/probe/files < runtime/probe/cgroup;
 	runtime/probe < runtime/probe/extract;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/session;
-	none < runtime/probe/servertest;
+	none < runtime/probe/servertest, runtime/probe/javatest;
 	runtime/probe/extract, runtime/probe/session < runtime/probe/sql;
 	beans, runtime/probe < runtime/probe/mbean;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/endpoint;
-	runtime/probe/mbean, runtime/probe/endpoint < runtime/probe/jolokia;
+	runtime/probe/mbean, runtime/probe/endpoint < runtime/probe/jolokia, runtime/probe/jmxproxy;
 	runtime/probe/endpoint < runtime/probe/kubernetes, runtime/probe/kubelet;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/tcp, runtime/probe/http, runtime/probe/sapcontrol;
 	runtime/probe/snmp/ber < runtime/probe/snmp/exchange;
@@ -73,7 +75,9 @@ const order = `
 	runtime/probe/icmp
 		, runtime/probe/sql
 		, runtime/probe/jolokia,
-	runtime/probe/kubernetes, runtime/probe/kubelet
+	runtime/probe/kubernetes, runtime/probe/kubelet,
+	runtime/probe/logfile
+		, runtime/probe/jmxproxy
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 
@@ -142,7 +146,7 @@ var modules = map[string][]string{
 	"github.com/alecthomas/kong":                   {"cmd/cli"},
 	"github.com/danielgtaylor/huma/v2":             {"viewer", "viewer/record", "viewer/act", "viewer/bean", "viewer/desk", "viewer/system", "viewer/moment", "viewer/access/rest", "runtime/receive/push", "cmd/app"},
 	"github.com/expr-lang/expr":                    {"tree/definition/expression"},
-	"github.com/fsnotify/fsnotify":                 {"tree/definition/watch"},
+	"github.com/fsnotify/fsnotify":                 {"tree/definition/watch", "runtime/probe/logfile"},
 	"github.com/gorilla/websocket":                 {"viewer/live", "viewer/live/client"},
 	"github.com/gosnmp/gosnmp":                     {"runtime/probe/snmp"},
 	"github.com/invopop/jsonschema":                {"tree/definition/schema", "runtime/probe/http", "runtime/probe/probetest"},
@@ -181,7 +185,7 @@ var modules = map[string][]string{
 }
 
 // suites are packages that only tests import.
-var suites = []string{"runtime/probe/servertest", "beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest"}
+var suites = []string{"runtime/probe/javatest", "runtime/probe/servertest", "beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest"}
 
 // floors are the floors of the house from the ground up. The test files of a package may
 // import everything on their own room of the floor and on the floors below.

@@ -16,9 +16,11 @@ import (
 	"grove/runtime/probe/host"
 	"grove/runtime/probe/http"
 	"grove/runtime/probe/icmp"
+	"grove/runtime/probe/jmxproxy"
 	"grove/runtime/probe/jolokia"
 	"grove/runtime/probe/kubelet"
 	"grove/runtime/probe/kubernetes"
+	"grove/runtime/probe/logfile"
 	"grove/runtime/probe/process"
 	"grove/runtime/probe/sapcontrol"
 	"grove/runtime/probe/secret"
@@ -48,6 +50,7 @@ func Registry(o Options) *probe.Registry {
 	}
 	return probe.NewRegistry(
 		cgroup.Kind(o.Files),
+		logfile.Kind(o.Files),
 		command.Kind(o.Commands),
 		gostats.Kind(),
 		host.Kind(),
@@ -62,6 +65,7 @@ func Registry(o Options) *probe.Registry {
 		sql.Kind(o.Dial, o.Secrets),
 		tcp.Kind(o.Dial),
 		jolokia.Kind(o.Dial, jolokia.Secrets(o.Secrets)),
+		jmxproxy.Kind(o.Dial, jmxproxy.Secrets(o.Secrets)),
 	)
 }
 

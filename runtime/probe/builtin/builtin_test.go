@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestRegistryListsAllKinds(t *testing.T) {
-	want := []string{"cgroup", "command", "go", "host", "http", "jolokia", "kubelet", "kubernetes", "ping", "process", "push", "sapcontrol", "snmp", "sql", "tcp"}
+	want := []string{"cgroup", "command", "go", "host", "http", "jmxproxy", "jolokia", "kubelet", "kubernetes", "logfile", "ping", "process", "push", "sapcontrol", "snmp", "sql", "tcp"}
 	if diff := cmp.Diff(want, builtin.Registry(builtin.Options{}).Names()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -1,8 +1,6 @@
 package pattern
 
-import (
-	"time"
-)
+import "time"
 
 // joiner gathers the lines of a record.
 type joiner struct {
@@ -13,12 +11,12 @@ type joiner struct {
 }
 
 // add takes a line with its line end.
-func (j *joiner) add(m *Matcher, line []byte, now time.Time) {
-	text := trim(line)
-	if j.bytes > 0 && !m.set.belongs(text) {
-		j.flush(m)
+func (s *Stream) add(line []byte, now time.Time) {
+	text, j := trim(line), &s.join
+	if j.bytes > 0 && !s.m.set.belongs(text) {
+		s.flush()
 	}
-	if j.lines < m.set.lines && len(j.text)+len(text) < MaxLine {
+	if j.lines < s.m.set.lines && len(j.text)+len(text) < MaxLine {
 		if j.lines > 0 {
 			j.text = append(j.text, '\n')
 		}
@@ -35,7 +33,8 @@ func (s *Set) belongs(line []byte) bool {
 }
 
 // flush hands the record on.
-func (j *joiner) flush(m *Matcher) {
-	m.try(&Record{Text: j.text}, nil, 0)
+func (s *Stream) flush() {
+	j := &s.join
+	s.m.try(&Record{Text: j.text, Field: s.field}, nil, 0)
 	j.text, j.lines, j.bytes = j.text[:0], 0, 0
 }

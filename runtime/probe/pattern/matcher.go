@@ -24,7 +24,6 @@ type Record struct {
 // time.
 type Matcher struct {
 	set      *Set
-	join     joiner
 	next     []int // of scan, by the index of needles
 	lines    uint64
 	matched  uint64
@@ -46,26 +45,6 @@ func (s *Set) NewMatcher() *Matcher {
 	return &Matcher{set: s, next: make([]int, len(s.needles)), outlets: make([]state, len(s.outlets)), limit: limit{set: s}}
 }
 
-// Lines takes whole lines, each with its line end.
-func (m *Matcher) Lines(chunk []byte) {
-	m.lines += uint64(bytes.Count(chunk, newline))
-	switch {
-	case m.set.lines > 0:
-		now := time.Now()
-		for line := range bytes.Lines(chunk) {
-			m.join.add(m, line, now)
-		}
-	case m.set.fast:
-		m.scan(chunk)
-	default:
-		r := Record{}
-		for line := range bytes.Lines(chunk) {
-			r.Text = trim(line)
-			m.try(&r, nil, 0)
-		}
-	}
-}
-
 // Record takes a record that is whole as it is, and says whether a rule took it.
 func (m *Matcher) Record(r Record) bool {
 	m.lines++
@@ -75,41 +54,13 @@ func (m *Matcher) Record(r Record) bool {
 	return m.try(&r, nil, 0)
 }
 
-// Flush takes a record of several lines as whole, when it has waited long enough for more
-// of them, or when there will be none.
-func (m *Matcher) Flush(end bool) {
-	if m.join.bytes > 0 && (end || time.Since(m.join.last) >= m.set.wait) {
-		m.join.flush(m)
-	}
-}
-
-// Open is how many bytes at the end of what Lines took belong to a record that is not
-// whole yet: they have come to nothing so far.
-func (m *Matcher) Open() int64 { return m.join.bytes }
-
-// Forget drops a record that is not whole yet.
-func (m *Matcher) Forget() { m.join = joiner{} }
-
-var newline = []byte{'\n'}
-
-// trim takes the line end off, and what is too much.
-func trim(line []byte) []byte {
-	if n := len(line); n > 0 && line[n-1] == '\n' {
-		line = line[:n-1]
-	}
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	return line[:min(len(line), MaxLine)]
-}
-
 // scan looks for the needles of all rules in many lines at once and tries only the lines
 // that hold one.
-func (m *Matcher) scan(chunk []byte) {
+func (m *Matcher) scan(chunk []byte, field func(name string) string) {
 	for k := range m.next {
 		m.next[k] = m.seek(k, chunk, 0)
 	}
-	var r Record
+	r := Record{Field: field}
 	for {
 		at := len(chunk)
 		for _, n := range m.next {

@@ -15,19 +15,19 @@ import (
 	"grove/tree"
 )
 
-func compile(t testing.TB, o Options, fields ...string) *Matcher {
+func compile(t testing.TB, o Options, fields ...string) *Stream {
 	t.Helper()
 	s, err := o.Compile(fields...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.NewMatcher()
+	return s.NewMatcher().Stream(nil)
 }
 
 // shown is a result as text: readings by name, and the events with their status.
-func shown(m *Matcher) (readings map[string]string, events []string) {
+func shown(m *Stream) (readings map[string]string, events []string) {
 	var r probe.Result
-	m.Add(&r)
+	m.m.Add(&r)
 	readings = map[string]string{}
 	for _, v := range r.Values {
 		readings[v.Attribute] = v.Value.String()
@@ -195,8 +195,8 @@ func TestRepetitionsAreHeldBack(t *testing.T) {
 		for k := range 3 * maxTexts {
 			m.Lines(fmt.Appendf(nil, "line %d\n", k))
 		}
-		if len(m.limit.texts) > maxTexts {
-			t.Errorf("%d texts are remembered", len(m.limit.texts))
+		if len(m.m.limit.texts) > maxTexts {
+			t.Errorf("%d texts are remembered", len(m.m.limit.texts))
 		}
 	})
 }
@@ -219,7 +219,7 @@ func TestLimitTellsOnceAMinute(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
-	m := compile(t, Options{Rules: []Rule{{Match: "failed", Text: "{host}: {line}"}, {Match: "fine", Status: "white"}}}, "host")
+	m := compile(t, Options{Rules: []Rule{{Match: "failed", Text: "{host}: {line}"}, {Match: "fine", Status: "white"}}}, "host").m
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	taken := m.Record(Record{Text: []byte("login failed"), Time: at, Status: tree.Yellow, Field: func(name string) string { return "web1" }})
 	if !taken || m.Record(Record{Text: []byte("nothing")}) || !m.Record(Record{Text: []byte("fine"), Status: tree.Red}) {
@@ -327,7 +327,7 @@ func FuzzScan(f *testing.F) {
 			return
 		}
 		text += "\n"
-		m := s.NewMatcher()
+		m := s.NewMatcher().Stream(nil)
 		m.Lines([]byte(text))
 		want := map[string]int{}
 		for line := range strings.Lines(text) {
