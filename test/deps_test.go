@@ -68,6 +68,8 @@ const order = `
 	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib, runtime/probe/snmp/exchange < runtime/probe/snmp;
 	tree/grant, runtime/probe < runtime/receive < runtime/receive/push;
 	runtime/probe/answer < runtime/probe/icmp;
+	runtime/probe/answer, runtime/probe/secure < runtime/probe/dns;
+	runtime/probe/answer < runtime/probe/ntp;
 	tree/definition,
 	runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command,
 	runtime/probe/tcp, runtime/probe/http, runtime/probe/snmp, runtime/probe/sapcontrol, runtime/receive/push,
@@ -77,7 +79,9 @@ const order = `
 		, runtime/probe/jolokia,
 	runtime/probe/kubernetes, runtime/probe/kubelet,
 	runtime/probe/logfile
-		, runtime/probe/jmxproxy
+		, runtime/probe/jmxproxy,
+	runtime/probe/dns,
+	runtime/probe/ntp
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 
@@ -156,6 +160,8 @@ var modules = map[string][]string{
 	"github.com/prometheus/common":                 {"viewer/export/prometheus", "viewer/record", "tree/history/remote", "cmd/cli"},
 	"github.com/shirou/gopsutil/v4":                {"runtime/probe/host"},
 	"golang.org/x/net":                             {"runtime/probe/snmp/exchange", "runtime/probe/icmp"},
+	"github.com/miekg/dns":                         {"runtime/probe/dns"},
+	"github.com/beevik/ntp":                        {"runtime/probe/ntp"},
 	"go.yaml.in/yaml/v4":                           {"tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
 	"golang.org/x/sys":                             {"runtime/probe/command", "cmd/app", "runtime/probe/icmp"},
 	"golang.org/x/term":                            {"cmd/cli"},

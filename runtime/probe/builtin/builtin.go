@@ -11,6 +11,7 @@ import (
 	"grove/runtime/probe/cgroup"
 	"grove/runtime/probe/command"
 	"grove/runtime/probe/dial"
+	"grove/runtime/probe/dns"
 	"grove/runtime/probe/files"
 	"grove/runtime/probe/gostats"
 	"grove/runtime/probe/host"
@@ -21,6 +22,7 @@ import (
 	"grove/runtime/probe/kubelet"
 	"grove/runtime/probe/kubernetes"
 	"grove/runtime/probe/logfile"
+	"grove/runtime/probe/ntp"
 	"grove/runtime/probe/process"
 	"grove/runtime/probe/sapcontrol"
 	"grove/runtime/probe/secret"
@@ -50,22 +52,24 @@ func Registry(o Options) *probe.Registry {
 	}
 	return probe.NewRegistry(
 		cgroup.Kind(o.Files),
-		logfile.Kind(o.Files),
 		command.Kind(o.Commands),
+		dns.Kind(o.Dial, o.Secrets),
 		gostats.Kind(),
 		host.Kind(),
 		http.Kind(o.Dial, http.Secrets(o.Secrets)),
 		icmp.Kind(o.Dial),
+		jmxproxy.Kind(o.Dial, jmxproxy.Secrets(o.Secrets)),
+		jolokia.Kind(o.Dial, jolokia.Secrets(o.Secrets)),
 		kubelet.Kind(o.Dial, o.Secrets),
 		kubernetes.Kind(o.Dial, o.Secrets),
+		logfile.Kind(o.Files),
+		ntp.Kind(o.Dial),
 		process.Kind(o.Files),
 		push.Kind(o.Mailboxes),
 		sapcontrol.Kind(o.Dial, sapcontrol.Secrets(o.Secrets)),
 		snmp.Kind(o.Dial, snmp.Secrets(o.Secrets)),
 		sql.Kind(o.Dial, o.Secrets),
 		tcp.Kind(o.Dial),
-		jolokia.Kind(o.Dial, jolokia.Secrets(o.Secrets)),
-		jmxproxy.Kind(o.Dial, jmxproxy.Secrets(o.Secrets)),
 	)
 }
 

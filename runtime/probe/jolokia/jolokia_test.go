@@ -18,6 +18,7 @@ import (
 	"grove/runtime/probe"
 	"grove/runtime/probe/dial"
 	"grove/runtime/probe/endpoint"
+	"grove/runtime/probe/javatest"
 	"grove/runtime/probe/mbean"
 	"grove/runtime/probe/probetest"
 	"grove/runtime/probe/secret"
@@ -61,11 +62,11 @@ func everything(o *Options) {
 
 func TestContract(t *testing.T) {
 	a := startAgent(t)
-	t.Setenv("AGENT_PASSWORD", "5ecret-of-agent")
+	t.Setenv("AGENT_PASSWORD", javatest.Password)
 	probetest.Run(t, Kind(nil),
-		options(a.base+"/jolokia"),
-		options(a.base+"/jolokia/", everything),
-		options(a.base+"/secure", everything, func(o *Options) { o.Basic = endpoint.Basic{User: "monitor", Password: "env:AGENT_PASSWORD"} }),
+		options(a.URL+"/jolokia"),
+		options(a.URL+"/jolokia/", everything),
+		options(a.URL+"/secure", everything, func(o *Options) { o.Basic = endpoint.Basic{User: "monitor", Password: "env:AGENT_PASSWORD"} }),
 		options(newAgentOf8(t).URL, func(o *Options) { o.Notifications = map[string]Notification{"alarms": {MBean: "shop:type=Alarm"}} }),
 	)
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -174,7 +175,7 @@ func rows(r probe.Result, name string) (lines []string) {
 // TestRealAgent reads each shape of MBean from Debian's Jolokia 1.7.1.
 func TestRealAgent(t *testing.T) {
 	a := startAgent(t)
-	p := newProbe(t, nil, options(a.base+"/jolokia", everything))
+	p := newProbe(t, nil, options(a.URL+"/jolokia", everything))
 	r := run(t, p)
 	got := values(r)
 	if got["heap"] == "" || got["heap"] == "0" || got["gc_runs"] == "" {
@@ -205,11 +206,11 @@ func TestRealAgent(t *testing.T) {
 		}
 	}
 
-	a.trouble(t, http.MethodPost)
+	trouble(t, a, http.MethodPost)
 	if got := values(run(t, p))["deadlocked"]; got != "2" {
 		t.Errorf("%q deadlocked threads, want 2", got)
 	}
-	a.trouble(t, http.MethodDelete)
+	trouble(t, a, http.MethodDelete)
 	if got := values(run(t, p))["deadlocked"]; got != "0" {
 		t.Errorf("%q deadlocked threads afterwards", got)
 	}
@@ -218,7 +219,7 @@ func TestRealAgent(t *testing.T) {
 // TestWhatIsNotThereIsTold has each MBean's failure at that MBean, and the rest well.
 func TestWhatIsNotThereIsTold(t *testing.T) {
 	a := startAgent(t)
-	r := run(t, newProbe(t, nil, options(a.base+"/readonly", func(o *Options) {
+	r := run(t, newProbe(t, nil, options(a.URL+"/readonly", func(o *Options) {
 		o.Deadlocks = true
 		o.Attributes = map[string]mbean.Value{
 			"fine":      {MBean: "shop:type=Queue,name=orders", Attribute: "Length"},
@@ -258,7 +259,7 @@ func TestWhatIsNotThereIsTold(t *testing.T) {
 
 func TestFindings(t *testing.T) {
 	a := startAgent(t)
-	t.Setenv("AGENT_PASSWORD", "5ecret-of-agent")
+	t.Setenv("AGENT_PASSWORD", javatest.Password)
 	t.Setenv("WRONG_PASSWORD", "guessed-by-nobody")
 	answering := func(status int, body string) string {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -277,17 +278,17 @@ func TestFindings(t *testing.T) {
 		name, state, err string
 		options          *Options
 	}{
-		{"who may", "up", "", options(a.base+"/secure", login("env:AGENT_PASSWORD"))},
-		{"nobody", "refused_access", "are refused (status 401)", options(a.base + "/secure")},
-		{"a wrong password", "refused_access", "are refused (status 401)", options(a.base+"/secure", login("env:WRONG_PASSWORD"))},
+		{"who may", "up", "", options(a.URL+"/secure", login("env:AGENT_PASSWORD"))},
+		{"nobody", "refused_access", "are refused (status 401)", options(a.URL + "/secure")},
+		{"a wrong password", "refused_access", "are refused (status 401)", options(a.URL+"/secure", login("env:WRONG_PASSWORD"))},
 		{"gone", "refused", "connection refused", options(gone.URL)},
-		{"another page", "status", "status 404 Not Found", options(a.base + "/nothing")},
+		{"another page", "status", "status 404 Not Found", options(a.URL + "/nothing")},
 		{"no Jolokia", "protocol", "no JSON of a Jolokia agent", options(answering(200, "<html>"))},
 		{"nothing", "protocol", "the answer is empty", options(answering(200, ""))},
 		{"one error for all", "protocol", "the agent answers: no", options(answering(200, `{"status":400,"error_type":"x","error":"x : no"}`))},
 		{"too few answers", "protocol", "0 answers to 1 requests", options(answering(200, `[]`))},
 		{"too much", "too_long", "more than max_body, 10 bytes", options(answering(200, strings.Repeat(" ", 11)), func(o *Options) { o.MaxBody = 10 })},
-		{"TLS where there is none", "tls", "", options(strings.Replace(a.base, "http:", "https:", 1))},
+		{"TLS where there is none", "tls", "", options(strings.Replace(a.URL, "http:", "https:", 1))},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := values(run(t, newProbe(t, nil, tt.options)))
@@ -312,11 +313,11 @@ func TestPolicyIsAFailure(t *testing.T) {
 	if _, err := p.Run(ctx); !errors.Is(err, dial.ErrDenied) {
 		t.Errorf("the agent's address: %v", err)
 	}
-	p = newProbe(t, refuse, options(a.base+"/jolokia", func(o *Options) { o.Service.URL = "service:jmx:rmi:///jndi/rmi://10.1.2.3:9010/jmxrmi" }))
+	p = newProbe(t, refuse, options(a.URL+"/jolokia", func(o *Options) { o.Service.URL = "service:jmx:rmi:///jndi/rmi://10.1.2.3:9010/jmxrmi" }))
 	if _, err := p.Run(ctx); !errors.Is(err, dial.ErrDenied) || !strings.HasPrefix(err.Error(), "target.url: ") {
 		t.Errorf("the address behind the proxy: %v", err)
 	}
-	p = newProbe(t, nil, options(a.base+"/secure", func(o *Options) { o.Basic = endpoint.Basic{User: "u", Password: "env:NOT_SET_ANYWHERE"} }))
+	p = newProbe(t, nil, options(a.URL+"/secure", func(o *Options) { o.Basic = endpoint.Basic{User: "u", Password: "env:NOT_SET_ANYWHERE"} }))
 	if _, err := p.Run(ctx); err == nil || err.Error() != "basic.password: environment variable NOT_SET_ANYWHERE is not set, or empty" {
 		t.Errorf("a secret that is not there: %v", err)
 	}

@@ -168,7 +168,7 @@ func TestNotificationsOfStandIn(t *testing.T) {
 // TestNoNotifications has Jolokia 1.7.1, which does not know them.
 func TestNoNotifications(t *testing.T) {
 	a := startAgent(t)
-	r := run(t, newProbe(t, nil, options(a.base+"/jolokia", func(o *Options) {
+	r := run(t, newProbe(t, nil, options(a.URL+"/jolokia", func(o *Options) {
 		o.Notifications = map[string]Notification{"gc": {MBean: "java.lang:type=Memory"}}
 	})))
 	if d := cmp.Diff([]string{"gc|the agent offers no notifications: No type with name 'notification' exists"}, rows(r, "errors")); d != "" {

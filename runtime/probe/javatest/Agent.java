@@ -43,18 +43,19 @@ import org.json.simple.JSONAware;
 
 /**
  * A small Java server with Jolokia's agent as Debian packages it (libjolokia-core-java), for
- * tests: java -cp /usr/share/java/jolokia-core.jar:/usr/share/java/json-simple.jar Agent.java [FILE…]
+ * tests: java -cp /usr/share/java/jolokia-core.jar:/usr/share/java/json-simple.jar Agent.java USER PASSWORD [FILE…]
  *
  * It listens on a free port of loopback, which it prints: /jolokia is open, /secure wants the
- * user monitor and the password 5ecret-of-agent, /readonly lets nothing be called. Beside the
+ * user and the password, /readonly lets nothing be called. Beside the
  * MBeans of the JVM itself it registers those that the files name: a line for each MBean,
  * below it its attributes, indented, each as "name type value". They may be written. A POST to
  * /trouble makes a deadlock of two threads, and a DELETE ends it.
  */
 public class Agent {
-    public static void main(String[] files) throws Exception {
-        for (String file : files) {
-            register(Files.readAllLines(Path.of(file)));
+    public static void main(String[] args) throws Exception {
+        String name = args[0], secret = args[1];
+        for (int i = 2; i < args.length; i++) {
+            register(Files.readAllLines(Path.of(args[i])));
         }
         HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 50);
         server.setExecutor(Executors.newFixedThreadPool(4));
@@ -64,7 +65,7 @@ public class Agent {
         server.createContext("/secure", open).setAuthenticator(new BasicAuthenticator("jolokia") {
             @Override
             public boolean checkCredentials(String user, String password) {
-                return user.equals("monitor") && password.equals("5ecret-of-agent");
+                return user.equals(name) && password.equals(secret);
             }
         });
         server.createContext("/trouble", Agent::trouble);
