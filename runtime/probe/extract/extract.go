@@ -32,7 +32,7 @@ func IsName(s string) bool { return identifier.MatchString(s) && len(s) <= 64 }
 // Attribute is what a definition says of one reading, or of one column of a table.
 type Attribute struct {
 	From        string `yaml:"from,omitempty" jsonschema:"description=Where it is found; its own name when empty."`
-	Type        string `yaml:"type,omitempty" jsonschema:"enum=number,enum=counter,enum=bool,enum=text,description=number (the default)\\, counter (a number that only rises)\\, bool or text."`
+	Type        string `yaml:"type,omitempty" jsonschema:"enum=number,enum=counter,enum=bool,enum=text,enum=age,description=number (the default)\\, counter (a number that only rises)\\, bool\\, text\\, or age: the seconds since the time that is found."`
 	Unit        string `yaml:"unit,omitempty" jsonschema:"description=Unit of the number."`
 	Description string `yaml:"description,omitempty" jsonschema:"description=What it means."`
 }
@@ -41,7 +41,35 @@ type Attribute struct {
 type Field struct {
 	Name string
 	From string // never empty
+	Age  bool   // a time is found, and its age is shown
 	Info beans.AttributeInfo
+}
+
+// Number, Counter, Bool and Text make fields that a kind knows by itself, which are found
+// by their own names.
+func Number(name, unit, description string) Field {
+	return Field{Name: name, From: name, Info: beans.AttributeInfo{Name: name, Type: beans.TypeFloat, Unit: unit, Readable: true, Description: description}}
+}
+
+// Counter makes the field of a number that only rises.
+func Counter(name, unit, description string) Field {
+	f := Number(name, unit, description)
+	f.Info.Descriptor = map[string]string{"metricType": "counter"}
+	return f
+}
+
+// Bool makes the field of a truth value.
+func Bool(name, description string) Field {
+	f := Number(name, "", description)
+	f.Info.Type = beans.TypeBool
+	return f
+}
+
+// Text makes the field of a text.
+func Text(name, description string) Field {
+	f := Number(name, "", description)
+	f.Info.Type = beans.TypeString
+	return f
 }
 
 // Fields checks what a definition declares under an option and returns it sorted by name.
@@ -76,7 +104,7 @@ func (a Attribute) field(option, name string) (Field, error) {
 		return f, probe.BadOption(option+".from", "has %d bytes, more than %d", len(f.From), MaxFrom)
 	}
 	info, err := a.Info(option, name)
-	f.Info = info
+	f.Info, f.Age = info, a.Type == "age"
 	return f, err
 }
 
@@ -87,12 +115,17 @@ func (a Attribute) Info(option, name string) (beans.AttributeInfo, error) {
 	case "", "number":
 	case "counter":
 		info.Descriptor = map[string]string{"metricType": "counter"}
+	case "age":
+		if a.Unit != "" && a.Unit != "s" {
+			return info, probe.BadOption(option+".unit", "an age is in s")
+		}
+		info.Unit = "s"
 	case "bool":
 		info.Type = beans.TypeBool
 	case "text":
 		info.Type = beans.TypeString
 	default:
-		return info, probe.BadOption(option+".type", "%q is none of number, counter, bool, text", a.Type)
+		return info, probe.BadOption(option+".type", "%q is none of number, counter, bool, text, age", a.Type)
 	}
 	if a.Unit != "" && info.Type != beans.TypeFloat {
 		return info, probe.BadOption(option+".unit", "only a number has a unit")

@@ -3,6 +3,7 @@ package extract_test
 import (
 	"errors"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ func TestFieldsRefuses(t *testing.T) {
 	}{
 		"a name":       {attributes{"a-b": {}}, "it", `it: "a-b" is no name of an attribute: letters, digits and underscores, at most 64`},
 		"taken":        {attributes{"up": {}}, "it.up", `it.up: "up" is an attribute that every probe of the kind has`},
-		"a type":       {attributes{"a": {Type: "int"}}, "it.a.type", `it.a.type: "int" is none of number, counter, bool, text`},
+		"a type":       {attributes{"a": {Type: "int"}}, "it.a.type", `it.a.type: "int" is none of number, counter, bool, text, age`},
 		"a unit":       {attributes{"a": {Type: "text", Unit: "s"}}, "it.a.unit", "it.a.unit: only a number has a unit"},
 		"a long place": {attributes{"a": {From: strings.Repeat("x", 2001)}}, "it.a.from", "it.a.from: has 2001 bytes, more than 2000"},
 		"many":         {many, "it", "it: are 201, more than 200"},
@@ -98,6 +99,29 @@ func TestValue(t *testing.T) {
 		if got != tt.want || text != tt.err {
 			t.Errorf("%s of %v: %v, %q; want %v, %q", tt.typ, tt.found, got, text, tt.want, tt.err)
 		}
+	}
+}
+
+func TestAge(t *testing.T) {
+	fields, err := extract.Fields("it", attributes{"a": {Type: "age"}})
+	if err != nil || fields[0].Info.Unit != "s" {
+		t.Fatal(fields, err)
+	}
+	past := time.Now().Add(-time.Hour)
+	for _, found := range []any{
+		past, past.Unix(), float64(past.UnixMilli()) / 1000, past.Format(time.RFC3339), past.UTC().Format("2006-01-02 15:04:05"), past.UTC().Format("20060102150405Z"),
+		past.UTC().Format("20060102150405.000000Z") + "#000000#000#000000", past.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT"), strconv.FormatInt(past.Unix(), 10),
+	} {
+		v, err := fields[0].Value(found)
+		if n, ok := v.Number(); err != nil || !ok || n < 3598 || n > 3700 {
+			t.Errorf("%v: %v, %v", found, v, err)
+		}
+	}
+	if v, err := fields[0].Value(nil); err != nil || !v.IsNone() {
+		t.Errorf("%v, %v", v, err)
+	}
+	if _, err := fields[0].Value("soon"); err == nil || err.Error() != `"soon" is no time` {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -75,7 +75,7 @@ func (r *Rows) Add(find func(Field) any) error {
 	}
 	row := make([]tree.Value, len(r.table.Columns))
 	for i, f := range r.table.Columns {
-		v, err := Value(f.Info.Type, find(f))
+		v, err := f.Value(find(f))
 		if err != nil {
 			r.problem(fmt.Errorf("row %d: %s: %w", len(r.rows)+1, f.Name, err))
 			continue

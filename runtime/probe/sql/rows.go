@@ -104,7 +104,7 @@ func (s *scanner) row(fields []extract.Field, r *probe.Result) error {
 }
 
 func add(r *probe.Result, f extract.Field, found any) error {
-	v, err := extract.Value(f.Info.Type, found)
+	v, err := f.Value(found)
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.Name, err)
 	}
