@@ -43,7 +43,7 @@ const order = `
 	tree/grant, tree/store/audit < tree/store/account;
 
 	# Probes and receivers: one folder a kind, and none knows another.
-	none < runtime, runtime/schedule, runtime/probe/dial, runtime/probe/files, runtime/probe/snmp/mib, runtime/probe/snmp/ber;
+	none < runtime, runtime/schedule, runtime/receive/allowance, runtime/probe/dial, runtime/probe/files, runtime/probe/snmp/mib, runtime/probe/snmp/ber;
 	runtime/probe/files < runtime/probe/secret;
 	tree < runtime/probe
 		< runtime/probe/gostats, runtime/probe/host, runtime/probe/command, runtime/probe/probetest;
@@ -58,24 +58,26 @@ const order = `
 	runtime/probe < runtime/probe/extract;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/session;
 	none < runtime/probe/servertest, runtime/probe/javatest;
-	runtime/probe/extract, runtime/probe/session < runtime/probe/sql;
+	runtime/probe/extract, runtime/probe/session < runtime/probe/sql, runtime/probe/redis, runtime/probe/memcached, runtime/probe/ldap;
 	beans, runtime/probe < runtime/probe/mbean;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/endpoint;
 	runtime/probe/mbean, runtime/probe/endpoint < runtime/probe/jolokia, runtime/probe/jmxproxy;
 	runtime/probe/endpoint < runtime/probe/kubernetes, runtime/probe/kubelet;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/tcp, runtime/probe/http, runtime/probe/sapcontrol;
 	runtime/probe/snmp/ber < runtime/probe/snmp/exchange;
-	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/snmp/mib, runtime/probe/snmp/exchange < runtime/probe/snmp;
+	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/files, runtime/probe/snmp/mib, runtime/probe/snmp/exchange < runtime/probe/snmp;
 	tree/grant, runtime/probe < runtime/receive < runtime/receive/push;
+	runtime/receive, runtime/receive/allowance, runtime/probe/secret, runtime/probe/snmp/mib < runtime/receive/trap;
 	runtime/probe/answer < runtime/probe/icmp;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/dns;
 	runtime/probe/answer < runtime/probe/ntp;
 	tree/definition,
 	runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command,
-	runtime/probe/tcp, runtime/probe/http, runtime/probe/snmp, runtime/probe/sapcontrol, runtime/receive/push,
+	runtime/probe/tcp, runtime/probe/http, runtime/probe/snmp, runtime/probe/sapcontrol, runtime/receive/push, runtime/receive/trap,
 	runtime/probe/cgroup,
 	runtime/probe/icmp
-		, runtime/probe/sql
+		
+		, runtime/probe/sql, runtime/probe/redis, runtime/probe/memcached, runtime/probe/ldap
 		, runtime/probe/jolokia,
 	runtime/probe/kubernetes, runtime/probe/kubelet,
 	runtime/probe/logfile
@@ -130,7 +132,7 @@ const order = `
 	# The catalogue is files; the wiring may import everything.
 	none < definitions;
 	beans/timer, tree/monitor, tree/definition/watch, tree/definition/diff,
-	runtime/probe/builtin, runtime/receive/push, runtime/bind,
+	runtime/probe/builtin, runtime/receive/push, runtime/receive/trap, runtime/bind,
 	tree/history, tree/history/remote, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/drawer,
 	notify,
 	tree/history/past, viewer/access/rest, viewer/certificate,
@@ -152,14 +154,14 @@ var modules = map[string][]string{
 	"github.com/expr-lang/expr":                    {"tree/definition/expression"},
 	"github.com/fsnotify/fsnotify":                 {"tree/definition/watch", "runtime/probe/logfile"},
 	"github.com/gorilla/websocket":                 {"viewer/live", "viewer/live/client"},
-	"github.com/gosnmp/gosnmp":                     {"runtime/probe/snmp"},
+	"github.com/gosnmp/gosnmp":                     {"runtime/probe/snmp", "runtime/receive/trap"},
 	"github.com/invopop/jsonschema":                {"tree/definition/schema", "runtime/probe/http", "runtime/probe/probetest"},
 	"github.com/ohler55/ojg":                       {"runtime/probe/http", "runtime/probe/command"},
 	"github.com/prometheus/client_golang":          {"viewer/export/prometheus", "viewer/live", "tree/history/shelf", "tree/history/remote", "cmd/app"},
 	"github.com/prometheus/client_model":           {"viewer/export/prometheus", "tree/history/shelf"},
 	"github.com/prometheus/common":                 {"viewer/export/prometheus", "viewer/record", "tree/history/remote", "cmd/cli"},
 	"github.com/shirou/gopsutil/v4":                {"runtime/probe/host"},
-	"golang.org/x/net":                             {"runtime/probe/snmp/exchange", "runtime/probe/icmp"},
+	"golang.org/x/net":                             {"runtime/probe/snmp/exchange", "runtime/probe/icmp", "runtime/receive/trap"},
 	"github.com/miekg/dns":                         {"runtime/probe/dns"},
 	"github.com/beevik/ntp":                        {"runtime/probe/ntp"},
 	"go.yaml.in/yaml/v4":                           {"tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
@@ -179,6 +181,8 @@ var modules = map[string][]string{
 	"github.com/golang/snappy":                     {"tree/history/remote"},
 	"github.com/oklog/ulid/v2":                     {"tree/history/shelf"},
 	"github.com/jackc/pgx/v5":                      {"tree/store", "tree/store/storetest", "runtime/probe/sql", "runtime/probe/servertest"},
+	"github.com/go-ldap/ldap/v3":                   {"runtime/probe/ldap"},
+	"github.com/redis/go-redis/v9":                 nil, // tests only
 	"github.com/go-sql-driver/mysql":               {"runtime/probe/sql", "runtime/probe/servertest"},
 	"github.com/pressly/goose/v3":                  {"tree/store"},
 	"modernc.org/sqlite":                           {"tree/store"},

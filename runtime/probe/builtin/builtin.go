@@ -21,9 +21,12 @@ import (
 	"grove/runtime/probe/jolokia"
 	"grove/runtime/probe/kubelet"
 	"grove/runtime/probe/kubernetes"
+	"grove/runtime/probe/ldap"
 	"grove/runtime/probe/logfile"
+	"grove/runtime/probe/memcached"
 	"grove/runtime/probe/ntp"
 	"grove/runtime/probe/process"
+	"grove/runtime/probe/redis"
 	"grove/runtime/probe/sapcontrol"
 	"grove/runtime/probe/secret"
 	"grove/runtime/probe/snmp"
@@ -31,6 +34,7 @@ import (
 	"grove/runtime/probe/tcp"
 	"grove/runtime/receive"
 	"grove/runtime/receive/push"
+	"grove/runtime/receive/trap"
 	"grove/tree/definition"
 )
 
@@ -43,12 +47,17 @@ type Options struct {
 	// Mailboxes is where what programs push finds its probes; nil stands for some
 	// that nobody pushes to.
 	Mailboxes *receive.Mailboxes
+	// Traps is where SNMP traps and informs arrive; nil stands for one that gets none.
+	Traps *trap.Hub
 }
 
 // Registry returns a new registry of all kinds.
 func Registry(o Options) *probe.Registry {
 	if o.Mailboxes == nil {
 		o.Mailboxes = new(receive.Mailboxes)
+	}
+	if o.Traps == nil {
+		o.Traps = trap.NewHub(trap.Options{Secrets: o.Secrets})
 	}
 	return probe.NewRegistry(
 		cgroup.Kind(o.Files),
@@ -67,9 +76,13 @@ func Registry(o Options) *probe.Registry {
 		process.Kind(o.Files),
 		push.Kind(o.Mailboxes),
 		sapcontrol.Kind(o.Dial, sapcontrol.Secrets(o.Secrets)),
-		snmp.Kind(o.Dial, snmp.Secrets(o.Secrets)),
+		snmp.Kind(o.Dial, snmp.Secrets(o.Secrets), snmp.Files(o.Files)),
+		ldap.Kind(o.Dial, o.Secrets),
+		memcached.Kind(o.Dial),
+		redis.Kind(o.Dial, o.Secrets),
 		sql.Kind(o.Dial, o.Secrets),
 		tcp.Kind(o.Dial),
+		trap.Kind(o.Traps),
 	)
 }
 

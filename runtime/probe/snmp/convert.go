@@ -3,19 +3,18 @@ package snmp
 import (
 	"fmt"
 	"math"
-	"slices"
+	"net"
 	"strconv"
 	"strings"
 
-	"github.com/gosnmp/gosnmp"
-
+	"grove/runtime/probe/snmp/ber"
 	"grove/runtime/probe/snmp/mib"
 	"grove/tree"
 )
 
 // convert makes a value of what an agent sent for an item. There is no value for
 // what the agent does not have, and for a text where a number must be.
-func (it *item) convert(names *mib.Set, v *gosnmp.SnmpPDU) tree.Value {
+func (it *item) convert(names *mib.Set, v *ber.Value) tree.Value {
 	switch it.form {
 	case asText:
 		if s, ok := it.text(names, v); ok {
@@ -23,7 +22,7 @@ func (it *item) convert(names *mib.Set, v *gosnmp.SnmpPDU) tree.Value {
 		}
 	case asBool:
 		// RFC 2579: true is 1, false is 2.
-		if n, ok := number(v); ok && (n == 1 || n == 2) {
+		if n, ok := v.Number(); ok && (n == 1 || n == 2) {
 			return tree.Bool(n == 1)
 		}
 	default:
@@ -34,76 +33,58 @@ func (it *item) convert(names *mib.Set, v *gosnmp.SnmpPDU) tree.Value {
 	return tree.Value{}
 }
 
-// missing says whether an agent sent that it has no such thing.
-func missing(t gosnmp.Asn1BER) bool {
-	return t == gosnmp.NoSuchObject || t == gosnmp.NoSuchInstance || t == gosnmp.EndOfMibView || t == gosnmp.Null
-}
-
-func (it *item) number(v *gosnmp.SnmpPDU) (float64, bool) {
-	if b, ok := v.Value.([]byte); ok && v.Type == gosnmp.OctetString {
+func (it *item) number(v *ber.Value) (float64, bool) {
+	if v.Type == ber.OctetString {
 		// Load averages and many sensors are numbers in text.
-		n, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimRight(string(b), "\x00")), 64)
+		n, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimRight(string(v.Octets), "\x00")), 64)
 		return n, err == nil && !math.IsInf(n, 0) && !math.IsNaN(n)
 	}
-	n, ok := number(v)
-	if !ok {
+	// A Counter64 beyond 2^53 loses its last digits.
+	n, ok := v.Number()
+	switch {
+	case !ok:
 		return 0, false
-	}
-	if v.Type == gosnmp.TimeTicks {
+	case v.Type == ber.TimeTicks:
 		return n / 100, true
-	}
-	if it.object != nil && it.object.Syntax == mib.Integer {
-		if d := mib.Decimals(it.object.Hint); d > 0 {
-			return n / math.Pow10(d), true
-		}
+	case it.decimals > 0:
+		return n / math.Pow10(it.decimals), true
 	}
 	return n, true
 }
 
-// number returns the number that was sent, as it is. A Counter64 beyond 2^53 loses
-// its last digits.
-func number(v *gosnmp.SnmpPDU) (float64, bool) {
-	switch x := v.Value.(type) {
-	case int:
-		return float64(x), true
-	case uint:
-		return float64(x), true
-	case uint32:
-		return float64(x), true
-	case uint64:
-		return float64(x), true
-	case float32:
-		n := float64(x)
-		return n, !math.IsNaN(n) && !math.IsInf(n, 0)
-	case float64:
-		return x, !math.IsNaN(x) && !math.IsInf(x, 0)
-	}
-	return 0, false
-}
-
-func (it *item) text(names *mib.Set, v *gosnmp.SnmpPDU) (string, bool) {
-	switch x := v.Value.(type) {
-	case []byte:
+func (it *item) text(names *mib.Set, v *ber.Value) (string, bool) {
+	switch v.Type {
+	case ber.OctetString, ber.Opaque:
 		switch {
 		case it.object != nil && it.object.Syntax == mib.Bits:
-			return bits(x, it.object.Enum), true
+			return bits(v.Octets, it.object.Enum), true
 		case it.object != nil:
-			return mib.Text(x, it.object.Hint), true
+			return mib.Text(v.Octets, it.object.Hint), true
 		}
-		return mib.Text(x, ""), true
-	case string:
-		if v.Type == gosnmp.ObjectIdentifier {
-			if name, ok := names.Name(x); ok {
-				return name, true
-			}
+		return mib.Text(v.Octets, ""), true
+	case ber.IPAddress:
+		if len(v.Octets) == 0 {
+			return "", false
 		}
-		return x, true
+		return net.IP(v.Octets).String(), true
+	case ber.ObjectID:
+		if len(v.Octets) == 0 {
+			return "0.0", true // how some agents send the identifier that means none
+		}
+		if ber.CheckOID(v.Octets) != nil {
+			return "", false
+		}
+		oid := ber.OID(v.Octets).String()
+		if name, ok := names.Name(oid); ok {
+			return name, true
+		}
+		return oid, true
 	}
 	n, ok := it.number(v)
 	if !ok {
 		return "", false
 	}
-	if it.object != nil && it.object.Enum != nil && v.Type == gosnmp.Integer {
+	if it.object != nil && it.object.Enum != nil && v.Type == ber.Integer {
 		if name, ok := it.object.Enum[int64(n)]; ok {
 			return name, true
 		}
@@ -146,11 +127,4 @@ func distinct(rows [][]tree.Value, index, key int) {
 		seen[text] = true
 		row[key] = tree.Text(text)
 	}
-}
-
-// sortRows puts rows in the order of their indexes, as SNMP orders them.
-func sortRows(rows [][]tree.Value, index int) {
-	slices.SortFunc(rows, func(a, b []tree.Value) int {
-		return mib.CompareOID(a[index].String(), b[index].String())
-	})
 }

@@ -16,6 +16,7 @@ import (
 	"grove/beans"
 	"grove/runtime/probe"
 	"grove/runtime/probe/secret"
+	"grove/runtime/probe/snmp/ber"
 	"grove/runtime/probe/snmp/mib"
 )
 
@@ -58,9 +59,10 @@ type V3 struct {
 
 // Table says which columns make up the rows of a table.
 type Table struct {
-	Columns map[string]string `yaml:"columns" jsonschema:"required,description=Columns: a name of yours to a name or number of SNMP\\, such as ifHCInOctets. Columns of different tables go together when their rows have the same index."`
-	Key     string            `yaml:"key,omitempty" jsonschema:"default=index,description=The column that tells rows apart."`
-	MaxRows int               `yaml:"max_rows,omitempty" jsonschema:"minimum=1,maximum=100000,default=1000,description=How many rows to read at most."`
+	Columns       map[string]string `yaml:"columns" jsonschema:"required,description=Columns: a name of yours to a name or number of SNMP\\, such as ifHCInOctets. Columns of different tables go together when their rows have the same index."`
+	Key           string            `yaml:"key,omitempty" jsonschema:"default=index,description=The column that tells rows apart."`
+	Discontinuity string            `yaml:"discontinuity,omitempty" jsonschema:"description=Column that says when the counts of a row were begun anew\\, such as ifCounterDiscontinuityTime: when it changes there is a gap and no jump.,example=ifCounterDiscontinuityTime"`
+	MaxRows       int               `yaml:"max_rows,omitempty" jsonschema:"minimum=1,maximum=100000,default=1000,description=How many rows to read at most."`
 }
 
 func newOptions() *Options {
@@ -101,17 +103,25 @@ type plan struct {
 	host    string
 	port    uint16
 	version gosnmp.SnmpVersion
-	values  []item
+	values  []item // those of the options, and sysUpTime when something is a counter
 	tables  []table
+	uptime  int // which of the values is sysUpTime; -1: none is needed
 }
+
+// sysUpTime is asked for whenever something is a counter: it tells a restart.
+const sysUpTime = "1.3.6.1.2.1.1.3.0"
 
 // item is one value to ask for, or one column.
 type item struct {
-	attribute string
+	attribute string // empty: it is asked for and not shown
 	oid       string // of the instance, or of the column
+	name      ber.OID
+	twin      ber.OID // what counts the same in 64 bits; empty: nothing is known to
 	object    *mib.Object
 	form      form
 	counter   bool
+	decimals  int  // of a number that is sent without its point
+	plain     bool // octets that are text are shown as they are
 }
 
 // form is what the values of an attribute are.
@@ -125,13 +135,15 @@ const (
 
 type table struct {
 	attribute string
-	columns   []item // sorted by name; without the index
-	key       int    // which of the columns tells rows apart; -1: the index
+	columns   []item   // sorted by name; without the index
+	names     []string // of the columns, the index first
+	stamp     *item    // when the counts of a row were begun anew; nil: nobody says
+	key       int      // which of the columns tells rows apart; -1: the index
 	maxRows   int
 }
 
 func (o *Options) plan(names *mib.Set) (*plan, error) {
-	p := &plan{}
+	p := &plan{uptime: -1}
 	var err error
 	if p.host, p.port, err = splitAddress(o.Address); err != nil {
 		return nil, &probe.OptionError{Option: "address", Err: err}
@@ -189,7 +201,26 @@ func (o *Options) plan(names *mib.Set) (*plan, error) {
 		}
 		p.tables = append(p.tables, t)
 	}
-	return p, nil
+	return p, p.watchUptime()
+}
+
+// watchUptime has sysUpTime asked for when something is a counter.
+func (p *plan) watchUptime() error {
+	counts := slices.ContainsFunc(p.values, func(it item) bool { return it.counter })
+	for i := range p.tables {
+		counts = counts || slices.ContainsFunc(p.tables[i].columns, func(it item) bool { return it.counter })
+	}
+	if !counts {
+		return nil
+	}
+	p.uptime = slices.IndexFunc(p.values, func(it item) bool { return it.oid == sysUpTime })
+	if p.uptime >= 0 {
+		return nil
+	}
+	name, err := ber.ParseOID(sysUpTime)
+	p.uptime = len(p.values)
+	p.values = append(p.values, item{oid: sysUpTime, name: name})
+	return err
 }
 
 func readTable(names *mib.Set, option, name string, o Table) (table, error) {
@@ -227,6 +258,22 @@ func readTable(names *mib.Set, option, name string, o Table) (table, error) {
 			first = &t.columns[len(t.columns)-1]
 		}
 	}
+	if o.Discontinuity != "" {
+		it, err := readItem(names, "", o.Discontinuity, true)
+		switch {
+		case err != nil:
+			return t, &probe.OptionError{Option: option + ".discontinuity", Err: err}
+		case first != nil && it.object != nil && !slices.Equal(it.object.Index, first.object.Index):
+			return t, probe.BadOption(option+".discontinuity", "rows of %s are told apart by %s, those of %s by %s: they do not go together",
+				it.object, strings.Join(it.object.Index, " and "), first.object, strings.Join(first.object.Index, " and "))
+		}
+		it.counter = false
+		t.stamp = &it
+	}
+	t.names = append(t.names, indexColumn)
+	for i := range t.columns {
+		t.names = append(t.names, t.columns[i].attribute)
+	}
 	if o.Key != "" && o.Key != indexColumn && t.key < 0 {
 		return t, probe.BadOption(option+".key", "%q is neither a column nor %q", clip(o.Key), indexColumn)
 	}
@@ -257,9 +304,20 @@ func readItem(names *mib.Set, attribute, text string, column bool) (item, error)
 	case !column && rest == "":
 		oid += ".0" // the one instance of a scalar
 	}
-	it := item{attribute: attribute, oid: oid, object: object}
+	name, err := ber.ParseOID(oid)
+	if err != nil {
+		return item{}, fmt.Errorf("%q: %w", clip(f[0]), err)
+	}
+	it := item{attribute: attribute, oid: oid, name: name, object: object, plain: true}
 	if object != nil {
 		it.form, it.counter = formOf(object)
+		if it.counter {
+			it.twin = twinOf(oid)
+		}
+		it.plain = object.Syntax != mib.Bits && (object.Hint == "" || strings.HasSuffix(object.Hint, "a") || strings.HasSuffix(object.Hint, "t"))
+		if object.Syntax == mib.Integer {
+			it.decimals = mib.Decimals(object.Hint)
+		}
 	}
 	if len(f) == 2 {
 		switch f[1] {
@@ -274,6 +332,34 @@ func readItem(names *mib.Set, attribute, text string, column bool) (item, error)
 		}
 	}
 	return it, nil
+}
+
+// The columns of ifTable and ifXTable that count the same in 32 and in 64 bits: RFC 2863
+// section 6.
+var twins = map[string]string{
+	"1.3.6.1.2.1.2.2.1.10":   "1.3.6.1.2.1.31.1.1.1.6",  // ifInOctets, ifHCInOctets
+	"1.3.6.1.2.1.2.2.1.11":   "1.3.6.1.2.1.31.1.1.1.7",  // ifInUcastPkts
+	"1.3.6.1.2.1.31.1.1.1.2": "1.3.6.1.2.1.31.1.1.1.8",  // ifInMulticastPkts
+	"1.3.6.1.2.1.31.1.1.1.3": "1.3.6.1.2.1.31.1.1.1.9",  // ifInBroadcastPkts
+	"1.3.6.1.2.1.2.2.1.16":   "1.3.6.1.2.1.31.1.1.1.10", // ifOutOctets
+	"1.3.6.1.2.1.2.2.1.17":   "1.3.6.1.2.1.31.1.1.1.11", // ifOutUcastPkts
+	"1.3.6.1.2.1.31.1.1.1.4": "1.3.6.1.2.1.31.1.1.1.12", // ifOutMulticastPkts
+	"1.3.6.1.2.1.31.1.1.1.5": "1.3.6.1.2.1.31.1.1.1.13", // ifOutBroadcastPkts
+}
+
+// twinOf returns what counts the same as a column, or as an instance of it, in 64 bits.
+func twinOf(oid string) ber.OID {
+	column, index := oid, ""
+	if twins[column] == "" {
+		end := strings.LastIndexByte(oid, '.')
+		column, index = oid[:end], oid[end:]
+	}
+	twin := twins[column]
+	if twin == "" {
+		return ""
+	}
+	name, _ := ber.ParseOID(twin + index) // a number of the table above, with a checked end
+	return name
 }
 
 func formOf(o *mib.Object) (f form, counter bool) {
@@ -340,7 +426,9 @@ func (p *plan) attributes() []beans.AttributeInfo {
 		{Name: attrError, Type: beans.TypeString, Readable: true, Description: "what went wrong; empty when nothing did"},
 	}
 	for i := range p.values {
-		all = append(all, p.values[i].info())
+		if p.values[i].attribute != "" {
+			all = append(all, p.values[i].info())
+		}
 	}
 	for i := range p.tables {
 		all = append(all, p.tables[i].info())

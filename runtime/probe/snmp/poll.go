@@ -2,31 +2,103 @@ package snmp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gosnmp/gosnmp"
 
 	"grove/runtime/probe"
+	"grove/runtime/probe/snmp/ber"
 	"grove/runtime/probe/snmp/mib"
 	"grove/tree"
 )
 
-// maxPerPacket is how many values one packet asks for: as many as an answer holds
-// that is not cut into fragments on an Ethernet.
-const maxPerPacket = 50
+// Bounds of what one packet asks for.
+const (
+	// maxPerPacket is how many values one packet asks for as long as nothing is known of
+	// their size: as many as an answer mostly holds that is not cut into fragments on an
+	// Ethernet.
+	maxPerPacket = 50
+	// maxKnown bounds them when their size is known to be small.
+	maxKnown = 100
+	// answerBytes is how large an answer shall be: an Ethernet frame less the heads of IPv6,
+	// UDP and SNMP.
+	answerBytes = 1370
+	// maxRiders bounds the single values that are asked for together with rows.
+	maxRiders = 10
+)
+
+// memory is what a probe keeps from run to run.
+type memory struct {
+	address resolved
+	up      upSince
+	tables  []tableMemory
+	counts  []counted // of the values; only for counters
+	twins   []twin    // of the values
+	// most is how many values the agent lets one packet ask for; 0: as many as one likes.
+	most int
+	// alone says that several packets at once are too many for the agent.
+	alone bool
+	// apart says that single values are not asked for together with rows.
+	apart bool
+	// silent says that the last run had no answer: one packet finds out whether that is so.
+	silent bool
+}
+
+// counted is what is known of a counter.
+type counted struct {
+	count, offset float64
+	had           bool
+}
+
+// twin says whether an agent counts something in 64 bits, too.
+type twin uint8
+
+const (
+	unknownTwin twin = iota
+	hasTwin
+	noTwin
+)
 
 // poll is one run.
 type poll struct {
 	agent    agent
+	plan     *plan
+	memory   *memory
 	bulk     bool // version 2c and 3 have GETBULK
+	most     int  // repetitions of a GETBULK
 	names    *mib.Set
 	into     *probe.Result
+	now      time.Time
+	anew     bool // the agent has begun anew since the last run
 	answered bool
 	problems []string
 	left     int // problems beyond maxProblems
+
+	jobs     []job
+	walks    []*walk
+	requests []request
+	at       []int  // of the values: 1 more than its place in into.Values; 0: it is not there
+	tags     []byte // of the values
+	layouts  *layouts
+}
+
+// job is one packet to be sent. Either values or walk is set; riders go with a walk.
+type job struct {
+	values   []wanted
+	riders   []wanted
+	walk     *walk
+	segments []segmentID
+	repeat   int
+	again    bool // it was lost among others before
+}
+
+// wanted is one value to ask for.
+type wanted struct {
+	item int // of plan.values
+	twin bool
 }
 
 // maxProblems bounds the text of the error attribute.
@@ -49,75 +121,344 @@ func (p *poll) text() string {
 	return s
 }
 
-func (p *poll) ask(ctx context.Context, r request) (answer, error) {
-	a, err := p.agent.ask(ctx, r)
-	if err == nil {
-		p.answered = true
+// run asks for everything. Packets go out in waves: what follows from the answers to one
+// is asked in the next.
+func (p *poll) run(ctx context.Context) error {
+	if len(p.plan.values) == 0 && len(p.plan.tables) == 0 {
+		return p.ping(ctx)
 	}
-	return a, err
-}
-
-// values asks for single instances, many to a packet.
-func (p *poll) values(ctx context.Context, items []item) error {
-	rest, size := slices.Clone(items), maxPerPacket
-	for len(rest) > 0 {
-		n := min(size, len(rest))
-		oids := make([]string, n)
-		for i := range oids {
-			oids[i] = rest[i].oid
-		}
-		a, err := p.ask(ctx, request{kind: gosnmp.GetRequest, oids: oids})
-		switch {
-		case err != nil:
+	p.begin()
+	for len(p.jobs) > 0 {
+		n := min(p.window(), len(p.jobs))
+		wave := p.jobs[:n]
+		p.jobs = p.jobs[n:]
+		if err := p.wave(ctx, wave); err != nil {
 			return err
-		case a.status == gosnmp.NoError:
-			p.take(rest[:n], a.variables)
-			rest = rest[n:]
-		case a.status == gosnmp.TooBig && n > 1:
-			size = n / 2
-		case a.index >= 1 && a.index <= n:
-			// One instance spoils the packet, as a missing one does in version 1.
-			p.problem("%s: %s", label(&rest[a.index-1]), statusText(a.status))
-			rest = slices.Delete(rest, a.index-1, a.index)
-		case n > 1:
-			size = n / 2 // to find the one
-		default:
-			p.problem("%s: %s", label(&rest[0]), statusText(a.status))
-			rest = rest[1:]
+		}
+		if len(p.jobs) == 0 {
+			for _, w := range p.walks {
+				p.jobs = w.rest(p, p.jobs)
+			}
 		}
 	}
+	p.finish()
 	return nil
 }
 
-// take stores the answers to items. They come in the order of the questions; an
-// agent that sends something else is not believed.
-func (p *poll) take(items []item, variables []gosnmp.SnmpPDU) {
-	for i := range items {
-		it := &items[i]
-		if i >= len(variables) || variables[i].Name != it.oid {
-			p.problem("%s: the answer is about something else", label(it))
+// window is how many packets are sent at once.
+func (p *poll) window() int {
+	if p.memory.alone || p.memory.silent && !p.answered {
+		return 1
+	}
+	return maxWindow
+}
+
+// wave asks and takes the answers.
+func (p *poll) wave(ctx context.Context, jobs []job) error {
+	p.requests = p.requests[:0]
+	for i := range jobs {
+		p.requests = append(p.requests, jobs[i].request(p))
+	}
+	if err := p.agent.ask(ctx, p.requests); err != nil {
+		return err
+	}
+	var failed error
+	answers := 0
+	for i := range jobs {
+		if p.requests[i].err == nil {
+			answers++
+			p.answered = true
+		}
+	}
+	for i := range jobs {
+		q, j := &p.requests[i], &jobs[i]
+		switch {
+		case q.err == nil:
+			j.take(p, q)
+		case answers > 0 && !j.again:
+			// Others came through: this one was perhaps one too many at a time.
+			p.memory.alone = true
+			again := *j
+			again.again = true
+			p.jobs = append(p.jobs, again)
+		case failed == nil:
+			failed = q.err
+		}
+	}
+	return failed
+}
+
+// begin lists the packets of the first wave.
+func (p *poll) begin() {
+	m := p.memory
+	if m.tables == nil {
+		m.tables = make([]tableMemory, len(p.plan.tables))
+		m.counts = make([]counted, len(p.plan.values))
+		m.twins = make([]twin, len(p.plan.values))
+	}
+	p.at, p.tags = make([]int, len(p.plan.values)), make([]byte, len(p.plan.values))
+	riders := p.riders()
+	if riders == nil {
+		p.jobs = p.ask(p.all(), p.jobs)
+	}
+	for i := range p.plan.tables {
+		w := newWalk(p, &p.plan.tables[i], &m.tables[i])
+		p.walks = append(p.walks, w)
+		p.jobs = w.first(p, p.jobs)
+	}
+	if riders != nil {
+		p.jobs[0].riders = riders
+	}
+}
+
+// all lists all values that are asked for one by one, and their twins where it is not
+// known whether they are there.
+func (p *poll) all() []wanted {
+	list := make([]wanted, 0, len(p.plan.values))
+	for i := range p.plan.values {
+		known := p.memory.twins[i]
+		hasOne := p.bulk && p.plan.values[i].twin != ""
+		if !hasOne || known != hasTwin {
+			list = append(list, wanted{item: i})
+		}
+		if hasOne && known != noTwin {
+			list = append(list, wanted{item: i, twin: true})
+		}
+	}
+	return list
+}
+
+// riders lists the values when they can go with the first packet of a table, as what does
+// not repeat: scalars, each of which is what comes next after its object's number.
+func (p *poll) riders() []wanted {
+	values := p.plan.values
+	if !p.bulk || p.memory.apart || len(values) == 0 || len(values) > maxRiders || len(p.plan.tables) == 0 {
+		return nil
+	}
+	list := make([]wanted, len(values))
+	for i := range values {
+		if !strings.HasSuffix(values[i].oid, ".0") || values[i].twin != "" {
+			return nil
+		}
+		list[i].item = i
+	}
+	return list
+}
+
+// ask appends the packets that ask for values.
+func (p *poll) ask(values []wanted, jobs []job) []job {
+	for part := range slices.Chunk(values, p.fits(values)) {
+		jobs = append(jobs, job{values: part})
+	}
+	return jobs
+}
+
+// fits is how many of the values go into one packet.
+func (p *poll) fits(values []wanted) int {
+	n := maxPerPacket
+	if m := p.memory.most; m > 0 {
+		n = min(n, m)
+	}
+	if most := p.agent.fits(); most > 0 {
+		longest := 0
+		for _, v := range values {
+			longest = max(longest, len(p.name(v)))
+		}
+		n = min(n, most/(longest+8))
+	}
+	return max(n, 1)
+}
+
+func (p *poll) name(v wanted) ber.OID {
+	if it := &p.plan.values[v.item]; !v.twin {
+		return it.name
+	}
+	return p.plan.values[v.item].twin
+}
+
+// request is the packet of a job.
+func (j *job) request(p *poll) request {
+	if j.walk == nil {
+		q := request{pdu: ber.Get, names: make([]ber.Name, len(j.values))}
+		for i, v := range j.values {
+			q.names[i].Column = p.name(v)
+		}
+		return q
+	}
+	q := request{pdu: ber.GetNext, names: make([]ber.Name, 0, len(j.riders)+len(j.segments))}
+	if p.bulk {
+		q.pdu, q.nonRepeaters, q.repetitions = ber.GetBulk, len(j.riders), j.repeat
+	}
+	for _, v := range j.riders {
+		name := p.name(v)
+		q.names = append(q.names, ber.Name{Column: name[:len(name)-1]}) // without the 0
+	}
+	for _, id := range j.segments {
+		q.names = append(q.names, j.walk.from(id))
+	}
+	return q
+}
+
+// take takes the answer to a job.
+func (j *job) take(p *poll, q *request) {
+	if j.walk == nil {
+		p.takeValues(j, q)
+		return
+	}
+	if len(j.riders) > 0 && q.status != gosnmp.NoError {
+		// Something is wrong with the mixture.
+		p.memory.apart = true
+		p.jobs = p.ask(p.all(), p.jobs)
+		if q.index > 0 && q.index <= len(j.riders) || q.status == gosnmp.TooBig {
+			again := *j
+			again.riders = nil
+			p.jobs = append(p.jobs, again)
+			return
+		}
+		q.index = max(0, q.index-len(j.riders))
+	}
+	c := cursor{rest: q.bindings, message: q.message}
+	if q.status == gosnmp.NoError {
+		for _, r := range j.riders {
+			p.takeValue(r, &c, true)
+		}
+	}
+	j.walk.take(p, j, q, &c)
+}
+
+// takeValues takes the answer to a GET.
+func (p *poll) takeValues(j *job, q *request) {
+	n := len(j.values)
+	switch {
+	case q.status == gosnmp.NoError:
+		c := cursor{rest: q.bindings, message: q.message}
+		for _, v := range j.values {
+			p.takeValue(v, &c, false)
+		}
+	case q.status == gosnmp.TooBig && n > 1:
+		p.memory.most = n / 2
+		p.jobs = p.askAgain(j)
+	case q.index >= 1 && q.index <= n:
+		// One instance spoils the packet, as a missing one does in version 1.
+		bad := j.values[q.index-1]
+		p.missing(bad, statusText(q.status))
+		if n > 1 {
+			p.jobs = append(p.jobs, job{values: slices.Delete(slices.Clone(j.values), q.index-1, q.index)})
+		}
+	case n > 1:
+		half := n / 2 // to find the one
+		p.jobs = append(p.jobs, job{values: j.values[:half]}, job{values: j.values[half:]})
+	default:
+		p.missing(j.values[0], statusText(q.status))
+	}
+}
+
+// askAgain asks for the values of a job, and of those that wait, in smaller packets.
+func (p *poll) askAgain(j *job) []job {
+	values := slices.Clone(j.values)
+	rest := make([]job, 0, len(p.jobs))
+	for i := range p.jobs {
+		if w := &p.jobs[i]; w.walk == nil && !w.again {
+			values = append(values, w.values...)
+		} else {
+			rest = append(rest, *w)
+		}
+	}
+	return p.ask(values, rest)
+}
+
+// missing says that there is no value, once what counts the same was asked for, too.
+func (p *poll) missing(v wanted, why string) {
+	it := &p.plan.values[v.item]
+	switch {
+	case v.twin && p.memory.twins[v.item] == hasTwin:
+		p.memory.twins[v.item] = unknownTwin
+	case v.twin:
+		p.memory.twins[v.item] = noTwin
+		return
+	}
+	if it.attribute != "" {
+		p.problem("%s: %s", label(it), why)
+	}
+}
+
+// takeValue takes the next value of an answer. They come in the order of the questions;
+// an agent that sends something else is not believed. A rider was asked for as what comes
+// next, which is another object when it is not there.
+func (p *poll) takeValue(want wanted, c *cursor, rider bool) {
+	it := &p.plan.values[want.item]
+	var v ber.Value
+	name, ok, err := c.next(&v)
+	asked := p.name(want)
+	switch {
+	case err != nil:
+		p.missing(want, "what cannot be read: "+clip(err.Error()))
+		c.rest = nil
+		return
+	case !ok || string(name) != string(asked):
+		if rider && ok && ber.Compare(name, asked) > 0 {
+			p.missing(want, "the agent has no such object")
+			return
+		}
+		p.missing(want, "the answer is about something else")
+		return
+	case v.IsMissing():
+		p.missing(want, "the agent has no such object")
+		return
+	}
+	if want.item == p.plan.uptime && v.Type == ber.TimeTicks {
+		p.anew = p.memory.up.restarted(v.Bits, p.now) || p.anew
+	}
+	if want.twin {
+		p.memory.twins[want.item] = hasTwin
+	}
+	if it.attribute == "" {
+		return
+	}
+	value := it.convert(p.names, &v)
+	if value.IsNone() {
+		p.problem("%s: %s", label(it), unfit(it, &v))
+		return
+	}
+	p.found(want, v.Type, value)
+}
+
+// found keeps a value; one of 64 bits takes the place of one of 32.
+func (p *poll) found(want wanted, tag byte, value tree.Value) {
+	if at := p.at[want.item]; at > 0 {
+		if want.twin {
+			p.into.Values[at-1].Value, p.tags[want.item] = value, tag
+		}
+		return
+	}
+	p.into.Add(p.plan.values[want.item].attribute, value)
+	p.at[want.item], p.tags[want.item] = len(p.into.Values), tag
+}
+
+// finish makes the result of what was read.
+func (p *poll) finish() {
+	for i, at := range p.at {
+		tag := p.tags[i]
+		if at == 0 || !p.plan.values[i].counter || tag != ber.Counter32 && tag != ber.Counter64 {
 			continue
 		}
-		v := &variables[i]
-		if missing(v.Type) {
-			p.problem("%s: the agent has no such object", label(it))
-			continue
-		}
-		value := it.convert(p.names, v)
-		if value.IsNone() {
-			p.problem("%s: %s", label(it), unfit(it, v))
-			continue
-		}
-		p.into.Add(it.attribute, value)
+		c, v := &p.memory.counts[i], &p.into.Values[at-1]
+		raw, _ := v.Value.Number()
+		c.count, c.offset = rise(c.count, c.had, uint64(raw), tag, p.anew, c.offset)
+		c.had = true
+		v.Value = tree.Number(c.count)
+	}
+	for _, w := range p.walks {
+		p.into.Tables = append(p.into.Tables, w.finish(p, p.layouts))
 	}
 }
 
 // unfit says why a value could not be used.
-func unfit(it *item, v *gosnmp.SnmpPDU) string {
-	if _, text := v.Value.([]byte); text && it.form == asNumber {
+func unfit(it *item, v *ber.Value) string {
+	if v.Type == ber.OctetString && it.form == asNumber {
 		return fmt.Sprintf("the agent sends text, not a number: write %q behind its name", "text")
 	}
-	return fmt.Sprintf("the agent sends a value of type %v, which does not fit", v.Type)
+	return fmt.Sprintf("the agent sends a value of type %v, which does not fit", gosnmp.Asn1BER(v.Type))
 }
 
 func label(it *item) string {
@@ -142,160 +483,17 @@ func statusText(s gosnmp.SNMPError) string {
 	return fmt.Sprintf("the agent reports the error %v", s)
 }
 
-// walker is how far the walk down one column has come.
-type walker struct {
-	column int
-	prefix string // the column's number and a dot
-	last   string // the last instance, or the column itself
-	rows   int
-	done   bool
-}
-
-// table walks all columns of a table side by side.
-func (p *poll) table(ctx context.Context, t *table, repetitions int) error {
-	found := rows{columns: 1 + len(t.columns), at: map[string]int{}}
-	walkers := make([]walker, len(t.columns))
-	active := make([]*walker, len(t.columns))
-	for i := range walkers {
-		walkers[i] = walker{column: i, prefix: t.columns[i].oid + ".", last: t.columns[i].oid}
-		active[i] = &walkers[i]
-	}
-	width := maxPerPacket
-	for len(active) > 0 {
-		group := active[:min(width, len(active))]
-		r := request{kind: gosnmp.GetNextRequest, oids: make([]string, len(group))}
-		for i, w := range group {
-			r.oids[i] = w.last
-		}
-		if p.bulk {
-			r.kind = gosnmp.GetBulkRequest
-			r.repetitions = uint32(max(1, min(repetitions, maxPerPacket/len(group))))
-		}
-		a, err := p.ask(ctx, r)
-		if err != nil {
-			return err
-		}
-		switch {
-		case a.status == gosnmp.NoError:
-			p.advance(t, &found, group, a.variables)
-		case a.status == gosnmp.TooBig && r.repetitions > 1:
-			repetitions = int(r.repetitions) / 2
-		case a.status == gosnmp.TooBig && len(group) > 1:
-			width = len(group) / 2
-		case a.index >= 1 && a.index <= len(group):
-			w := group[a.index-1]
-			w.done = true
-			if p.bulk || a.status != gosnmp.NoSuchName { // version 1 ends a walk so
-				p.problem("%s.%s: %s", t.attribute, t.columns[w.column].attribute, statusText(a.status))
-			}
-		default:
-			for _, w := range group {
-				w.done = true
-			}
-			p.problem("%s: %s", t.attribute, statusText(a.status))
-		}
-		active = slices.DeleteFunc(active, func(w *walker) bool { return w.done })
-	}
-	p.into.Tables = append(p.into.Tables, found.table(t))
-	return nil
-}
-
-// advance takes one answer: the n-th value of the answer belongs to the column that
-// was asked for in place n modulo the number of columns (RFC 3416 section 4.2.3).
-func (p *poll) advance(t *table, found *rows, group []*walker, variables []gosnmp.SnmpPDU) {
-	if len(variables) == 0 {
-		p.problem("%s: the agent sends an empty answer", t.attribute)
-		for _, w := range group {
-			w.done = true
-		}
-		return
-	}
-	for i := range variables {
-		v, w := &variables[i], group[i%len(group)]
-		index, inside := strings.CutPrefix(v.Name, w.prefix)
-		it := &t.columns[w.column]
-		switch {
-		case w.done:
-		case v.Type == gosnmp.EndOfMibView || !inside:
-			w.done = true
-		case mib.CompareOID(v.Name, w.last) <= 0:
-			// It would never end.
-			p.problem("%s.%s: the agent goes back from %s to %s", t.attribute, it.attribute, w.last, v.Name)
-			w.done = true
-		case w.rows >= t.maxRows:
-			p.problem("%s: more than %d rows, which is max_rows", t.attribute, t.maxRows)
-			w.done = true
-		default:
-			w.last = v.Name
-			w.rows++
-			found.put(index, 1+w.column, it.convert(p.names, v))
-		}
-	}
-}
-
-// rows joins the cells of columns by the index of the row. Rows that come or go
-// while the columns are read have some cells only.
-type rows struct {
-	columns int
-	at      map[string]int
-	rows    [][]tree.Value
-}
-
-func (r *rows) put(index string, column int, v tree.Value) {
-	i, ok := r.at[index]
-	if !ok {
-		i = len(r.rows)
-		r.at[index] = i
-		row := make([]tree.Value, r.columns)
-		row[0] = tree.Text(index)
-		r.rows = append(r.rows, row)
-	}
-	r.rows[i][column] = v
-}
-
-func (r *rows) table(t *table) probe.Table {
-	out := probe.Table{Attribute: t.attribute, Columns: []string{indexColumn}, Rows: r.rows}
-	for i := range t.columns {
-		out.Columns = append(out.Columns, t.columns[i].attribute)
-	}
-	// Columns may differ by a row that just came: what is beyond the bound goes.
-	sortRows(out.Rows, 0)
-	if len(out.Rows) > t.maxRows {
-		out.Rows = out.Rows[:t.maxRows]
-	}
-	if t.key >= 0 {
-		distinct(out.Rows, 0, 1+t.key)
-	}
-	return out
-}
-
-// run asks for everything.
-func (p *poll) run(ctx context.Context, plan *plan, repetitions int) error {
-	items := plan.values
-	if len(plan.values) == 0 && len(plan.tables) == 0 {
-		return p.ping(ctx)
-	}
-	if err := p.values(ctx, items); err != nil {
-		return err
-	}
-	for i := range plan.tables {
-		if err := p.table(ctx, &plan.tables[i], repetitions); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // ping finds out whether the agent answers, when nothing else is asked: with
 // sysUpTime, which every agent has.
 func (p *poll) ping(ctx context.Context) error {
-	_, err := p.ask(ctx, request{kind: gosnmp.GetRequest, oids: []string{"1.3.6.1.2.1.1.3.0"}})
-	return err
-}
-
-// isDown says whether an error is a finding about the device.
-func isDown(err error) bool {
-	var down *downError
-	var unreadable *decodeError
-	return errors.As(err, &down) || errors.As(err, &unreadable)
+	name, err := ber.ParseOID(sysUpTime)
+	if err != nil {
+		return err
+	}
+	q := []request{{pdu: ber.Get, names: []ber.Name{{Column: name}}}}
+	if err := p.agent.ask(ctx, q); err != nil {
+		return err
+	}
+	p.answered = q[0].err == nil
+	return q[0].err
 }

@@ -10,12 +10,17 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
 	"time"
 
 	"grove/beans"
 	"grove/runtime/probe"
 	"grove/runtime/probe/dial"
+	"grove/runtime/probe/files"
 	"grove/runtime/probe/secret"
+	"grove/runtime/probe/snmp/exchange"
 	"grove/runtime/probe/snmp/mib"
 	"grove/tree"
 
@@ -35,11 +40,17 @@ type Option func(*shared)
 // secret.Policy allows.
 func Secrets(p *secret.Policy) Option { return func(s *shared) { s.secrets = p } }
 
+// Files says which directories of MIB files may be read; the default is what a nil
+// files.Policy allows.
+func Files(p *files.Policy) Option { return func(s *shared) { s.library.Open = p.Open } }
+
 // shared is what all probes of one kind have in common.
 type shared struct {
-	policy  *dial.Policy
-	secrets *secret.Policy
-	library mib.Library
+	policy   *dial.Policy
+	secrets  *secret.Policy
+	library  mib.Library
+	exchange exchange.Exchange
+	layouts  layouts
 }
 
 // Kind returns the kind "snmp". The policy says which addresses may be asked. Probes
@@ -71,6 +82,8 @@ type snmpProbe struct {
 	plan       *plan
 	attributes []beans.AttributeInfo
 	engine     *engine // of version 3, kept while all is well
+	memory     memory
+	member     bool // of shared.exchange
 }
 
 // newProbe reads MIB files when the options name directories of them: names cannot
@@ -94,7 +107,13 @@ func (p *snmpProbe) Attributes() []beans.AttributeInfo { return p.attributes }
 func (p *snmpProbe) Target() string { return p.plan.host }
 
 // Close implements probe.Probe.
-func (p *snmpProbe) Close() error { return nil }
+func (p *snmpProbe) Close() error {
+	if p.member {
+		p.member = false
+		p.shared.exchange.Leave()
+	}
+	return nil
+}
 
 // Run implements probe.Probe.
 func (p *snmpProbe) Run(ctx context.Context) (probe.Result, error) {
@@ -102,8 +121,11 @@ func (p *snmpProbe) Run(ctx context.Context) (probe.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return result, err
 	}
-	run := &poll{bulk: p.plan.version != gosnmp.Version1, names: p.names, into: &result}
-	start := time.Now()
+	run := &poll{
+		plan: p.plan, memory: &p.memory, bulk: p.plan.version != gosnmp.Version1, most: p.options.MaxRepetitions,
+		names: p.names, into: &result, now: result.Time, layouts: &p.shared.layouts,
+	}
+	start := result.Time
 	err := p.poll(ctx, run)
 	if err != nil && !isDown(err) {
 		p.engine = nil
@@ -112,8 +134,10 @@ func (p *snmpProbe) Run(ctx context.Context) (probe.Result, error) {
 	if err != nil {
 		// The device may have been replaced or may have new keys: begin afresh.
 		p.engine = nil
+		p.memory.address.forget()
 		run.problem("%s", err)
 	}
+	p.memory.silent = err != nil && !run.answered
 	result.Add(attrUp, tree.Bool(run.answered))
 	if run.answered {
 		result.Number(attrDuration, time.Since(start).Seconds())
@@ -129,7 +153,7 @@ func (p *snmpProbe) poll(ctx context.Context, run *poll) error {
 	}
 	defer a.close()
 	run.agent = a
-	return run.run(ctx, p.plan, p.options.MaxRepetitions)
+	return run.run(ctx)
 }
 
 // connect opens a socket to the agent. Secrets are read now, and so every time for
@@ -146,7 +170,7 @@ func (p *snmpProbe) connect(ctx context.Context) (agent, error) {
 				return nil, fmt.Errorf("community: %s holds more than %d bytes", p.options.Community, maxCommunity)
 			}
 		}
-		return open(ctx, p.shared.policy, p.plan, &p.options, community)
+		return p.open(ctx, community)
 	}
 	if p.engine == nil {
 		var passwords [2]string
@@ -162,4 +186,22 @@ func (p *snmpProbe) connect(ctx context.Context) (agent, error) {
 		return nil, err
 	}
 	return p.engine, nil
+}
+
+// open prepares a client of version 1 or 2c.
+func (p *snmpProbe) open(ctx context.Context, community string) (agent, error) {
+	address := net.JoinHostPort(p.plan.host, strconv.Itoa(int(p.plan.port)))
+	to, err := p.memory.address.resolve(ctx, p.shared.policy, p.plan.host)
+	if err != nil {
+		return nil, dialError(address, err)
+	}
+	if !p.member {
+		p.member = true
+		p.shared.exchange.Join()
+	}
+	c := clients.Get().(*client)
+	c.exchange, c.to, c.address = &p.shared.exchange, netip.AddrPortFrom(to, p.plan.port), address
+	c.version, c.community = byte(p.plan.version), community
+	c.timeout, c.retries = p.options.RequestTimeout, p.options.Retries
+	return c, nil
 }

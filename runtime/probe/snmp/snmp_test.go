@@ -141,7 +141,7 @@ func TestRefuses(t *testing.T) {
 		{"auth", "v3.auth", `"sha1" is not MD5, SHA, SHA224, SHA256, SHA384 or SHA512`, v3(V3{User: "u", Auth: "sha1"})},
 		{"priv", "v3.priv", `"3DES" is not DES, AES, AES192, AES256, AES192C or AES256C`, v3(V3{User: "u", Priv: "3DES"})},
 		{"priv without auth", "v3.auth", "messages that are encrypted must be authenticated, too", v3(V3{User: "u", Priv: "AES", PrivPassword: "env:P"})},
-		{"password in the clear", "v3.auth_password", "a secret is given by reference: file:/path or env:NAME", v3(V3{User: "u", Auth: "SHA", AuthPassword: "hunter2"})},
+		{"password in the clear", "v3.auth_password", "a secret is given by reference: file:/path, env:NAME or credential:NAME", v3(V3{User: "u", Auth: "SHA", AuthPassword: "hunter2"})},
 		{"password for nothing", "v3.auth_password", "v3.auth does not say what the password is for", v3(V3{User: "u", AuthPassword: "env:A"})},
 		{"no password", "v3.priv_password", "AES needs a password", v3(V3{User: "u", Auth: "SHA", AuthPassword: "env:A", Priv: "AES"})},
 		{"no time", "request_timeout", "0s is not between 0s and 1m0s", func(o *Options) { o.RequestTimeout = 0 }},

@@ -343,3 +343,6 @@ func PeekID(b []byte) (id uint32, ok bool) {
 	}
 	return binary.BigEndian.Uint32(b[2:]), true
 }
+
+// Fraction is the value of a number with a fraction.
+func Fraction(n float64) Value { return Value{Type: Double, Bits: math.Float64bits(n)} }

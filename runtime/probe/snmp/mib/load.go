@@ -26,6 +26,10 @@ const (
 // a directory again only when a file of it has changed. It may be used by many at
 // once.
 type Library struct {
+	// Open opens a directory or file for reading; nil stands for os.Open. What it refuses
+	// is not read. It is set before the first use.
+	Open func(path string) (*os.File, error)
+
 	mu   sync.Mutex
 	sets map[string]*loaded // by the directories; bounded by maxSets
 }
@@ -48,7 +52,7 @@ func (l *Library) Load(directories ...string) (*Set, error) {
 	if len(directories) > maxDirectories {
 		return nil, fmt.Errorf("%d directories of MIB files: at most %d", len(directories), maxDirectories)
 	}
-	files, stamp, err := list(directories)
+	files, stamp, err := l.list(directories)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +62,7 @@ func (l *Library) Load(directories ...string) (*Set, error) {
 	if have := l.sets[key]; have != nil && have.stamp == stamp {
 		return have.set, nil
 	}
-	set, err := load(files)
+	set, err := l.load(files)
 	if err != nil {
 		return nil, err
 	}
@@ -70,17 +74,17 @@ func (l *Library) Load(directories ...string) (*Set, error) {
 }
 
 // list finds the files and makes a stamp that changes when one of them does.
-func list(directories []string) (files []string, stamp string, err error) {
+func (l *Library) list(directories []string) (files []string, stamp string, err error) {
 	var s strings.Builder
 	total := int64(0)
 	for _, dir := range directories {
-		entries, err := os.ReadDir(dir)
+		entries, err := l.entries(dir)
 		if err != nil {
 			return nil, "", fmt.Errorf("read MIB files: %w", err)
 		}
 		for _, e := range entries {
 			path := filepath.Join(dir, e.Name())
-			info, err := os.Stat(path) // through symbolic links
+			info, err := l.stat(path)
 			if err != nil || !info.Mode().IsRegular() || e.Name()[0] == '.' {
 				continue
 			}
@@ -99,11 +103,11 @@ func list(directories []string) (files []string, stamp string, err error) {
 	return files, s.String(), nil
 }
 
-func load(files []string) (*Set, error) {
+func (l *Library) load(files []string) (*Set, error) {
 	var modules []*module
 	var problems []error
 	for _, path := range files {
-		text, err := readFile(path)
+		text, err := l.read(path)
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -117,8 +121,39 @@ func load(files []string) (*Set, error) {
 	return link(Builtin(), modules, problems)
 }
 
-func readFile(path string) (string, error) {
-	f, err := os.Open(path)
+func (l *Library) open(path string) (*os.File, error) {
+	if l.Open != nil {
+		return l.Open(path)
+	}
+	return os.Open(path)
+}
+
+func (l *Library) entries(dir string) ([]os.DirEntry, error) {
+	f, err := l.open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	entries, err := f.ReadDir(-1)
+	slices.SortFunc(entries, func(a, b os.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return entries, err
+}
+
+// stat looks at a file through symbolic links.
+func (l *Library) stat(path string) (os.FileInfo, error) {
+	if l.Open == nil {
+		return os.Stat(path)
+	}
+	f, err := l.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Stat()
+}
+
+func (l *Library) read(path string) (string, error) {
+	f, err := l.open(path)
 	if err != nil {
 		return "", err
 	}
