@@ -1,0 +1,88 @@
+package trap
+
+import (
+	"crypto/rand"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/gosnmp/gosnmp"
+)
+
+// reply is the answer to an inform that was taken. In version 2c it is the message itself
+// with another tag: RFC 3416 section 4.2.7 has the varbinds come back as they were. A
+// message with an error status was refused before.
+func reply(datagram []byte) ([]byte, error) {
+	in := reader(datagram)
+	content, err := in.expect(tagSequence, "message")
+	if err != nil {
+		return nil, err
+	}
+	body := reader(content)
+	for range 2 { // version and community
+		if _, _, err := body.element(); err != nil {
+			return nil, err
+		}
+	}
+	at := len(datagram) - len(body)
+	if datagram[at] != tagInform {
+		return nil, fmt.Errorf("a message of kind %#x is no inform", datagram[at])
+	}
+	out := append([]byte(nil), datagram...)
+	out[at] = tagResponse
+	return out, nil
+}
+
+// reply is the same in version 3; the packet is the inform.
+func (e *engine) reply(packet *gosnmp.SnmpPacket, now time.Time) ([]byte, error) {
+	packet.PDUType = gosnmp.GetResponse
+	packet.MsgFlags &^= gosnmp.Reportable
+	p, ok := packet.SecurityParameters.(*gosnmp.UsmSecurityParameters)
+	if !ok {
+		return nil, fmt.Errorf("security parameters are a %T", packet.SecurityParameters)
+	}
+	e.stamp(p, now)
+	if packet.MsgFlags&flagPriv != 0 {
+		// Not from gosnmp, whose counter begins anew with each copy: two answers within
+		// a second would be encrypted alike.
+		salt := make([]byte, 8)
+		_, _ = rand.Read(salt) // It never fails.
+		p.PrivacyParameters = salt
+	}
+	return encode(packet)
+}
+
+// report tells the sender of an inform why it was not taken. The packet is the inform when
+// it was found authentic, and nil otherwise. Count is how often that has happened.
+func (e *engine) report(s *secured, packet *gosnmp.SnmpPacket, object string, count uint64, now time.Time) ([]byte, error) {
+	out := &gosnmp.SnmpPacket{
+		Version: gosnmp.Version3, MsgID: uint32(s.id), SecurityModel: gosnmp.UserSecurityModel, //nolint:gosec // It is not negative.
+		ContextEngineID: e.id, PDUType: gosnmp.Report,
+		Variables: []gosnmp.SnmpPDU{{Name: object, Type: gosnmp.Counter32, Value: uint32(count & math.MaxUint32)}},
+	}
+	p := &gosnmp.UsmSecurityParameters{UserName: s.user, AuthoritativeEngineID: e.id}
+	if packet != nil {
+		out.RequestID = packet.RequestID
+		if known, ok := packet.SecurityParameters.(*gosnmp.UsmSecurityParameters); ok {
+			p, out.MsgFlags = known, gosnmp.AuthNoPriv // RFC 3414 section 3.2 point 7a
+		}
+	}
+	e.stamp(p, now)
+	out.SecurityParameters = p
+	return encode(out)
+}
+
+// stamp puts the engine's time on what it says.
+func (e *engine) stamp(p *gosnmp.UsmSecurityParameters, now time.Time) {
+	p.AuthoritativeEngineID, p.AuthoritativeEngineBoots, p.AuthoritativeEngineTime = e.id, e.boots, e.time(now)
+}
+
+// encode has gosnmp write a message.
+func encode(packet *gosnmp.SnmpPacket) (out []byte, err error) {
+	defer func() {
+		if caught := recover(); caught != nil {
+			out, err = nil, fmt.Errorf("encoding panics: %v", caught)
+		}
+	}()
+	return packet.MarshalMsg()
+}

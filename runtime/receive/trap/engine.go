@@ -1,0 +1,395 @@
+package trap
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gosnmp/gosnmp"
+)
+
+// engine is this receiver as RFC 3414 sees it: the authority on the time of informs, with
+// an identity that senders find out. Of traps the sender is the authority; what is known
+// of its clock keeps old messages from being played again.
+type engine struct {
+	id      string
+	boots   uint32
+	started time.Time
+	clocks  map[string]*clock // of other engines, by identity
+}
+
+// clock is the latest time of an engine that an authentic message told.
+type clock struct {
+	boots, time uint32
+	heard       time.Time
+}
+
+const (
+	// window is how far clocks may differ, in seconds: RFC 3414 section 2.2.3.
+	window = 150
+	// maxClocks bounds the engines whose clock is known; then all are forgotten.
+	maxClocks = 10_000
+	maxID     = 32 // bytes of an engine's identity: RFC 3411 section 5
+	maxInt31  = math.MaxInt32
+)
+
+// epoch is from when on the seconds are counted that number the starts of an engine whose
+// identity stays: they rise with each start without a file that says how many there were.
+var epoch = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// newEngine makes an engine. Without an identity it makes one up, so that messages that
+// were meant for an earlier start are not taken.
+func newEngine(id []byte, now time.Time) *engine {
+	e := &engine{id: string(id), started: now, clocks: map[string]*clock{}}
+	e.boots = uint32(min(max(1, int64(now.Sub(epoch)/time.Second)), maxInt31-1)) //nolint:gosec // It is within the bounds.
+	if e.id == "" {
+		// RFC 3411 section 5: an enterprise number with the highest bit set (8072 is
+		// net-snmp's, as grove has none), and format 5, octets that the maker chooses.
+		b := []byte{0x80, 0, 0x1f, 0x88, 5, 0, 0, 0, 0, 0, 0, 0, 0}
+		_, _ = rand.Read(b[5:]) // It never fails.
+		e.id = string(b)
+	}
+	return e
+}
+
+// time is how long ago the engine started, in seconds.
+func (e *engine) time(now time.Time) uint32 {
+	return uint32(min(max(0, int64(now.Sub(e.started)/time.Second)), maxInt31)) //nolint:gosec // It is within the bounds.
+}
+
+// timely says whether an authentic message is not too old: RFC 3414 section 3.2 point 7.
+func (e *engine) timely(s *secured, now time.Time) bool {
+	if s.engine == e.id {
+		difference := int64(s.time) - int64(e.time(now))
+		return s.boots == e.boots && e.boots < maxInt31 && difference <= window && difference >= -window
+	}
+	c := e.clocks[s.engine]
+	if c == nil {
+		if len(e.clocks) >= maxClocks {
+			clear(e.clocks)
+		}
+		c = &clock{}
+		e.clocks[s.engine] = c
+	} else {
+		passed := int64(now.Sub(c.heard) / time.Second)
+		if s.boots < c.boots || s.boots == c.boots && int64(s.time) < int64(c.time)+passed-window {
+			return false
+		}
+	}
+	if s.boots > c.boots || s.boots == c.boots && s.time > c.time || c.heard.IsZero() {
+		*c = clock{boots: s.boots, time: s.time, heard: now}
+	}
+	return s.boots < maxInt31
+}
+
+// secured is what stands around the data of a message of version 3: RFC 3412 section 6
+// and RFC 3414 section 2.4.
+type secured struct {
+	id          int32
+	maxSize     int32
+	level       level
+	reportable  bool // the sender waits for an answer: it is an inform, or looks for the engine
+	engine      string
+	boots, time uint32
+	user        string
+	data        []byte // the rest, encrypted or not
+}
+
+// flags of a message: RFC 3412 section 6.4.
+const (
+	flagAuth       = 1
+	flagPriv       = 2
+	flagReportable = 4
+)
+
+const userModel = 3 // the User-based Security Model: RFC 3411 section 6.1
+
+// readSecured reads what stands behind the version, and checks the shape of all of it.
+func readSecured(in reader) (*secured, error) {
+	var s secured
+	header, err := in.expect(tagSequence, "header")
+	if err != nil {
+		return nil, err
+	}
+	head := reader(header)
+	if s.id, err = head.integer("message id"); err != nil {
+		return nil, err
+	}
+	if s.maxSize, err = head.integer("maximum size"); err != nil {
+		return nil, err
+	}
+	flags, err := head.expect(tagOctets, "flags")
+	if err != nil {
+		return nil, err
+	}
+	model, err := head.integer("security model")
+	switch {
+	case err != nil:
+		return nil, err
+	case len(head) > 0:
+		return nil, errBehind
+	case s.id < 0 || len(flags) != 1 || flags[0]&(flagAuth|flagPriv) == flagPriv:
+		return nil, errors.New("flags or a message id that RFC 3412 does not have")
+	case model != userModel:
+		return nil, fmt.Errorf("security model %d is not the User-based one", model)
+	}
+	s.reportable = flags[0]&flagReportable != 0
+	switch {
+	case flags[0]&flagPriv != 0:
+		s.level = authPriv
+	case flags[0]&flagAuth != 0:
+		s.level = authNoPriv
+	}
+	if err := s.parameters(&in); err != nil {
+		return nil, err
+	}
+	s.data = in
+	tag, content, err := in.element()
+	switch {
+	case err != nil:
+		return nil, err
+	case len(in) > 0:
+		return nil, errBehind
+	case s.level == authPriv && tag != tagOctets, s.level != authPriv && tag != tagSequence:
+		return nil, fmt.Errorf("data with the tag %#x", tag)
+	case s.level == authPriv:
+		return &s, nil
+	}
+	return &s, checkScoped(content)
+}
+
+// parameters reads the security parameters.
+func (s *secured) parameters(in *reader) error {
+	octets, err := in.expect(tagOctets, "security parameters")
+	if err != nil {
+		return err
+	}
+	outer := reader(octets)
+	content, err := outer.expect(tagSequence, "security parameters")
+	switch {
+	case err != nil:
+		return err
+	case len(outer) > 0:
+		return errBehind
+	}
+	p := reader(content)
+	engine, err := p.expect(tagOctets, "engine")
+	if err != nil {
+		return err
+	}
+	boots, err := p.integer("engine boots")
+	if err != nil {
+		return err
+	}
+	clock, err := p.integer("engine time")
+	if err != nil {
+		return err
+	}
+	user, err := p.expect(tagOctets, "user")
+	if err != nil {
+		return err
+	}
+	auth, err := p.expect(tagOctets, "authentication parameters")
+	if err != nil {
+		return err
+	}
+	priv, err := p.expect(tagOctets, "privacy parameters")
+	if err != nil {
+		return err
+	}
+	const longestMAC, salt = 48, 8
+	switch {
+	case len(p) > 0:
+		return errBehind
+	case boots < 0 || clock < 0 || len(engine) > maxID || len(user) > maxUser || len(auth) > longestMAC || len(priv) > salt:
+		return errors.New("security parameters beyond the bounds of RFC 3414")
+	}
+	s.engine, s.user = string(engine), string(user)
+	s.boots, s.time = uint32(boots), uint32(clock)
+	return nil
+}
+
+// checkScoped checks the shape of data that is not encrypted.
+func checkScoped(content []byte) error {
+	in := reader(content)
+	for _, what := range []string{"context engine", "context name"} {
+		if _, err := in.expect(tagOctets, what); err != nil {
+			return err
+		}
+	}
+	tag, body, err := in.element()
+	switch {
+	case err != nil:
+		return err
+	case len(in) > 0:
+		return errBehind
+	case tag == tagGet: // what looks for the engine has it
+		return nil
+	}
+	m := message{version: 2}
+	pdu := reader(body)
+	if tag != tagTrapV2 && tag != tagInform {
+		return fmt.Errorf("data of kind %#x are neither trap nor inform", tag)
+	}
+	return m.trapV2(&pdu)
+}
+
+// secureError is why a message of version 3 is not taken.
+type secureError struct {
+	reason Reason
+	report string // object that tells the sender so: RFC 3414 section 5; empty for none
+	err    error
+}
+
+func (e *secureError) Error() string { return e.err.Error() }
+
+// The counters that reports tell: RFC 3414 section 5.
+const (
+	usmLevel      = "1.3.6.1.6.3.15.1.1.1.0"
+	usmWindow     = "1.3.6.1.6.3.15.1.1.2.0"
+	usmUser       = "1.3.6.1.6.3.15.1.1.3.0"
+	usmEngine     = "1.3.6.1.6.3.15.1.1.4.0"
+	usmDigest     = "1.3.6.1.6.3.15.1.1.5.0"
+	usmDecryption = "1.3.6.1.6.3.15.1.1.6.0"
+)
+
+// open authenticates and decrypts a message and reads it into m. The accounts are those
+// of the user's name; packet is what an inform is answered with.
+func (e *engine) open(datagram []byte, s *secured, accounts []*account, now time.Time, m *message) (packet *gosnmp.SnmpPacket, err error) {
+	if s.reportable && s.engine != e.id {
+		return nil, &secureError{UnknownEngine, usmEngine, errors.New("it is for another engine, or looks for one")}
+	}
+	if len(accounts) == 0 {
+		return nil, &secureError{UnknownUser, usmUser, fmt.Errorf("nobody may send as user %q", s.user)}
+	}
+	var last error
+	for _, a := range accounts {
+		if s.level < a.level() {
+			last = &secureError{WeakSecurity, usmLevel, fmt.Errorf("user %q protects messages better", s.user)}
+			continue
+		}
+		p := a.at(s.engine)
+		packet, err := decode(datagram, p)
+		if err != nil {
+			last = e.blame(err, s)
+			continue
+		}
+		if s.level >= authNoPriv {
+			if p.SecretKey != nil {
+				a.keep(s.engine, p)
+			}
+			if !e.timely(s, now) {
+				return packet, &secureError{NotInTime, usmWindow, errors.New("its time is not that of its engine")}
+			}
+		}
+		m.version, m.user, m.level, m.prover = 3, s.user, s.level, a.User
+		return packet, m.fill(packet)
+	}
+	return nil, last
+}
+
+// blame sorts the errors of gosnmp, which have no names.
+func (e *engine) blame(err error, s *secured) error {
+	switch {
+	case strings.Contains(err.Error(), "not authentic"), strings.Contains(err.Error(), "msgAuthenticationParameters"):
+		return &secureError{WrongDigest, usmDigest, fmt.Errorf("it is not authentic: user %q has another password or another auth", s.user)}
+	case s.level == authPriv:
+		return &secureError{NotDecrypted, usmDecryption, fmt.Errorf("it cannot be decrypted: user %q has another priv_password or another priv", s.user)}
+	}
+	return &secureError{Malformed, "", err}
+}
+
+// decode has gosnmp check and decrypt a message. The shape of what is not encrypted was
+// checked before; what is may hold anything, so a panic is an error.
+func decode(datagram []byte, p *gosnmp.UsmSecurityParameters) (packet *gosnmp.SnmpPacket, err error) {
+	defer func() {
+		if caught := recover(); caught != nil {
+			packet, err = nil, fmt.Errorf("decoding panics: %v", caught)
+		}
+	}()
+	g := &gosnmp.GoSNMP{Version: gosnmp.Version3, SecurityModel: gosnmp.UserSecurityModel, SecurityParameters: p}
+	// It decrypts in place and blanks the digest, and the next user may have to try.
+	return g.UnmarshalTrap(append([]byte(nil), datagram...), true)
+}
+
+// fill takes what gosnmp has read.
+func (m *message) fill(packet *gosnmp.SnmpPacket) error {
+	malformed := func(err error) error { return &secureError{Malformed, "", err} }
+	switch packet.PDUType {
+	case gosnmp.SNMPv2Trap:
+	case gosnmp.InformRequest:
+		m.inform = true
+	default:
+		return malformed(fmt.Errorf("data of kind %#x are neither trap nor inform", byte(packet.PDUType)))
+	}
+	if len(packet.Variables) > maxVarbinds {
+		return malformed(fmt.Errorf("more than %d varbinds", maxVarbinds))
+	}
+	m.request = int32(packet.RequestID) //nolint:gosec // It is the same 32 bits.
+	for i := range packet.Variables {
+		v, err := fromPDU(&packet.Variables[i])
+		if err != nil {
+			return malformed(err)
+		}
+		m.all = append(m.all, v)
+	}
+	if err := m.head(); err != nil {
+		return malformed(err)
+	}
+	return nil
+}
+
+// fromPDU brings a varbind that gosnmp has decoded into the form of this package.
+func fromPDU(p *gosnmp.SnmpPDU) (v varbind, err error) {
+	if v.oid, err = encodeOID(strings.TrimPrefix(p.Name, ".")); err != nil {
+		return v, err
+	}
+	v.tag = byte(p.Type)
+	switch x := p.Value.(type) {
+	case nil:
+	case []byte:
+		v.value = x
+	case string:
+		switch p.Type {
+		case gosnmp.ObjectIdentifier:
+			v.value, err = encodeOID(strings.TrimPrefix(x, "."))
+		case gosnmp.IPAddress:
+			v.value, err = address(x)
+		default:
+			v.value = []byte(x)
+		}
+	case int:
+		v.value = appendNumber(nil, int64(x))
+	case uint:
+		v.value = appendUnsigned(nil, uint64(x))
+	case uint32:
+		v.value = appendUnsigned(nil, uint64(x))
+	case uint64:
+		v.value = appendUnsigned(nil, x)
+	case float32:
+		v.tag, v.value = tagOctets, strconv.AppendFloat(nil, float64(x), 'f', -1, 32)
+	case float64:
+		v.tag, v.value = tagOctets, strconv.AppendFloat(nil, x, 'f', -1, 64)
+	default:
+		err = fmt.Errorf("a value of type %T", p.Value)
+	}
+	if err != nil {
+		return v, err
+	}
+	return v, v.check()
+}
+
+// address is the content of an IpAddress.
+func address(text string) ([]byte, error) {
+	a, err := netip.ParseAddr(text)
+	if err != nil || !a.Is4() {
+		return nil, fmt.Errorf("%q is no IPv4 address", text)
+	}
+	four := a.As4()
+	return four[:], nil
+}
