@@ -51,6 +51,8 @@ const order = `
 	runtime/probe < runtime/probe/series;
 	runtime/probe, runtime/probe/dial < runtime/probe/answer;
 	runtime/probe < runtime/probe/pattern;
+	none < runtime/probe/ssh/sshtest;
+	runtime/probe/answer, runtime/probe/secret, runtime/probe/files < runtime/probe/ssh;
 	runtime/probe/pattern < runtime/probe/follow;
 	runtime/probe/follow, runtime/probe/files < runtime/probe/logfile;
 	runtime/probe, runtime/probe/secret < runtime/probe/secure;
@@ -83,7 +85,8 @@ const order = `
 	runtime/probe/logfile
 		, runtime/probe/jmxproxy,
 	runtime/probe/dns,
-	runtime/probe/ntp
+	runtime/probe/ntp,
+	runtime/probe/ssh
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 
@@ -167,7 +170,7 @@ var modules = map[string][]string{
 	"go.yaml.in/yaml/v4":                           {"tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
 	"golang.org/x/sys":                             {"runtime/probe/command", "cmd/app", "runtime/probe/icmp"},
 	"golang.org/x/term":                            {"cmd/cli"},
-	"golang.org/x/crypto":                          {"viewer/access/password"},
+	"golang.org/x/crypto":                          {"viewer/access/password", "runtime/probe/ssh"},
 	"golang.org/x/oauth2":                          {"viewer/access/oidc"},
 	"github.com/coreos/go-oidc/v3":                 {"viewer/access/oidc"},
 	"charm.land/bubbletea/v2":                      {"cmd/terminal"},

@@ -31,6 +31,7 @@ import (
 	"grove/runtime/probe/secret"
 	"grove/runtime/probe/snmp"
 	"grove/runtime/probe/sql"
+	"grove/runtime/probe/ssh"
 	"grove/runtime/probe/tcp"
 	"grove/runtime/receive"
 	"grove/runtime/receive/push"
@@ -61,6 +62,7 @@ func Registry(o Options) *probe.Registry {
 	}
 	return probe.NewRegistry(
 		cgroup.Kind(o.Files),
+		ssh.Kind(o.Dial, o.Secrets),
 		command.Kind(o.Commands),
 		dns.Kind(o.Dial, o.Secrets),
 		gostats.Kind(),
