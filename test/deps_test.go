@@ -73,6 +73,7 @@ const order = `
 	runtime/probe/answer < runtime/probe/icmp;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/dns;
 	runtime/probe/answer < runtime/probe/ntp;
+	runtime/probe/answer, runtime/probe/secure < runtime/probe/certificate;
 	tree/definition,
 	runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command,
 	runtime/probe/tcp, runtime/probe/http, runtime/probe/snmp, runtime/probe/sapcontrol, runtime/receive/push, runtime/receive/trap,
@@ -86,7 +87,8 @@ const order = `
 		, runtime/probe/jmxproxy,
 	runtime/probe/dns,
 	runtime/probe/ntp,
-	runtime/probe/ssh
+	runtime/probe/ssh,
+	runtime/probe/certificate
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 
@@ -170,7 +172,7 @@ var modules = map[string][]string{
 	"go.yaml.in/yaml/v4":                           {"tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
 	"golang.org/x/sys":                             {"runtime/probe/command", "cmd/app", "runtime/probe/icmp"},
 	"golang.org/x/term":                            {"cmd/cli"},
-	"golang.org/x/crypto":                          {"viewer/access/password", "runtime/probe/ssh"},
+	"golang.org/x/crypto":                          {"viewer/access/password", "runtime/probe/ssh", "runtime/probe/certificate"},
 	"golang.org/x/oauth2":                          {"viewer/access/oidc"},
 	"github.com/coreos/go-oidc/v3":                 {"viewer/access/oidc"},
 	"charm.land/bubbletea/v2":                      {"cmd/terminal"},

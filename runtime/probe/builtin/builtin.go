@@ -8,6 +8,7 @@ import (
 
 	"grove/beans"
 	"grove/runtime/probe"
+	"grove/runtime/probe/certificate"
 	"grove/runtime/probe/cgroup"
 	"grove/runtime/probe/command"
 	"grove/runtime/probe/dial"
@@ -61,8 +62,8 @@ func Registry(o Options) *probe.Registry {
 		o.Traps = trap.NewHub(trap.Options{Secrets: o.Secrets})
 	}
 	return probe.NewRegistry(
+		certificate.Kind(o.Dial, o.Secrets, o.Files),
 		cgroup.Kind(o.Files),
-		ssh.Kind(o.Dial, o.Secrets),
 		command.Kind(o.Commands),
 		dns.Kind(o.Dial, o.Secrets),
 		gostats.Kind(),
@@ -73,16 +74,17 @@ func Registry(o Options) *probe.Registry {
 		jolokia.Kind(o.Dial, jolokia.Secrets(o.Secrets)),
 		kubelet.Kind(o.Dial, o.Secrets),
 		kubernetes.Kind(o.Dial, o.Secrets),
+		ldap.Kind(o.Dial, o.Secrets),
 		logfile.Kind(o.Files),
+		memcached.Kind(o.Dial),
 		ntp.Kind(o.Dial),
 		process.Kind(o.Files),
 		push.Kind(o.Mailboxes),
+		redis.Kind(o.Dial, o.Secrets),
 		sapcontrol.Kind(o.Dial, sapcontrol.Secrets(o.Secrets)),
 		snmp.Kind(o.Dial, snmp.Secrets(o.Secrets), snmp.Files(o.Files)),
-		ldap.Kind(o.Dial, o.Secrets),
-		memcached.Kind(o.Dial),
-		redis.Kind(o.Dial, o.Secrets),
 		sql.Kind(o.Dial, o.Secrets),
+		ssh.Kind(o.Dial, o.Secrets),
 		tcp.Kind(o.Dial),
 		trap.Kind(o.Traps),
 	)

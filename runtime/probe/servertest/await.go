@@ -3,7 +3,10 @@ package servertest
 import (
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
+	"testing"
 	"time"
 )
 
@@ -35,4 +38,28 @@ func (s *Server) append(name, text string) {
 	if _, err := f.WriteString(text); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// mkdir makes a directory of a user's.
+func (s *Server) mkdir(name string, mode os.FileMode, uid int) {
+	s.t.Helper()
+	dir := filepath.Join(s.Dir, name)
+	if err := os.Mkdir(dir, mode); err != nil {
+		s.t.Fatal(err)
+	}
+	s.own(dir, uid, uid)
+}
+
+// lookup returns the number of a user, or skips the test.
+func lookup(t testing.TB, name string) int {
+	t.Helper()
+	u, err := user.Lookup(name)
+	if err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uid
 }
