@@ -36,6 +36,7 @@ import (
 	"grove/runtime/probe/tcp"
 	"grove/runtime/receive"
 	"grove/runtime/receive/push"
+	"grove/runtime/receive/remotewrite"
 	"grove/runtime/receive/trap"
 	"grove/tree/definition"
 )
@@ -49,6 +50,9 @@ type Options struct {
 	// Mailboxes is where what programs push finds its probes; nil stands for some
 	// that nobody pushes to.
 	Mailboxes *receive.Mailboxes
+	// RemoteWrite is where samples of Prometheus' remote write arrive; nil stands for one
+	// that gets none.
+	RemoteWrite *remotewrite.Hub
 	// Traps is where SNMP traps and informs arrive; nil stands for one that gets none.
 	Traps *trap.Hub
 }
@@ -57,6 +61,9 @@ type Options struct {
 func Registry(o Options) *probe.Registry {
 	if o.Mailboxes == nil {
 		o.Mailboxes = new(receive.Mailboxes)
+	}
+	if o.RemoteWrite == nil {
+		o.RemoteWrite = remotewrite.NewHub(remotewrite.Options{})
 	}
 	if o.Traps == nil {
 		o.Traps = trap.NewHub(trap.Options{Secrets: o.Secrets})
@@ -80,6 +87,7 @@ func Registry(o Options) *probe.Registry {
 		ntp.Kind(o.Dial),
 		process.Kind(o.Files),
 		push.Kind(o.Mailboxes),
+		remotewrite.Kind(o.RemoteWrite),
 		redis.Kind(o.Dial, o.Secrets),
 		sapcontrol.Kind(o.Dial, sapcontrol.Secrets(o.Secrets)),
 		snmp.Kind(o.Dial, snmp.Secrets(o.Secrets), snmp.Files(o.Files)),

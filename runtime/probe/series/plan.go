@@ -19,6 +19,8 @@
 package series
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -105,6 +107,20 @@ func (p *Plan) index(table, i int, it *item) {
 
 // Attributes describes what a Set of the plan yields.
 func (p *Plan) Attributes() []beans.AttributeInfo { return p.infos }
+
+// Names are the names of all series that can be of interest; any says that selectors
+// without an exact name may take series of other names, too.
+func (p *Plan) Names() (names []string, any bool) {
+	return slices.Sorted(maps.Keys(p.byName)), len(p.anyName) > 0
+}
+
+// Fits says whether any attribute is read from series of these labels.
+func (p *Plan) Fits(l labels.Labels) bool {
+	fits := func(u use) bool {
+		return !slices.ContainsFunc(u.matchers, func(m *labels.Matcher) bool { return !m.Matches(l.Get(m.Name)) })
+	}
+	return slices.ContainsFunc(p.byName[l.Get(labels.MetricName)], fits) || slices.ContainsFunc(p.anyName, fits)
+}
 
 // Histograms says whether any attribute is read from histograms, so that native ones
 // are worth asking for.

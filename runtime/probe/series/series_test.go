@@ -107,6 +107,15 @@ func TestValues(t *testing.T) {
 		t.Error(diff)
 	}
 	want(t, s, true)
+	for text, fits := range map[string]bool{`jobs{queue="a"}`: true, `jobs{}`: true, `other{queue="a"}`: false, `jobless{queue="b"}`: true, `jobless{queue="a"}`: false} {
+		l, err := parser.NewParser(parser.Options{}).ParseMetric(text)
+		if err != nil || p.Fits(l) != fits {
+			t.Errorf("%s: %v %v", text, p.Fits(l), err)
+		}
+	}
+	if names, any := p.Names(); !any || strings.Join(names, " ") != "build_info jobs no_such no_such_either" {
+		t.Errorf("%v %v", names, any)
+	}
 	// A series that does not come any more counts no more.
 	s.Begin()
 	put(t, s, 2, `jobs{queue="b"} 6`)

@@ -69,6 +69,9 @@ type link struct {
 // Time is when the last sample was taken, in milliseconds since 1970; 0 before the first.
 func (x *Series) Time() int64 { return x.time }
 
+// Seen says whether the series got a sample since Begin.
+func (s *Set) Seen(x *Series) bool { return x.round == s.round }
+
 // Wanted says whether any attribute is read from the series.
 func (x *Series) Wanted() bool { return len(x.links) > 0 }
 
@@ -109,7 +112,7 @@ type row struct {
 
 // NewSet makes a set without any series.
 func (p *Plan) NewSet() *Set {
-	s := &Set{plan: p, series: map[string]*Series{}, values: make([]cell, len(p.values)), tables: make([]rows, len(p.tables))}
+	s := &Set{plan: p, round: 1, series: map[string]*Series{}, values: make([]cell, len(p.values)), tables: make([]rows, len(p.tables))}
 	for i := range s.tables {
 		s.tables[i].byKey = map[string]*row{}
 	}
