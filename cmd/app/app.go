@@ -46,20 +46,21 @@ type App struct {
 	Beans *beans.Server
 	Bus   *notify.Bus
 
-	past     past
-	door     door
-	faces    faces
-	exports  exports
-	statuses *statusLog
-	watch    *watch.Watcher
-	loader   *definition.Loader
-	registry *probe.Registry
-	binder   *bind.Binder
-	memories *memories
-	schedule *schedule.Schedule
-	timer    *timer.Timer
-	feed     *live.Server
-	viewer   *viewer.Server
+	past      past
+	receivers receivers
+	door      door
+	faces     faces
+	exports   exports
+	statuses  *statusLog
+	watch     *watch.Watcher
+	loader    *definition.Loader
+	registry  *probe.Registry
+	binder    *bind.Binder
+	memories  *memories
+	schedule  *schedule.Schedule
+	timer     *timer.Timer
+	feed      *live.Server
+	viewer    *viewer.Server
 
 	reloading sync.Mutex                      // one Reload at a time
 	outcome   []any                           // of the last, as it was logged; guarded by reloading
@@ -158,7 +159,10 @@ func (a *App) build(policies policies) error {
 
 	// The runtime beans.
 	mailboxes := new(receive.Mailboxes)
-	a.registry = builtin.Registry(builtin.Options{Dial: policies.dial, Commands: policies.commands, Secrets: policies.secrets, Files: policies.files, Mailboxes: mailboxes})
+	a.openReceivers(policies)
+	kinds := builtin.Options{Dial: policies.dial, Commands: policies.commands, Secrets: policies.secrets, Files: policies.files, Mailboxes: mailboxes}
+	a.receivers.into(&kinds)
+	a.registry = builtin.Registry(kinds)
 	limits := map[string]int{}
 	for _, name := range a.registry.Names() {
 		if kind, _ := a.registry.Kind(name); kind.Limit > 0 {
@@ -199,6 +203,9 @@ func (a *App) build(policies policies) error {
 		return err
 	}
 	if err := a.openExports(policies.exports); err != nil {
+		return err
+	}
+	if err := a.takeIn(); err != nil {
 		return err
 	}
 	a.loader.Ask = ownInstances(c, a.Scheme(), a.viewer.Addr())

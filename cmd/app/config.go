@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -39,6 +40,8 @@ type Config struct {
 	// Dial, Commands, Files and SecretDirs are what definitions may connect to, run, read,
 	// and read secrets from; see the policies of these names. Empty is their default.
 	Dial, Commands, Files, SecretDirs []string
+	// Receivers say where grove takes what others send in protocols of their own.
+	Receivers ReceiverConfig
 	// Name names this manager to others, and in what it sends them; empty is the name of
 	// the host.
 	Name string
@@ -75,6 +78,7 @@ type policies struct {
 	commands *command.Policy
 	files    *files.Policy
 	secrets  *secret.Policy
+	sources  []netip.Prefix // that receivers take messages from; nil: all
 	jolokia  *policy.Policy
 	exports  Exports
 }
@@ -132,6 +136,9 @@ func (c *Config) check() (p policies, err error) {
 		if p.secrets, err = secret.NewPolicy(c.SecretDirs, nil); err != nil {
 			return p, fmt.Errorf("--secrets: %w", err)
 		}
+	}
+	if p.sources, err = c.Receivers.check(); err != nil {
+		return p, err
 	}
 	if c.Jolokia != "" {
 		rules, err := os.ReadFile(c.Jolokia)

@@ -43,6 +43,9 @@ type serveCommand struct {
 	SAPInstance      int    `name:"sap-instance" help:"Instance number of this grove to SAP's tools." default:"0" placeholder:"NN" group:"Other programs"`
 	SAPListen        bool   `name:"sap-listen" help:"Let SAPControl listen on port 5NN13 of loopback and on its socket." group:"Other programs"`
 
+	Traps       string   `help:"Address at which SNMP traps and informs are taken, such as 127.0.0.1:1162 (UDP)." placeholder:"HOST:PORT" group:"What is sent to grove"`
+	ReceiveFrom []string `help:"Addresses and networks that may send so; needed where others than this machine can." placeholder:"NETWORK" group:"What is sent to grove"`
+
 	TLSCert     string   `name:"tls-cert" help:"File of the server's certificate and those between it and its authority (PEM). It may be renewed while grove runs." type:"path" placeholder:"FILE" group:"Who may come in"`
 	TLSKey      string   `name:"tls-key" help:"File of its private key (PEM)." type:"path" placeholder:"FILE" group:"Who may come in"`
 	ClientCA    string   `name:"client-ca" help:"File of the authorities of clients' certificates (PEM): who shows one comes in as the user whose name it has." type:"path" placeholder:"FILE" group:"Who may come in"`
@@ -71,7 +74,8 @@ func (c *serveCommand) Run(ctx context.Context, p *Process) error {
 	a, err := app.New(app.Config{
 		Listen: c.Listen, Data: c.Data, Definitions: c.Definitions, Hosts: c.Host, Insecure: c.Insecure,
 		Dial: c.Dial, Commands: c.Commands, Files: c.Files, SecretDirs: c.Secrets, NoHost: !c.OwnHost,
-		Name: c.Name, Database: c.Database, DatabasePassword: c.DatabasePassword, Exports: c.Exports, Jolokia: c.Jolokia,
+		Receivers: app.ReceiverConfig{Traps: c.Traps, From: c.ReceiveFrom},
+		Name:      c.Name, Database: c.Database, DatabasePassword: c.DatabasePassword, Exports: c.Exports, Jolokia: c.Jolokia,
 		HistoryKeep: time.Duration(c.HistoryKeep), HistoryLong: time.Duration(c.HistoryLong), HistoryBytes: int64(c.HistorySize), JournalKeep: time.Duration(c.JournalKeep),
 		SAPSystem: c.SAPSystem, SAPInstance: c.SAPInstance, SAPListen: c.SAPListen,
 		Access: app.AccessConfig{

@@ -1,0 +1,145 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	client "github.com/prometheus/client_golang/prometheus"
+
+	"grove/runtime/probe/builtin"
+	"grove/runtime/receive"
+	"grove/runtime/receive/trap"
+	"grove/viewer"
+)
+
+// ReceiverConfig says at which addresses grove takes what others send in protocols of
+// their own. Each is host:port; empty: nothing is taken there. What comes over HTTP is
+// taken by the web server.
+type ReceiverConfig struct {
+	Traps string // SNMP traps and informs, UDP
+	// From are the addresses and networks that may send: such protocols know no login, so
+	// that an address that others can reach needs it.
+	From []string
+}
+
+// receivers take what others send, for the probes that wait for it.
+type receivers struct {
+	traps  *trap.Hub
+	counts []receiverCount
+}
+
+// receiverCount is what became of the messages of one receiver.
+type receiverCount struct {
+	name string
+	read func() receive.Counts
+}
+
+// intake is an address at which a receiver takes messages.
+type intake struct {
+	flag, address string
+	packets       func(context.Context, net.PacketConn) error // by UDP; nil: not so
+	stream        func(context.Context, net.Listener) error   // by TCP; nil: not so
+}
+
+// check refuses what cannot work. The error names the flag.
+func (c *ReceiverConfig) check() (sources []netip.Prefix, err error) {
+	for _, text := range c.From {
+		prefix, err := parseSource(text)
+		if err != nil {
+			return nil, fmt.Errorf("--receive-from %q: an address or a network is wanted, such as 192.0.2.7 or 10.0.0.0/8", text)
+		}
+		sources = append(sources, prefix)
+	}
+	for _, l := range (&receivers{}).intakes(c) {
+		if l.address == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(l.address); err != nil {
+			return nil, fmt.Errorf("--%s %q: host:port is wanted, such as 127.0.0.1:1162", l.flag, l.address)
+		}
+		if !viewer.IsLoopback(l.address) && len(sources) == 0 {
+			return nil, fmt.Errorf("--%s %s: others can send to this address, and its protocol knows no login: say who may, with --receive-from 10.0.0.0/8", l.flag, l.address)
+		}
+	}
+	return sources, nil
+}
+
+func parseSource(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	return prefix.Masked(), err
+}
+
+// openReceivers makes the receivers, before the probes that wait for them.
+func (a *App) openReceivers(p policies) {
+	r := &a.receivers
+	r.traps = trap.NewHub(trap.Options{Secrets: p.secrets, Sources: p.sources, Keep: a.past.keep})
+	r.counts = []receiverCount{
+		{"traps", func() receive.Counts { return r.traps.Stats().Counts }},
+	}
+}
+
+// into lets probes find their receivers.
+func (r *receivers) into(o *builtin.Options) { o.Traps = r.traps }
+
+// intakes are all addresses that may be asked for.
+func (r *receivers) intakes(c *ReceiverConfig) []intake {
+	return []intake{
+		{flag: "traps", address: c.Traps, packets: r.traps.Serve},
+	}
+}
+
+// takeIn binds the addresses and serves them until the manager stops.
+func (a *App) takeIn() error {
+	for _, l := range a.receivers.intakes(&a.config.Receivers) {
+		if l.address == "" {
+			continue
+		}
+		if l.packets != nil {
+			conn, err := net.ListenPacket("udp", l.address)
+			if err != nil {
+				return fmt.Errorf("--%s: %w", l.flag, err)
+			}
+			a.log.Info("taking messages", "receiver", l.flag, "address", "udp://"+conn.LocalAddr().String())
+			a.run(l.flag, func(ctx context.Context) error { return l.packets(ctx, conn) })
+		}
+		if l.stream != nil {
+			ln, err := net.Listen("tcp", l.address)
+			if err != nil {
+				return fmt.Errorf("--%s: %w", l.flag, err)
+			}
+			a.log.Info("taking messages", "receiver", l.flag, "address", "tcp://"+ln.Addr().String())
+			a.run(l.flag, func(ctx context.Context) error {
+				if err := l.stream(ctx, ln); !errors.Is(err, net.ErrClosed) {
+					return err
+				}
+				return nil
+			})
+		}
+	}
+	return nil
+}
+
+var receiverMessages = desc("receiver_messages_total", "Messages, samples or lines that came to receivers, by what became of them.", "receiver", "outcome")
+
+// Describe implements client.Collector.
+func (r *receivers) Describe(ch chan<- *client.Desc) { ch <- receiverMessages }
+
+// Collect implements client.Collector.
+func (r *receivers) Collect(ch chan<- client.Metric) {
+	counter := func(v uint64, labels ...string) {
+		ch <- client.MustNewConstMetric(receiverMessages, client.CounterValue, float64(v), labels...)
+	}
+	for _, c := range r.counts {
+		counts := c.read()
+		counter(counts.Applied, c.name, "applied")
+		for _, reason := range receive.Reasons() {
+			counter(counts.Refused[reason], c.name, reason.String())
+		}
+	}
+}
