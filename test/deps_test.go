@@ -53,6 +53,7 @@ const order = `
 	runtime/probe < runtime/probe/pattern;
 	none < runtime/probe/ssh/sshtest;
 	runtime/probe/answer, runtime/probe/secret, runtime/probe/files < runtime/probe/ssh;
+	runtime/probe/follow, runtime/probe/ssh < runtime/probe/remotelog;
 	runtime/probe/pattern < runtime/probe/follow;
 	runtime/probe/follow, runtime/probe/files < runtime/probe/logfile;
 	runtime/probe, runtime/probe/secret < runtime/probe/secure;
@@ -75,6 +76,12 @@ const order = `
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/dns;
 	runtime/probe/answer < runtime/probe/ntp;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/certificate;
+	runtime/probe < runtime/discover/group;
+	runtime/discover/group, runtime/probe/files, runtime/probe/answer < runtime/discover/targets;
+	runtime/discover/group, runtime/probe/endpoint < runtime/discover/httpsd;
+	runtime/probe/answer < runtime/discover/dnssrv;
+	runtime/probe/answer, runtime/probe/secret, runtime/probe/snmp/exchange < runtime/discover/snmprange;
+	runtime/probe, tree/definition < runtime/discover;
 	tree/definition,
 	runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command,
 	runtime/receive/remotewrite,
@@ -90,7 +97,9 @@ const order = `
 	runtime/probe/dns,
 	runtime/probe/ntp,
 	runtime/probe/ssh,
-	runtime/probe/certificate
+	runtime/probe/certificate,
+	runtime/discover/targets, runtime/discover/httpsd, runtime/discover/dnssrv, runtime/discover/snmprange,
+	runtime/probe/remotelog
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 
@@ -139,7 +148,7 @@ const order = `
 	# The catalogue is files; the wiring may import everything.
 	none < definitions;
 	beans/timer, tree/monitor, tree/definition/watch, tree/definition/diff,
-	runtime/probe/builtin, runtime/receive/push, runtime/receive/trap, runtime/bind,
+	runtime/probe/builtin, runtime/receive/push, runtime/receive/trap, runtime/bind, runtime/discover,
 	tree/history, tree/history/remote, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/drawer,
 	notify,
 	tree/history/past, viewer/access/rest, viewer/certificate,
@@ -163,18 +172,20 @@ var modules = map[string][]string{
 	"github.com/gorilla/websocket":                 {"viewer/live", "viewer/live/client"},
 	"github.com/gosnmp/gosnmp":                     {"runtime/probe/snmp", "runtime/receive/trap"},
 	"github.com/invopop/jsonschema":                {"tree/definition/schema", "runtime/probe/http", "runtime/probe/probetest"},
+	"github.com/jlaffaye/ftp":                      {"runtime/probe/remotelog"},
+	"github.com/pkg/sftp":                          {"runtime/probe/remotelog"},
 	"github.com/ohler55/ojg":                       {"runtime/probe/http", "runtime/probe/command"},
 	"github.com/prometheus/client_golang":          {"viewer/export/prometheus", "viewer/live", "tree/history/shelf", "tree/history/remote", "cmd/app"},
 	"github.com/prometheus/client_model":           {"viewer/export/prometheus", "tree/history/shelf"},
 	"github.com/prometheus/common":                 {"viewer/export/prometheus", "viewer/record", "tree/history/remote", "cmd/cli"},
 	"github.com/shirou/gopsutil/v4":                {"runtime/probe/host"},
 	"golang.org/x/net":                             {"runtime/probe/snmp/exchange", "runtime/probe/icmp", "runtime/receive/trap"},
-	"github.com/miekg/dns":                         {"runtime/probe/dns"},
+	"github.com/miekg/dns":                         {"runtime/discover/dnssrv", "runtime/probe/dns"},
 	"github.com/beevik/ntp":                        {"runtime/probe/ntp"},
-	"go.yaml.in/yaml/v4":                           {"tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
+	"go.yaml.in/yaml/v4":                           {"runtime/discover/group", "tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
 	"golang.org/x/sys":                             {"runtime/probe/command", "cmd/app", "runtime/probe/icmp"},
 	"golang.org/x/term":                            {"cmd/cli"},
-	"golang.org/x/crypto":                          {"viewer/access/password", "runtime/probe/ssh", "runtime/probe/certificate"},
+	"golang.org/x/crypto":                          {"viewer/access/password", "runtime/probe/ssh", "runtime/probe/certificate", "runtime/probe/remotelog"},
 	"golang.org/x/oauth2":                          {"viewer/access/oidc"},
 	"github.com/coreos/go-oidc/v3":                 {"viewer/access/oidc"},
 	"charm.land/bubbletea/v2":                      {"cmd/terminal"},
@@ -202,7 +213,7 @@ var modules = map[string][]string{
 }
 
 // suites are packages that only tests import.
-var suites = []string{"runtime/probe/javatest", "runtime/probe/servertest", "beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest"}
+var suites = []string{"runtime/probe/ssh/sshtest", "runtime/probe/javatest", "runtime/probe/servertest", "beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest"}
 
 // floors are the floors of the house from the ground up. The test files of a package may
 // import everything on their own room of the floor and on the floors below.

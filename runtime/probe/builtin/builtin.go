@@ -7,6 +7,10 @@ import (
 	"fmt"
 
 	"grove/beans"
+	"grove/runtime/discover/dnssrv"
+	"grove/runtime/discover/httpsd"
+	"grove/runtime/discover/snmprange"
+	"grove/runtime/discover/targets"
 	"grove/runtime/probe"
 	"grove/runtime/probe/certificate"
 	"grove/runtime/probe/cgroup"
@@ -28,6 +32,7 @@ import (
 	"grove/runtime/probe/ntp"
 	"grove/runtime/probe/process"
 	"grove/runtime/probe/redis"
+	"grove/runtime/probe/remotelog"
 	"grove/runtime/probe/sapcontrol"
 	"grove/runtime/probe/secret"
 	"grove/runtime/probe/snmp"
@@ -71,11 +76,14 @@ func Registry(o Options) *probe.Registry {
 	return probe.NewRegistry(
 		certificate.Kind(o.Dial, o.Secrets, o.Files),
 		cgroup.Kind(o.Files),
+		remotelog.Kind(o.Dial, o.Secrets),
 		command.Kind(o.Commands),
 		dns.Kind(o.Dial, o.Secrets),
+		dnssrv.Kind(o.Dial),
 		gostats.Kind(),
 		host.Kind(),
 		http.Kind(o.Dial, http.Secrets(o.Secrets)),
+		httpsd.Kind(o.Dial, o.Secrets),
 		icmp.Kind(o.Dial),
 		jmxproxy.Kind(o.Dial, jmxproxy.Secrets(o.Secrets)),
 		jolokia.Kind(o.Dial, jolokia.Secrets(o.Secrets)),
@@ -91,8 +99,10 @@ func Registry(o Options) *probe.Registry {
 		redis.Kind(o.Dial, o.Secrets),
 		sapcontrol.Kind(o.Dial, sapcontrol.Secrets(o.Secrets)),
 		snmp.Kind(o.Dial, snmp.Secrets(o.Secrets), snmp.Files(o.Files)),
+		snmprange.Kind(o.Dial, o.Secrets),
 		sql.Kind(o.Dial, o.Secrets),
 		ssh.Kind(o.Dial, o.Secrets),
+		targets.Kind(o.Files),
 		tcp.Kind(o.Dial),
 		trap.Kind(o.Traps),
 	)
