@@ -70,7 +70,7 @@ const order = `
 	runtime/probe/snmp/ber < runtime/probe/snmp/exchange;
 	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/files, runtime/probe/snmp/mib, runtime/probe/snmp/exchange < runtime/probe/snmp;
 	tree/grant, runtime/probe < runtime/receive < runtime/receive/push;
-	runtime/receive, runtime/probe/series < runtime/receive/remotewrite;
+	runtime/receive, runtime/probe/series < runtime/receive/sample < runtime/receive/remotewrite;
 	runtime/receive, runtime/receive/allowance, runtime/probe/secret, runtime/probe/snmp/mib < runtime/receive/trap;
 	runtime/probe/answer < runtime/probe/icmp;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/dns;
@@ -195,7 +195,7 @@ var modules = map[string][]string{
 	"go.uber.org/goleak":                           {"runtime/probe/probetest", "tree/store/storetest"},
 	"github.com/rogpeppe/go-internal":              nil, // tests only
 	"github.com/santhosh-tekuri/jsonschema/v6":     nil, // tests only
-	"github.com/prometheus/prometheus":             {"tree/history", "tree/history/fold", "tree/history/rollup", "tree/history/shelf", "tree/history/promql", "tree/history/remote", "runtime/probe/series", "runtime/receive/remotewrite"},
+	"github.com/prometheus/prometheus":             {"tree/history", "tree/history/fold", "tree/history/rollup", "tree/history/shelf", "tree/history/promql", "tree/history/remote", "runtime/probe/series", "runtime/receive/sample", "runtime/receive/remotewrite"},
 	"github.com/golang/snappy":                     {"tree/history/remote", "runtime/receive/remotewrite"},
 	"github.com/oklog/ulid/v2":                     {"tree/history/shelf"},
 	"github.com/jackc/pgx/v5":                      {"tree/store", "tree/store/storetest", "runtime/probe/sql", "runtime/probe/servertest"},

@@ -21,6 +21,7 @@ import (
 	"grove/beans/timer"
 	"grove/notify"
 	"grove/runtime/bind"
+	"grove/runtime/discover"
 	"grove/runtime/probe"
 	"grove/runtime/probe/builtin"
 	"grove/runtime/receive"
@@ -57,10 +58,12 @@ type App struct {
 	registry  *probe.Registry
 	binder    *bind.Binder
 	memories  *memories
-	schedule  *schedule.Schedule
-	timer     *timer.Timer
-	feed      *live.Server
-	viewer    *viewer.Server
+	// discoveries keeps the rows of which instances are made.
+	discoveries *discover.Hub
+	schedule    *schedule.Schedule
+	timer       *timer.Timer
+	feed        *live.Server
+	viewer      *viewer.Server
 
 	reloading sync.Mutex                      // one Reload at a time
 	outcome   []any                           // of the last, as it was logged; guarded by reloading
@@ -179,7 +182,9 @@ func (a *App) build(policies policies) error {
 	a.memories = openMemories(context.Background(), drawer.New(a.past.facts, memoryKind, maxMemories), a.log)
 	a.onStop("memories", func(ctx context.Context) error { a.memories.save(ctx); return nil })
 	a.run("memories", a.memories.run)
+	a.openDiscoveries(context.Background())
 	a.binder, err = bind.New(bind.Options{
+		Wrap: a.discoveries.Wrap,
 		Tree: a.Tree, Registry: a.registry, Schedule: a.schedule, Beans: a.Beans, Monitors: monitors, Logger: a.log, Memories: a.memories,
 		Ran: func(kind string, o schedule.Outcome) {
 			own.GetOrCreateHistogram(probeDuration + `{kind="` + kind + `"}`).Update(o.Duration.Seconds())
@@ -196,6 +201,7 @@ func (a *App) build(policies policies) error {
 	a.loader = newLoader(a.registry)
 	a.loader.Shared = filepath.Join(c.Data, sharedDir)
 	a.loader.Running = a.binder.Running
+	a.loader.Found = a.discoveries.Rows
 	a.loaded.Store(&definition.Plan{})
 	a.watch = &watch.Watcher{Dir: c.Definitions, Changed: a.Reload}
 
@@ -239,6 +245,7 @@ func (a *App) Start() {
 	a.run("schedule", a.schedule.Run)
 	a.run("timer", a.timer.Run)
 	a.run("watch of definitions", a.watch.Run)
+	a.run("discoveries", a.discoveries.Run)
 	if a.faces.sap != nil {
 		a.faces.sap.Start()
 	}

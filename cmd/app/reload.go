@@ -31,9 +31,11 @@ func (a *App) Reload() {
 	for _, e := range errs.Sorted() {
 		a.log.Error("definition", "at", e.Pos.String(), "error", message(e))
 	}
+	a.discoveries.Expect(plan.Discoveries)
 	if err := a.binder.Apply(plan); err != nil {
 		a.log.Error("definitions were not applied", "error", err)
 	}
+	a.forgetDiscoveries(plan)
 	a.loaded.Store(plan)
 	a.Tree.Flush() // Now the fresh nodes are known.
 	a.restore(context.Background(), a.fresh.all()...)

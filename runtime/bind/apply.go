@@ -199,7 +199,7 @@ func (s *swap) construct() {
 					continue
 				}
 			}
-			r, err := s.b.construct(v.name, p)
+			r, err := s.b.construct(v.plan, p)
 			if err != nil {
 				s.refuse(v, fmt.Errorf("%s: probe %s: %w", p.Pos, p.Name, err))
 				break

@@ -16,6 +16,7 @@ import (
 	"grove/runtime/probe"
 	"grove/runtime/schedule"
 	"grove/tree"
+	"grove/tree/definition"
 )
 
 func TestRuntimeBean(t *testing.T) {
@@ -172,4 +173,77 @@ func TestRanIsToldOfEachRun(t *testing.T) {
 			t.Errorf("told of %v", ran)
 		}
 	})
+}
+
+// TestDownIsShownAtTheNode says why there is no value where a probe says that its resource
+// is down, which is a reading and no failed run.
+func TestDownIsShownAtTheNode(t *testing.T) {
+	inWorld(t, func(w *world) {
+		down := func(context.Context) (probe.Result, error) {
+			var r probe.Result
+			r.Add("up", tree.Bool(false))
+			r.Text("error", "connection refused")
+			return r, nil
+		}
+		w.set("a", down)
+		w.value("b", "other", 1)
+		w.apply("shop.yaml", shop)
+		w.pass(11 * time.Second)
+		w.white("/shop/Value", "probe a: connection refused")
+		source := func() Source { return w.binder.Sources(w.node("/shop/Value").Ref)[0] }
+		bean := `grove:type=RuntimeBean,instance="shop",name=a,kind=actor`
+		if s := source(); s.Error != "connection refused" || s.Failures != 0 || w.attribute(bean, "LastError") != "connection refused" {
+			t.Errorf("the source says %+v", s)
+		}
+		w.set("a", func(context.Context) (probe.Result, error) {
+			var r probe.Result
+			r.Add("up", tree.Bool(true))
+			r.Text("error", "")
+			r.Number("value", 3)
+			return r, nil
+		})
+		w.pass(11 * time.Second)
+		w.is("/shop/Value", "3", tree.Green)
+		if s := source(); s.Error != "" {
+			t.Errorf("the source says %+v", s)
+		}
+		w.set("a", func(context.Context) (probe.Result, error) {
+			var r probe.Result
+			r.Add("up", tree.Bool(false))
+			return r, nil
+		})
+		w.pass(11 * time.Second)
+		if s := source(); s.Error != "what it asks is down" {
+			t.Errorf("the source says %+v", s)
+		}
+	})
+}
+
+// TestWrap lets somebody stand between a probe and its nodes.
+func TestWrap(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.binder.opts.Wrap = func(i *definition.Instance, p probe.Probe) probe.Probe {
+			if i.Name != "shop" {
+				t.Errorf("instance %s", i.Name)
+			}
+			return doubled{p}
+		}
+		w.value("a", "value", 2)
+		w.value("b", "other", 1)
+		w.apply("shop.yaml", shop)
+		w.pass(11 * time.Second)
+		w.is("/shop/Value", "4", tree.Green)
+	})
+}
+
+type doubled struct{ probe.Probe }
+
+func (d doubled) Run(ctx context.Context) (probe.Result, error) {
+	r, err := d.Probe.Run(ctx)
+	for k := range r.Values {
+		if n, ok := r.Values[k].Value.Number(); ok {
+			r.Values[k].Value = tree.Number(2 * n)
+		}
+	}
+	return r, err
 }

@@ -82,6 +82,9 @@ type Options struct {
 	// Memories is where probes that remember find their memory after a restart; nil: they
 	// begin anew.
 	Memories Memories
+	// Wrap is called with each probe that is made, and returns what runs in its place; nil:
+	// they run themselves.
+	Wrap func(i *definition.Instance, p probe.Probe) probe.Probe
 	// Ran is called after each run of a probe with its kind and how it went, from the
 	// goroutine of the run; nil: nobody wants to know. It must be quick.
 	Ran func(kind string, o schedule.Outcome)

@@ -55,7 +55,7 @@ func (i *instance) deliver(r *runner, res *probe.Result, pushed, failed bool) {
 	d.flush()
 	clear(d.derived)
 	d.derived = d.derived[:0]
-	if !failed {
+	if !failed && downText(res) == "" {
 		r.told = ""
 	}
 }

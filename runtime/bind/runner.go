@@ -63,6 +63,29 @@ type runner struct {
 	runs    runStats
 }
 
+// downText is what a result says of a resource that is down, which is a reading and no
+// failed run: the kinds of probes say so by the attributes up and error. It is empty when
+// the resource is up, and when nothing is said of that.
+func downText(res *probe.Result) string {
+	down, why := false, ""
+	for k := range res.Values {
+		switch v := &res.Values[k]; v.Attribute {
+		case "up":
+			n, ok := v.Value.Number()
+			down = ok && n == 0
+		case "error":
+			why = v.Value.String()
+		}
+	}
+	switch {
+	case !down:
+		return ""
+	case why == "":
+		return "what it asks is down"
+	}
+	return why
+}
+
 // reading is the latest of one attribute.
 type reading struct {
 	value  tree.Value
@@ -74,6 +97,7 @@ type runStats struct {
 	lastRun      time.Time
 	lastDuration time.Duration
 	lastError    string
+	down         string // what the last result said of a resource that is down
 	runs         uint64
 	failures     uint64
 	missed       uint64
@@ -81,7 +105,7 @@ type runStats struct {
 }
 
 // construct makes the probe of a plan; nothing runs yet.
-func (b *Binder) construct(instance string, p definition.Probe) (r *runner, err error) {
+func (b *Binder) construct(instance *definition.Instance, p definition.Probe) (r *runner, err error) {
 	kind, ok := b.opts.Registry.Kind(p.Kind)
 	if !ok {
 		return nil, fmt.Errorf("%w %q", probe.ErrUnknownKind, p.Kind)
@@ -95,6 +119,9 @@ func (b *Binder) construct(instance string, p definition.Probe) (r *runner, err 
 	if err != nil {
 		return nil, err
 	}
+	if b.opts.Wrap != nil {
+		made = b.opts.Wrap(instance, made)
+	}
 	r = &runner{
 		b: b, plan: p, probe: made, attributes: made.Attributes(), keys: map[string]string{},
 		life: newTurn(), timeout: p.Timeout, last: map[string]reading{}, tables: map[string]*probe.Table{}, routes: newRoutes(),
@@ -105,7 +132,7 @@ func (b *Binder) construct(instance string, p definition.Probe) (r *runner, err 
 		}
 	}
 	r.bean = newRuntimeBean(r)
-	r.beanName, err = beans.NewName("grove", "type", "RuntimeBean", "instance", beans.Quote(instance),
+	r.beanName, err = beans.NewName("grove", "type", "RuntimeBean", "instance", beans.Quote(instance.Name),
 		"name", beans.PropertyValue(p.Name), "kind", beans.PropertyValue(p.Kind))
 	if err != nil {
 		return nil, errors.Join(err, made.Close())
@@ -352,6 +379,9 @@ func (r *runner) close() {
 func (r *runner) run(ctx context.Context) error {
 	res, err := r.probe.Run(ctx)
 	r.inst.deliver(r, &res, false, err != nil)
+	if text := downText(&res); err == nil && text != "" {
+		r.inst.failed(r, probeReason(r.plan.Name, errors.New(text)))
+	}
 	r.memorize()
 	return err
 }
@@ -390,6 +420,7 @@ func (r *runner) done(o schedule.Outcome) {
 func (r *runner) remember(res *probe.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.runs.down = downText(res)
 	for _, v := range res.Values {
 		r.last[v.Attribute] = reading{v.Value, slices.Clone(v.Events)}
 	}

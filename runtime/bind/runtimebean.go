@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -40,7 +41,7 @@ var ownAttributes = []beans.AttributeInfo{
 	{Name: "Timeout", Type: beans.TypeDuration, Unit: "s", Description: "How long a run may take; shorter than Every.", Readable: true, Writable: true},
 	{Name: "LastRun", Type: beans.TypeTime, Description: "When the last run started.", Readable: true},
 	{Name: "LastDuration", Type: beans.TypeDuration, Unit: "s", Description: "How long the last run took.", Readable: true},
-	{Name: "LastError", Type: beans.TypeString, Description: "Why the last run failed; empty when it did not.", Readable: true},
+	{Name: "LastError", Type: beans.TypeString, Description: "Why the last run failed, or what it says of a resource that is down; empty when all is well.", Readable: true},
 	{Name: "Runs", Type: beans.TypeInt, Unit: "runs", Description: "Runs that ended.", Readable: true, Descriptor: counter},
 	{Name: "Failures", Type: beans.TypeInt, Unit: "runs", Description: "Runs that ended with an error.", Readable: true, Descriptor: counter},
 	{Name: "Missed", Type: beans.TypeInt, Unit: "runs", Description: "Due runs that were skipped because the run before was not over.", Readable: true, Descriptor: counter},
@@ -104,7 +105,7 @@ func (b *runtimeBean) Attribute(_ context.Context, name string) (beans.Value, er
 	case "LastDuration":
 		return runs.lastDuration, nil
 	case "LastError":
-		return runs.lastError, nil
+		return cmp.Or(runs.lastError, runs.down), nil
 	case "Runs":
 		return int64(runs.runs), nil
 	case "Failures":

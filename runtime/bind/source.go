@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"cmp"
 	"time"
 
 	"grove/beans"
@@ -22,7 +23,7 @@ type Source struct {
 	Timeout  time.Duration
 	Last     time.Time // when its last run started; zero: none has ended
 	Duration time.Duration
-	Error    string // why the last run failed
+	Error    string // why the last run failed, or what it says of a resource that is down
 	Runs     uint64 // ended
 	Failures uint64 // of them, ended with an error
 	Missed   uint64 // due runs that were skipped
@@ -78,7 +79,7 @@ func (r *runner) source(at tree.Path) Source {
 	return Source{
 		Bean: r.beanName, Instance: r.inst.name, At: at, Probe: r.plan.Name, Kind: r.plan.Kind, Target: r.probe.Target(), Mode: r.plan.Mode,
 		Started: !handle.IsZero(), Every: every, Timeout: timeout,
-		Last: runs.lastRun, Duration: runs.lastDuration, Error: runs.lastError,
+		Last: runs.lastRun, Duration: runs.lastDuration, Error: cmp.Or(runs.lastError, runs.down),
 		Runs: runs.runs, Failures: runs.failures, Missed: runs.missed, Next: r.b.opts.Schedule.Next(handle),
 	}
 }

@@ -59,7 +59,7 @@ func outcome(p *definition.Plan) string {
 }
 
 func TestRowsBecomeInstances(t *testing.T) {
-	const head = "use: web\nname: shop\neach: { kind: dns_srv, name: x }\nwith: { address: \"${row.address}\" }\n"
+	const head = "use: web\nname: shop\neach: { kind: dns_srv, names: [x] }\nwith: { address: \"${row.address}\" }\n"
 	for _, c := range []struct {
 		name, text string
 		rows       []map[string]tree.Value
@@ -177,7 +177,7 @@ func errsOf(p *definition.Plan) string {
 
 // TestErrorsTakeNoInstanceAway lets what runs go on while its file or its row is wrong.
 func TestErrorsTakeNoInstanceAway(t *testing.T) {
-	const text = "use: web\nname: shop\nat: /shop/${row.target}\neach: { kind: dns_srv, name: x }\nwith: { address: \"${row.address}\" }\n"
+	const text = "use: web\nname: shop\nat: /shop/${row.target}\neach: { kind: dns_srv, names: [x] }\nwith: { address: \"${row.address}\" }\n"
 	before, errs := found(t, nil, text, rowOf("address", "a", "target", "a"), rowOf("address", "b", "target", "b"))
 	if errs != "" || len(before.Instances) != 3 {
 		t.Fatal(errs)
@@ -188,7 +188,7 @@ func TestErrorsTakeNoInstanceAway(t *testing.T) {
 		want string
 	}{
 		"the file is malformed":  {"use: [", nil, "discovery-shop shop-a shop-b"},
-		"an option is wrong":     {strings.Replace(text, "name: x", "nmae: x", 1), nil, "discovery-shop shop-a shop-b"},
+		"an option is wrong":     {strings.Replace(text, "names: [", "nmaes: [", 1), nil, "discovery-shop shop-a shop-b"},
 		"there is no definition": {strings.Replace(text, "use: web", "use: wbe", 1), nil, "discovery-shop shop-a shop-b"},
 		"a row is wrong":         {text, []map[string]tree.Value{rowOf("address", "a", "target", "a\x00"), rowOf("address", "b", "target", "b")}, "shop-a"},
 		"a row is gone":          {text, []map[string]tree.Value{rowOf("address", "b", "target", "b")}, ""},
@@ -209,7 +209,7 @@ func TestErrorsTakeNoInstanceAway(t *testing.T) {
 
 // TestRunningRowsKeepTheirPlaces lets newcomers lose where two rows want one name.
 func TestRunningRowsKeepTheirPlaces(t *testing.T) {
-	const text = "use: web\nname: s-${row.target}\nat: /shop/${row.target}\neach: { kind: dns_srv, name: x }\nwith: { address: \"${row.address}\" }\n"
+	const text = "use: web\nname: s-${row.target}\nat: /shop/${row.target}\neach: { kind: dns_srv, names: [x] }\nwith: { address: \"${row.address}\" }\n"
 	before, errs := found(t, nil, text, rowOf("address", "b", "target", "x"))
 	if errs != "" {
 		t.Fatal(errs)
@@ -241,7 +241,7 @@ func TestDiscoveryInXML(t *testing.T) {
 	fsys["a.xml"] = mapFile(`<instances>
   <instance name="shop" at="/shop/${row.target}" where="row.port != 8443" keep="2h" most="100">
     <use by="row.target" default="web"><choose><application name="db*" value="web"/></choose></use>
-    <each kind="dns_srv" every="1m"><name>_http._tcp.shop</name></each>
+    <each kind="dns_srv" every="1m"><names><item>_http._tcp.shop</item></names></each>
     <with><parameter name="address" value="${row.address}"/></with>
     <tests>
       <test name="in XML as in YAML">
@@ -270,7 +270,7 @@ func TestDiscoveryTestsThatFail(t *testing.T) {
 	plan, errs := load(t, "a.yaml", web, "b.yaml", `use: web
 name: shop
 at: /shop/${row.target}
-each: { kind: dns_srv, name: x }
+each: { kind: dns_srv, names: [x] }
 where: row.port < 1000
 with: { address: "${row.address}" }
 tests:

@@ -38,9 +38,12 @@ www  IN A   192.0.2.7
      IN AAAA 2001:db8::7
 mail IN A   192.0.2.25
 shop IN CNAME www
+_http._tcp IN SRV 10 60 80 www
+           IN SRV 20 40 8080 mail
+_none._tcp IN SRV 0 0 0 .
 `, serial))
 	for i := range 90 {
-		s.append("example.test", fmt.Sprintf("many IN A 198.51.100.%d\n", i+1))
+		s.append("example.test", fmt.Sprintf("many IN A 198.51.100.%d\n_many._tcp IN SRV 0 0 %d many\n", i+1, i+1))
 	}
 	config := s.write("named.conf", fmt.Sprintf(`
 options {

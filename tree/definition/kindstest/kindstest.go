@@ -38,7 +38,7 @@ type Table struct {
 
 // SRV are the options of the stand-in kind dns_srv.
 type SRV struct {
-	Name string `yaml:"name" jsonschema:"required,description=Name that is asked for"`
+	Names []string `yaml:"names" jsonschema:"required,description=Names that are asked for"`
 }
 
 // Range are the options of the stand-in kind snmp_range.
