@@ -11,7 +11,9 @@ import (
 
 	"grove/runtime/probe/builtin"
 	"grove/runtime/receive"
+	"grove/runtime/receive/remotewrite"
 	"grove/runtime/receive/trap"
+	"grove/tree/grant"
 	"grove/viewer"
 )
 
@@ -28,6 +30,7 @@ type ReceiverConfig struct {
 // receivers take what others send, for the probes that wait for it.
 type receivers struct {
 	traps  *trap.Hub
+	writes *remotewrite.Hub
 	counts []receiverCount
 }
 
@@ -75,23 +78,41 @@ func parseSource(text string) (netip.Prefix, error) {
 	return prefix.Masked(), err
 }
 
+// errMayNotSend is told to senders.
+var errMayNotSend = errors.New("you may not send to the probes that want this: it takes the role operator where they hang")
+
 // openReceivers makes the receivers, before the probes that wait for them.
 func (a *App) openReceivers(p policies) {
+	may := func(ctx context.Context, instance string) error {
+		at, _ := a.where(instance)
+		if !a.Guard.May(grant.Of(ctx), grant.Operator, at) {
+			return errMayNotSend // and not where it hangs, which the sender may not see
+		}
+		return nil
+	}
 	r := &a.receivers
 	r.traps = trap.NewHub(trap.Options{Secrets: p.secrets, Sources: p.sources, Keep: a.past.keep})
+	r.writes = remotewrite.NewHub(remotewrite.Options{May: may})
 	r.counts = []receiverCount{
 		{"traps", func() receive.Counts { return r.traps.Stats().Counts }},
+		{"remote_write", func() receive.Counts { return r.writes.Stats().Counts }},
 	}
 }
 
 // into lets probes find their receivers.
-func (r *receivers) into(o *builtin.Options) { o.Traps = r.traps }
+func (r *receivers) into(o *builtin.Options) { o.Traps, o.RemoteWrite = r.traps, r.writes }
 
 // intakes are all addresses that may be asked for.
 func (r *receivers) intakes(c *ReceiverConfig) []intake {
 	return []intake{
 		{flag: "traps", address: c.Traps, packets: r.traps.Serve},
 	}
+}
+
+// mounts are what the web server takes for receivers. Who may send to which probes each
+// finds out by itself.
+func (r *receivers) mounts() []viewer.Mount {
+	return []viewer.Mount{{Prefix: remotewrite.Path, Handler: r.writes.Handler()}}
 }
 
 // takeIn binds the addresses and serves them until the manager stops.

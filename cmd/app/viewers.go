@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -66,7 +67,7 @@ func (a *App) openViewer(p policies, own *metrics.Set, receiver *push.Receiver, 
 			receiver.Register, a.registerPlan, records.Register, moments.operations.Register, a.openActs().Register,
 			a.door.rest.Register, browser.Register, a.openDesk().Register, a.openSystem(a.feed, receiver).Register,
 		},
-		Metrics: exporter, Own: own, Live: a.feed, Mounts: append(append(mounts, streams), a.loginMounts()...), Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
+		Metrics: exporter, Own: own, Live: a.feed, Mounts: slices.Concat(mounts, []viewer.Mount{streams}, a.loginMounts(), a.receivers.mounts()), Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
 		Access: a.door.access.Handler, TLS: a.tlsConfig(),
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -45,7 +45,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		if w.message.read(body, version) == nil {
 			out := hub.apply(context.Background(), w)
-			if n := out.samples + out.histograms + out.malformed + out.denied; n != w.message.total() {
+			if n := out.samples + out.histograms + out.Malformed + out.Denied; n != w.message.total() {
 				t.Errorf("of %d samples %d are accounted for", w.message.total(), n)
 			}
 		}

@@ -74,10 +74,10 @@ func (h *Hub) Handler() http.Handler {
 				w.Header().Set("Allow", http.MethodPost)
 			}
 			http.Error(w, no.text, no.status)
-		case out.malformed > 0:
-			http.Error(w, fmt.Sprintf("%d samples were refused: %v", out.malformed, out.err), http.StatusBadRequest)
-		case out.denied > 0 && out.samples+out.histograms == 0:
-			http.Error(w, out.err.Error(), http.StatusForbidden)
+		case out.Malformed > 0:
+			http.Error(w, fmt.Sprintf("%d samples were refused: %v", out.Malformed, out.Err), http.StatusBadRequest)
+		case out.Denied > 0 && out.samples+out.histograms == 0:
+			http.Error(w, out.Err.Error(), http.StatusForbidden)
 		default:
 			w.WriteHeader(http.StatusNoContent)
 		}
@@ -116,7 +116,7 @@ func (h *Hub) take(r *http.Request) (out outcome, version int, err error) {
 	total := w.message.total()
 	if h.options.Allow != nil {
 		if wait, ok := h.options.Allow(source, total, h.options.Now()); !ok {
-			h.account.Refused(receive.RateLimited, total)
+			h.samples.Account().Refused(receive.RateLimited, total)
 			return out, version, &refusal{http.StatusTooManyRequests, "this source sends more than it may", wait}
 		}
 	}

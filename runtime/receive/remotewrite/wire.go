@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"grove/runtime/probe/series"
+	"grove/runtime/receive/sample"
 )
 
 // The two messages of remote write are walked as they are, without making structures of
@@ -91,7 +92,7 @@ type message struct {
 	symbols [][]byte
 	refs    []uint32
 	series  []timeSeries
-	samples []sample
+	samples []point
 	native  [][]byte // histograms, not read yet
 	// What is not taken, and counted.
 	exemplars, metadata int
@@ -107,13 +108,10 @@ type timeSeries struct {
 	bad                  bool // its labels are too long or refer to nothing
 }
 
-type sample struct {
+type point struct {
 	time  int64
 	value float64
 }
-
-// separator stands after each name and text of a key: it is never part of UTF-8.
-const separator = 0xff
 
 func (m *message) reset() {
 	m.keys, m.symbols, m.series, m.samples, m.native = m.keys[:0], m.symbols[:0], m.series[:0], m.samples[:0], m.native[:0]
@@ -242,15 +240,15 @@ func (m *message) label(s *timeSeries, name, text []byte) {
 		s.bad = true
 		return
 	}
-	m.keys = append(append(m.keys, name...), separator)
 	if string(name) == "__name__" {
-		s.nameFrom, s.nameTo = len(m.keys), len(m.keys)+len(text)
+		from := len(m.keys) + len(name) + 1
+		s.nameFrom, s.nameTo = from, from+len(text)
 	}
-	m.keys = append(append(m.keys, text...), separator)
+	m.keys = sample.AppendLabel(m.keys, name, text)
 }
 
 func (m *message) readSample(b []byte) bool {
-	var s sample
+	var s point
 	for len(b) > 0 {
 		f, rest, ok := next(b)
 		if !ok {
