@@ -43,14 +43,15 @@ const order = `
 	tree/grant, tree/store/audit < tree/store/account;
 
 	# Probes and receivers: one folder a kind, and none knows another.
-	none < runtime, runtime/schedule, runtime/receive/allowance, runtime/probe/dial, runtime/probe/files, runtime/probe/snmp/mib, runtime/probe/snmp/ber;
+	none < runtime, runtime/schedule, runtime/receive/allowance, runtime/probe/dial, runtime/probe/files, runtime/probe/program, runtime/probe/snmp/mib, runtime/probe/snmp/ber;
 	runtime/probe/files < runtime/probe/secret;
 	tree < runtime/probe
-		< runtime/probe/gostats, runtime/probe/host, runtime/probe/command, runtime/probe/probetest;
+		< runtime/probe/gostats, runtime/probe/host, runtime/probe/probetest;
 	runtime/probe, runtime/probe/files < runtime/probe/process;
 	runtime/probe < runtime/probe/series;
 	runtime/probe, runtime/probe/dial < runtime/probe/answer;
 	runtime/probe < runtime/probe/pattern;
+	runtime/probe, runtime/probe/program < runtime/probe/command;
 	none < runtime/probe/ssh/sshtest;
 	runtime/probe/answer, runtime/probe/secret, runtime/probe/files < runtime/probe/ssh;
 	runtime/probe/follow, runtime/probe/ssh < runtime/probe/remotelog;
@@ -183,7 +184,7 @@ var modules = map[string][]string{
 	"github.com/miekg/dns":                         {"runtime/discover/dnssrv", "runtime/probe/dns"},
 	"github.com/beevik/ntp":                        {"runtime/probe/ntp"},
 	"go.yaml.in/yaml/v4":                           {"runtime/discover/group", "tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
-	"golang.org/x/sys":                             {"runtime/probe/command", "cmd/app", "runtime/probe/icmp"},
+	"golang.org/x/sys":                             {"runtime/probe/program", "cmd/app", "runtime/probe/icmp"},
 	"golang.org/x/term":                            {"cmd/cli"},
 	"golang.org/x/crypto":                          {"viewer/access/password", "runtime/probe/ssh", "runtime/probe/certificate", "runtime/probe/remotelog"},
 	"golang.org/x/oauth2":                          {"viewer/access/oidc"},

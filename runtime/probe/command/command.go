@@ -75,11 +75,7 @@ func (p *commandProbe) Attributes() []beans.AttributeInfo {
 // Run implements probe.Probe.
 func (p *commandProbe) Run(ctx context.Context) (probe.Result, error) {
 	var r probe.Result
-	path, err := p.policy.resolve(p.recipe.Command[0])
-	if err != nil {
-		return r, err
-	}
-	f, err := execute(ctx, path, p.recipe)
+	f, err := p.execute(ctx)
 	if err != nil {
 		return r, err
 	}

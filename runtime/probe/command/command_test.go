@@ -16,6 +16,7 @@ import (
 
 	"grove/runtime/probe"
 	"grove/runtime/probe/probetest"
+	"grove/runtime/probe/program"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -139,10 +140,10 @@ func TestPolicy(t *testing.T) {
 	}
 	setuid, loose, plain := mode(0o755|os.ModeSetuid), mode(0o757), mode(0o644)
 	for _, tt := range []struct {
-		name    string
-		policy  *Policy
-		program string
-		want    string // the whole error; empty: allowed
+		name   string
+		policy *Policy
+		file   string
+		want   string // the whole error; empty: allowed
 	}{
 		{"all", allow(t, "all"), good, ""},
 		{"the file", allow(t, good), good, ""},
@@ -158,10 +159,10 @@ func TestPolicy(t *testing.T) {
 		{"writable by everybody", allow(t, "all"), loose, "command is not allowed: everybody may write to " + loose},
 		{"not executable", allow(t, "all"), plain, "command is not allowed: " + plain + " is not executable"},
 		{"a directory", allow(t, "all"), dir, "command is not allowed: " + dir + " is not a regular file"},
-		{"nowhere", allow(t, "all"), "no-such-program", `no program "no-such-program" in ` + strings.Join(searchPath, ":")},
+		{"nowhere", allow(t, "all"), "no-such-program", `no program "no-such-program" in ` + strings.Join(program.SearchPath, ":")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := tt.policy.resolve(tt.program)
+			got, err := tt.policy.Resolve(tt.file)
 			text := ""
 			if err != nil {
 				text = err.Error()
@@ -169,7 +170,7 @@ func TestPolicy(t *testing.T) {
 			if text != tt.want {
 				t.Errorf("got  %q, %q\nwant %q", got, text, tt.want)
 			}
-			if strings.HasPrefix(tt.want, "command is not allowed") && !errors.Is(err, ErrDenied) {
+			if strings.HasPrefix(tt.want, "command is not allowed") && !errors.Is(err, program.ErrDenied) {
 				t.Error("it is not ErrDenied")
 			}
 		})
@@ -208,7 +209,7 @@ func TestSymlinkSwapIsNoticed(t *testing.T) {
 	if err := os.Symlink(evil, link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Run(context.Background()); !errors.Is(err, ErrDenied) {
+	if _, err := p.Run(context.Background()); !errors.Is(err, program.ErrDenied) {
 		t.Errorf("got %v, want a refusal", err)
 	}
 }
@@ -312,7 +313,7 @@ func TestTheWholeGroupEnds(t *testing.T) {
 }
 
 func TestAProcessThatLeftTheGroupCannotHoldTheRun(t *testing.T) {
-	if _, err := allow(t, "all").resolve("setsid"); err != nil {
+	if _, err := allow(t, "all").Resolve("setsid"); err != nil {
 		t.Skipf("setsid is not installed: %v", err)
 	}
 	start := time.Now()

@@ -13,6 +13,7 @@ import (
 
 	"grove/beans"
 	"grove/runtime/probe"
+	"grove/runtime/probe/program"
 )
 
 // The bounds of the options and of what is read.
@@ -102,7 +103,7 @@ func (o *Options) check() (*recipe, error) {
 		}
 		r.env = append(r.env, name+"="+value)
 	}
-	r.env = append(r.env, "PATH="+strings.Join(searchPath, ":"), "LC_ALL=C")
+	r.env = append(r.env, "PATH="+strings.Join(program.SearchPath, ":"), "LC_ALL=C")
 	if len(o.Attributes) > maxAttributes {
 		return nil, probe.BadOption("attributes", "are %d, more than %d", len(o.Attributes), maxAttributes)
 	}
@@ -123,13 +124,13 @@ func (o *Options) checkCommand() error {
 	if len(o.Command) > maxArguments {
 		return probe.BadOption("command", "has %d parts, more than %d", len(o.Command), maxArguments)
 	}
-	program := o.Command[0]
-	if strings.Contains(program, "/") {
-		if !filepath.IsAbs(program) || filepath.Clean(program) != program {
-			return probe.BadOption("command", "%q is neither a name nor an absolute path without detours", program)
+	name := o.Command[0]
+	if strings.Contains(name, "/") {
+		if !filepath.IsAbs(name) || filepath.Clean(name) != name {
+			return probe.BadOption("command", "%q is neither a name nor an absolute path without detours", name)
 		}
-	} else if !programPattern.MatchString(program) {
-		return probe.BadOption("command", "%q is not the name of a program; no shell reads it, so arguments are list items of their own", program)
+	} else if !programPattern.MatchString(name) {
+		return probe.BadOption("command", "%q is not the name of a program; no shell reads it, so arguments are list items of their own", name)
 	}
 	for i, a := range o.Command {
 		if len(a) > maxArgument {

@@ -1,10 +1,12 @@
-package command
+// Package program runs programs for probes: without a shell, in a process group of their
+// own, with bounds on what they may use, and only such as the operator allows.
+package program
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os/exec"
 	"sync"
@@ -23,30 +25,36 @@ const (
 // waitDelay is how long a process that left the group may keep the output open.
 const waitDelay = 500 * time.Millisecond
 
-// finding is what a command left behind.
-type finding struct {
-	status    int // 128 and the signal's number when a signal ended it
-	output    []byte
-	errors    []byte // from the error output
-	truncated bool   // the output was longer
-	duration  time.Duration
+// Command is a program that is run.
+type Command struct {
+	Path string   // as Policy.Resolve returned it
+	Args []string // with the name of the program first
+	Env  []string // name=value
+	// Output and Errors take what it writes. When one fails, the program is told that
+	// nobody reads any more.
+	Output, Errors io.Writer
 }
 
-// execute runs one program to its end, or to the end of the context.
+// Finding is how a program ended.
+type Finding struct {
+	Status   int // 128 and the signal's number when a signal ended it
+	Duration time.Duration
+}
+
+// Run runs one program to its end, or to the end of the context.
 //
 // The program leads a process group of its own. When it ends, or when the context
 // does, the whole group is killed before its leader is reaped: as long as nobody has
 // waited for the leader, its number, which is the group's, cannot belong to anybody
 // else. The kernel kills the program if grove dies. It reads nothing, its directory is
 // the root, and it inherits no file but its output.
-func execute(ctx context.Context, path string, r *recipe) (*finding, error) {
+func Run(ctx context.Context, c Command) (Finding, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return Finding{}, err
 	}
-	out, errs := &bounded{max: maxOutput}, &bounded{max: maxErrors}
 	cmd := &exec.Cmd{
-		Path: path, Args: r.Command, Env: r.env, Dir: "/",
-		Stdout: out, Stderr: errs,
+		Path: c.Path, Args: c.Args, Env: c.Env, Dir: "/",
+		Stdout: c.Output, Stderr: c.Errors,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 		WaitDelay:   waitDelay,
 	}
@@ -55,7 +63,7 @@ func execute(ctx context.Context, path string, r *recipe) (*finding, error) {
 	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return Finding{}, err
 	}
 	pid := cmd.Process.Pid
 	limitProcess(ctx, pid)
@@ -78,18 +86,18 @@ func execute(ctx context.Context, path string, r *recipe) (*finding, error) {
 	mu.Unlock()
 	err := cmd.Wait()
 
-	f := &finding{duration: time.Since(start), output: out.bytes(), errors: errs.bytes(), truncated: out.cut()}
-	if ctx.Err() != nil {
-		return f, fmt.Errorf("killed after %v: %w", f.duration.Round(time.Millisecond), ctx.Err())
+	f := Finding{Duration: time.Since(start)}
+	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	f.Status = status.ExitStatus()
+	if status.Signaled() {
+		f.Status = 128 + int(status.Signal())
 	}
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
+	switch {
+	case ctx.Err() != nil:
+		return f, fmt.Errorf("killed after %v: %w", f.Duration.Round(time.Millisecond), ctx.Err())
+	case err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay):
 		return f, err
-	}
-	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	f.status = status.ExitStatus()
-	if status.Signaled() {
-		f.status = 128 + int(status.Signal())
 	}
 	return f, nil
 }
@@ -116,37 +124,4 @@ func limitProcess(ctx context.Context, pid int) {
 	if deadline, ok := ctx.Deadline(); ok {
 		set(unix.RLIMIT_CPU, uint64(time.Until(deadline).Seconds())+2)
 	}
-}
-
-// bounded keeps the first bytes that are written to it and takes the rest without
-// keeping it, so that the writer never stalls. A process that outlives the wait may
-// still write when it is read.
-type bounded struct {
-	max int
-
-	mu   sync.Mutex
-	buf  bytes.Buffer
-	more bool
-}
-
-// Write implements io.Writer.
-func (b *bounded) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	room := b.max - b.buf.Len()
-	b.buf.Write(p[:min(len(p), room)])
-	b.more = b.more || len(p) > room
-	return len(p), nil
-}
-
-func (b *bounded) bytes() []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return bytes.Clone(b.buf.Bytes())
-}
-
-func (b *bounded) cut() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.more
 }

@@ -1,4 +1,4 @@
-package command
+package program
 
 import (
 	"errors"
@@ -13,15 +13,15 @@ import (
 // ErrDenied is what every refusal of a policy wraps.
 var ErrDenied = errors.New("command is not allowed")
 
-// searchPath is where a program that is given by its name alone is looked for, and
+// SearchPath is where a program that is given by its name alone is looked for, and
 // the PATH that commands get.
-var searchPath = []string{
+var SearchPath = []string{
 	"/usr/local/lib/nagios/plugins", "/usr/lib/nagios/plugins", "/usr/lib64/nagios/plugins", "/usr/lib/monitoring-plugins",
 	"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin",
 }
 
 // defaultAllowed are the directories of monitoring plugins in the usual distributions.
-var defaultAllowed = searchPath[:4]
+var defaultAllowed = SearchPath[:4]
 
 // maxRules bounds the rules of a policy.
 const maxRules = 1000
@@ -60,15 +60,15 @@ func ParsePolicy(rules []string) (*Policy, error) {
 	return p, nil
 }
 
-// resolve finds the file of a program at the moment of its use and judges what was
+// Resolve finds the file of a program at the moment of its use and judges what was
 // found, not its name: it follows every link by opening the file, and returns the path
 // without links. To change what is at that path takes the right to write in a
 // directory that is allowed.
-func (p *Policy) resolve(program string) (string, error) {
+func (p *Policy) Resolve(program string) (string, error) {
 	name := program
 	if !strings.Contains(program, "/") {
 		name = ""
-		for _, dir := range searchPath {
+		for _, dir := range SearchPath {
 			full := filepath.Join(dir, program)
 			if info, err := os.Stat(full); err == nil && info.Mode().IsRegular() {
 				name = full
@@ -76,7 +76,7 @@ func (p *Policy) resolve(program string) (string, error) {
 			}
 		}
 		if name == "" {
-			return "", fmt.Errorf("no program %q in %s", program, strings.Join(searchPath, ":"))
+			return "", fmt.Errorf("no program %q in %s", program, strings.Join(SearchPath, ":"))
 		}
 	}
 	// Not to block on a pipe that somebody put there.
@@ -110,6 +110,15 @@ func (p *Policy) resolve(program string) (string, error) {
 		return "", fmt.Errorf("%w: %s is not executable", ErrDenied, shown)
 	}
 	return real, nil
+}
+
+// ResolveOwn is Resolve for a program that grove itself names, and not a definition: where
+// nobody gave a list it is allowed wherever the system has it.
+func (p *Policy) ResolveOwn(program string) (string, error) {
+	if p == nil {
+		p = &Policy{all: true}
+	}
+	return p.Resolve(program)
 }
 
 // allows judges a path without links. The rules may contain links.
