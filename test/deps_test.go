@@ -83,6 +83,8 @@ const order = `
 	runtime/probe/answer < runtime/discover/dnssrv;
 	runtime/probe/answer, runtime/probe/secret, runtime/probe/snmp/exchange < runtime/discover/snmprange;
 	runtime/probe, tree/definition < runtime/discover;
+	runtime/probe/answer, runtime/probe/secure < runtime/probe/websocket;
+	runtime/probe/answer, runtime/probe/secure < runtime/probe/grpchealth;
 	tree/definition,
 	runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command,
 	runtime/receive/remotewrite,
@@ -100,7 +102,9 @@ const order = `
 	runtime/probe/ssh,
 	runtime/probe/certificate,
 	runtime/discover/targets, runtime/discover/httpsd, runtime/discover/dnssrv, runtime/discover/snmprange,
-	runtime/probe/remotelog
+	runtime/probe/remotelog,
+	runtime/probe/websocket,
+	runtime/probe/grpchealth
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 
@@ -170,7 +174,7 @@ var modules = map[string][]string{
 	"github.com/danielgtaylor/huma/v2":             {"viewer", "viewer/record", "viewer/act", "viewer/bean", "viewer/desk", "viewer/system", "viewer/moment", "viewer/access/rest", "runtime/receive/push", "cmd/app"},
 	"github.com/expr-lang/expr":                    {"tree/definition/expression"},
 	"github.com/fsnotify/fsnotify":                 {"tree/definition/watch", "runtime/probe/logfile"},
-	"github.com/gorilla/websocket":                 {"viewer/live", "viewer/live/client"},
+	"github.com/gorilla/websocket":                 {"viewer/live", "viewer/live/client", "runtime/probe/websocket"},
 	"github.com/gosnmp/gosnmp":                     {"runtime/probe/snmp", "runtime/receive/trap"},
 	"github.com/invopop/jsonschema":                {"tree/definition/schema", "runtime/probe/http", "runtime/probe/probetest"},
 	"github.com/jlaffaye/ftp":                      {"runtime/probe/remotelog"},
@@ -183,6 +187,7 @@ var modules = map[string][]string{
 	"golang.org/x/net":                             {"runtime/probe/snmp/exchange", "runtime/probe/icmp", "runtime/receive/trap"},
 	"github.com/miekg/dns":                         {"runtime/discover/dnssrv", "runtime/probe/dns"},
 	"github.com/beevik/ntp":                        {"runtime/probe/ntp"},
+	"google.golang.org/grpc":                       {"runtime/probe/grpchealth"},
 	"go.yaml.in/yaml/v4":                           {"runtime/discover/group", "tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
 	"golang.org/x/sys":                             {"runtime/probe/program", "cmd/app", "runtime/probe/icmp"},
 	"golang.org/x/term":                            {"cmd/cli"},

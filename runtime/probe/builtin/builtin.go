@@ -19,6 +19,7 @@ import (
 	"grove/runtime/probe/dns"
 	"grove/runtime/probe/files"
 	"grove/runtime/probe/gostats"
+	"grove/runtime/probe/grpchealth"
 	"grove/runtime/probe/host"
 	"grove/runtime/probe/http"
 	"grove/runtime/probe/icmp"
@@ -39,6 +40,7 @@ import (
 	"grove/runtime/probe/sql"
 	"grove/runtime/probe/ssh"
 	"grove/runtime/probe/tcp"
+	"grove/runtime/probe/websocket"
 	"grove/runtime/receive"
 	"grove/runtime/receive/push"
 	"grove/runtime/receive/remotewrite"
@@ -76,11 +78,11 @@ func Registry(o Options) *probe.Registry {
 	return probe.NewRegistry(
 		certificate.Kind(o.Dial, o.Secrets, o.Files),
 		cgroup.Kind(o.Files),
-		remotelog.Kind(o.Dial, o.Secrets),
 		command.Kind(o.Commands),
 		dns.Kind(o.Dial, o.Secrets),
 		dnssrv.Kind(o.Dial),
 		gostats.Kind(),
+		grpchealth.Kind(o.Dial, o.Secrets),
 		host.Kind(),
 		http.Kind(o.Dial, http.Secrets(o.Secrets)),
 		httpsd.Kind(o.Dial, o.Secrets),
@@ -95,8 +97,9 @@ func Registry(o Options) *probe.Registry {
 		ntp.Kind(o.Dial),
 		process.Kind(o.Files),
 		push.Kind(o.Mailboxes),
-		remotewrite.Kind(o.RemoteWrite),
 		redis.Kind(o.Dial, o.Secrets),
+		remotelog.Kind(o.Dial, o.Secrets),
+		remotewrite.Kind(o.RemoteWrite),
 		sapcontrol.Kind(o.Dial, sapcontrol.Secrets(o.Secrets)),
 		snmp.Kind(o.Dial, snmp.Secrets(o.Secrets), snmp.Files(o.Files)),
 		snmprange.Kind(o.Dial, o.Secrets),
@@ -105,6 +108,7 @@ func Registry(o Options) *probe.Registry {
 		targets.Kind(o.Files),
 		tcp.Kind(o.Dial),
 		trap.Kind(o.Traps),
+		websocket.Kind(o.Dial, o.Secrets),
 	)
 }
 
