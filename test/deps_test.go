@@ -51,6 +51,7 @@ const order = `
 	runtime/probe < runtime/probe/series;
 	runtime/probe, runtime/probe/dial < runtime/probe/answer;
 	runtime/probe < runtime/probe/pattern;
+	runtime/probe/pattern, runtime/probe/files, runtime/probe/program < runtime/probe/journal;
 	runtime/probe, runtime/probe/program < runtime/probe/command;
 	none < runtime/probe/ssh/sshtest;
 	runtime/probe/answer, runtime/probe/secret, runtime/probe/files < runtime/probe/ssh;
@@ -104,7 +105,8 @@ const order = `
 	runtime/discover/targets, runtime/discover/httpsd, runtime/discover/dnssrv, runtime/discover/snmprange,
 	runtime/probe/remotelog,
 	runtime/probe/websocket,
-	runtime/probe/grpchealth
+	runtime/probe/grpchealth,
+	runtime/probe/journal
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 

@@ -25,6 +25,7 @@ import (
 	"grove/runtime/probe/icmp"
 	"grove/runtime/probe/jmxproxy"
 	"grove/runtime/probe/jolokia"
+	"grove/runtime/probe/journal"
 	"grove/runtime/probe/kubelet"
 	"grove/runtime/probe/kubernetes"
 	"grove/runtime/probe/ldap"
@@ -78,6 +79,7 @@ func Registry(o Options) *probe.Registry {
 	return probe.NewRegistry(
 		certificate.Kind(o.Dial, o.Secrets, o.Files),
 		cgroup.Kind(o.Files),
+		journal.Kind(o.Commands, o.Files),
 		command.Kind(o.Commands),
 		dns.Kind(o.Dial, o.Secrets),
 		dnssrv.Kind(o.Dial),
