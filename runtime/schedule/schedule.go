@@ -4,11 +4,12 @@
 // # Time
 //
 // Time is cut into slots (Options.Slot, 50 ms): all runs that are due in a slot start
-// together at its end, because waking the process costs far more than a run. A job's
-// place within its interval follows from a hash of its key, so that jobs of equal
-// intervals spread evenly, and keep their places over a restart. The wall clock is
-// read once, in New; from there only the monotonic clock counts, so that a step of
-// the wall clock and the change to summer time do nothing.
+// together at its end, because waking the process costs far more than a run; those of
+// jobs that run every 5 s or less often start together every 100 ms. A job's place
+// within its interval follows from a hash of its key, so that jobs of equal intervals
+// spread evenly, and keep their places over a restart. The wall clock is read once, in
+// New; from there only the monotonic clock counts, so that a step of the wall clock and
+// the change to summer time do nothing.
 //
 // A job that is added runs once as soon as may be, paced to Options.Pace first runs a
 // second, or at its regular place if that comes sooner.
@@ -127,6 +128,11 @@ const (
 	defaultMaxBackoff  = 5 * time.Minute
 	defaultTimeoutMost = time.Minute      // the longest timeout that nobody asked for
 	defaultTriggered   = 10 * time.Second // the timeout of a job that has no interval
+
+	// together is the distance of the places of jobs that run every sparse or less often:
+	// the process is woken half as often, and nobody sees a difference.
+	together = 100 * time.Millisecond
+	sparse   = 5 * time.Second
 
 	// catchUp is the window over which overdue jobs of long intervals are spread.
 	catchUp = 5 * time.Minute
@@ -428,6 +434,18 @@ func (s *Schedule) fileLocked(j *job, at time.Duration) {
 
 // placeLocked returns the first of the job's regular places after a time.
 func (s *Schedule) placeLocked(j *job, after time.Duration) time.Duration {
+	if j.Every < sparse || s.opt.Slot >= together {
+		return s.regular(j, after)
+	}
+	at := (s.regular(j, after-together) + together - 1) / together * together
+	if at <= after {
+		at = (s.regular(j, at) + together - 1) / together * together
+	}
+	return at
+}
+
+// regular returns the first time after another at which the job's interval begins anew.
+func (s *Schedule) regular(j *job, after time.Duration) time.Duration {
 	phase := time.Duration(j.hash % uint64(j.Every))
 	since := (s.epoch + after - phase) % j.Every
 	if since < 0 {
