@@ -191,21 +191,27 @@ func newGarden(t *testing.T, tr *tree.Tree) map[string]tree.Path {
 // reds are what is red in a planted tree: of each application a node that turns red at
 // once, and what an alert says of it.
 var reds = map[string]struct{ path, alert, value string }{
+	"activemq":          {planted + "/activemq/Answer/Up", "ActivemqAnswerUp", "0"},
+	"cassandra":         {planted + "/cassandra/Answer/Up", "CassandraAnswerUp", "0"},
 	"grove":             {"/grove/Answers/Healthy", "GroveAnswersHealthy", "0"},
+	"j2ee-server":       {planted + "/j2ee-server/Answer/Up", "J2eeServerAnswerUp", "0"},
+	"jvm":               {planted + "/jvm/Answer/Up", "JvmAnswerUp", "0"},
+	"kafka":             {planted + "/kafka/Answer/Up", "KafkaAnswerUp", "0"},
 	"linux-host":        {planted + "/linux-host/File systems/~1var/Used", "LinuxHostFileSystemsUsed", "191%"},
+	"mariadb":           {planted + "/mariadb/Answer/Up", "MariadbAnswerUp", "0"},
+	"memcached":         {planted + "/memcached/Answer/Up", "MemcachedAnswerUp", "0"},
 	"nginx":             {planted + "/nginx/Answer/Up", "NginxAnswerUp", "0"},
+	"openldap":          {planted + "/openldap/Answer/Up", "OpenldapAnswerUp", "0"},
+	"postgresql":        {planted + "/postgresql/Answer/Up", "PostgresqlAnswerUp", "0"},
+	"redis":             {planted + "/redis/Answer/Up", "RedisAnswerUp", "0"},
 	"sap-system":        {planted + "/sap-system/Answer/Up", "SapSystemAnswerUp", "0"},
 	"snmp-printer":      {planted + "/snmp-printer/Agent/Answers", "SnmpPrinterAgentAnswers", "0"},
 	"snmp-router":       {planted + "/snmp-router/Agent/Answers", "SnmpRouterAgentAnswers", "0"},
-	"snmp-ups":          {planted + "/snmp-ups/Agent/Answers", "SnmpUpsAgentAnswers", "0"},
-	"windows-host-snmp": {planted + "/windows-host-snmp/Agent/Answers", "WindowsHostSnmpAgentAnswers", "0"},
 	"snmp-switch":       {planted + "/snmp-switch/Agent/Answers", "SnmpSwitchAgentAnswers", "0"},
+	"snmp-ups":          {planted + "/snmp-ups/Agent/Answers", "SnmpUpsAgentAnswers", "0"},
+	"tomcat":            {planted + "/tomcat/Answer/Up", "TomcatAnswerUp", "0"},
 	"web-service":       {planted + "/web-service/Up", "WebServiceUp", "0"},
-	"redis":             {planted + "/redis/Answer/Up", "RedisAnswerUp", "0"},
-	"postgresql":        {planted + "/postgresql/Answer/Up", "PostgresqlAnswerUp", "0"},
-	"openldap":          {planted + "/openldap/Answer/Up", "OpenldapAnswerUp", "0"},
-	"memcached":         {planted + "/memcached/Answer/Up", "MemcachedAnswerUp", "0"},
-	"mariadb":           {planted + "/mariadb/Answer/Up", "MariadbAnswerUp", "0"},
+	"windows-host-snmp": {planted + "/windows-host-snmp/Agent/Answers", "WindowsHostSnmpAgentAnswers", "0"},
 }
 
 func isRed(p tree.Path) bool {
