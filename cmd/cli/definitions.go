@@ -17,11 +17,13 @@ import (
 	"grove/viewer/record"
 )
 
-// definitionsCommand is about the definitions that managers share.
+// definitionsCommand is about the definitions that come with grove, and about those that
+// managers share.
 type definitionsCommand struct {
+	List     listCommand      `cmd:"" help:"List the definitions that come with grove, or those that managers share."`
+	Show     showCommand      `cmd:"" help:"Print what a definition is for, its parameters or its text."`
+	New      newCommand       `cmd:"" help:"Write an instance file that uses a definition, with all its parameters."`
 	Put      putCommand       `cmd:"" help:"Make the next revision of each definition from a file; managers that share the database apply it."`
-	List     listCommand      `cmd:"" help:"List the shared definitions."`
-	Show     showCommand      `cmd:"" help:"Print the text of a definition."`
 	History  revisionsCommand `cmd:"" help:"List the revisions of a definition."`
 	Diff     diffCommand      `cmd:"" help:"Print what changed between two revisions."`
 	Rollback rollbackCommand  `cmd:"" help:"Make the next revision with the text of an old one."`
@@ -145,12 +147,16 @@ func placed(why *problem, name, file string) source.Errors {
 // listCommand lists definitions.
 type listCommand struct {
 	remote
-	Removed bool `help:"Those that were removed, too."`
-	JSON    bool `name:"json" help:"Print JSON, as the server answers."`
+	Shared  bool `help:"List the definitions that managers share, which the server knows, instead of those that come with grove."`
+	Removed bool `help:"The shared ones, with those that were removed."`
+	JSON    bool `name:"json" help:"Print JSON."`
 }
 
 // Run implements the command.
 func (c *listCommand) Run(ctx context.Context, p *Process) error {
+	if !c.Shared && !c.Removed {
+		return listCatalogue(p.Stdout, c.JSON)
+	}
 	body, err := c.get(ctx, "/api/v1/shared-definitions", "removed", strconv.FormatBool(c.Removed))
 	if err != nil {
 		return err
@@ -189,17 +195,23 @@ func cell(text string) string {
 	return plain(strings.NewReplacer("\n", " ", "\t", " ").Replace(text))
 }
 
-// showCommand prints one revision.
+// showCommand prints a definition of the catalogue, or one revision of a shared one.
 type showCommand struct {
 	remote
-	Name string `arg:"" name:"name[@rev]" help:"Name of the definition, and the number of a revision: shop, shop@3."`
-	JSON bool   `name:"json" help:"Print JSON, as the server answers."`
+	Name       string `arg:"" name:"name[@rev]" help:"Name of the definition: nginx; of a shared one with the number of a revision, too: shop@3."`
+	YAML       bool   `name:"yaml" xor:"what" help:"Print the definition itself instead of what it is for."`
+	Parameters bool   `xor:"what" help:"Print its parameters."`
+	Shared     bool   `help:"One that managers share, which the server knows; shop@3 is always such."`
+	JSON       bool   `name:"json" xor:"what" help:"Print JSON."`
 }
 
-// Run implements the command: the text as it was given, so that it can be changed and
-// put again.
+// Run implements the command. A shared definition is printed as it was given, so that it
+// can be changed and put again.
 func (c *showCommand) Run(ctx context.Context, p *Process) error {
 	name, rev, given := strings.Cut(c.Name, "@")
+	if !c.Shared && !given {
+		return c.catalogue(p)
+	}
 	if _, err := strconv.ParseInt(rev, 10, 64); given && err != nil {
 		return exit(Usage, "%.80q is no name of a definition, such as shop, or shop@3 for a revision", c.Name)
 	}

@@ -113,13 +113,13 @@ func TestDefinitionsArePrinted(t *testing.T) {
 		asks   string
 	}{
 		{s, "list --removed", OK, table, "GET /api/v1/shared-definitions?removed=true"},
-		{empty, "list", OK, "no shared definitions: make one with grove definitions put FILE\n", "GET /api/v1/shared-definitions?removed=false"},
-		{s, "show shop", OK, "grove: 1\n", "GET /api/v1/definitions/shop"},
+		{empty, "list --shared", OK, "no shared definitions: make one with grove definitions put FILE\n", "GET /api/v1/shared-definitions?removed=false"},
+		{s, "show --shared shop", OK, "grove: 1\n", "GET /api/v1/definitions/shop"},
 		{s, "show shop@1", OK, "grove: 1\n", "GET /api/v1/definitions/shop?revision=1"},
 		{s, "show shop@x", Usage, "grove: \"shop@x\" is no name of a definition, such as shop, or shop@3 for a revision\n", ""},
 		{s, "show gone@2", Wrong, "grove: definition gone: was removed with revision 2\n", "GET /api/v1/definitions/gone?revision=2"},
-		{s, "show none", Wrong, "grove: there is no /api/v1/definitions/none\n", "GET /api/v1/definitions/none"},
-		{s, "show ../x", Wrong, "grove: there is no /api/v1/definitions/../x\n", "GET /api/v1/definitions/..%2Fx"},
+		{s, "show --shared none", Wrong, "grove: there is no /api/v1/definitions/none\n", "GET /api/v1/definitions/none"},
+		{s, "show --shared ../x", Wrong, "grove: there is no /api/v1/definitions/../x\n", "GET /api/v1/definitions/..%2Fx"},
 		{s, "history shop --before 9", OK, table, "GET /api/v1/definitions/shop/revisions?before=9"},
 		{s, "diff shop 1 2", OK, diff, "GET /api/v1/definitions/shop/diff?from=1&to=2"},
 		{s, "diff shop", OK, diff, "GET /api/v1/definitions/shop/diff?from=1&to=0"},

@@ -4,10 +4,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"grove/cmd/app"
 )
 
 const shopDefinition = "grove: 1\napplication: shop\ntitle: The shop\nat: /shop\ntree:\n  Load: { kind: performance, mode: push, red: \"> 5 for 1m\" }\n"
@@ -49,7 +52,7 @@ func TestDashboardsAndRulesOfAFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const known = "grove, linux-host, nginx, sap-system, snmp-switch, web-service"
+	known := strings.Join(app.Loader().BuiltInNames(), ", ")
 	for name, c := range map[string]struct {
 		args []string
 		code Exit
@@ -105,9 +108,12 @@ func TestProvisioning(t *testing.T) {
 	if err != nil || !strings.Contains(string(boards), "path: /etc/grafana/provisioning/dashboards/grove\n") {
 		t.Errorf("%v, %s", err, boards)
 	}
-	want := []string{"dashboards/grove/grove.json", "dashboards/grove/linux-host.json", "dashboards/grove/nginx.json", "dashboards/grove/overview.json",
-		"dashboards/grove/sap-system.json", "dashboards/grove/snmp-switch.json", "dashboards/grove/web-service.json", "dashboards/grove.yaml", "datasources/grove.yaml"}
-	if diff := cmp.Diff(want, files()); diff != "" {
+	want := []string{"dashboards/grove/overview.json", "dashboards/grove.yaml", "datasources/grove.yaml"}
+	for _, name := range app.Loader().BuiltInNames() {
+		want = append(want, "dashboards/grove/"+name+".json")
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, slices.Sorted(slices.Values(files()))); diff != "" {
 		t.Error(diff)
 	}
 	if code, _, stderr := run(t, "dashboard", "--provisioning", dir, "--server", "http://me:secret@x"); code != Usage || strings.Contains(stderr, "secret") {
@@ -118,7 +124,7 @@ func TestProvisioning(t *testing.T) {
 // TestHelp holds every help text.
 func TestHelp(t *testing.T) {
 	var all strings.Builder
-	for _, command := range []string{"", "history", "journal", "definitions", "definitions put", "definitions list", "definitions show", "definitions history", "definitions diff",
+	for _, command := range []string{"", "history", "journal", "definitions", "definitions put", "definitions new", "definitions list", "definitions show", "definitions history", "definitions diff",
 		"definitions rollback", "definitions remove", "audit list", "audit verify", "backup", "restore", "document", "report", "dashboard", "rules"} {
 		code, stdout, stderr := run(t, append(strings.Fields(command), "--help")...)
 		if code != OK || stderr != "" {

@@ -4,6 +4,7 @@ import (
 	"path"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"grove/tree/definition/file"
 	"grove/tree/definition/source"
@@ -36,6 +37,18 @@ type Definition struct {
 	probes     []source.Field
 	tree       *shape
 	shapes     int
+}
+
+// ProbeKinds lists the kinds of the probes that the definition has, sorted; without those
+// that a parameter chooses.
+func (d *Definition) ProbeKinds() []string {
+	kinds := map[string]bool{}
+	for i := range d.probes {
+		if v, ok := d.probes[i].Value.Field("kind"); ok && v.Kind == source.Scalar && !strings.Contains(v.Text, "${") {
+			kinds[v.Text] = true
+		}
+	}
+	return sortedKeys(kinds)
 }
 
 // template is a piece of tree.

@@ -261,6 +261,23 @@ func (l *Loader) builtIn() (map[string]*entry, source.Errors) {
 	return l.catalogue, l.listErrs
 }
 
+// BuiltInNames lists the applications of the catalogue, sorted.
+func (l *Loader) BuiltInNames() []string {
+	catalogue, _ := l.builtIn() // What is wrong with it is told where it is used.
+	return sortedKeys(catalogue)
+}
+
+// BuiltIn returns the definition of an application of the catalogue; nil: there is none.
+func (l *Loader) BuiltIn(application string) (*Definition, source.Errors) {
+	catalogue, errs := l.builtIn()
+	e, ok := catalogue[application]
+	if !ok {
+		return nil, errs
+	}
+	budget := int64(MaxBytes)
+	return l.define(e, &budget)
+}
+
 // loading is one run of the loader.
 type loading struct {
 	*Loader

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"grove/tree"
 	"grove/tree/definition/source"
 )
 
@@ -154,6 +155,10 @@ func (p *Parameter) border(v *source.Value, key string, errs *source.Errors) *fl
 	return &n
 }
 
+// secretName finds parameters whose values may be secrets although their type does not say
+// so: the text itself may be given by mistake where a reference belongs.
+var secretName = regexp.MustCompile(`(?i)passw|passphrase|secret|token|community|credential|key`)
+
 // Check reads a value that somebody gives the parameter.
 func (p *Parameter) Check(v *source.Value) (Value, *source.Error) {
 	fail := func(err *source.Error) (Value, *source.Error) {
@@ -211,6 +216,9 @@ func (p *Parameter) Check(v *source.Value) (Value, *source.Error) {
 		_, err := failf("%q is none of %s", text, strings.Join(p.choices, ", "))
 		return Value{}, err.WithHint("%s", source.DidYouMean(text, p.choices))
 	case p.pattern != nil && !p.pattern.MatchString(text):
+		if secretName.MatchString(p.Name) {
+			return failf("what is given does not match the pattern") // It may be the secret: not repeated.
+		}
 		return failf("%q does not match the pattern", text)
 	}
 	return out, nil
@@ -243,6 +251,31 @@ func (p *Parameter) checkList(v *source.Value, failf func(string, ...any) (Value
 		}
 	}
 	return Of(v), nil
+}
+
+// Limits says for people what bounds the values: "1 to 65535", "low or high"; empty:
+// nothing but the type.
+func (p *Parameter) Limits() string {
+	size := func(n *float64) string {
+		switch {
+		case p.Type == "duration":
+			return tree.FormatDuration(time.Duration(*n * float64(time.Second)))
+		case p.Type == "list":
+			return p.size(*n) + " items"
+		}
+		return p.size(*n)
+	}
+	switch {
+	case len(p.choices) > 0:
+		return strings.Join(p.choices, " or ")
+	case p.min != nil && p.max != nil:
+		return size(p.min) + " to " + size(p.max)
+	case p.min != nil:
+		return "at least " + size(p.min)
+	case p.max != nil:
+		return "at most " + size(p.max)
+	}
+	return ""
 }
 
 func (p *Parameter) size(n float64) string {
