@@ -74,6 +74,7 @@ const order = `
 	tree/grant, runtime/probe < runtime/receive < runtime/receive/push;
 	runtime/receive, runtime/probe/series < runtime/receive/sample < runtime/receive/remotewrite;
 	runtime/receive, runtime/receive/allowance, runtime/probe/secret, runtime/probe/snmp/mib < runtime/receive/trap;
+	runtime/receive, runtime/receive/allowance, runtime/probe/pattern < runtime/receive/syslog;
 	runtime/probe/answer < runtime/probe/icmp;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/dns;
 	runtime/probe/answer < runtime/probe/ntp;
@@ -106,7 +107,8 @@ const order = `
 	runtime/probe/remotelog,
 	runtime/probe/websocket,
 	runtime/probe/grpchealth,
-	runtime/probe/journal
+	runtime/probe/journal,
+	runtime/receive/syslog
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 
@@ -181,12 +183,13 @@ var modules = map[string][]string{
 	"github.com/invopop/jsonschema":                {"tree/definition/schema", "runtime/probe/http", "runtime/probe/probetest"},
 	"github.com/jlaffaye/ftp":                      {"runtime/probe/remotelog"},
 	"github.com/pkg/sftp":                          {"runtime/probe/remotelog"},
+	"github.com/leodido/go-syslog/v4":              {"runtime/receive/syslog"},
 	"github.com/ohler55/ojg":                       {"runtime/probe/http", "runtime/probe/command"},
 	"github.com/prometheus/client_golang":          {"viewer/export/prometheus", "viewer/live", "tree/history/shelf", "tree/history/remote", "cmd/app"},
 	"github.com/prometheus/client_model":           {"viewer/export/prometheus", "tree/history/shelf"},
 	"github.com/prometheus/common":                 {"viewer/export/prometheus", "viewer/record", "tree/history/remote", "cmd/cli"},
 	"github.com/shirou/gopsutil/v4":                {"runtime/probe/host"},
-	"golang.org/x/net":                             {"runtime/probe/snmp/exchange", "runtime/probe/icmp", "runtime/receive/trap"},
+	"golang.org/x/net":                             {"runtime/probe/snmp/exchange", "runtime/probe/icmp", "runtime/receive/trap", "runtime/receive/syslog"},
 	"github.com/miekg/dns":                         {"runtime/discover/dnssrv", "runtime/probe/dns"},
 	"github.com/beevik/ntp":                        {"runtime/probe/ntp"},
 	"google.golang.org/grpc":                       {"runtime/probe/grpchealth"},

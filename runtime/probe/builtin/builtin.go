@@ -45,6 +45,7 @@ import (
 	"grove/runtime/receive"
 	"grove/runtime/receive/push"
 	"grove/runtime/receive/remotewrite"
+	"grove/runtime/receive/syslog"
 	"grove/runtime/receive/trap"
 	"grove/tree/definition"
 )
@@ -63,6 +64,8 @@ type Options struct {
 	RemoteWrite *remotewrite.Hub
 	// Traps is where SNMP traps and informs arrive; nil stands for one that gets none.
 	Traps *trap.Hub
+	// Syslog is where messages of syslog arrive; nil stands for one that gets none.
+	Syslog *syslog.Hub
 }
 
 // Registry returns a new registry of all kinds.
@@ -73,6 +76,9 @@ func Registry(o Options) *probe.Registry {
 	if o.RemoteWrite == nil {
 		o.RemoteWrite = remotewrite.NewHub(remotewrite.Options{})
 	}
+	if o.Syslog == nil {
+		o.Syslog = syslog.NewHub(syslog.Options{})
+	}
 	if o.Traps == nil {
 		o.Traps = trap.NewHub(trap.Options{Secrets: o.Secrets})
 	}
@@ -80,6 +86,7 @@ func Registry(o Options) *probe.Registry {
 		certificate.Kind(o.Dial, o.Secrets, o.Files),
 		cgroup.Kind(o.Files),
 		journal.Kind(o.Commands, o.Files),
+		syslog.Kind(o.Syslog),
 		command.Kind(o.Commands),
 		dns.Kind(o.Dial, o.Secrets),
 		dnssrv.Kind(o.Dial),
