@@ -137,12 +137,30 @@ type Request struct {
 	Type   string // media type of the body
 	Accept string
 	Body   string
+	Header http.Header // further headers, which are no secrets
+}
+
+// Answer is an answer as far as it came.
+type Answer struct {
+	Status int // 0 when there was none
+	Header http.Header
+	Body   []byte // at most one byte more than max_body
 }
 
 // Ask asks once and returns the body of an answer with status 200. Any other is an
 // *answer.Fault with state "refused_access" for 401 and 403 and "status" otherwise, and
 // one that is too long has state "too_long".
 func (c *Client) Ask(ctx context.Context, q Request) ([]byte, error) {
+	a, err := c.Exchange(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return a.Body, nil
+}
+
+// Exchange asks as Ask does, and returns with an error what came of the answer: its header
+// and body may say more.
+func (c *Client) Exchange(ctx context.Context, q Request) (Answer, error) {
 	u := *c.url
 	u.Path, u.RawPath = u.Path+q.Path, ""
 	if q.Query != "" {
@@ -150,7 +168,7 @@ func (c *Client) Ask(ctx context.Context, q Request) ([]byte, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, q.Method, u.String(), strings.NewReader(q.Body))
 	if err != nil {
-		return nil, &LocalError{errors.New("the request cannot be made")}
+		return Answer{}, &LocalError{errors.New("the request cannot be made")}
 	}
 	if q.Body == "" {
 		req.Body, req.ContentLength = http.NoBody, 0
@@ -162,8 +180,11 @@ func (c *Client) Ask(ctx context.Context, q Request) ([]byte, error) {
 	if q.Accept != "" {
 		req.Header.Set("Accept", q.Accept)
 	}
+	for name, list := range q.Header {
+		req.Header[name] = list
+	}
 	if err := c.identify(req); err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	res, err := c.client.Do(req)
 	if err != nil {
@@ -172,23 +193,24 @@ func (c *Client) Ask(ctx context.Context, q Request) ([]byte, error) {
 		if errors.As(err, &outer) && ctx.Err() == nil {
 			err = outer.Err
 		}
-		return nil, err
+		return Answer{}, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, int64(c.options.MaxBody)+1))
+	got := Answer{res.StatusCode, res.Header, body}
 	switch {
 	case res.StatusCode == http.StatusUnauthorized:
-		return nil, &answer.Fault{State: "refused_access", Err: errors.New("user and password, or the token, are refused (status 401)")}
+		return got, &answer.Fault{State: "refused_access", Err: errors.New("user and password, or the token, are refused (status 401)")}
 	case res.StatusCode == http.StatusForbidden:
-		return nil, &answer.Fault{State: "refused_access", Err: errors.New("this may not be asked (status 403)")}
+		return got, &answer.Fault{State: "refused_access", Err: errors.New("this may not be asked (status 403)")}
 	case res.StatusCode != http.StatusOK:
-		return nil, &answer.Fault{State: "status", Err: fmt.Errorf("status %d %s%s", res.StatusCode, http.StatusText(res.StatusCode), c.refusal(body))}
+		return got, &answer.Fault{State: "status", Err: fmt.Errorf("status %d %s%s", res.StatusCode, http.StatusText(res.StatusCode), c.refusal(body))}
 	case err != nil:
-		return nil, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err)
+		return got, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err)
 	case len(body) > c.options.MaxBody:
-		return nil, &answer.Fault{State: "too_long", Err: fmt.Errorf("the answer has more than max_body, %d bytes", c.options.MaxBody)}
+		return got, &answer.Fault{State: "too_long", Err: fmt.Errorf("the answer has more than max_body, %d bytes", c.options.MaxBody)}
 	}
-	return body, nil
+	return got, nil
 }
 
 // States are the states that Ask's faults have, as answer.Attributes takes them.
