@@ -87,6 +87,7 @@ const order = `
 	runtime/probe, tree/definition < runtime/discover;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/websocket;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/grpchealth;
+	runtime/probe/answer, runtime/probe/secure < runtime/probe/mail;
 	tree/definition,
 	runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command,
 	runtime/receive/remotewrite,
@@ -108,7 +109,8 @@ const order = `
 	runtime/probe/websocket,
 	runtime/probe/grpchealth,
 	runtime/probe/journal,
-	runtime/receive/syslog
+	runtime/receive/syslog,
+	runtime/probe/mail
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 
@@ -193,6 +195,7 @@ var modules = map[string][]string{
 	"github.com/miekg/dns":                         {"runtime/discover/dnssrv", "runtime/probe/dns"},
 	"github.com/beevik/ntp":                        {"runtime/probe/ntp"},
 	"google.golang.org/grpc":                       {"runtime/probe/grpchealth"},
+	"github.com/emersion/go-imap/v2":               {"runtime/probe/mail"},
 	"go.yaml.in/yaml/v4":                           {"runtime/discover/group", "tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
 	"golang.org/x/sys":                             {"runtime/probe/program", "cmd/app", "runtime/probe/icmp"},
 	"golang.org/x/term":                            {"cmd/cli"},

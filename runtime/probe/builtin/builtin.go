@@ -30,6 +30,7 @@ import (
 	"grove/runtime/probe/kubernetes"
 	"grove/runtime/probe/ldap"
 	"grove/runtime/probe/logfile"
+	"grove/runtime/probe/mail"
 	"grove/runtime/probe/memcached"
 	"grove/runtime/probe/ntp"
 	"grove/runtime/probe/process"
@@ -85,8 +86,6 @@ func Registry(o Options) *probe.Registry {
 	return probe.NewRegistry(
 		certificate.Kind(o.Dial, o.Secrets, o.Files),
 		cgroup.Kind(o.Files),
-		journal.Kind(o.Commands, o.Files),
-		syslog.Kind(o.Syslog),
 		command.Kind(o.Commands),
 		dns.Kind(o.Dial, o.Secrets),
 		dnssrv.Kind(o.Dial),
@@ -98,10 +97,14 @@ func Registry(o Options) *probe.Registry {
 		icmp.Kind(o.Dial),
 		jmxproxy.Kind(o.Dial, jmxproxy.Secrets(o.Secrets)),
 		jolokia.Kind(o.Dial, jolokia.Secrets(o.Secrets)),
+		journal.Kind(o.Commands, o.Files),
 		kubelet.Kind(o.Dial, o.Secrets),
 		kubernetes.Kind(o.Dial, o.Secrets),
 		ldap.Kind(o.Dial, o.Secrets),
 		logfile.Kind(o.Files),
+		mail.Delivery(o.Dial, o.Secrets),
+		mail.IMAP(o.Dial, o.Secrets),
+		mail.SMTP(o.Dial, o.Secrets),
 		memcached.Kind(o.Dial),
 		ntp.Kind(o.Dial),
 		process.Kind(o.Files),
@@ -114,6 +117,7 @@ func Registry(o Options) *probe.Registry {
 		snmprange.Kind(o.Dial, o.Secrets),
 		sql.Kind(o.Dial, o.Secrets),
 		ssh.Kind(o.Dial, o.Secrets),
+		syslog.Kind(o.Syslog),
 		targets.Kind(o.Files),
 		tcp.Kind(o.Dial),
 		trap.Kind(o.Traps),

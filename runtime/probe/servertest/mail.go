@@ -36,6 +36,7 @@ ssl_cert = <%[3]s
 ssl_key = <%[4]s
 disable_plaintext_auth = yes
 login_trusted_networks =
+auth_failure_delay = 0
 mail_location = maildir:%[1]s/mail/%%n/Maildir
 first_valid_uid = 1
 mail_plugins = quota
