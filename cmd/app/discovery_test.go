@@ -133,6 +133,30 @@ func TestDiscoveredInstances(t *testing.T) {
 	d.await("rows make no instances", func() bool { return d.instances() == both })
 	d.await("it says nothing", func() bool { return d.node("/grove/Discovery/shop/State").Status == "green" })
 
+	res, err := http.Post("http://"+d.Addr().String()+"/api/v1/plan", "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plan app.PlanAnswer
+	err = json.NewDecoder(res.Body).Decode(&plan)
+	_ = res.Body.Close()
+	if err != nil || plan.Text != "nothing would change\n  discovery shop: row \"c:8080\" makes no instance: where does not hold\n" {
+		t.Errorf("the plan says %s, %v", plan.Text, err)
+	}
+	file := filepath.Join(d.dir, "shop.yaml")
+	body, err := json.Marshal(app.PlanRequest{Files: []app.PlanFile{{Name: "shop.yaml", Text: strings.ReplaceAll(strings.Replace(listed, "row.port < 1000", "row.port > 1", 1), "LIST", d.list)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, err = http.Post("http://"+d.Addr().String()+"/api/v1/plan", "application/json", strings.NewReader(string(body))); err != nil {
+		t.Fatal(err)
+	}
+	err = json.NewDecoder(res.Body).Decode(&plan)
+	_ = res.Body.Close()
+	if err != nil || !strings.HasPrefix(plan.Text, "+ instance shop-c_8080 (server) at /shop/c: row \"c:8080\"\n") {
+		t.Errorf("the plan says %s, %v", plan.Text, err)
+	}
+
 	d.write(d.list, "b:80\nc:80\n")
 	want := runs + ", shop-b_80 /shop/b, shop-c_80 /shop/c"
 	d.await("they do not follow the rows", func() bool { return d.instances() == want })
@@ -169,7 +193,6 @@ func TestDiscoveredInstances(t *testing.T) {
 	d.await("they do not follow the rows any more", func() bool { return d.instances() == runs+", shop-b_80 /shop/b" })
 
 	// A mistake in the file takes nothing away; without the file they are gone.
-	file := filepath.Join(d.dir, "shop.yaml")
 	d.write(file, strings.ReplaceAll(strings.Replace(listed, "row.port", "row.prot", 1), "LIST", d.list))
 	d.await("a mistake is not told", func() bool {
 		return slices.ContainsFunc(d.Definitions().Instances, func(i viewer.Instance) bool { return i.Name == "shop-b_80" && i.State == "kept" })

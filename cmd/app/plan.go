@@ -88,7 +88,24 @@ func (a *App) plan(files []PlanFile) (*PlanAnswer, error) {
 	if err := changes.Print(&text); err != nil {
 		return nil, err
 	}
+	leftOut(&text, next.Discoveries)
 	return &PlanAnswer{Text: text.String(), Changes: !changes.Empty(), Errors: faults(errs.Sorted())}, nil
+}
+
+// maxLeftOut bounds how many rows of a discovery a plan names.
+const maxLeftOut = 20
+
+// leftOut says which rows that discoveries have found become no instances, and why.
+func leftOut(text *bytes.Buffer, discoveries []*definition.Discovery) {
+	for _, d := range discoveries {
+		for k, l := range d.LeftOut {
+			if k == maxLeftOut {
+				fmt.Fprintf(text, "  discovery %s: %d more rows make no instance\n", d.Name, len(d.LeftOut)-k)
+				break
+			}
+			fmt.Fprintf(text, "  discovery %s: row %q makes no instance: %s\n", d.Name, l.Key, l.Why)
+		}
+	}
 }
 
 // withoutRoom takes out of a plan the instances whose nodes belong to one that goes

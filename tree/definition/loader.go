@@ -73,13 +73,40 @@ type Ask struct {
 	With        map[string]string
 }
 
-// entry is a definition of the catalogue or of the files, read when it is needed.
+// entry is a definition of the catalogue or of the files.
 type entry struct {
 	doc   document
 	input input
 	once  sync.Once
 	def   *Definition
 	errs  source.Errors
+
+	// Of the catalogue, most of which nobody uses: its file is read when it is needed.
+	application string // empty: doc was read
+	reading     sync.Once
+	readErrs    source.Errors
+}
+
+// document returns what defines the entry.
+func (e *entry) document(budget *int64) (document, source.Errors) {
+	if e.application == "" {
+		return e.doc, nil
+	}
+	e.reading.Do(func() {
+		docs, errs := e.input.read(budget)
+		for i := range docs {
+			d, bad := classify(e.input.name, docs[i].Value)
+			errs.Append(bad...)
+			if app, ok := d.value.Field("application"); ok && len(bad) == 0 && app.Kind == source.Scalar && app.Text == e.application {
+				e.doc = d
+			}
+		}
+		if len(errs) == 0 && e.doc.file == "" {
+			errs.Add(source.Pos{File: e.input.display()}, "the file defines no application %q", e.application)
+		}
+		e.readErrs = errs
+	})
+	return e.doc, e.readErrs
 }
 
 // Dir loads the drop-in directory: every *.yaml, *.yml and *.xml in it and in its
@@ -213,7 +240,12 @@ func (l *Loader) facts() *variable.Scope {
 // define reads and checks the definition of an entry, once.
 func (l *Loader) define(e *entry, budget *int64) (*Definition, source.Errors) {
 	e.once.Do(func() {
-		def, errs := readDefinition(e.doc, l.Kinds, l.facts(), func(name string) ([]source.Document, source.Errors) {
+		doc, errs := e.document(budget)
+		if len(errs) > 0 {
+			e.def, e.errs = &Definition{Application: e.application}, errs.Sorted()
+			return
+		}
+		def, errs := readDefinition(doc, l.Kinds, l.facts(), func(name string) ([]source.Document, source.Errors) {
 			return input{e.input.root, name}.read(budget)
 		})
 		for i, f := range def.Files {
@@ -242,6 +274,11 @@ func (l *Loader) builtIn() (map[string]*entry, source.Errors) {
 		inputs, errs := rt.list()
 		budget := int64(MaxBytes)
 		for _, in := range inputs {
+			if dir, file := path.Split(in.name); file == strings.TrimSuffix(dir, "/")+".yaml" {
+				name := strings.TrimSuffix(dir, "/")
+				l.catalogue[name] = &entry{input: in, application: name}
+				continue
+			}
 			docs, bad := in.read(&budget)
 			errs.Append(bad...)
 			for i := range docs {

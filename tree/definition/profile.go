@@ -171,7 +171,9 @@ func (r *loading) profiles(column string) []pattern {
 			if _, replaced := r.entries[application]; builtIn && replaced {
 				continue
 			}
-			if v, ok := entries[application].doc.value.Field("profile"); ok {
+			budget := int64(MaxBytes)
+			doc, _ := entries[application].document(&budget) // likewise
+			if v, ok := doc.value.Field("profile"); ok {
 				of, _ := readProfile(v, application, builtIn) // likewise
 				list = append(list, of[column]...)
 			}
