@@ -52,9 +52,9 @@ const order = `
 	runtime/probe, runtime/probe/dial < runtime/probe/answer;
 	runtime/probe < runtime/probe/pattern;
 	runtime/probe/pattern, runtime/probe/files, runtime/probe/program < runtime/probe/journal;
-	runtime/probe, runtime/probe/program < runtime/probe/command;
 	none < runtime/probe/ssh/sshtest;
 	runtime/probe/answer, runtime/probe/secret, runtime/probe/files < runtime/probe/ssh;
+	runtime/probe/program, runtime/probe/ssh < runtime/probe/command;
 	runtime/probe/follow, runtime/probe/ssh < runtime/probe/remotelog;
 	runtime/probe/pattern < runtime/probe/follow;
 	runtime/probe/follow, runtime/probe/files < runtime/probe/logfile;
@@ -66,6 +66,7 @@ const order = `
 	runtime/probe/extract, runtime/probe/session < runtime/probe/sql, runtime/probe/redis, runtime/probe/memcached, runtime/probe/ldap;
 	beans, runtime/probe < runtime/probe/mbean;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/endpoint;
+	runtime/probe/endpoint, runtime/probe/series < runtime/probe/prometheus, runtime/probe/promquery;
 	runtime/probe/mbean, runtime/probe/endpoint < runtime/probe/jolokia, runtime/probe/jmxproxy;
 	runtime/probe/endpoint < runtime/probe/kubernetes, runtime/probe/kubelet;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/tcp, runtime/probe/http, runtime/probe/sapcontrol;
@@ -73,6 +74,7 @@ const order = `
 	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/files, runtime/probe/snmp/mib, runtime/probe/snmp/exchange < runtime/probe/snmp;
 	tree/grant, runtime/probe < runtime/receive < runtime/receive/push;
 	runtime/receive, runtime/probe/series < runtime/receive/sample < runtime/receive/remotewrite;
+	runtime/receive/sample, runtime/probe/pattern < runtime/receive/otlp;
 	runtime/receive, runtime/receive/allowance, runtime/probe/secret, runtime/probe/snmp/mib < runtime/receive/trap;
 	runtime/receive, runtime/receive/allowance, runtime/probe/pattern < runtime/receive/syslog;
 	runtime/probe/answer < runtime/probe/icmp;
@@ -90,7 +92,7 @@ const order = `
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/mail;
 	tree/definition,
 	runtime/probe/gostats, runtime/probe/host, runtime/probe/process, runtime/probe/command,
-	runtime/receive/remotewrite,
+	runtime/probe/prometheus, runtime/probe/promquery, runtime/receive/remotewrite,
 	runtime/probe/tcp, runtime/probe/http, runtime/probe/snmp, runtime/probe/sapcontrol, runtime/receive/push, runtime/receive/trap,
 	runtime/probe/cgroup,
 	runtime/probe/icmp
@@ -110,6 +112,7 @@ const order = `
 	runtime/probe/grpchealth,
 	runtime/probe/journal,
 	runtime/receive/syslog,
+	runtime/receive/otlp,
 	runtime/probe/mail
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
@@ -191,10 +194,10 @@ var modules = map[string][]string{
 	"github.com/prometheus/client_model":           {"viewer/export/prometheus", "tree/history/shelf"},
 	"github.com/prometheus/common":                 {"viewer/export/prometheus", "viewer/record", "tree/history/remote", "cmd/cli"},
 	"github.com/shirou/gopsutil/v4":                {"runtime/probe/host"},
-	"golang.org/x/net":                             {"runtime/probe/snmp/exchange", "runtime/probe/icmp", "runtime/receive/trap", "runtime/receive/syslog"},
+	"golang.org/x/net":                             {"runtime/probe/snmp/exchange", "runtime/probe/icmp", "runtime/receive/trap", "runtime/receive/syslog", "runtime/receive/otlp"},
 	"github.com/miekg/dns":                         {"runtime/discover/dnssrv", "runtime/probe/dns"},
 	"github.com/beevik/ntp":                        {"runtime/probe/ntp"},
-	"google.golang.org/grpc":                       {"runtime/probe/grpchealth"},
+	"google.golang.org/grpc":                       {"runtime/probe/grpchealth", "runtime/receive/otlp"},
 	"github.com/emersion/go-imap/v2":               {"runtime/probe/mail"},
 	"go.yaml.in/yaml/v4":                           {"runtime/discover/group", "tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
 	"golang.org/x/sys":                             {"runtime/probe/program", "cmd/app", "runtime/probe/icmp"},
@@ -209,7 +212,7 @@ var modules = map[string][]string{
 	"go.uber.org/goleak":                           {"runtime/probe/probetest", "tree/store/storetest"},
 	"github.com/rogpeppe/go-internal":              nil, // tests only
 	"github.com/santhosh-tekuri/jsonschema/v6":     nil, // tests only
-	"github.com/prometheus/prometheus":             {"tree/history", "tree/history/fold", "tree/history/rollup", "tree/history/shelf", "tree/history/promql", "tree/history/remote", "runtime/probe/series", "runtime/receive/sample", "runtime/receive/remotewrite"},
+	"github.com/prometheus/prometheus":             {"tree/history", "tree/history/fold", "tree/history/rollup", "tree/history/shelf", "tree/history/promql", "tree/history/remote", "runtime/probe/series", "runtime/probe/prometheus", "runtime/probe/promquery", "runtime/receive/sample", "runtime/receive/remotewrite", "runtime/receive/otlp"},
 	"github.com/golang/snappy":                     {"tree/history/remote", "runtime/receive/remotewrite"},
 	"github.com/oklog/ulid/v2":                     {"tree/history/shelf"},
 	"github.com/jackc/pgx/v5":                      {"tree/store", "tree/store/storetest", "runtime/probe/sql", "runtime/probe/servertest"},
@@ -220,7 +223,8 @@ var modules = map[string][]string{
 	"modernc.org/sqlite":                           {"tree/store"},
 	"github.com/cloudevents/sdk-go/v2":             {"viewer/export/cloudevents"},
 	"go.opentelemetry.io/otel":                     {"viewer/export/otlp"},
-	"go.opentelemetry.io/collector/pdata":          nil, // tests only
+	"go.opentelemetry.io/collector/pdata":          {"runtime/receive/otlp"},
+	"github.com/prometheus/otlptranslator":         {"runtime/receive/otlp"},
 	"github.com/klauspost/compress":                {"viewer/export/prometheus", "viewer/record/archive"},
 	"github.com/grafana/grafana-foundation-sdk/go": {"viewer/export/grafana"},
 	"github.com/guptarohit/asciigraph":             {"cmd/cli"},

@@ -34,6 +34,8 @@ import (
 	"grove/runtime/probe/memcached"
 	"grove/runtime/probe/ntp"
 	"grove/runtime/probe/process"
+	"grove/runtime/probe/prometheus"
+	"grove/runtime/probe/promquery"
 	"grove/runtime/probe/redis"
 	"grove/runtime/probe/remotelog"
 	"grove/runtime/probe/sapcontrol"
@@ -44,6 +46,7 @@ import (
 	"grove/runtime/probe/tcp"
 	"grove/runtime/probe/websocket"
 	"grove/runtime/receive"
+	"grove/runtime/receive/otlp"
 	"grove/runtime/receive/push"
 	"grove/runtime/receive/remotewrite"
 	"grove/runtime/receive/syslog"
@@ -63,6 +66,8 @@ type Options struct {
 	// RemoteWrite is where samples of Prometheus' remote write arrive; nil stands for one
 	// that gets none.
 	RemoteWrite *remotewrite.Hub
+	// OTLP is where metrics and logs of OpenTelemetry arrive; nil stands for one that gets none.
+	OTLP *otlp.Hub
 	// Traps is where SNMP traps and informs arrive; nil stands for one that gets none.
 	Traps *trap.Hub
 	// Syslog is where messages of syslog arrive; nil stands for one that gets none.
@@ -77,6 +82,9 @@ func Registry(o Options) *probe.Registry {
 	if o.RemoteWrite == nil {
 		o.RemoteWrite = remotewrite.NewHub(remotewrite.Options{})
 	}
+	if o.OTLP == nil {
+		o.OTLP = otlp.NewHub(otlp.Options{})
+	}
 	if o.Syslog == nil {
 		o.Syslog = syslog.NewHub(syslog.Options{})
 	}
@@ -86,7 +94,7 @@ func Registry(o Options) *probe.Registry {
 	return probe.NewRegistry(
 		certificate.Kind(o.Dial, o.Secrets, o.Files),
 		cgroup.Kind(o.Files),
-		command.Kind(o.Commands),
+		command.Kind(o.Commands, o.Dial, o.Secrets),
 		dns.Kind(o.Dial, o.Secrets),
 		dnssrv.Kind(o.Dial),
 		gostats.Kind(),
@@ -107,7 +115,11 @@ func Registry(o Options) *probe.Registry {
 		mail.SMTP(o.Dial, o.Secrets),
 		memcached.Kind(o.Dial),
 		ntp.Kind(o.Dial),
+		otlp.Kind(o.OTLP),
+		otlp.LogKind(o.OTLP),
 		process.Kind(o.Files),
+		prometheus.Kind(o.Dial, o.Secrets),
+		promquery.Kind(o.Dial, o.Secrets),
 		push.Kind(o.Mailboxes),
 		redis.Kind(o.Dial, o.Secrets),
 		remotelog.Kind(o.Dial, o.Secrets),

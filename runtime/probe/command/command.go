@@ -16,6 +16,9 @@ import (
 
 	"grove/beans"
 	"grove/runtime/probe"
+	"grove/runtime/probe/dial"
+	"grove/runtime/probe/secret"
+	"grove/runtime/probe/ssh"
 	"grove/tree"
 )
 
@@ -28,12 +31,13 @@ var example string
 // limit is how many commands run at once: each is a process.
 const limit = 16
 
-// Kind returns the kind "command". Its probes run only what the policy allows; nil is
-// the default policy.
-func Kind(policy *Policy) probe.Kind {
+// Kind returns the kind "command". Its probes run only what the policy allows, connect to
+// other machines only where another does, and read only the secrets that the third does;
+// nil is the default policy of each.
+func Kind(policy *Policy, addresses *dial.Policy, secrets *secret.Policy) probe.Kind {
 	return probe.Kind{
 		Name:       "command",
-		Title:      "Programs: monitoring plugins, JSON, lines, text, numbers",
+		Title:      "Programs, here and over SSH: monitoring plugins, JSON, lines, text, numbers",
 		Doc:        doc,
 		Example:    example,
 		NewOptions: func() any { return &Options{Format: formatNagios} },
@@ -47,7 +51,11 @@ func Kind(policy *Policy) probe.Kind {
 			if err != nil {
 				return nil, err
 			}
-			return &commandProbe{recipe: r, policy: policy}, nil
+			p := &commandProbe{recipe: r, policy: policy}
+			if r.target != nil {
+				p.client = ssh.NewClient(r.target, addresses, secrets)
+			}
+			return p, nil
 		},
 	}
 }
@@ -55,13 +63,24 @@ func Kind(policy *Policy) probe.Kind {
 type commandProbe struct {
 	recipe *recipe
 	policy *Policy
+	client *ssh.Client // nil: the command runs on this machine
 }
 
 // Target implements probe.Probe.
-func (p *commandProbe) Target() string { return "" }
+func (p *commandProbe) Target() string {
+	if p.recipe.target == nil {
+		return ""
+	}
+	return p.recipe.target.Host
+}
 
 // Close implements probe.Probe.
-func (p *commandProbe) Close() error { return nil }
+func (p *commandProbe) Close() error {
+	if p.client == nil {
+		return nil
+	}
+	return p.client.Close()
+}
 
 // Attributes implements probe.Probe.
 func (p *commandProbe) Attributes() []beans.AttributeInfo {
@@ -130,7 +149,7 @@ func (p *commandProbe) nagios(r *probe.Result, status int, output string, errs [
 	r.Text("state", stateOf(status))
 	r.Text("text", out.text)
 	r.Text("long_text", out.long)
-	table := probe.Table{Attribute: "perfdata", Columns: []string{"label", "value", "unit", "warn", "crit", "min", "max"}}
+	table := probe.Table{Attribute: "perfdata", Columns: []string{"label", "value", "unit", "state", "warn", "crit", "min", "max"}}
 	byLabel := map[string]perf{}
 	optional := func(v *float64) tree.Value {
 		if v == nil {
@@ -140,7 +159,7 @@ func (p *commandProbe) nagios(r *probe.Result, status int, output string, errs [
 	}
 	for _, d := range out.perf {
 		byLabel[d.label] = d
-		row := []tree.Value{tree.Text(d.label), {}, tree.Text(d.unit), tree.Text(d.warn), tree.Text(d.crit), optional(d.min), optional(d.max)}
+		row := []tree.Value{tree.Text(d.label), {}, tree.Text(d.unit), tree.Text(d.state()), tree.Text(d.warn), tree.Text(d.crit), optional(d.min), optional(d.max)}
 		if d.known {
 			row[1] = tree.Number(d.value)
 		}

@@ -17,6 +17,9 @@ import (
 	"grove/runtime/probe"
 	"grove/runtime/probe/probetest"
 	"grove/runtime/probe/program"
+	"grove/runtime/probe/secret"
+	"grove/runtime/probe/ssh"
+	"grove/runtime/probe/ssh/sshtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,7 +48,7 @@ func allow(t *testing.T, rules ...string) *Policy {
 }
 
 func options(change func(*Options)) *Options {
-	o := Kind(nil).NewOptions().(*Options)
+	o := Kind(nil, nil, nil).NewOptions().(*Options)
 	change(o)
 	return o
 }
@@ -53,7 +56,7 @@ func options(change func(*Options)) *Options {
 // ask runs a command that is allowed, once, with the given time.
 func ask(t *testing.T, timeout time.Duration, change func(*Options)) (probe.Result, map[string]string, error) {
 	t.Helper()
-	p, err := Kind(allow(t, "all")).New(options(change))
+	p, err := Kind(allow(t, "all"), nil, nil).New(options(change))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +72,7 @@ func ask(t *testing.T, timeout time.Duration, change func(*Options)) (probe.Resu
 }
 
 func TestContract(t *testing.T) {
-	kind := Kind(allow(t, "all"))
+	kind := Kind(allow(t, "all"), nil, nil)
 	plugin := script(t, `echo "OK - fine | load1=1.5;2;3;0; 'a b'=12ms"`)
 	json := script(t, `echo '{"users": 3, "name": "x", "deep": [{"on": true}]}'`)
 	words := script(t, `printf 'one 1\ntwo 2\n'`)
@@ -103,6 +106,7 @@ func TestContract(t *testing.T) {
 		bad("NUL", "command", `part 2 has a control character ("\x00")`, func(o *Options) { o.Command = []string{"check", "a\x00b"} }),
 		bad("a line end", "command", `part 2 has a control character ("\n")`, func(o *Options) { o.Command = []string{"check", "a\nb"} }),
 		bad("too many arguments", "command", "has 257 parts, more than 256", func(o *Options) { o.Command = strings.Split("check"+strings.Repeat(" x", 256), " ") }),
+		bad("nobody on the other machine", "ssh.user", "is needed: who logs in", func(o *Options) { o.SSH = &ssh.Access{Address: "web1"} }),
 		bad("unknown format", "format", `"xml" is none of nagios, json, lines, text, value`, func(o *Options) { o.Format = "xml" }),
 		bad("preloaded code", "env.LD_PRELOAD", "could make the program run other code, and is not allowed", func(o *Options) { o.Env = map[string]string{"LD_PRELOAD": "/tmp/x.so"} }),
 		bad("another PATH", "env.PATH", "could make the program run other code, and is not allowed", func(o *Options) { o.Env = map[string]string{"PATH": "/tmp"} }),
@@ -195,7 +199,7 @@ func TestSymlinkSwapIsNoticed(t *testing.T) {
 	if err := os.Symlink(good, link); err != nil {
 		t.Fatal(err)
 	}
-	p, err := Kind(allow(t, filepath.Dir(good)+"/")).New(options(func(o *Options) { o.Command, o.Format = []string{link}, "text" }))
+	p, err := Kind(allow(t, filepath.Dir(good)+"/"), nil, nil).New(options(func(o *Options) { o.Command, o.Format = []string{link}, "text" }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -395,13 +399,15 @@ func TestDebianPlugins(t *testing.T) {
 		{"check_users", []string{"check_users", "-w", "1000", "-c", "2000"}, "OK", []string{"users"}},
 		{"check_dummy", []string{"check_dummy", "2", "boom"}, "CRITICAL", nil},
 		{"check_procs", []string{"check_procs", "-w", "1:100000"}, "OK", []string{"procs"}},
+		{"check_procs warns", []string{"check_procs", "-w", "100000:"}, "WARNING", []string{"procs"}},
+		{"check_procs is critical", []string{"check_procs", "-w", "100000:", "-c", "@0:100000"}, "CRITICAL", []string{"procs"}},
 		{"check_tcp refused", []string{"check_tcp", "-H", "127.0.0.1", "-p", "1"}, "CRITICAL", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, err := os.Stat(filepath.Join("/usr/lib/nagios/plugins", tt.command[0])); err != nil {
 				t.Skipf("monitoring-plugins-basic is not installed: %v", err)
 			}
-			p, err := Kind(nil).New(options(func(o *Options) { o.Command = tt.command }))
+			p, err := Kind(nil, nil, nil).New(options(func(o *Options) { o.Command = tt.command }))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -418,10 +424,68 @@ func TestDebianPlugins(t *testing.T) {
 			var labels []string
 			for _, row := range r.Tables[0].Rows {
 				labels = append(labels, row[0].String())
+				if row[3].String() != tt.state {
+					t.Errorf("%s is %v by its ranges, and the plugin says %s", row[0], row[3], tt.state)
+				}
 			}
 			if strings.Join(labels, " ") != strings.Join(tt.labels, " ") {
 				t.Errorf("labels %q, want %q", labels, tt.labels)
 			}
 		})
+	}
+}
+
+// TestOverSSH runs a monitoring plugin and a script on a machine that Debian's sshd leads
+// to, by one connection.
+func TestOverSSH(t *testing.T) {
+	s := sshtest.Start(t)
+	access := &ssh.Access{Address: s.Address, User: s.User, Key: secret.Ref("file:" + s.Key), KnownHosts: s.KnownHosts}
+	nothing := allow(t) // of this machine
+	ask := func(change func(*Options)) (map[string]string, error) {
+		t.Helper()
+		p, err := Kind(nothing, nil, nil).New(options(func(o *Options) { o.SSH = access; change(o) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if p.Target() != "127.0.0.1" {
+			t.Errorf("target %q", p.Target())
+		}
+		var got map[string]string
+		for range 2 {
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			r, err := p.Run(ctx)
+			cancel()
+			if err != nil {
+				return nil, err
+			}
+			got = map[string]string{}
+			for _, v := range r.Values {
+				got[v.Attribute] = v.Value.String()
+			}
+		}
+		return got, nil
+	}
+	got, err := ask(func(o *Options) { o.Command = []string{"check_dummy", "1", "it's $HOME; 'here'"} })
+	if _, missing := os.Stat("/usr/lib/nagios/plugins/check_dummy"); missing == nil && (err != nil || got["state"] != "WARNING" || got["text"] != "WARNING: it's $HOME; 'here'") {
+		t.Errorf("got %v, %v", got, err)
+	}
+	logins := strings.Count(s.Log(), "Accepted publickey")
+	if logins != 1 {
+		t.Errorf("%d logins for two runs", logins)
+	}
+	got, err = ask(func(o *Options) {
+		o.Command, o.Format, o.Env = []string{script(t, `echo "{\"a\": \"$A\", \"c\": \"$LC_ALL\"}"`)}, "json", map[string]string{"A": "b c"}
+		o.Attributes = map[string]Attribute{"a": {From: "$.a", Type: "text"}, "c": {From: "$.c", Type: "text"}}
+	})
+	if err != nil || got["a"] != "b c" || got["c"] != "C" {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if got, err = ask(func(o *Options) { o.Command = []string{"no-such-plugin"} }); err != nil || got["state"] != "UNKNOWN" || got["exit_status"] != "127" {
+		t.Errorf("got %v, %v", got, err)
+	}
+	s.Stop()
+	if _, err = ask(func(o *Options) { o.Command = []string{"check_dummy", "0"} }); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -44,6 +44,38 @@ func TestParsePlugin(t *testing.T) {
 	}
 }
 
+func TestState(t *testing.T) {
+	for _, tt := range []struct {
+		warn, crit string
+		value      float64
+		want       string
+	}{
+		{"", "", 1, ""},
+		{"10", "20", 5, "OK"},
+		{"10", "20", 10, "OK"},
+		{"10", "20", 10.5, "WARNING"},
+		{"10", "20", 21, "CRITICAL"},
+		{"10", "", -1, "WARNING"},
+		{"10:", "5:", 7, "WARNING"},
+		{"10:", "5:", 4, "CRITICAL"},
+		{"10:", "5:", 10, "OK"},
+		{"~:10", "", -100, "OK"},
+		{"10:20", "", 25, "WARNING"},
+		{"@10:20", "", 10, "WARNING"},
+		{"@10:20", "", 21, "OK"},
+		{"0:", "x", -1, "WARNING"},
+		{"20:10", "", 1, ""},
+	} {
+		p := perf{value: tt.value, known: true, warn: tt.warn, crit: tt.crit}
+		if got := p.state(); got != tt.want {
+			t.Errorf("%v with %q and %q: got %q, want %q", tt.value, tt.warn, tt.crit, got, tt.want)
+		}
+	}
+	if got := (&perf{warn: "1", crit: "2"}).state(); got != "" {
+		t.Errorf("a value that is not known is %q", got)
+	}
+}
+
 func FuzzParsePlugin(f *testing.F) {
 	f.Add("LOAD OK|load1=2.810;5.000;10.000;0; 'a b'=1ms\nlong | x=1e400 y==")
 	f.Add("|'''=1 =")

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"grove/beans"
 	"grove/runtime/probe"
 	"grove/runtime/probe/program"
+	"grove/runtime/probe/ssh"
 )
 
 // The bounds of the options and of what is read.
@@ -43,6 +45,7 @@ var formats = []string{formatNagios, formatJSON, formatLines, formatText, format
 type Options struct {
 	Command    []string             `yaml:"command" jsonschema:"required,minItems=1,maxItems=256,description=The program and its arguments\\, one by one; no shell reads them. The program is an absolute path\\, or a name that is looked for in the directories of monitoring plugins and of the system."`
 	Format     string               `yaml:"format" jsonschema:"enum=nagios,enum=json,enum=lines,enum=text,enum=value,default=nagios,description=How the output is read."`
+	SSH        *ssh.Access          `yaml:"ssh,omitempty" jsonschema:"description=The machine on which it runs\\, over SSH; this one unless given."`
 	Env        map[string]string    `yaml:"env,omitempty" jsonschema:"description=Environment of the program; beside it there are only PATH and LC_ALL=C."`
 	Attributes map[string]Attribute `yaml:"attributes,omitempty" jsonschema:"description=Further attributes by name\\, made of the output."`
 }
@@ -59,6 +62,7 @@ type Attribute struct {
 type recipe struct {
 	Options
 	env     []string
+	target  *ssh.Target // nil: this machine
 	extract []extractor // sorted by name
 }
 
@@ -87,6 +91,16 @@ func (o *Options) check() (*recipe, error) {
 	}
 	if !slices.Contains(formats, o.Format) {
 		return nil, probe.BadOption("format", "%q is none of %s", o.Format, strings.Join(formats, ", "))
+	}
+	if o.SSH != nil {
+		var err error
+		if r.target, err = o.SSH.Check(true); err != nil {
+			var bad *probe.OptionError
+			if errors.As(err, &bad) {
+				return nil, &probe.OptionError{Option: "ssh." + bad.Option, Err: bad.Err}
+			}
+			return nil, err
+		}
 	}
 	if len(o.Env) > maxEnv {
 		return nil, probe.BadOption("env", "has %d variables, more than %d", len(o.Env), maxEnv)
@@ -220,6 +234,7 @@ func attributesOf(format string) []beans.AttributeInfo {
 					text("label", "The label."),
 					number("value", "The number."),
 					text("unit", "s, bytes, %, or what the plugin says; empty for a plain number."),
+					text("state", "OK, WARNING or CRITICAL by the ranges; empty where there is neither a value nor a range."),
 					text("warn", "The range outside of which the plugin warns."),
 					text("crit", "The range outside of which it is critical."),
 					number("min", "The least that is possible."),
