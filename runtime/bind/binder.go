@@ -105,6 +105,8 @@ type Binder struct {
 	stopped  bool
 	shown    map[string]tree.Ref // the nodes below StatusAt, by name
 	patterns patterns            // of the monitors; has a lock of its own, too
+	// See described.
+	yields, attributes []beans.AttributeInfo
 
 	mu        sync.RWMutex // guards what follows; see Locks
 	instances map[string]*instance

@@ -28,9 +28,8 @@ const (
 // names, and how its runs went.
 type runtimeBean struct {
 	beans.Broadcaster
-	r     *runner
-	info  beans.Info
-	index map[string]beans.AttributeInfo // what the probe yields
+	r    *runner
+	info beans.Info
 }
 
 // ownAttributes are those that every runtime bean has; the names of attributes of
@@ -64,21 +63,32 @@ var runtimeNotifications = []beans.NotificationInfo{
 }
 
 func newRuntimeBean(r *runner) *runtimeBean {
-	b := &runtimeBean{r: r, index: make(map[string]beans.AttributeInfo, len(r.attributes))}
+	b := &runtimeBean{r: r}
 	b.info = beans.Info{
 		ClassName:     "grove.runtime.RuntimeBean",
 		Description:   fmt.Sprintf("The probe %s of kind %s.", r.plan.Name, r.plan.Kind),
-		Attributes:    make([]beans.AttributeInfo, 0, len(ownAttributes)+len(r.attributes)),
+		Attributes:    r.b.described(r.attributes),
 		Operations:    runtimeOperations,
 		Notifications: runtimeNotifications,
 	}
-	b.info.Attributes = append(b.info.Attributes, ownAttributes...)
-	for _, a := range r.attributes {
-		a.Readable, a.Writable = true, false
-		b.index[a.Name] = a
-		b.info.Attributes = append(b.info.Attributes, a)
-	}
 	return b
+}
+
+// described returns what a bean has for a probe that yields so much. Probes of one kind
+// that were made one after the other often yield the very same, and so share this, too.
+// It is called by Apply.
+func (b *Binder) described(yields []beans.AttributeInfo) []beans.AttributeInfo {
+	if len(yields) > 0 && len(yields) == len(b.yields) && &yields[0] == &b.yields[0] {
+		return b.attributes
+	}
+	all := make([]beans.AttributeInfo, 0, len(ownAttributes)+len(yields))
+	all = append(all, ownAttributes...)
+	for _, a := range yields {
+		a.Readable, a.Writable = true, false
+		all = append(all, a)
+	}
+	b.yields, b.attributes = yields, all
+	return all
 }
 
 // Info implements beans.Bean.
@@ -115,11 +125,13 @@ func (b *runtimeBean) Attribute(_ context.Context, name string) (beans.Value, er
 	case "Late":
 		return runs.late, nil
 	}
-	info, ok := b.index[name]
-	if !ok {
-		return nil, beans.NoAttribute(name)
+	yields := b.info.Attributes[len(ownAttributes):]
+	for k := range yields {
+		if yields[k].Name == name {
+			return b.r.latest(&yields[k]), nil
+		}
 	}
-	return b.r.latest(&info), nil
+	return nil, beans.NoAttribute(name)
 }
 
 // latest is the last reading of an attribute as the bean server shows it.

@@ -1,11 +1,8 @@
 package snmp
 
 import (
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"weak"
 
 	"grove/runtime/probe/snmp/ber"
 )
@@ -52,37 +49,6 @@ func (l *layout) place(column, row int) int {
 		n++
 	}
 	return n
-}
-
-// layouts keeps one of each layout as long as a probe uses it.
-type layouts struct {
-	mu   sync.Mutex
-	made map[string]weak.Pointer[layout]
-}
-
-// share returns the layout that is equal to l.
-func (s *layouts) share(l *layout) *layout {
-	key := l.key()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if have := s.made[key].Value(); have != nil {
-		return have
-	}
-	if s.made == nil {
-		s.made = map[string]weak.Pointer[layout]{}
-	}
-	s.made[key] = weak.Make(l)
-	runtime.AddCleanup(l, s.forget, key)
-	return l
-}
-
-// forget drops a layout that nobody uses, unless it was made again meanwhile.
-func (s *layouts) forget(key string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.made[key].Value() == nil {
-		delete(s.made, key)
-	}
 }
 
 // key is equal for equal layouts only.

@@ -103,9 +103,16 @@ type plan struct {
 	host    string
 	port    uint16
 	version gosnmp.SnmpVersion
-	values  []item // those of the options, and sysUpTime when something is a counter
-	tables  []table
-	uptime  int // which of the values is sysUpTime; -1: none is needed
+	*shape
+}
+
+// shape is what is asked for, whatever the device: the same for all probes with the same
+// values and tables.
+type shape struct {
+	values     []item // those of the options, and sysUpTime when something is a counter
+	tables     []table
+	uptime     int // which of the values is sysUpTime; -1: none is needed
+	attributes []beans.AttributeInfo
 }
 
 // sysUpTime is asked for whenever something is a counter: it tells a restart.
@@ -142,8 +149,8 @@ type table struct {
 	maxRows   int
 }
 
-func (o *Options) plan(names *mib.Set) (*plan, error) {
-	p := &plan{uptime: -1}
+func (o *Options) plan() (*plan, error) {
+	p := &plan{}
 	var err error
 	if p.host, p.port, err = splitAddress(o.Address); err != nil {
 		return nil, &probe.OptionError{Option: "address", Err: err}
@@ -168,6 +175,16 @@ func (o *Options) plan(names *mib.Set) (*plan, error) {
 	case len(o.Tables) > maxTables:
 		return nil, probe.BadOption("tables", "%d tables: at most %d", len(o.Tables), maxTables)
 	}
+	return p, nil
+}
+
+// key is equal for options that ask for the same.
+func (o *Options) key(names *mib.Set) string {
+	return fmt.Sprintf("%p %q %#v", names, o.Values, o.Tables) // both write maps in order
+}
+
+func (o *Options) shape(names *mib.Set) (*shape, error) {
+	p := &shape{uptime: -1}
 	taken := map[string]bool{attrUp: true, attrDuration: true, attrError: true}
 	claim := func(option, name string) error {
 		switch {
@@ -201,11 +218,15 @@ func (o *Options) plan(names *mib.Set) (*plan, error) {
 		}
 		p.tables = append(p.tables, t)
 	}
-	return p, p.watchUptime()
+	if err := p.watchUptime(); err != nil {
+		return nil, err
+	}
+	p.attributes = p.describe()
+	return p, nil
 }
 
 // watchUptime has sysUpTime asked for when something is a counter.
-func (p *plan) watchUptime() error {
+func (p *shape) watchUptime() error {
 	counts := slices.ContainsFunc(p.values, func(it item) bool { return it.counter })
 	for i := range p.tables {
 		counts = counts || slices.ContainsFunc(p.tables[i].columns, func(it item) bool { return it.counter })
@@ -419,7 +440,7 @@ func (t *table) info() beans.AttributeInfo {
 	return a
 }
 
-func (p *plan) attributes() []beans.AttributeInfo {
+func (p *shape) describe() []beans.AttributeInfo {
 	all := []beans.AttributeInfo{
 		{Name: attrUp, Type: beans.TypeBool, Readable: true, Description: "whether the agent answered"},
 		{Name: attrDuration, Type: beans.TypeFloat, Unit: "s", Readable: true, Description: "how long all questions and answers took"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gosnmp/gosnmp"
@@ -77,12 +78,16 @@ type poll struct {
 	problems []string
 	left     int // problems beyond maxProblems
 
-	jobs     []job
+	jobs     []job // that wait to be sent
+	base     []job // where those of the first wave are, to be used again
 	walks    []*walk
+	spare    []*walk
 	requests []request
 	at       []int  // of the values: 1 more than its place in into.Values; 0: it is not there
 	tags     []byte // of the values
-	layouts  *layouts
+	layouts  *alike[layout]
+	list     []wanted   // what jobs ask for
+	room     []ber.Name // what requests ask for
 }
 
 // job is one packet to be sent. Either values or walk is set; riders go with a walk.
@@ -121,6 +126,38 @@ func (p *poll) text() string {
 	return s
 }
 
+var polls = sync.Pool{New: func() any { return new(poll) }}
+
+// newPoll returns a poll for one run; release gives it back.
+func newPoll(set poll) *poll {
+	p := polls.Get().(*poll)
+	set.spare, set.jobs, set.walks, set.requests = p.spare, p.base[:0], p.walks[:0], p.requests[:0]
+	set.at, set.tags, set.list, set.room = p.at[:0], p.tags[:0], p.list[:0], p.room[:0]
+	*p = set
+	return p
+}
+
+func (p *poll) release() {
+	for _, w := range p.walks {
+		clear(w.rows)
+		*w = walk{columns: w.columns[:0], segments: w.segments[:0], ids: w.ids[:0], counts: w.counts[:0], rows: w.rows[:0], tags: w.tags[:0]}
+	}
+	p.spare = append(p.spare, p.walks...)
+	clear(p.requests[:cap(p.requests)])
+	clear(p.base[:cap(p.base)])
+	polls.Put(p)
+}
+
+// walk returns a walk that is not in use.
+func (p *poll) walk() *walk {
+	w := new(walk)
+	if n := len(p.spare); n > 0 {
+		w, p.spare = p.spare[n-1], p.spare[:n-1]
+	}
+	p.walks = append(p.walks, w)
+	return w
+}
+
 // run asks for everything. Packets go out in waves: what follows from the answers to one
 // is asked in the next.
 func (p *poll) run(ctx context.Context) error {
@@ -128,6 +165,7 @@ func (p *poll) run(ctx context.Context) error {
 		return p.ping(ctx)
 	}
 	p.begin()
+	p.base = p.jobs
 	for len(p.jobs) > 0 {
 		n := min(p.window(), len(p.jobs))
 		wave := p.jobs[:n]
@@ -155,7 +193,7 @@ func (p *poll) window() int {
 
 // wave asks and takes the answers.
 func (p *poll) wave(ctx context.Context, jobs []job) error {
-	p.requests = p.requests[:0]
+	p.requests, p.room = p.requests[:0], p.room[:0]
 	for i := range jobs {
 		p.requests = append(p.requests, jobs[i].request(p))
 	}
@@ -196,14 +234,14 @@ func (p *poll) begin() {
 		m.counts = make([]counted, len(p.plan.values))
 		m.twins = make([]twin, len(p.plan.values))
 	}
-	p.at, p.tags = make([]int, len(p.plan.values)), make([]byte, len(p.plan.values))
+	p.at, p.tags = append(p.at, make([]int, len(p.plan.values))...), append(p.tags, make([]byte, len(p.plan.values))...)
 	riders := p.riders()
 	if riders == nil {
 		p.jobs = p.ask(p.all(), p.jobs)
 	}
 	for i := range p.plan.tables {
-		w := newWalk(p, &p.plan.tables[i], &m.tables[i])
-		p.walks = append(p.walks, w)
+		w := p.walk()
+		w.begin(p, &p.plan.tables[i], &m.tables[i])
 		p.jobs = w.first(p, p.jobs)
 	}
 	if riders != nil {
@@ -214,18 +252,18 @@ func (p *poll) begin() {
 // all lists all values that are asked for one by one, and their twins where it is not
 // known whether they are there.
 func (p *poll) all() []wanted {
-	list := make([]wanted, 0, len(p.plan.values))
+	begin := len(p.list)
 	for i := range p.plan.values {
 		known := p.memory.twins[i]
 		hasOne := p.bulk && p.plan.values[i].twin != ""
 		if !hasOne || known != hasTwin {
-			list = append(list, wanted{item: i})
+			p.list = append(p.list, wanted{item: i})
 		}
 		if hasOne && known != noTwin {
-			list = append(list, wanted{item: i, twin: true})
+			p.list = append(p.list, wanted{item: i, twin: true})
 		}
 	}
-	return list
+	return p.list[begin:len(p.list):len(p.list)]
 }
 
 // riders lists the values when they can go with the first packet of a table, as what does
@@ -235,14 +273,14 @@ func (p *poll) riders() []wanted {
 	if !p.bulk || p.memory.apart || len(values) == 0 || len(values) > maxRiders || len(p.plan.tables) == 0 {
 		return nil
 	}
-	list := make([]wanted, len(values))
+	begin := len(p.list)
 	for i := range values {
 		if !strings.HasSuffix(values[i].oid, ".0") || values[i].twin != "" {
 			return nil
 		}
-		list[i].item = i
+		p.list = append(p.list, wanted{item: i})
 	}
-	return list
+	return p.list[begin:len(p.list):len(p.list)]
 }
 
 // ask appends the packets that ask for values.
@@ -278,24 +316,27 @@ func (p *poll) name(v wanted) ber.OID {
 
 // request is the packet of a job.
 func (j *job) request(p *poll) request {
+	begin := len(p.room)
 	if j.walk == nil {
-		q := request{pdu: ber.Get, names: make([]ber.Name, len(j.values))}
-		for i, v := range j.values {
-			q.names[i].Column = p.name(v)
+		q := request{pdu: ber.Get}
+		for _, v := range j.values {
+			p.room = append(p.room, ber.Name{Column: p.name(v)})
 		}
+		q.names = p.room[begin:len(p.room):len(p.room)]
 		return q
 	}
-	q := request{pdu: ber.GetNext, names: make([]ber.Name, 0, len(j.riders)+len(j.segments))}
+	q := request{pdu: ber.GetNext}
 	if p.bulk {
 		q.pdu, q.nonRepeaters, q.repetitions = ber.GetBulk, len(j.riders), j.repeat
 	}
 	for _, v := range j.riders {
 		name := p.name(v)
-		q.names = append(q.names, ber.Name{Column: name[:len(name)-1]}) // without the 0
+		p.room = append(p.room, ber.Name{Column: name[:len(name)-1]}) // without the 0
 	}
 	for _, id := range j.segments {
-		q.names = append(q.names, j.walk.from(id))
+		p.room = append(p.room, j.walk.from(id))
 	}
+	q.names = p.room[begin:len(p.room):len(p.room)]
 	return q
 }
 
@@ -449,7 +490,7 @@ func (p *poll) finish() {
 		v.Value = tree.Number(c.count)
 	}
 	for _, w := range p.walks {
-		p.into.Tables = append(p.into.Tables, w.finish(p, p.layouts))
+		p.into.Tables = append(p.into.Tables, w.finish(p))
 	}
 }
 

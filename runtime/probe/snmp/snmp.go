@@ -50,7 +50,8 @@ type shared struct {
 	secrets  *secret.Policy
 	library  mib.Library
 	exchange exchange.Exchange
-	layouts  layouts
+	layouts  alike[layout]
+	shapes   alike[shape]
 }
 
 // Kind returns the kind "snmp". The policy says which addresses may be asked. Probes
@@ -70,20 +71,21 @@ func Kind(policy *dial.Policy, options ...Option) probe.Kind {
 			}
 			return newProbe(shared, o)
 		},
-		Limit: 256, // a run is a few packets
+		// A run is a few packets and has no socket of its own, and one that waits for a dead
+		// device must keep no other from its place.
+		Limit: 10_000,
 	}
 }
 
 // snmpProbe implements probe.Probe.
 type snmpProbe struct {
-	shared     *shared
-	names      *mib.Set
-	options    Options
-	plan       *plan
-	attributes []beans.AttributeInfo
-	engine     *engine // of version 3, kept while all is well
-	memory     memory
-	member     bool // of shared.exchange
+	shared  *shared
+	names   *mib.Set
+	options Options
+	plan    *plan
+	engine  *engine // of version 3, kept while all is well
+	memory  memory
+	member  bool // of shared.exchange
 }
 
 // newProbe reads MIB files when the options name directories of them: names cannot
@@ -93,15 +95,21 @@ func newProbe(shared *shared, o *Options) (*snmpProbe, error) {
 	if err != nil {
 		return nil, &probe.OptionError{Option: "mibs", Err: err}
 	}
-	plan, err := o.plan(names)
+	plan, err := o.plan()
 	if err != nil {
 		return nil, err
 	}
-	return &snmpProbe{shared: shared, names: names, options: *o, plan: plan, attributes: plan.attributes()}, nil
+	plan.shape, err = shared.shapes.share(o.key(names), func() (*shape, error) { return o.shape(names) })
+	if err != nil {
+		return nil, err
+	}
+	kept := *o
+	kept.Values, kept.Tables = nil, nil // the shape says it all
+	return &snmpProbe{shared: shared, names: names, options: kept, plan: plan}, nil
 }
 
 // Attributes implements probe.Probe.
-func (p *snmpProbe) Attributes() []beans.AttributeInfo { return p.attributes }
+func (p *snmpProbe) Attributes() []beans.AttributeInfo { return p.plan.attributes }
 
 // Target implements probe.Probe.
 func (p *snmpProbe) Target() string { return p.plan.host }
@@ -121,10 +129,11 @@ func (p *snmpProbe) Run(ctx context.Context) (probe.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return result, err
 	}
-	run := &poll{
+	run := newPoll(poll{
 		plan: p.plan, memory: &p.memory, bulk: p.plan.version != gosnmp.Version1, most: p.options.MaxRepetitions,
 		names: p.names, into: &result, now: result.Time, layouts: &p.shared.layouts,
-	}
+	})
+	defer run.release()
 	start := result.Time
 	err := p.poll(ctx, run)
 	if err != nil && !isDown(err) {

@@ -77,13 +77,16 @@ type segment struct {
 // segmentID is the place of a segment in walk.segments.
 type segmentID int32
 
-// newWalk prepares the reading of a table.
-func newWalk(p *poll, t *table, m *tableMemory) *walk {
-	w := &walk{table: t, memory: m, layout: m.layout}
+// begin prepares the reading of a table. The walk may have read another before.
+func (w *walk) begin(p *poll, t *table, m *tableMemory) {
+	clear(w.rows)
+	*w = walk{
+		table: t, memory: m, layout: m.layout,
+		columns: w.columns[:0], segments: w.segments[:0], ids: w.ids[:0], counts: w.counts[:0], rows: w.rows[:0], tags: w.tags[:0],
+	}
 	add := func(it *item, name ber.OID) {
 		w.columns = append(w.columns, column{it, name, 1 + len(w.columns)})
 	}
-	w.columns = make([]column, 0, len(t.columns)+1)
 	for i := range t.columns {
 		add(&t.columns[i], t.columns[i].name)
 	}
@@ -102,17 +105,16 @@ func newWalk(p *poll, t *table, m *tableMemory) *walk {
 		}
 	}
 	w.width = 1 + len(w.columns)
-	w.counts, w.tags = make([]int, len(w.columns)), make([]byte, len(w.columns))
+	w.counts, w.tags = append(w.counts, make([]int, len(w.columns))...), append(w.tags, make([]byte, len(w.columns))...)
 	if w.layout != nil {
 		n := len(w.layout.indexes)
 		all := make([]tree.Value, n*w.width)
-		w.rows = make([]cells, n)
-		for i := range w.rows {
-			w.rows[i] = cells{index: w.layout.indexes[i], values: all[i*w.width : (i+1)*w.width : (i+1)*w.width]}
+		w.rows = slices.Grow(w.rows, n)
+		for i := range n {
+			w.rows = append(w.rows, cells{index: w.layout.indexes[i], values: all[i*w.width : (i+1)*w.width : (i+1)*w.width]})
 			w.rows[i].values[0] = tree.Text(w.layout.texts[i])
 		}
 	}
-	return w
 }
 
 // budget is how many values a packet shall ask for.
@@ -398,7 +400,7 @@ func (w *walk) store(p *poll, column, row int, v *ber.Value) {
 }
 
 // finish makes the table of what was read.
-func (w *walk) finish(p *poll, all *layouts) probe.Table {
+func (w *walk) finish(p *poll) probe.Table {
 	if w.layout == nil {
 		w.chooseTwins()
 	}
@@ -411,7 +413,8 @@ func (w *walk) finish(p *poll, all *layouts) probe.Table {
 	w.count(p)
 	m := w.memory
 	if w.strayed || w.layout == nil {
-		m.layout = all.share(w.newLayout())
+		l := w.newLayout()
+		m.layout, _ = p.layouts.share(l.key(), func() (*layout, error) { return l, nil })
 	}
 	if w.bytes > 0 {
 		m.bytes = w.bytes
