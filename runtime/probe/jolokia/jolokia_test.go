@@ -44,7 +44,8 @@ func everything(o *Options) {
 		"length":  {MBean: orders, Attribute: "Length"},
 		"added":   {MBean: "shop:type=Queue,*", Attribute: "Added", Type: "counter"},
 		"longest": {MBean: "shop:type=Queue,*", Attribute: "Length", Combine: "max"},
-		"queues":  {MBean: "shop:type=Queue,*", Attribute: "Length", Combine: "count"},
+		"queues":  {MBean: "shop:type=Queue,*", Attribute: "Readers", Combine: "count"},
+		"none":    {MBean: "shop:type=Nothing,*", Attribute: "Length", Combine: "count"},
 		"title":   {MBean: orders, Attribute: "Title", Type: "text"},
 		"open":    {MBean: orders, Attribute: "Open", Type: "bool"},
 		"readers": {MBean: orders, Attribute: "Readers", Type: "size"},
@@ -185,7 +186,7 @@ func TestRealAgent(t *testing.T) {
 	delete(got, "gc_runs")
 	want := map[string]string{
 		"up": "1", "state": "up", "error": "", "agent": "1.7.1", "protocol": "7.2", "failed": "0", "problems": "", "deadlocked": "0",
-		"length": "12", "added": "1050", "longest": "12", "queues": "2", "title": "Orders of today", "open": "1", "readers": "2", "second": "bert", "used": "5", "north": "40",
+		"length": "12", "added": "1050", "longest": "12", "queues": "2", "none": "0", "title": "Orders of today", "open": "1", "readers": "2", "second": "bert", "used": "5", "north": "40",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("values (-want +got):\n%s", d)

@@ -75,7 +75,7 @@ func (p *Plan) Take(answers []Answer, r *probe.Result, others ...Problem) {
 		case a.Err != nil:
 			e.add(s, s.pattern, a.Err)
 			continue
-		case len(a.Beans) == 0:
+		case len(a.Beans) == 0 && s.combine != "count":
 			e.add(s, s.pattern, errNone(s.pattern))
 			continue
 		}
@@ -119,8 +119,11 @@ func (s *source) of(b *Bean) (tree.Value, error) {
 		return tree.Value{}, errors.New("the MBean has no such attribute")
 	}
 	v, err := walk(v, s.path)
-	if err != nil {
+	switch {
+	case err != nil:
 		return tree.Value{}, err
+	case s.combine == "count" && v != nil:
+		return tree.Number(1), nil // whatever it is
 	}
 	return convert(v, s.typ)
 }
