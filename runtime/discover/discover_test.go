@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,12 +95,12 @@ type stage struct {
 	*Hub
 	source  *source
 	probe   probe.Probe
-	changes int
+	changes atomic.Int64
 }
 
 func begin(t *testing.T, s Saved, d *definition.Discovery) *stage {
 	g := &stage{source: &source{}}
-	g.Hub = New(t.Context(), Options{Saved: s, Log: slog.New(slog.DiscardHandler), Changed: func() { g.changes++ }})
+	g.Hub = New(t.Context(), Options{Saved: s, Log: slog.New(slog.DiscardHandler), Changed: func() { g.changes.Add(1) }})
 	g.Expect([]*definition.Discovery{d})
 	g.probe = g.Wrap(&definition.Instance{Discovery: "shop"}, g.source)
 	return g
@@ -227,8 +228,8 @@ func TestOnlyWhatCountsIsAChange(t *testing.T) {
 			t.Helper()
 			g.run(t, rows...)
 			time.Sleep(2 * time.Second)
-			if g.changes != want {
-				t.Errorf("%d changes after %v, want %d", g.changes, rows, want)
+			if got := int(g.changes.Load()); got != want {
+				t.Errorf("%d changes after %v, want %d", got, rows, want)
 			}
 		}
 		step(1, "a=1", "b=NaN")
