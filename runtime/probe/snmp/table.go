@@ -246,7 +246,7 @@ func (w *walk) take(p *poll, j *job, q *request, c *cursor) {
 	case q.index >= 1 && q.index <= len(j.segments):
 		s := &w.segments[j.segments[q.index-1]]
 		if !p.bulk && q.status == gosnmp.NoSuchName { // version 1 ends a walk so
-			s.done = true
+			w.end(s)
 			return
 		}
 		w.give(p, s.column, statusText(q.status))
@@ -307,10 +307,7 @@ func (w *walk) advance(p *poll, s *segment, name []byte, v *ber.Value) {
 	}
 	c := &w.columns[s.column]
 	if v.Type == ber.EndOfMibView || len(name) < len(c.name) || string(name[:len(c.name)]) != string(c.name) {
-		s.done = true
-		if w.layout != nil && s.next < w.layout.in(s.column) {
-			w.strayed = true // there were more
-		}
+		w.end(s)
 		return
 	}
 	index := name[len(c.name):]
@@ -326,6 +323,14 @@ func (w *walk) advance(p *poll, s *segment, name []byte, v *ber.Value) {
 	if row, ok := w.find(p, s, index); ok {
 		s.done = s.until != "" && ber.Compare(s.after, s.until) >= 0
 		w.store(p, s.column, row, v)
+	}
+}
+
+// end ends a segment at the end of its column.
+func (w *walk) end(s *segment) {
+	s.done = true
+	if w.layout != nil && s.next < w.layout.in(s.column) {
+		w.strayed = true // there were more
 	}
 }
 
