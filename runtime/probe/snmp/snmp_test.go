@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"grove/beans"
 	"grove/runtime/probe"
 	"grove/runtime/probe/dial"
+	"grove/runtime/probe/files"
 	"grove/runtime/probe/probetest"
 	"grove/runtime/probe/secret"
 	"grove/tree"
@@ -164,6 +166,8 @@ func TestRefuses(t *testing.T) {
 		{"columns of different tables", "tables.x.columns.b", "rows of HOST-RESOURCES-MIB::hrStorageDescr are told apart by hrStorageIndex, those of IF-MIB::ifName by ifIndex: they do not go together", columns("ifName", "hrStorageDescr")},
 		{"key", "tables.x.key", `"name" is neither a column nor "index"`, tables(Table{Columns: map[string]string{"a": "ifName"}, Key: "name"})},
 		{"column index", "tables.x.columns.index", `every table has the column "index" already: the index of the row`, tables(Table{Columns: map[string]string{"index": "ifName"}})},
+		{"discontinuity", "tables.x.discontinuity", "SNMPv2-MIB::sysUpTime is no column of a table: it belongs under values", tables(Table{Columns: map[string]string{"a": "ifName"}, Discontinuity: "sysUpTime"})},
+		{"discontinuity of another table", "tables.x.discontinuity", "rows of HOST-RESOURCES-MIB::hrStorageType are told apart by hrStorageIndex, those of IF-MIB::ifName by ifIndex: they do not go together", tables(Table{Columns: map[string]string{"a": "ifName"}, Discontinuity: "hrStorageType"})},
 		{"rows", "tables.x.max_rows", "100001 is not between 1 and 100000", tables(Table{Columns: map[string]string{"a": "ifName"}, MaxRows: 100_001})},
 		{"no directory", "mibs", "read MIB files: open /no/such/directory: no such file or directory", func(o *Options) { o.MIBs = []string{"/no/such/directory"} }},
 	}
@@ -332,6 +336,36 @@ func TestVersion3(t *testing.T) {
 	})
 }
 
+// The protocols of RFC 7860 and of AES with longer keys, as far as snmpd knows them; its
+// own snmpget says whether it does.
+func TestModernProtocolsOfVersion3(t *testing.T) {
+	a := startSnmpd(t)
+	t.Setenv("TEST_OF_GROVE_AUTH", testAuthPassword)
+	t.Setenv("TEST_OF_GROVE_PRIV", testPrivPassword)
+	for _, u := range modernUsers {
+		t.Run(u.user, func(t *testing.T) {
+			args := []string{"-v3", "-u", u.user, "-l", map[string]string{"auth": "authNoPriv", "priv": "authPriv"}[u.level()], "-a", u.auth, "-A", testAuthPassword}
+			user := V3{User: u.user, Auth: u.authOption, AuthPassword: "env:TEST_OF_GROVE_AUTH"}
+			if u.priv != "" {
+				args = append(args, "-x", u.priv, "-X", testPrivPassword)
+				user.Priv, user.PrivPassword = u.privOption, "env:TEST_OF_GROVE_PRIV"
+			}
+			get := exec.Command("snmpget", append(args, "-t", "1", "-r", "0", "-Oqv", a.address, ".1.3.6.1.2.1.1.5.0")...)
+			get.Env = append(os.Environ(), "SNMP_PERSISTENT_DIR="+a.dir, "MIBS=", "SNMPCONFPATH="+a.dir)
+			if out, err := get.CombinedOutput(); err != nil {
+				t.Skipf("Debian's net-snmp does not know %s with %s: %s", u.auth, u.priv, out)
+			}
+			p := start(t, options(a.address, everything, func(o *Options) { o.Version, o.V3 = "3", user }))
+			for range 2 { // the second run knows the rows
+				r := run(t, p)
+				if text(r, "error") != "" || text(r, "sysname") != "grove-test" || len(r.Tables) != 3 || len(r.Tables[0].Rows) == 0 {
+					t.Fatalf("error %q, name %q, tables %+v", text(r, "error"), text(r, "sysname"), r.Tables)
+				}
+			}
+		})
+	}
+}
+
 func TestWhatAnAgentLacksIsNamed(t *testing.T) {
 	a := startSnmpd(t)
 	for _, version := range []string{"1", "2c"} {
@@ -411,6 +445,70 @@ func TestPolicyIsAskedForEveryVersion(t *testing.T) {
 			t.Errorf("Run: %v", err)
 		}
 		p.Close()
+	}
+}
+
+func TestMIBsObeyThePolicyOfFiles(t *testing.T) {
+	allowed, other := t.TempDir(), t.TempDir()
+	const module = "TEST-MIB DEFINITIONS ::= BEGIN testThing OBJECT IDENTIFIER ::= { iso 3 6 1 4 1 99999 }\ntestValue OBJECT-TYPE SYNTAX Integer32 MAX-ACCESS read-only STATUS current DESCRIPTION \"x\" ::= { testThing 1 }\nEND\n"
+	for _, dir := range []string{allowed, other} {
+		if err := os.WriteFile(filepath.Join(dir, "TEST-MIB"), []byte(module), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Join(other, "TEST-MIB"), filepath.Join(allowed, "link")); err != nil {
+		t.Fatal(err)
+	}
+	policy, err := files.NewPolicy([]string{allowed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(dir string) error {
+		p, err := Kind(nil, Files(policy)).New(options("192.0.2.1", func(o *Options) {
+			o.MIBs, o.Values = []string{dir}, map[string]string{"x": "testValue"}
+		}))
+		if err == nil {
+			err = p.Close()
+		}
+		return err
+	}
+	if err := read(allowed); err != nil {
+		t.Error(err)
+	}
+	if err := read(other); !errors.Is(err, files.ErrDenied) || !strings.HasPrefix(err.Error(), "mibs: read MIB files: ") {
+		t.Errorf("another directory: %v", err)
+	}
+}
+
+// An address stands for a name for a while, and for longer when name servers are down; one
+// that is not allowed never does.
+func TestNamesAreResolvedAndChecked(t *testing.T) {
+	var r resolved
+	addr, err := r.resolve(t.Context(), nil, "localhost")
+	if err != nil || !addr.IsLoopback() {
+		t.Fatalf("%v, %v", addr, err)
+	}
+	again, err := r.resolve(t.Context(), nil, "no-such-host.invalid")
+	if err != nil || again != addr {
+		t.Errorf("it is looked up again: %v, %v", again, err)
+	}
+	r.forget()
+	if again, err = r.resolve(t.Context(), nil, "no-such-host.invalid"); err != nil || again != addr {
+		t.Errorf("without name servers: %v, %v", again, err)
+	}
+	policy, err := dial.ParsePolicy([]string{"!loopback"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.forget()
+	if again, err = r.resolve(t.Context(), policy, "localhost"); !errors.Is(err, dial.ErrDenied) {
+		t.Errorf("an address that is refused: %v, %v", again, err)
+	}
+	for _, literal := range []string{"127.0.0.1", "::ffff:127.0.0.1", "::1"} {
+		var r resolved
+		if _, err := r.resolve(t.Context(), policy, literal); !errors.Is(err, dial.ErrDenied) {
+			t.Errorf("%s: %v", literal, err)
+		}
 	}
 }
 

@@ -23,6 +23,27 @@ const (
 	testPrivPassword = "a password for encryption"
 )
 
+// modernUsers are users of version 3 as snmpd and as the options name their protocols.
+var modernUsers = []modernUser{
+	{"md5des", "MD5", "MD5", "DES", "DES"},
+	{"sha224", "SHA-224", "SHA224", "", ""},
+	{"sha256aes", "SHA-256", "SHA256", "AES-128", "AES"},
+	{"sha384aes192", "SHA-384", "SHA384", "AES-192", "AES192"},
+	{"sha512aes256", "SHA-512", "SHA512", "AES-256", "AES256"},
+	{"sha512", "SHA-512", "SHA512", "", ""},
+	{"sha256aes192c", "SHA-256", "SHA256", "AES-192-C", "AES192C"},
+	{"sha256aes256c", "SHA-256", "SHA256", "AES-256-C", "AES256C"},
+}
+
+type modernUser struct{ user, auth, authOption, priv, privOption string }
+
+func (u modernUser) level() string {
+	if u.priv == "" {
+		return "auth"
+	}
+	return "priv"
+}
+
 // startSnmpd starts snmpd and waits until it answers; it is killed and waited for
 // when the test ends.
 func startSnmpd(t *testing.T) *realAgent {
@@ -38,6 +59,14 @@ func startSnmpd(t *testing.T) *realAgent {
 	}
 	address := socket.LocalAddr().String()
 	socket.Close()
+	users := ""
+	for _, u := range modernUsers {
+		users += fmt.Sprintf("createUser %s %s %q", u.user, u.auth, testAuthPassword)
+		if u.priv != "" {
+			users += fmt.Sprintf(" %s %q", u.priv, testPrivPassword)
+		}
+		users += "\nrouser " + u.user + " " + u.level() + "\n"
+	}
 	config := fmt.Sprintf(`rocommunity public 127.0.0.1
 sysName grove-test
 sysLocation "a rack"
@@ -45,12 +74,12 @@ sysContact Gr\303\266ve
 createUser shaaes SHA "%[1]s" AES "%[2]s"
 createUser sha256 SHA-256 "%[1]s"
 createUser plain
-rouser shaaes priv
+%[3]srouser shaaes priv
 rouser sha256 auth
 rouser plain noauth
 disk / 5%%
 load 12 10 5
-`, testAuthPassword, testPrivPassword)
+`, testAuthPassword, testPrivPassword, users)
 	file := filepath.Join(dir, "snmpd.conf")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
