@@ -55,8 +55,8 @@ const order = `
 	none < runtime/probe/ssh/sshtest;
 	runtime/probe/answer, runtime/probe/secret, runtime/probe/files < runtime/probe/ssh;
 	runtime/probe/program, runtime/probe/ssh < runtime/probe/command;
-	runtime/probe/follow, runtime/probe/ssh < runtime/probe/remotelog;
 	runtime/probe/pattern < runtime/probe/follow;
+	runtime/probe/follow, runtime/probe/ssh < runtime/probe/remotelog;
 	runtime/probe/follow, runtime/probe/files < runtime/probe/logfile;
 	runtime/probe, runtime/probe/secret < runtime/probe/secure;
 	runtime/probe, runtime/probe/files < runtime/probe/cgroup;

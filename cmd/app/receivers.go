@@ -11,6 +11,7 @@ import (
 
 	"grove/runtime/probe/builtin"
 	"grove/runtime/receive"
+	"grove/runtime/receive/otlp"
 	"grove/runtime/receive/remotewrite"
 	"grove/runtime/receive/trap"
 	"grove/tree/grant"
@@ -22,6 +23,7 @@ import (
 // taken by the web server.
 type ReceiverConfig struct {
 	Traps string // SNMP traps and informs, UDP
+	OTLP  string // metrics and logs of OpenTelemetry by gRPC, TCP
 	// From are the addresses and networks that may send: such protocols know no login, so
 	// that an address that others can reach needs it.
 	From []string
@@ -31,6 +33,7 @@ type ReceiverConfig struct {
 type receivers struct {
 	traps  *trap.Hub
 	writes *remotewrite.Hub
+	otlp   *otlp.Hub
 	counts []receiverCount
 }
 
@@ -93,26 +96,34 @@ func (a *App) openReceivers(p policies) {
 	r := &a.receivers
 	r.traps = trap.NewHub(trap.Options{Secrets: p.secrets, Sources: p.sources, Keep: a.past.keep})
 	r.writes = remotewrite.NewHub(remotewrite.Options{May: may})
+	r.otlp = otlp.NewHub(otlp.Options{May: may, Sources: p.sources, Admitted: func(ctx context.Context) context.Context {
+		return grant.With(ctx, grant.Itself)
+	}})
 	r.counts = []receiverCount{
 		{"traps", func() receive.Counts { return r.traps.Stats().Counts }},
+		{"otlp_metrics", func() receive.Counts { return r.otlp.Stats().Samples }},
+		{"otlp_logs", func() receive.Counts { return r.otlp.Stats().Records }},
 		{"remote_write", func() receive.Counts { return r.writes.Stats().Counts }},
 	}
 }
 
 // into lets probes find their receivers.
-func (r *receivers) into(o *builtin.Options) { o.Traps, o.RemoteWrite = r.traps, r.writes }
+func (r *receivers) into(o *builtin.Options) {
+	o.Traps, o.RemoteWrite, o.OTLP = r.traps, r.writes, r.otlp
+}
 
 // intakes are all addresses that may be asked for.
 func (r *receivers) intakes(c *ReceiverConfig) []intake {
 	return []intake{
 		{flag: "traps", address: c.Traps, packets: r.traps.Serve},
+		{flag: "otlp", address: c.OTLP, stream: r.otlp.Serve},
 	}
 }
 
 // mounts are what the web server takes for receivers. Who may send to which probes each
 // finds out by itself.
 func (r *receivers) mounts() []viewer.Mount {
-	return []viewer.Mount{{Prefix: remotewrite.Path, Handler: r.writes.Handler()}}
+	return []viewer.Mount{{Prefix: remotewrite.Path, Handler: r.writes.Handler()}, {Prefix: otlp.Prefix, Handler: r.otlp.Handler()}}
 }
 
 // takeIn binds the addresses and serves them until the manager stops.
