@@ -205,13 +205,15 @@ var reds = map[string]struct{ path, alert, value string }{
 	"postgresql":        {planted + "/postgresql/Answer/Up", "PostgresqlAnswerUp", "0"},
 	"redis":             {planted + "/redis/Answer/Up", "RedisAnswerUp", "0"},
 	"sap-system":        {planted + "/sap-system/Answer/Up", "SapSystemAnswerUp", "0"},
-	"snmp-printer":      {planted + "/snmp-printer/Agent/Answers", "SnmpPrinterAgentAnswers", "0"},
-	"snmp-router":       {planted + "/snmp-router/Agent/Answers", "SnmpRouterAgentAnswers", "0"},
+	"snmp-printer":      {planted + "/snmp-printer/Printer/Answers", "SnmpPrinterPrinterAnswers", "0"},
+	"snmp-router":       {planted + "/snmp-router/Router/Answers", "SnmpRouterRouterAnswers", "0"},
 	"snmp-switch":       {planted + "/snmp-switch/Agent/Answers", "SnmpSwitchAgentAnswers", "0"},
-	"snmp-ups":          {planted + "/snmp-ups/Agent/Answers", "SnmpUpsAgentAnswers", "0"},
+	"snmp-ups":          {planted + "/snmp-ups/Device/Answers", "SnmpUpsDeviceAnswers", "0"},
+	"spring-boot":       {planted + "/spring-boot/Answer/Up", "SpringBootAnswerUp", "0"},
+	"ssh-server":        {planted + "/ssh-server/Answer/Up", "SshServerAnswerUp", "0"},
 	"tomcat":            {planted + "/tomcat/Answer/Up", "TomcatAnswerUp", "0"},
 	"web-service":       {planted + "/web-service/Up", "WebServiceUp", "0"},
-	"windows-host-snmp": {planted + "/windows-host-snmp/Agent/Answers", "WindowsHostSnmpAgentAnswers", "0"},
+	"windows-host-snmp": {planted + "/windows-host-snmp/Host/Answers", "WindowsHostSnmpHostAnswers", "0"},
 }
 
 func isRed(p tree.Path) bool {
