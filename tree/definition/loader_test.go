@@ -210,6 +210,7 @@ probes:
   inside: { kind: host }
   left: { kind: host }
   never: { kind: host }
+  ide: { kind: host }
 tree:
   CPU: { from: direct.cpu }
   Double: { value: derived.cpu * 2 }

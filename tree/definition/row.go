@@ -153,8 +153,23 @@ func (x *expansion) used() map[string]bool {
 	}
 	for _, p := range x.probeList {
 		for _, text := range x.loopTexts {
-			used[p.Name] = used[p.Name] || strings.Contains(text, p.Name+".")
+			used[p.Name] = used[p.Name] || mentions(text, p.Name)
 		}
 	}
 	return used
+}
+
+// mentions says whether a text could name something of a probe: its name and a dot, not
+// as the end of a longer name.
+func mentions(text, probe string) bool {
+	for rest := text; ; {
+		i := strings.Index(rest, probe+".")
+		if i < 0 {
+			return false
+		}
+		if i == 0 || !variable.ValidName("a"+rest[i-1:i]) {
+			return true
+		}
+		rest = rest[i+1:]
+	}
 }

@@ -115,6 +115,12 @@ func TestWhatEditorsCatch(t *testing.T) {
 		{"setting of a monitor", "grove: 1\nmonitors: { M: { kind: gauge, node: a, hihg: 1 } }\n", false},
 		{"label", frame(probe, `{ from: p.status, labels: { a-b: c } }`), false},
 		{"type of a parameter", "grove: 1\nparameters: { p: { type: strin } }\n", false},
+		{"discovery", "use: { by: row.target, choose: { \"a*\": app }, default: app }\nat: /a/${row.target}\neach: { kind: dns_srv, names: [x], every: 1m }\nkeep: 2h\nmost: 10\ntests: [ { name: a, rows: [ { target: a } ], expect: { a: absent } } ]\n", true},
+		{"option of a discovery", "use: app\nat: /a\neach: { kind: dns_srv, nmaes: [x] }\n", false},
+		{"choice without by", "use: { default: app }\nat: /a\neach: { kind: dns_srv, names: [x] }\n", false},
+		{"time without unit", "use: app\nat: /a\neach: { kind: dns_srv, names: [x] }\nkeep: 2\n", false},
+		{"profile", "grove: 1\nprofile: { object_id: [1.3.6.*, 1.5] }\n", true},
+		{"profile that is a list", "grove: 1\nprofile: [1.3.6.*]\n", false},
 		{"test", "grove: 1\ntests: [ { name: a, expct: {} } ]\n", false},
 	}
 	for _, tt := range tests {
