@@ -130,7 +130,7 @@ func (s *Server) Run() {
 	s.t.Helper()
 	cmd := exec.Command(s.program, "-D", "-e", "-f", filepath.Join(s.Dir, "config"))
 	// A file and not a pipe, which those that serve a connection would keep open.
-	log, err := os.OpenFile(s.log(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(s.LogFile(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -173,11 +173,12 @@ func (s *Server) Stop() {
 	}
 }
 
-func (s *Server) log() string { return filepath.Join(s.Dir, "log") }
+// LogFile is where sshd writes what it says.
+func (s *Server) LogFile() string { return filepath.Join(s.Dir, "log") }
 
 // Log is what sshd said so far.
 func (s *Server) Log() string {
-	text, err := os.ReadFile(s.log())
+	text, err := os.ReadFile(s.LogFile())
 	if err != nil {
 		return err.Error()
 	}
