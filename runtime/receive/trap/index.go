@@ -49,19 +49,24 @@ func (h *Hub) present() *index {
 		hosts = *resolved
 	}
 	accounts := map[User]*account{}
+	let := func(u User) {
+		if accounts[u] != nil {
+			return
+		}
+		a := h.accounts[u]
+		if a == nil {
+			a = &account{User: u}
+		}
+		accounts[u] = a
+		x.users[u.User] = append(x.users[u.User], a)
+	}
+	for _, u := range h.opts.Users {
+		let(u)
+	}
 	for _, named := range h.probes.All() {
-		p := named.Probe
-		x.add(p, hosts)
-		for _, u := range p.plan.users {
-			if accounts[u] != nil {
-				continue
-			}
-			a := h.accounts[u]
-			if a == nil {
-				a = &account{User: u}
-			}
-			accounts[u] = a
-			x.users[u.User] = append(x.users[u.User], a)
+		x.add(named.Probe, hosts)
+		for _, u := range named.Probe.plan.users {
+			let(u)
 		}
 	}
 	h.accounts, h.index = accounts, x

@@ -53,6 +53,8 @@ const (
 // Options of a Hub.
 type Options struct {
 	Secrets *secret.Policy // what the users' passwords and the communities may refer to
+	// Users may send messages of version 3 to probes that name no users of their own.
+	Users []User
 	// Sources are the prefixes from which messages are taken; nil: from everywhere.
 	Sources []netip.Prefix
 	// Rate is how many messages a second each source may send in the long run, Burst how
@@ -124,6 +126,11 @@ func NewHub(o Options) *Hub {
 	}
 	if n := len(o.EngineID); n > 0 && (n < 5 || n > maxID) { // RFC 3411 section 5
 		h.limits = fmt.Errorf("trap: an engine's identity has 5 to %d bytes, not %d", maxID, n)
+	}
+	for i, u := range o.Users {
+		if err := u.check(fmt.Sprintf("user %d", i+1)); err != nil && h.limits == nil {
+			h.limits = fmt.Errorf("trap: %w", err)
+		}
 	}
 	h.rate = allowance.New[netip.Addr](cmp.Or(o.Rate, DefaultRate), cmp.Or(o.Burst, DefaultBurst))
 	h.engine = newEngine(o.EngineID, h.opts.Now())

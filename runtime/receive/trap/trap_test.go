@@ -464,6 +464,51 @@ func TestStorms(t *testing.T) {
 	}
 }
 
+// TestWhatTheKernelDropsIsCounted: a socket that nobody reads loses what does not fit.
+func TestWhatTheKernelDropsIsCounted(t *testing.T) {
+	listener, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	conn := listener.(*net.UDPConn)
+	h := NewHub(Options{})
+	s, err := h.open(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.SetReadBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
+	out, err := net.Dial("udp", conn.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	const sent = 500
+	for range sent {
+		if _, err := out.Write(make([]byte, 200)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := uint64(0)
+	if err := conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	for buffer := make([]byte, 300); ; read++ {
+		if _, err := conn.Read(buffer); err != nil {
+			break
+		}
+	}
+	if got := h.Stats(); got.Refusals[Kernel] == 0 || got.Refusals[Kernel] != sent-read || got.Received != sent-read {
+		t.Errorf("%d sent, %d read, %d counted as dropped", sent, read, got.Refusals[Kernel])
+	}
+	h.close(s)
+	if got := h.Stats(); got.Refusals[Kernel] != sent-read {
+		t.Errorf("%d counted after the end", got.Refusals[Kernel])
+	}
+}
+
 func TestQueueIsBounded(t *testing.T) {
 	q := newQueue()
 	message := make([]byte, MaxMessage)
@@ -488,6 +533,7 @@ func TestServeRefuses(t *testing.T) {
 		o    Options
 	}{
 		{"trap: rate -1 and burst 0 must not be negative", Options{Rate: -1}},
+		{"trap: user 1.auth_password: MD5 needs a password", Options{Users: []User{{User: "x", Auth: "MD5"}}}},
 		{"trap: an engine's identity has 5 to 32 bytes, not 3", Options{EngineID: []byte("abc")}},
 	} {
 		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
