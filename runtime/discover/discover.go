@@ -301,7 +301,9 @@ func (h *Hub) note(name string, t *probe.Table) report {
 		return report{state: definition.DiscoveryFailed, problem: "nobody asked for it"}
 	}
 	seen, odd := f.read(t)
+	before := len(f.rows)
 	left := h.take(name, f, seen)
+	fresh, gone := len(f.rows)-before, 0
 	r := report{state: definition.DiscoveryFine, rows: len(seen)}
 	now := h.opts.Now()
 	for key, old := range f.rows {
@@ -317,7 +319,11 @@ func (h *Hub) note(name string, t *probe.Table) report {
 			delete(f.rows, key)
 			h.dirty[Item{itemName(name, key), name}] = nil
 			h.changed = true
+			gone++
 		}
+	}
+	if fresh+gone > 0 {
+		h.opts.Log.Info("A discovery found other rows than before.", "discovery", name, "new", fresh, "gone", gone, "rows", len(f.rows))
 	}
 	var problems []string
 	if left > 0 {
