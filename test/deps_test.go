@@ -75,6 +75,7 @@ const order = `
 	tree/grant, runtime/probe < runtime/receive < runtime/receive/push;
 	runtime/receive, runtime/probe/series < runtime/receive/sample < runtime/receive/remotewrite;
 	runtime/receive/sample, runtime/probe/pattern < runtime/receive/otlp;
+	runtime/receive/sample, runtime/receive/allowance < runtime/receive/plaintext < runtime/receive/statsd, runtime/receive/graphite;
 	runtime/receive, runtime/receive/allowance, runtime/probe/secret, runtime/probe/snmp/mib < runtime/receive/trap;
 	runtime/receive, runtime/receive/allowance, runtime/probe/pattern < runtime/receive/syslog;
 	runtime/probe/answer < runtime/probe/icmp;
@@ -113,7 +114,8 @@ const order = `
 	runtime/probe/journal,
 	runtime/receive/syslog,
 	runtime/receive/otlp,
-	runtime/probe/mail
+	runtime/probe/mail,
+	runtime/receive/statsd, runtime/receive/graphite
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 

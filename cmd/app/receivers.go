@@ -11,8 +11,10 @@ import (
 
 	"grove/runtime/probe/builtin"
 	"grove/runtime/receive"
+	"grove/runtime/receive/graphite"
 	"grove/runtime/receive/otlp"
 	"grove/runtime/receive/remotewrite"
+	"grove/runtime/receive/statsd"
 	"grove/runtime/receive/trap"
 	"grove/tree/grant"
 	"grove/viewer"
@@ -22,8 +24,10 @@ import (
 // their own. Each is host:port; empty: nothing is taken there. What comes over HTTP is
 // taken by the web server.
 type ReceiverConfig struct {
-	Traps string // SNMP traps and informs, UDP
-	OTLP  string // metrics and logs of OpenTelemetry by gRPC, TCP
+	Traps    string // SNMP traps and informs, UDP
+	OTLP     string // metrics and logs of OpenTelemetry by gRPC, TCP
+	StatsD   string // lines of StatsD, UDP and TCP
+	Graphite string // lines of Graphite, UDP and TCP
 	// From are the addresses and networks that may send: such protocols know no login, so
 	// that an address that others can reach needs it.
 	From []string
@@ -31,10 +35,12 @@ type ReceiverConfig struct {
 
 // receivers take what others send, for the probes that wait for it.
 type receivers struct {
-	traps  *trap.Hub
-	writes *remotewrite.Hub
-	otlp   *otlp.Hub
-	counts []receiverCount
+	traps    *trap.Hub
+	writes   *remotewrite.Hub
+	otlp     *otlp.Hub
+	statsd   *statsd.Hub
+	graphite *graphite.Hub
+	counts   []receiverCount
 }
 
 // receiverCount is what became of the messages of one receiver.
@@ -99,7 +105,11 @@ func (a *App) openReceivers(p policies) {
 	r.otlp = otlp.NewHub(otlp.Options{May: may, Sources: p.sources, Admitted: func(ctx context.Context) context.Context {
 		return grant.With(ctx, grant.Itself)
 	}})
+	r.statsd = statsd.NewHub(statsd.Options{Sources: p.sources})
+	r.graphite = graphite.NewHub(graphite.Options{Sources: p.sources})
 	r.counts = []receiverCount{
+		{"statsd", func() receive.Counts { return r.statsd.Stats().Counts }},
+		{"graphite", r.graphite.Stats},
 		{"traps", func() receive.Counts { return r.traps.Stats().Counts }},
 		{"otlp_metrics", func() receive.Counts { return r.otlp.Stats().Samples }},
 		{"otlp_logs", func() receive.Counts { return r.otlp.Stats().Records }},
@@ -109,7 +119,7 @@ func (a *App) openReceivers(p policies) {
 
 // into lets probes find their receivers.
 func (r *receivers) into(o *builtin.Options) {
-	o.Traps, o.RemoteWrite, o.OTLP = r.traps, r.writes, r.otlp
+	o.Traps, o.RemoteWrite, o.OTLP, o.StatsD, o.Graphite = r.traps, r.writes, r.otlp, r.statsd, r.graphite
 }
 
 // intakes are all addresses that may be asked for.
@@ -117,6 +127,8 @@ func (r *receivers) intakes(c *ReceiverConfig) []intake {
 	return []intake{
 		{flag: "traps", address: c.Traps, packets: r.traps.Serve},
 		{flag: "otlp", address: c.OTLP, stream: r.otlp.Serve},
+		{flag: "statsd", address: c.StatsD, packets: r.statsd.Packets, stream: r.statsd.Stream},
+		{flag: "graphite", address: c.Graphite, packets: r.graphite.Packets, stream: r.graphite.Stream},
 	}
 }
 

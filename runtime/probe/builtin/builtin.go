@@ -46,9 +46,11 @@ import (
 	"grove/runtime/probe/tcp"
 	"grove/runtime/probe/websocket"
 	"grove/runtime/receive"
+	"grove/runtime/receive/graphite"
 	"grove/runtime/receive/otlp"
 	"grove/runtime/receive/push"
 	"grove/runtime/receive/remotewrite"
+	"grove/runtime/receive/statsd"
 	"grove/runtime/receive/syslog"
 	"grove/runtime/receive/trap"
 	"grove/tree/definition"
@@ -68,6 +70,9 @@ type Options struct {
 	RemoteWrite *remotewrite.Hub
 	// OTLP is where metrics and logs of OpenTelemetry arrive; nil stands for one that gets none.
 	OTLP *otlp.Hub
+	// StatsD and Graphite are where lines of these protocols arrive; nil stands for one that gets none.
+	StatsD   *statsd.Hub
+	Graphite *graphite.Hub
 	// Traps is where SNMP traps and informs arrive; nil stands for one that gets none.
 	Traps *trap.Hub
 	// Syslog is where messages of syslog arrive; nil stands for one that gets none.
@@ -84,6 +89,12 @@ func Registry(o Options) *probe.Registry {
 	}
 	if o.OTLP == nil {
 		o.OTLP = otlp.NewHub(otlp.Options{})
+	}
+	if o.StatsD == nil {
+		o.StatsD = statsd.NewHub(statsd.Options{})
+	}
+	if o.Graphite == nil {
+		o.Graphite = graphite.NewHub(graphite.Options{})
 	}
 	if o.Syslog == nil {
 		o.Syslog = syslog.NewHub(syslog.Options{})
@@ -115,6 +126,8 @@ func Registry(o Options) *probe.Registry {
 		mail.SMTP(o.Dial, o.Secrets),
 		memcached.Kind(o.Dial),
 		ntp.Kind(o.Dial),
+		graphite.Kind(o.Graphite),
+		statsd.Kind(o.StatsD),
 		otlp.Kind(o.OTLP),
 		otlp.LogKind(o.OTLP),
 		process.Kind(o.Files),
