@@ -13,7 +13,7 @@ import (
 type needle struct {
 	text []byte // in lower case when fold
 	fold bool   // ASCII letters in either case
-	rare int    // index of the byte of text that logs hold least often; for fold
+	rare int    // index of the byte of text that logs hold least often
 }
 
 const (
@@ -104,7 +104,7 @@ func literalNeedle(re *syntax.Regexp) []needle {
 		return nil // a broken byte of a line fits U+FFFD
 	}
 	if re.Flags&syntax.FoldCase == 0 {
-		return []needle{{text: []byte(text)}}
+		return []needle{newNeedle(text, false)}
 	}
 	best := ""
 	for _, part := range strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r >= utf8.RuneSelf || r == 'k' || r == 's' }) {
@@ -115,13 +115,17 @@ func literalNeedle(re *syntax.Regexp) []needle {
 	if best == "" {
 		return nil
 	}
-	n := needle{text: []byte(best), fold: true}
-	for i := range n.text {
-		if rarity(n.text[i]) > rarity(n.text[n.rare]) {
+	return []needle{newNeedle(best, true)}
+}
+
+func newNeedle(text string, fold bool) needle {
+	n := needle{text: []byte(text), fold: fold}
+	for i, c := range n.text {
+		if rarity(c) > rarity(n.text[n.rare]) {
 			n.rare = i
 		}
 	}
-	return []needle{n}
+	return n
 }
 
 // rarity ranks bytes by how seldom they are in the lines of logs: upper case counts for
@@ -140,7 +144,7 @@ func rarity(c byte) int {
 // index finds the needle; -1 when it is not there.
 func (n *needle) index(b []byte) int {
 	if !n.fold {
-		return bytes.Index(b, n.text)
+		return n.exact(b)
 	}
 	lower := n.text[n.rare]
 	upper := lower
@@ -168,6 +172,22 @@ func (n *needle) index(b []byte) int {
 			return start
 		}
 		at++
+	}
+	return -1
+}
+
+// exact finds the needle as it stands by its rarest byte.
+func (n *needle) exact(b []byte) int {
+	rare, end := n.text[n.rare], len(b)-(len(n.text)-n.rare-1)
+	for at := n.rare; at < end; at++ {
+		i := bytes.IndexByte(b[at:end], rare)
+		if i < 0 {
+			return -1
+		}
+		at += i
+		if start := at - n.rare; string(b[start:start+len(n.text)]) == string(n.text) {
+			return start
+		}
 	}
 	return -1
 }
