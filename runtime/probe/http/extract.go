@@ -4,29 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	nethttp "net/http"
 	"regexp"
 	"slices"
-	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/ohler55/ojg/jp"
 
 	"grove/beans"
 	"grove/runtime/probe"
+	"grove/runtime/probe/extract"
 	"grove/tree"
 )
-
-const (
-	// maxText bounds the text of an attribute, in bytes.
-	maxText = 1000
-	// maxDescents bounds the ".." of one JSONPath: each multiplies the work.
-	maxDescents = 2
-)
-
-var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // extractor reads attributes from answers.
 type extractor struct {
@@ -43,7 +31,7 @@ type item struct {
 	path   jp.Expr
 	header string
 	text   bool
-	info   beans.AttributeInfo
+	field  extract.Field
 }
 
 func newExtractor(o Extract) (*extractor, error) {
@@ -64,7 +52,7 @@ func newExtractor(o Extract) (*extractor, error) {
 	}
 	for _, name := range sortedKeys(o.JSON) {
 		option := "extract.json." + name
-		path, err := parsePath(o.JSON[name])
+		path, err := extract.JSONPath(o.JSON[name])
 		if err != nil {
 			return nil, probe.BadOption(option, "%w", err)
 		}
@@ -92,7 +80,7 @@ func (e *extractor) describe(described map[string]Extracted) error {
 	for i := range e.items {
 		it := &e.items[i]
 		switch {
-		case !identifier.MatchString(it.name):
+		case !extract.IsName(it.name):
 			return probe.BadOption(it.option, "%q is no name of an attribute: letters, digits and underscores", it.name)
 		case slices.ContainsFunc(fixedAttributes, func(a beans.AttributeInfo) bool { return a.Name == it.name }) || it.name == matchedAttribute.Name:
 			return probe.BadOption(it.option, "%q is an attribute that every probe of the kind has", it.name)
@@ -100,31 +88,18 @@ func (e *extractor) describe(described map[string]Extracted) error {
 			return probe.BadOption(it.option, "%q is extracted twice", it.name)
 		}
 		seen[it.name] = true
-		it.info = beans.AttributeInfo{Name: it.name, Type: beans.TypeFloat, Readable: true, Description: "Read from the answer by " + it.option + "."}
 		d := described[it.name]
-		option := "extract.attributes." + it.name
-		switch d.Type {
-		case "":
-		case "number":
-			it.text = false
-		case "counter":
-			it.text = false
-			it.info.Descriptor = map[string]string{"metricType": "counter"}
-		case "text":
-			it.text = true
-		default:
-			return probe.BadOption(option+".type", "%q is none of number, counter, text", d.Type)
+		if d.Type == "" && it.text {
+			d.Type = "text"
 		}
-		if it.text {
-			it.info.Type = beans.TypeString
-			if d.Unit != "" {
-				return probe.BadOption(option+".unit", "a text has no unit")
-			}
+		if d.Description == "" {
+			d.Description = "Read from the answer by " + it.option + "."
 		}
-		it.info.Unit = d.Unit
-		if d.Description != "" {
-			it.info.Description = d.Description
+		fields, err := extract.Fields("extract.attributes", map[string]extract.Attribute{it.name: {Type: d.Type, Unit: d.Unit, Description: d.Description}})
+		if err != nil {
+			return err
 		}
+		it.field = fields[0]
 	}
 	for _, name := range sortedKeys(described) {
 		if !seen[name] {
@@ -132,32 +107,6 @@ func (e *extractor) describe(described map[string]Extracted) error {
 		}
 	}
 	return nil
-}
-
-func parsePath(text string) (jp.Expr, error) {
-	if text == "" {
-		return nil, errors.New("the JSONPath is missing")
-	}
-	if len(text) > maxExpression {
-		return nil, fmt.Errorf("has %d bytes, more than %d", len(text), maxExpression)
-	}
-	path, err := jp.ParseString(text)
-	if err != nil {
-		return nil, fmt.Errorf("%q is no JSONPath: %w", text, err)
-	}
-	descents := 0
-	for _, fragment := range path {
-		switch fragment.(type) {
-		case jp.Descent:
-			descents++
-		case *jp.Proc:
-			return nil, fmt.Errorf("%q is no JSONPath: procedures are not supported", text)
-		}
-	}
-	if descents > maxDescents {
-		return nil, fmt.Errorf("%q descends by .. %d times, more than %d", text, descents, maxDescents)
-	}
-	return path, nil
 }
 
 // extract reads all attributes that the answer has; the error names the others.
@@ -220,55 +169,12 @@ func (e *extractor) extract(header nethttp.Header, body []byte, into *probe.Resu
 	return errors.Join(errs...)
 }
 
-// value makes of what was found a number or a text, as the attribute is.
+// value makes of what was found a value of the attribute's type.
 func (it *item) value(found any) (tree.Value, error) {
-	if it.text {
-		switch v := found.(type) {
-		case string:
-			return tree.Text(clean(v, maxText)), nil
-		case nil:
-			return tree.Value{}, errors.New("is null")
-		}
-		b, err := json.Marshal(found)
-		if err != nil {
-			return tree.Value{}, err
-		}
-		return tree.Text(clean(string(b), maxText)), nil
-	}
-	switch v := found.(type) {
-	case float64:
-		return tree.Number(v), nil
-	case bool:
-		return tree.Bool(v), nil
-	case nil:
+	if found == nil {
 		return tree.Value{}, errors.New("is null")
-	case string:
-		n, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
-		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
-			return tree.Value{}, fmt.Errorf("%q is not a number", clean(v, 100))
-		}
-		return tree.Number(n), nil
 	}
-	return tree.Value{}, errors.New("is a list or an object, not a number")
-}
-
-// clean makes a text of the network fit to be shown: valid, in one line, bounded.
-func clean(s string, most int) string {
-	if len(s) > most {
-		// Cut before looking at all of it; a rune that is cut in two goes with the next line.
-		s = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == utf8.RuneError:
-			return '�'
-		case r < ' ' || r >= 0x7f && r < 0xa0:
-			return ' '
-		case r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069: // writing direction
-			return ' '
-		}
-		return r
-	}, s)
+	return it.field.Value(found)
 }
 
 func sortedKeys[V any](m map[string]V) []string {

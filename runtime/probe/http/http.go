@@ -18,6 +18,7 @@ import (
 	"grove/beans"
 	"grove/runtime/probe"
 	"grove/runtime/probe/dial"
+	"grove/runtime/probe/extract"
 	"grove/runtime/probe/secret"
 	"grove/runtime/probe/secure"
 	"grove/tree"
@@ -96,7 +97,7 @@ func newProbe(plan *plan, policy *dial.Policy, secrets *secret.Policy) *httpProb
 		p.attributes = append(p.attributes, matchedAttribute)
 	}
 	for _, it := range plan.extract.items {
-		p.attributes = append(p.attributes, it.info)
+		p.attributes = append(p.attributes, it.field.Info)
 	}
 	p.transport = &nethttp.Transport{
 		// Proxy is nil: the environment decides nothing about what a check measures.
@@ -167,7 +168,7 @@ func (p *httpProbe) Run(ctx context.Context) (probe.Result, error) {
 	took := time.Since(x.start)
 	reason := p.verdict(a, x, limit)
 	result.Add("up", tree.Bool(reason == ""))
-	result.Text("error", clean(secrets.hide(reason), maxError))
+	result.Text("error", extract.Clean(secrets.hide(reason), maxError))
 	result.Number("duration", took.Seconds())
 	p.addTimes(&result, x)
 	if a.response == nil {
@@ -195,7 +196,7 @@ func (p *httpProbe) Run(ctx context.Context) (probe.Result, error) {
 	if reason != "" || err == nil {
 		return result, nil
 	}
-	return result, errors.New(clean(secrets.hide(strings.ReplaceAll(err.Error(), "\n", "; ")), maxError))
+	return result, errors.New(extract.Clean(secrets.hide(strings.ReplaceAll(err.Error(), "\n", "; ")), maxError))
 }
 
 // answer is what came of a request. response is nil when there was none; err may be

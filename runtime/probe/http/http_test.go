@@ -16,6 +16,7 @@ import (
 	"grove/beans"
 	"grove/runtime/probe"
 	"grove/runtime/probe/dial"
+	"grove/runtime/probe/extract"
 	"grove/runtime/probe/probetest"
 	"grove/tree"
 )
@@ -447,10 +448,10 @@ func TestOptionsThatAreWrong(t *testing.T) {
 		bad("attribute twice", "extract.header.a", `extract.header.a: "a" is extracted twice`, func(o *Options) {
 			o.Extract = Extract{Regex: "(?P<a>.)", Header: map[string]string{"a": "A"}}
 		}),
-		bad("type", "extract.attributes.a.type", `extract.attributes.a.type: "int" is none of number, counter, text`, func(o *Options) {
+		bad("type", "extract.attributes.a.type", `extract.attributes.a.type: "int" is none of number, counter, bool, text, age`, func(o *Options) {
 			o.Extract = Extract{Regex: "(?P<a>.)", Attributes: map[string]Extracted{"a": {Type: "int"}}}
 		}),
-		bad("unit of a text", "extract.attributes.a.unit", "extract.attributes.a.unit: a text has no unit", func(o *Options) {
+		bad("unit of a text", "extract.attributes.a.unit", "extract.attributes.a.unit: only a number has a unit", func(o *Options) {
 			o.Extract = Extract{Regex: "(?P<a>.)", Attributes: map[string]Extracted{"a": {Type: "text", Unit: "s"}}}
 		}),
 		bad("unknown attribute", "extract.attributes", `extract.attributes: "b" is extracted by none of regex, json and header`, func(o *Options) {
@@ -489,7 +490,7 @@ func FuzzExtract(f *testing.F) {
 			if n, ok := v.Value.Number(); ok && (math.IsNaN(n) || math.IsInf(n, 0)) {
 				t.Errorf("%s is %v", v.Attribute, n)
 			}
-			if s, ok := v.Value.Text(); ok && (len(s) > maxText+8 || strings.ContainsAny(s, "\x00\x1b\n\r")) {
+			if s, ok := v.Value.Text(); ok && (len(s) > extract.MaxText+8 || strings.ContainsAny(s, "\x00\x1b\n\r")) {
 				t.Errorf("%s is %q", v.Attribute, s)
 			}
 		}

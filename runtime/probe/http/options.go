@@ -23,7 +23,7 @@ const (
 	maxRequestBody = 64 << 10 // bytes
 	maxMaxBody     = 64 << 20 // bytes
 	maxRedirects   = 20
-	maxExpression  = 2000 // bytes of a regular expression or JSONPath
+	maxExpression  = 2000 // bytes of a regular expression
 	maxExtracts    = 200
 )
 
@@ -61,7 +61,7 @@ type Extract struct {
 
 // Extracted describes one extracted attribute.
 type Extracted struct {
-	Type        string `yaml:"type,omitempty" jsonschema:"enum=number,enum=counter,enum=text,description=number\\, counter (a number that only rises) or text; headers are text when empty\\, others number."`
+	Type        string `yaml:"type,omitempty" jsonschema:"enum=number,enum=counter,enum=bool,enum=text,enum=age,description=number\\, counter (a number that only rises)\\, bool\\, text\\, or age: the seconds since the time that is found; headers are text when empty\\, others number."`
 	Unit        string `yaml:"unit,omitempty" jsonschema:"description=Unit of the number."`
 	Description string `yaml:"description,omitempty" jsonschema:"description=What the attribute means."`
 }
