@@ -66,10 +66,11 @@ const order = `
 	runtime/probe/extract, runtime/probe/session < runtime/probe/sql, runtime/probe/redis, runtime/probe/memcached, runtime/probe/ldap;
 	beans, runtime/probe < runtime/probe/mbean;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/endpoint;
+	runtime/probe/extract, runtime/probe/endpoint < runtime/probe/document;
 	runtime/probe/endpoint, runtime/probe/series < runtime/probe/prometheus, runtime/probe/promquery;
 	runtime/probe/mbean, runtime/probe/endpoint < runtime/probe/jolokia, runtime/probe/jmxproxy;
 	runtime/probe/endpoint < runtime/probe/kubernetes, runtime/probe/kubelet;
-	runtime/probe/answer, runtime/probe/secure < runtime/probe/tcp, runtime/probe/http, runtime/probe/sapcontrol;
+	runtime/probe/answer, runtime/probe/secure, runtime/probe/extract < runtime/probe/tcp, runtime/probe/http, runtime/probe/sapcontrol;
 	runtime/probe/snmp/ber < runtime/probe/snmp/exchange;
 	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/files, runtime/probe/snmp/mib, runtime/probe/snmp/exchange < runtime/probe/snmp;
 	tree/grant, runtime/probe < runtime/receive < runtime/receive/push;
@@ -98,7 +99,7 @@ const order = `
 	runtime/probe/cgroup,
 	runtime/probe/icmp
 		
-		, runtime/probe/sql, runtime/probe/redis, runtime/probe/memcached, runtime/probe/ldap
+		, runtime/probe/sql, runtime/probe/redis, runtime/probe/memcached, runtime/probe/ldap, runtime/probe/document
 		, runtime/probe/jolokia,
 	runtime/probe/kubernetes, runtime/probe/kubelet,
 	runtime/probe/logfile
@@ -191,7 +192,12 @@ var modules = map[string][]string{
 	"github.com/jlaffaye/ftp":                      {"runtime/probe/remotelog"},
 	"github.com/pkg/sftp":                          {"runtime/probe/remotelog"},
 	"github.com/leodido/go-syslog/v4":              {"runtime/receive/syslog"},
-	"github.com/ohler55/ojg":                       {"runtime/probe/http", "runtime/probe/command"},
+	"github.com/antchfx/xmlquery":                  {"runtime/probe/document"},
+	"github.com/antchfx/xpath":                     {"runtime/probe/document"},
+	"github.com/magiconair/properties":             {"runtime/probe/document"},
+	"gopkg.in/ini.v1":                              {"runtime/probe/document"},
+	"golang.org/x/text":                            {"runtime/probe/document"},
+	"github.com/ohler55/ojg":                       {"runtime/probe/http", "runtime/probe/command", "runtime/probe/extract", "runtime/probe/document"},
 	"github.com/prometheus/client_golang":          {"viewer/export/prometheus", "viewer/live", "tree/history/shelf", "tree/history/remote", "cmd/app"},
 	"github.com/prometheus/client_model":           {"viewer/export/prometheus", "tree/history/shelf"},
 	"github.com/prometheus/common":                 {"viewer/export/prometheus", "viewer/record", "tree/history/remote", "cmd/cli"},

@@ -17,6 +17,7 @@ import (
 	"grove/runtime/probe/command"
 	"grove/runtime/probe/dial"
 	"grove/runtime/probe/dns"
+	"grove/runtime/probe/document"
 	"grove/runtime/probe/files"
 	"grove/runtime/probe/gostats"
 	"grove/runtime/probe/grpchealth"
@@ -119,6 +120,7 @@ func Registry(o Options) *probe.Registry {
 		journal.Kind(o.Commands, o.Files),
 		kubelet.Kind(o.Dial, o.Secrets),
 		kubernetes.Kind(o.Dial, o.Secrets),
+		document.Kind(document.Policies{Dial: o.Dial, Files: o.Files, Secrets: o.Secrets}),
 		ldap.Kind(o.Dial, o.Secrets),
 		logfile.Kind(o.Files),
 		mail.Delivery(o.Dial, o.Secrets),
