@@ -12,9 +12,8 @@ import (
 	"grove/runtime/probe"
 )
 
-// agentOf8 answers as an agent of protocol 8 does that keeps notifications; what it is
-// sent and answers was compared with a real one. Grove's own agent is asked in the tests
-// of the whole system.
+// agentOf8 stands in for an agent of protocol 8 that keeps notifications: it answers in the
+// form that the protocol has. Grove's own agent is asked in the tests of the whole system.
 type agentOf8 struct {
 	*httptest.Server
 	mu      sync.Mutex
