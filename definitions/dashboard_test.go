@@ -193,6 +193,7 @@ func newGarden(t *testing.T, tr *tree.Tree) map[string]tree.Path {
 var reds = map[string]struct{ path, alert, value string }{
 	"activemq":          {planted + "/activemq/Answer/Up", "ActivemqAnswerUp", "0"},
 	"cassandra":         {planted + "/cassandra/Answer/Up", "CassandraAnswerUp", "0"},
+	"go-application":    {planted + "/go-application/Answer/Up", "GoApplicationAnswerUp", "0"},
 	"grove":             {"/grove/Answers/Healthy", "GroveAnswersHealthy", "0"},
 	"j2ee-server":       {planted + "/j2ee-server/Answer/Up", "J2eeServerAnswerUp", "0"},
 	"jvm":               {planted + "/jvm/Answer/Up", "JvmAnswerUp", "0"},
@@ -200,9 +201,11 @@ var reds = map[string]struct{ path, alert, value string }{
 	"linux-host":        {planted + "/linux-host/File systems/~1var/Used", "LinuxHostFileSystemsUsed", "191%"},
 	"mariadb":           {planted + "/mariadb/Answer/Up", "MariadbAnswerUp", "0"},
 	"memcached":         {planted + "/memcached/Answer/Up", "MemcachedAnswerUp", "0"},
+	"nats":              {planted + "/nats/Answer/Up", "NatsAnswerUp", "0"},
 	"nginx":             {planted + "/nginx/Answer/Up", "NginxAnswerUp", "0"},
 	"openldap":          {planted + "/openldap/Answer/Up", "OpenldapAnswerUp", "0"},
 	"postgresql":        {planted + "/postgresql/Answer/Up", "PostgresqlAnswerUp", "0"},
+	"rabbitmq":          {planted + "/rabbitmq/Answer/Up", "RabbitmqAnswerUp", "0"},
 	"redis":             {planted + "/redis/Answer/Up", "RedisAnswerUp", "0"},
 	"sap-system":        {planted + "/sap-system/Answer/Up", "SapSystemAnswerUp", "0"},
 	"snmp-printer":      {planted + "/snmp-printer/Printer/Answers", "SnmpPrinterPrinterAnswers", "0"},
@@ -213,6 +216,7 @@ var reds = map[string]struct{ path, alert, value string }{
 	"ssh-server":        {planted + "/ssh-server/Answer/Up", "SshServerAnswerUp", "0"},
 	"tomcat":            {planted + "/tomcat/Answer/Up", "TomcatAnswerUp", "0"},
 	"web-service":       {planted + "/web-service/Up", "WebServiceUp", "0"},
+	"windows-host":      {planted + "/windows-host/Answer/Up", "WindowsHostAnswerUp", "0"},
 	"windows-host-snmp": {planted + "/windows-host-snmp/Host/Answers", "WindowsHostSnmpHostAnswers", "0"},
 }
 
