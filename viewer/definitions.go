@@ -50,6 +50,7 @@ type Instance struct {
 	At          string  `json:"at,omitempty" doc:"Path where it hangs in the tree."`
 	File        string  `json:"file,omitempty" doc:"File that asks for the instance."`
 	Definition  string  `json:"definition,omitempty" doc:"File that defines the application."`
+	Why         string  `json:"why,omitempty" doc:"Row of a discovery that it was made of, and how its definition was chosen." example:"row \"10.0.0.1\""`
 	State       string  `json:"state" enum:"running,kept,failed" doc:"kept: the file is wrong now, what it said before still runs; failed: nothing of it runs."`
 	Nodes       int     `json:"nodes" doc:"How many nodes it grew."`
 	Errors      []Fault `json:"errors,omitempty"`

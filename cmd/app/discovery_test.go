@@ -75,6 +75,9 @@ func (d *discovering) instances() string {
 	for _, i := range d.Definitions().Instances {
 		if i.Name != "grove" {
 			names = append(names, i.Name+" "+i.At)
+			if why := "row \"" + strings.TrimPrefix(i.At, "/shop/"); i.Name != "discovery-shop" && i.State == "running" && !strings.HasPrefix(i.Why, why) {
+				d.t.Errorf("%s is there because of %s", i.Name, i.Why)
+			}
 		}
 	}
 	slices.Sort(names)

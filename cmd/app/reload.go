@@ -74,7 +74,7 @@ func (a *App) Definitions() viewer.DefinitionList {
 	for _, i := range running {
 		shown := viewer.Instance{
 			Name: i.Name, Application: i.Application, Title: i.Title, Description: i.Description,
-			At: i.At.String(), File: i.File, Definition: i.Definition, State: "running", Nodes: len(i.Nodes), Errors: wrong[i.Name],
+			At: i.At.String(), Why: i.Why, File: i.File, Definition: i.Definition, State: "running", Nodes: len(i.Nodes), Errors: wrong[i.Name],
 		}
 		if kept[i.Name] || len(shown.Errors) > 0 {
 			shown.State = "kept"

@@ -22,6 +22,7 @@ var instanceInfo = beans.Info{
 		{Name: "application", Type: beans.TypeString, Description: "The definition that it uses.", Readable: true},
 		{Name: "file", Type: beans.TypeString, Description: "The file that asks for it.", Readable: true},
 		{Name: "at", Type: beans.TypeString, Description: "Where it hangs in the tree.", Readable: true},
+		{Name: "why", Type: beans.TypeString, Description: "The row of a discovery that it was made of, and how its definition was chosen; empty when its file asks for it itself.", Readable: true},
 		{Name: "nodes", Type: beans.TypeInt, Unit: "nodes", Description: "Nodes that it grew, those of rows included.", Readable: true},
 		{Name: "probes", Type: beans.TypeStrings, Description: "Its probes, sorted.", Readable: true},
 		{Name: "monitors", Type: beans.TypeStrings, Description: "Its JMX monitors, in the order of the file.", Readable: true},
@@ -45,6 +46,8 @@ func (b instanceBean) Attribute(_ context.Context, name string) (beans.Value, er
 		return i.plan.File, nil
 	case "at":
 		return i.plan.At.String(), nil
+	case "why":
+		return i.plan.Why, nil
 	case "nodes":
 		return int64(i.count()), nil
 	case "probes":

@@ -73,6 +73,7 @@ func (l *loop) compare(t *probe.Table, failed bool) (changes []rowChange, proble
 		return nil, fmt.Sprintf("%s came without the column %q, which tells its rows apart", l.where(), l.plan.Key)
 	}
 	same := slices.Equal(l.columns, t.Columns)
+	decide := l.decide(t.Columns)
 	l.run++
 	count, over := l.staying(t, key, failed), 0
 	seen := make(map[string]bool, len(t.Rows))
@@ -89,7 +90,8 @@ func (l *loop) compare(t *probe.Table, failed bool) (changes []rowChange, proble
 		old := l.rows[k]
 		if old != nil {
 			old.seen = l.run
-			if same && slices.Equal(old.cells, cells) {
+			if same && equalAt(old.cells, cells, decide) {
+				old.cells = cells
 				continue
 			}
 		} else if count++; count > MaxRows {
@@ -107,16 +109,50 @@ func (l *loop) compare(t *probe.Table, failed bool) (changes []rowChange, proble
 		problem = fmt.Sprintf("%s has %d rows too many: more than %d are not shown", l.where(), over, MaxRows)
 	}
 	if !failed {
-		for _, k := range slices.Sorted(maps.Keys(l.rows)) {
-			if old := l.rows[k]; old.seen != l.run {
-				changes = append(changes, rowChange{key: k, old: old, leaves: true})
+		var gone []string
+		for k, old := range l.rows {
+			if old.seen != l.run {
+				gone = append(gone, k)
 			}
 		}
-		l.columns = slices.Clone(t.Columns)
+		slices.Sort(gone)
+		for _, k := range gone {
+			changes = append(changes, rowChange{key: k, old: l.rows[k], leaves: true})
+		}
+		if !same {
+			l.columns = slices.Clone(t.Columns)
+		}
 	} else if !same && len(l.rows) == 0 {
 		l.columns = slices.Clone(t.Columns)
 	}
 	return changes, problem
+}
+
+// decide returns which of the columns of a table decide what grows; nil: all.
+func (l *loop) decide(columns []string) []int {
+	if l.plan.Columns == nil {
+		return nil
+	}
+	places := make([]int, 0, len(l.plan.Columns))
+	for _, name := range l.plan.Columns {
+		if k := slices.Index(columns, name); k >= 0 {
+			places = append(places, k)
+		}
+	}
+	return places
+}
+
+// equalAt says whether two rows have the same cells at some places; nil: everywhere.
+func equalAt(a, b []tree.Value, places []int) bool {
+	if places == nil || len(a) != len(b) {
+		return slices.Equal(a, b)
+	}
+	for _, k := range places {
+		if k < len(a) && a[k] != b[k] {
+			return false
+		}
+	}
+	return true
 }
 
 // staying counts the rows that are there and stay.
