@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -479,78 +478,5 @@ remote_write: [ { url: %q, authorization: { credentials: hunter2 }, queue_config
 	}
 	if s := hub.Stats(); s.Refused[receive.Malformed]+s.Refused[receive.Older] > 0 || s.BadRequests > 0 || s.Refused[receive.NoNode] == 0 {
 		t.Errorf("%+v", s)
-	}
-}
-
-// BenchmarkRemoteWrite takes 2,000 samples a request, as a Prometheus sends them, of
-// 10,000 series, of which 100 instances want one in two, in tables of 50 rows.
-func BenchmarkRemoteWrite(b *testing.B) {
-	for _, version := range []int{1, 2} {
-		b.Run(fmt.Sprintf("version=%d", version), func(b *testing.B) { benchmark(b, version) })
-	}
-}
-
-func benchmark(b *testing.B, version int) {
-	hub := remotewrite.NewHub(remotewrite.Options{})
-	for i := range 100 {
-		attachTo(b, hub, fmt.Sprint("web", i), series.Options{Tables: map[string]series.Table{
-			"t": {Key: []string{"device"}, Columns: map[string]string{"n": fmt.Sprintf("disk_read_bytes_total{instance=\"web%d:9100\"}", i)}},
-		}}, func(probe.Result) {})
-	}
-	name := []string{"disk_read_bytes_total", "disk_written_bytes_total"}
-	var bodies [][]byte
-	ahead := int64(0)
-	render := func() {
-		bodies = bodies[:0]
-		for k := range 5 {
-			var points []point
-			for i := range 2000 {
-				n := k*2000 + i
-				points = append(points, point{series: fmt.Sprintf(`%s{device="sd%d",env="production",instance="web%d:9100",job="node"}`, name[n%2], n/2%50, n/100), at: ahead, value: float64(n) + float64(ahead)})
-			}
-			var raw []byte
-			var err error
-			if version == 2 {
-				raw, err = v2(b, points...).Marshal()
-			} else {
-				raw, err = v1(b, points...).Marshal()
-			}
-			if err != nil {
-				b.Fatal(err)
-			}
-			bodies = append(bodies, snappy.Encode(nil, raw))
-		}
-		ahead++
-	}
-	handler := hub.Handler()
-	b.ReportAllocs()
-	var before, after syscall.Rusage
-	var used time.Duration
-	n := 0
-	for b.Loop() {
-		b.StopTimer()
-		render()
-		runtime.GC() // so that what rendering left is not counted
-		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &before)
-		b.StartTimer()
-		for _, body := range bodies {
-			req := httptest.NewRequest("POST", "/", strings.NewReader(string(body)))
-			req.Header.Set("Content-Encoding", "snappy")
-			if version == 2 {
-				req.Header.Set("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request")
-			}
-			w := httptest.NewRecorder()
-			handler.ServeHTTP(w, req)
-			if w.Code != 204 {
-				b.Fatal(w.Body)
-			}
-			n += 2000
-		}
-		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &after)
-		used += time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
-	}
-	b.ReportMetric(float64(n)/used.Seconds(), "samples/cpu-s")
-	if s := hub.Stats(); s.Refused[receive.Older] > 0 || s.Applied != uint64(n/2) {
-		b.Fatalf("%+v", s)
 	}
 }
