@@ -261,7 +261,7 @@ func (x *expansion) table(s *shape, p place, row *rowInfo) {
 	x.looped = append(x.looped, p.parent)
 	x.loops = append(x.loops, &Loop{
 		Probe: row.probe, Table: row.table.Name, Key: row.key, Parent: p.parent, Pos: s.pos,
-		Expand: x.rowExpander(s, p, row), made: x.makeup(s, p),
+		Expand: x.rowExpander(s, p, row), Columns: row.usedBy(s), made: x.makeup(s, p),
 	})
 }
 

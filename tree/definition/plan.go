@@ -149,6 +149,9 @@ type Loop struct {
 	// Expand returns the nodes of one row, in the order of Instance.Nodes; an empty
 	// list when the loop's condition leaves the row out. It does not keep the row.
 	Expand func(row map[string]tree.Value) ([]Node, error)
+	// Columns are those that the nodes of a row depend on: a row that differs in others
+	// only grows the same. It is nil when nobody knows.
+	Columns []string
 
 	made string // equal for loops that grow the same
 }
