@@ -101,7 +101,7 @@ func Registry(o Options) *probe.Registry {
 		o.Syslog = syslog.NewHub(syslog.Options{})
 	}
 	if o.Traps == nil {
-		o.Traps = trap.NewHub(trap.Options{Secrets: o.Secrets})
+		o.Traps = trap.NewHub(trap.Options{Secrets: o.Secrets, Files: o.Files})
 	}
 	return probe.NewRegistry(
 		certificate.Kind(o.Dial, o.Secrets, o.Files),

@@ -145,7 +145,7 @@ func (h *Hub) queueUp(q *queue, messages []ipv4.Message, now time.Time) {
 		peer := from.AddrPort()
 		peer = netip.AddrPortFrom(peer.Addr().Unmap().WithZone(""), peer.Port())
 		switch _, may := h.rate.Take(peer.Addr(), 1, now); {
-		case h.opts.Sources != nil && !contains(h.opts.Sources, peer.Addr()):
+		case len(h.opts.Sources) > 0 && !contains(h.opts.Sources, peer.Addr()):
 			h.refuse(Foreign, peer.Addr(), now, func() string { return "its sender is not among those that are allowed" })
 		case !may:
 			h.refuse(RateLimited, peer.Addr(), now, func() string { return "its sender sends too fast" })
@@ -186,16 +186,18 @@ func (h *Hub) drain(ctx context.Context, s *socket) {
 		done += len(some)
 		answers = answers[:0]
 		var kept func(context.Context) error
-		if h.opts.Keep != nil {
-			kept = h.opts.Keep()
-		}
+		informs := false
 		h.mu.Lock()
 		for _, it := range some {
 			out := h.handle(p.data[begin:it.end:it.end], it.peer, it.at)
 			begin = it.end
 			if out.answer != nil {
 				answers = append(answers, answering{out, it.peer})
+				informs = informs || out.inform != 0
 			}
+		}
+		if informs && h.opts.Keep != nil {
+			kept = h.opts.Keep()
 		}
 		h.post(some[len(some)-1].at)
 		h.mu.Unlock()

@@ -25,6 +25,7 @@ import (
 	"github.com/gosnmp/gosnmp"
 
 	"grove/runtime/probe"
+	"grove/runtime/probe/files"
 	"grove/runtime/probe/secret"
 	"grove/runtime/probe/snmp/mib"
 	"grove/runtime/receive"
@@ -53,6 +54,7 @@ const (
 // Options of a Hub.
 type Options struct {
 	Secrets *secret.Policy // what the users' passwords and the communities may refer to
+	Files   *files.Policy  // the MIB files that may be read
 	// Users may send messages of version 3 to probes that name no users of their own.
 	Users []User
 	// Sources are the prefixes from which messages are taken; nil: from everywhere.
@@ -64,8 +66,8 @@ type Options struct {
 	// EngineID is the identity of this receiver, which the senders of informs of version 3
 	// find out by themselves; nil makes one up at each start.
 	EngineID []byte
-	// Keep is called before the readings of a batch with informs are handed on. What it
-	// returns is called afterwards, and returns once they are on disk, or an error when
+	// Keep is called before the readings of a batch with informs are handed on, and waits
+	// for nothing. What it returns is called afterwards, and returns once they are on disk, or an error when
 	// some may have been lost: only then are the informs answered. Nil: they are answered
 	// at once.
 	Keep func() (kept func(ctx context.Context) error)
@@ -121,6 +123,7 @@ func NewHub(o Options) *Hub {
 	if o.Now == nil {
 		h.opts.Now = time.Now
 	}
+	h.library.Open = o.Files.Open
 	if o.Rate < 0 || o.Burst < 0 {
 		h.limits = fmt.Errorf("trap: rate %v and burst %d must not be negative", o.Rate, o.Burst)
 	}

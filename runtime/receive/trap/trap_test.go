@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/gosnmp/gosnmp"
 
 	"grove/runtime/probe"
+	"grove/runtime/probe/files"
 	"grove/runtime/probe/probetest"
 	"grove/runtime/probe/snmp/mib"
 	"grove/runtime/receive"
@@ -524,6 +527,31 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 	if n != queueMessages {
 		t.Errorf("%d short messages wait", n)
+	}
+}
+
+// TestMIBsObeyThePolicyOfFiles: a definition reads no directory that is not listed.
+func TestMIBsObeyThePolicyOfFiles(t *testing.T) {
+	listed, other := t.TempDir(), t.TempDir()
+	const text = "ACME-MIB DEFINITIONS ::= BEGIN\nIMPORTS enterprises FROM SNMPv2-SMI;\nacme OBJECT IDENTIFIER ::= { enterprises 99999 }\n" +
+		"doorOpen NOTIFICATION-TYPE STATUS current DESCRIPTION \"x\" ::= { acme 0 7 }\nEND\n"
+	for _, dir := range []string{listed, other} {
+		if err := os.WriteFile(filepath.Join(dir, "ACME-MIB.txt"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	policy, err := files.NewPolicy([]string{listed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind := Kind(NewHub(Options{Files: policy}))
+	if _, err := kind.New(&ProbeOptions{MIBs: []string{other}}); !errors.Is(err, files.ErrDenied) {
+		t.Errorf("another directory: %v", err)
+	}
+	w := newWorld(t, &ProbeOptions{MIBs: []string{listed}, Traps: []string{"doorOpen"}, Events: []Event{{Text: "{trap}"}}})
+	w.get("10.0.0.1", encoded(t, gosnmp.SNMPv2Trap, "x", "1.3.6.1.4.1.99999.0.7"))
+	if got := w.show(); got != "green doorOpen" {
+		t.Errorf("a trap that a MIB file names: %q", got)
 	}
 }
 

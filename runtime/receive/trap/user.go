@@ -17,9 +17,9 @@ import (
 type User struct {
 	User         string     `yaml:"user" jsonschema:"required,description=Name of the user."`
 	Auth         string     `yaml:"auth,omitempty" jsonschema:"enum=MD5,enum=SHA,enum=SHA224,enum=SHA256,enum=SHA384,enum=SHA512,description=How messages are authenticated; without it anybody may send as this user."`
-	AuthPassword secret.Ref `yaml:"auth_password,omitempty" jsonschema:"description=Reference to the password for it (file:/path or env:NAME)."`
+	AuthPassword secret.Ref `yaml:"auth_password,omitempty" jsonschema:"description=Reference to the password for it (file:/path\\, env:NAME or credential:NAME)."`
 	Priv         string     `yaml:"priv,omitempty" jsonschema:"enum=DES,enum=AES,enum=AES192,enum=AES256,enum=AES192C,enum=AES256C,description=How messages are encrypted (AES192C and AES256C are Cisco's ways)."`
-	PrivPassword secret.Ref `yaml:"priv_password,omitempty" jsonschema:"description=Reference to the password for it (file:/path or env:NAME)."`
+	PrivPassword secret.Ref `yaml:"priv_password,omitempty" jsonschema:"description=Reference to the password for it (file:/path\\, env:NAME or credential:NAME)."`
 }
 
 var authProtocols = map[string]gosnmp.SnmpV3AuthProtocol{
