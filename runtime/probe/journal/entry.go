@@ -85,6 +85,7 @@ var errEnough = errors.New("enough for one run")
 // reader takes what journalctl prints: one entry a line.
 type reader struct {
 	take    func(entry)
+	most    int // entries
 	rest    []byte
 	skip    bool // the line was too long
 	entries int
@@ -115,7 +116,7 @@ func (r *reader) Write(p []byte) (int, error) {
 			}
 		}
 		r.rest, r.skip = r.rest[:0], false
-		if r.entries >= maxEntries || r.bytes >= maxBytes {
+		if r.entries >= r.most || r.bytes >= maxBytes {
 			return 0, errEnough
 		}
 	}

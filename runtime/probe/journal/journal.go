@@ -47,7 +47,7 @@ func Kind(programs *program.Policy, policy *files.Policy) probe.Kind {
 			if err != nil {
 				return nil, err
 			}
-			return &journalProbe{recipe: r, programs: programs, policy: policy, matcher: r.set.NewMatcher()}, nil
+			return &journalProbe{recipe: r, programs: programs, policy: policy, matcher: r.set.NewMatcher(), most: maxEntries}, nil
 		},
 	}
 }
@@ -61,6 +61,7 @@ type journalProbe struct {
 	cursor   string // of the last entry that was read; empty: none
 	advanced time.Time
 	gaps     uint64
+	most     int // entries of one run
 }
 
 var _ probe.Rememberer = (*journalProbe)(nil)
@@ -115,7 +116,7 @@ func (p *journalProbe) read(ctx context.Context) (behind bool, err error) {
 			return false, nil
 		}
 	}
-	out := &reader{take: func(e entry) {
+	out := &reader{most: p.most, take: func(e entry) {
 		p.matcher.Record(e.record())
 		p.cursor = string(e.text("__CURSOR"))
 	}}
@@ -149,7 +150,7 @@ func (p *journalProbe) read(ctx context.Context) (behind bool, err error) {
 
 // last returns the cursor of the last entry of the journal; empty when it has none.
 func (p *journalProbe) last(ctx context.Context) (cursor string, err error) {
-	err = p.journalctl(ctx, &reader{take: func(e entry) { cursor = string(e.text("__CURSOR")) }}, "--lines=1", "--output-fields=PRIORITY")
+	err = p.journalctl(ctx, &reader{most: maxEntries, take: func(e entry) { cursor = string(e.text("__CURSOR")) }}, "--lines=1", "--output-fields=PRIORITY")
 	return cursor, err
 }
 

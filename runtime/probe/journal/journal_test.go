@@ -142,6 +142,28 @@ func TestEntriesAreReadOnce(t *testing.T) {
 	finds(t, lost, "05 green after")
 }
 
+func TestMoreThanOneRunReads(t *testing.T) {
+	s := newStore(t)
+	var entries [][3]string
+	for k := range 25 {
+		entries = append(entries, [3]string{"6", "app", fmt.Sprintf("entry %d", k)})
+	}
+	s.add(entries...)
+	p := s.probe(func(o *Options) { o.From = "start" })
+	p.(*journalProbe).most = 10
+	var got []string
+	for _, behind := range []string{"1", "1", "0"} {
+		events, readings := run(t, p)
+		if readings["behind"] != behind {
+			t.Errorf("behind is %s, want %s", readings["behind"], behind)
+		}
+		got = append(got, events...)
+	}
+	if len(got) != 25 || got[24] != "24 green entry 24" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestSelection(t *testing.T) {
 	s := newStore(t)
 	s.add([3]string{"6", "app", "app info"}, [3]string{"3", "app", "app error"}, [3]string{"6", "db", "db info"}, [3]string{"3", "db", "db error"}, [3]string{"6", "app", strings.Repeat("x", 9000)})
@@ -224,7 +246,7 @@ func FuzzReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, step int) {
 		step = max(1, step%1000)
 		count := func(step int) (n int) {
-			r := &reader{take: func(e entry) {
+			r := &reader{most: maxEntries, take: func(e entry) {
 				n++
 				if s := e.record().Status; s > tree.Red {
 					t.Errorf("status %v", s)

@@ -52,9 +52,10 @@ func Run(ctx context.Context, c Command) (Finding, error) {
 	if err := ctx.Err(); err != nil {
 		return Finding{}, err
 	}
+	output, errs := &noted{to: c.Output}, &noted{to: c.Errors}
 	cmd := &exec.Cmd{
 		Path: c.Path, Args: c.Args, Env: c.Env, Dir: "/",
-		Stdout: c.Output, Stderr: c.Errors,
+		Stdout: output, Stderr: errs,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 		WaitDelay:   waitDelay,
 	}
@@ -96,6 +97,8 @@ func Run(ctx context.Context, c Command) (Finding, error) {
 	switch {
 	case ctx.Err() != nil:
 		return f, fmt.Errorf("killed after %v: %w", f.Duration.Round(time.Millisecond), ctx.Err())
+	case output.failure() != nil || errs.failure() != nil:
+		return f, errors.Join(output.failure(), errs.failure())
 	case err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay):
 		return f, err
 	}
@@ -124,4 +127,30 @@ func limitProcess(ctx context.Context, pid int) {
 	if deadline, ok := ctx.Deadline(); ok {
 		set(unix.RLIMIT_CPU, uint64(time.Until(deadline).Seconds())+2)
 	}
+}
+
+// noted remembers why a writer failed: how the program ended then, by the signal that
+// tells it so, hides it.
+type noted struct {
+	to io.Writer
+
+	mu  sync.Mutex // guards err: a process that left the group may still write
+	err error
+}
+
+// Write implements io.Writer.
+func (w *noted) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	if err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.err = err
+	}
+	return n, err
+}
+
+func (w *noted) failure() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
 }

@@ -19,8 +19,8 @@ import (
 	"grove/runtime/probe/secret"
 )
 
-// Client keeps a connection to a server and makes a new one when it broke. It may be used
-// from many goroutines.
+// Client keeps a connection to a server and makes a new one when it broke. It is used by
+// one goroutine at a time, as a probe is; Close may be called beside it.
 type Client struct {
 	target  *Target
 	dialer  *net.Dialer
@@ -181,7 +181,7 @@ func handshake(ctx context.Context, dialer *net.Dialer, t *Target, secrets *secr
 		BannerCallback: ssh.BannerCallback(func(string) error { return nil }),
 	})
 	ended := !stop()
-	f.start = heard.start
+	f.start = heard.heard()
 	switch {
 	case ended && conn != nil:
 		return nil, f, errors.Join(context.Cause(ctx), conn.Close())
@@ -287,17 +287,31 @@ func (t *Target) signer(secrets *secret.Policy) (ssh.Signer, error) {
 // listener keeps what comes first: the version and the offers, which are not encrypted.
 type listener struct {
 	net.Conn
+
+	mu    sync.Mutex // guards what follows: the connection is read until it is closed
 	start []byte
+	deaf  bool
 }
 
 // maxStart is enough for the version of a server, the lines before it, and its offers.
 const maxStart = 16 << 10
 
-// Read implements net.Conn. During the handshake one goroutine reads.
+// Read implements net.Conn.
 func (l *listener) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(p)
-	if room := maxStart - len(l.start); room > 0 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if room := maxStart - len(l.start); room > 0 && !l.deaf {
 		l.start = append(l.start, p[:min(n, room)]...)
 	}
 	return n, err
+}
+
+// heard returns what came first, and keeps it no longer.
+func (l *listener) heard() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	start := l.start
+	l.start, l.deaf = nil, true
+	return start
 }
