@@ -28,6 +28,7 @@ type Matcher struct {
 	lines    uint64
 	matched  uint64
 	limit    limit
+	clock    clock
 	outlets  []state // by the index of set.outlets
 	events   []tree.Event
 	location []int // of the groups of one match; used again
@@ -178,6 +179,11 @@ func (m *Matcher) apply(rule *rule, r *Record) {
 	}
 	now := time.Now()
 	e := tree.Event{Time: r.Time, Status: status}
+	if rule.time > 0 {
+		if at, ok := m.clock.read(m.group(r.Text, rule.time), now); ok {
+			e.Time = at
+		}
+	}
 	if e.Time.IsZero() {
 		e.Time = now
 	}

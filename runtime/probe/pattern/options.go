@@ -48,6 +48,7 @@ type Rule struct {
 	Not    string           `yaml:"not,omitempty" jsonschema:"description=Regular expression that must not be found in it."`
 	Status string           `yaml:"status,omitempty" jsonschema:"enum=green,enum=yellow,enum=red,enum=white,description=How bad the event is; by itself what the line says of its severity where it has one\\, else green. White says nothing of it."`
 	Level  string           `yaml:"level,omitempty" jsonschema:"description=Named group that holds the severity as a word: error\\, critical and worse are red\\, warning is yellow and all others are green."`
+	Time   string           `yaml:"time,omitempty" jsonschema:"description=Named group that holds when the line was written\\, in one of the usual forms; the event has that time. Without a zone it is this machine's."`
 	Text   string           `yaml:"text,omitempty" jsonschema:"description=Text of the event\\, with the named groups in braces: user {user} failed. The line itself unless given."`
 	Quiet  bool             `yaml:"quiet,omitempty" jsonschema:"description=Make no event: only count and take values\\, or leave the line out."`
 	Pass   bool             `yaml:"pass,omitempty" jsonschema:"description=Later rules see the line as well."`

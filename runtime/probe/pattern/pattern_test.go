@@ -236,6 +236,61 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+func TestTimes(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	local := func(month time.Month, day, year int) time.Time {
+		return time.Date(year, month, day, 10, 20, 30, 0, time.Local)
+	}
+	for _, tt := range []struct {
+		text string
+		want time.Time // zero: none
+	}{
+		{"2026-01-31T10:20:30Z", time.Date(2026, 1, 31, 10, 20, 30, 0, time.UTC)},
+		{"2026-01-31T10:20:30.25+01:00", time.Date(2026, 1, 31, 9, 20, 30, 250_000_000, time.UTC)},
+		{"2026-01-31 10:20:30,500", local(1, 31, 2026).Add(500 * time.Millisecond)},
+		{"2026/01/31 10:20:30", local(1, 31, 2026)},
+		{"31/Jan/2026:10:20:30 +0000", time.Date(2026, 1, 31, 10, 20, 30, 0, time.UTC)},
+		{"Jan 31 10:20:30", local(1, 31, 2026)},
+		{"Feb  1 10:20:30", local(2, 1, 2026)},
+		{"Dec 31 10:20:30", local(12, 31, 2025)},
+		{"Sat Jan 31 10:20:30 2026", local(1, 31, 2026)},
+		{"1769854830", time.Unix(1769854830, 0)},
+		{"1769854830.5", time.UnixMilli(1769854830500)},
+		{"1769854830500", time.UnixMilli(1769854830500)},
+		{"2026-03-01T13:00:00Z", time.Time{}},
+		{"12:00:00", time.Time{}},
+		{"", time.Time{}},
+		{"99999999999999999999", time.Time{}},
+	} {
+		c := clock{}
+		for range 2 { // also with the form of the last
+			got, ok := c.read([]byte(tt.text), now)
+			if ok == tt.want.IsZero() || ok && !got.Equal(tt.want) {
+				t.Errorf("%q: got %v, %t, want %v", tt.text, got, ok, tt.want)
+			}
+		}
+	}
+	m := compile(t, Options{Rules: []Rule{{Match: `^(?P<at>\S+) (?P<what>.*)`, Time: "at", Text: "{what}"}}})
+	m.Lines([]byte("2026-01-31T10:20:30Z one\nnever two\n"))
+	var r probe.Result
+	m.m.Add(&r)
+	events := r.Values[len(r.Values)-1].Events
+	if !events[0].Time.Equal(time.Date(2026, 1, 31, 10, 20, 30, 0, time.UTC)) || time.Since(events[1].Time) > time.Minute {
+		t.Errorf("got %v", events)
+	}
+}
+
+func FuzzTime(f *testing.F) {
+	f.Add("2026-01-31T10:20:30Z")
+	f.Add("Feb 29 10:20:30")
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, text string) {
+		if at, ok := new(clock).read([]byte(text), now); ok && (at.After(now.Add(maxAhead)) || at.Year() < 1970) {
+			t.Errorf("%q is %v", text, at)
+		}
+	})
+}
+
 func TestCompileRefuses(t *testing.T) {
 	rule := func(r Rule) Options { return Options{Rules: []Rule{r}} }
 	for _, tt := range []struct {
@@ -251,7 +306,7 @@ func TestCompileRefuses(t *testing.T) {
 		{"no group", rule(Rule{Match: "x", Values: map[string]Value{"b": {}}}), "rules[0].values.b.group", `"b" is not a group of match, which has none with a name: write (?P<b>…)`},
 		{"unknown status", rule(Rule{Match: "x", Status: "blue"}), "rules[0].status", `unknown status "blue": green, yellow, red or white`},
 		{"two statuses", rule(Rule{Match: "(?P<a>x)", Status: "red", Level: "a"}), "rules[0].level", "and status say both how bad the event is: leave one out"},
-		{"quiet with a text", rule(Rule{Match: "x", Quiet: true, Text: "y"}), "rules[0].quiet", "makes no event, so status, level and text mean nothing"},
+		{"quiet with a text", rule(Rule{Match: "x", Quiet: true, Text: "y"}), "rules[0].quiet", "makes no event, so status, level, time and text mean nothing"},
 		{"unknown placeholder", rule(Rule{Match: "(?P<a>x)", Text: "{a} {b}"}), "rules[0].text", "{b} is none of what a text can hold: line, host, a"},
 		{"not a name", rule(Rule{Match: "x", Count: "a b"}), "rules[0].count", `"a b" is not a name of letters, digits and underscores`},
 		{"a name that is taken", rule(Rule{Match: "x", Count: "lines"}), "rules[0].count", "lines is an attribute of every probe of this kind"},

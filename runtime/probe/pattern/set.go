@@ -44,6 +44,7 @@ type rule struct {
 	status   tree.Status
 	own      bool // no status is given: the record's own, or green
 	level    int  // group; 0: none
+	time     int  // the same
 	text     template
 	quiet    bool
 	pass     bool
@@ -173,8 +174,8 @@ func (s *Set) add(o *Rule, index int, fields []string) error {
 	switch {
 	case o.Status != "" && o.Level != "":
 		return probe.BadOption(at("level"), "and status say both how bad the event is: leave one out")
-	case o.Quiet && (o.Status != "" || o.Level != "" || o.Text != ""):
-		return probe.BadOption(at("quiet"), "makes no event, so status, level and text mean nothing")
+	case o.Quiet && (o.Status != "" || o.Level != "" || o.Time != "" || o.Text != ""):
+		return probe.BadOption(at("quiet"), "makes no event, so status, level, time and text mean nothing")
 	case len(o.Text) > maxText:
 		return probe.BadOption(at("text"), "has %d bytes, more than %d", len(o.Text), maxText)
 	case o.Status != "":
@@ -187,6 +188,11 @@ func (s *Set) add(o *Rule, index int, fields []string) error {
 	if o.Level != "" {
 		if r.level = r.match.SubexpIndex(o.Level); r.level < 0 {
 			return noGroup(at("level"), o.Level, r.match)
+		}
+	}
+	if o.Time != "" {
+		if r.time = r.match.SubexpIndex(o.Time); r.time < 0 {
+			return noGroup(at("time"), o.Time, r.match)
 		}
 	}
 	if o.Text != "" {
@@ -206,7 +212,7 @@ func (s *Set) add(o *Rule, index int, fields []string) error {
 		}
 		r.values = append(r.values, t)
 	}
-	r.captures = r.level > 0 || len(r.values) > 0 || r.text.captures
+	r.captures = r.level > 0 || r.time > 0 || len(r.values) > 0 || r.text.captures
 	s.rules = append(s.rules, r)
 	s.fast = s.fast && len(r.needles) > 0
 	for _, n := range r.needles {
