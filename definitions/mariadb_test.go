@@ -11,6 +11,7 @@ import (
 // TestMariaDB runs the definition on Debian's MariaDB and a replica of it: somebody waits for
 // a lock, the replica meets what it cannot apply, and the server is taken away.
 func TestMariaDB(t *testing.T) {
+	t.Parallel()
 	d := servertest.MariaDB(t, "--log-bin=binlog", "--server-id=1")
 	copied := servertest.MariaDB(t, "--server-id=2", "--read-only=1")
 	d.Exec("CREATE DATABASE shop", "CREATE TABLE shop.stock (id INT PRIMARY KEY, n INT) ENGINE=InnoDB", "INSERT INTO shop.stock VALUES (1, 1)",

@@ -12,6 +12,7 @@ import (
 
 // TestMemcached runs the definition on Debian's memcached, flushes it, and takes it away.
 func TestMemcached(t *testing.T) {
+	t.Parallel()
 	s := servertest.Memcached(t, "-c", "64")
 	w := grow(t, fmt.Sprintf(`
 use: memcached

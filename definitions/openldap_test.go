@@ -11,6 +11,7 @@ import (
 // TestOpenLDAP runs the definition on Debian's slapd: one instance may log in and finds
 // somebody, one finds nobody, one has a wrong password. Then the server is taken away.
 func TestOpenLDAP(t *testing.T) {
+	t.Parallel()
 	s := servertest.OpenLDAP(t)
 	w := grow(t, fmt.Sprintf(`
 use: openldap

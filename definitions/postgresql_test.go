@@ -2,7 +2,6 @@ package definitions_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -20,10 +19,8 @@ func passwordOf(t *testing.T) string {
 // somebody who waits for it, a slot that nobody reads and a table that is not vacuumed. Then
 // the server is taken away.
 func TestPostgreSQL(t *testing.T) {
+	t.Parallel()
 	d := servertest.PostgreSQL(t, "max_connections=20", "autovacuum=off", "wal_level=replica")
-	if os.Geteuid() != 0 {
-		t.Log("PostgreSQL runs as the user of the tests")
-	}
 	d.Exec("CREATE TABLE stock (id int PRIMARY KEY, n int)", "INSERT INTO stock SELECT n, 0 FROM generate_series(1, 20000) AS n",
 		"UPDATE stock SET n = 1 WHERE id <= 15000", "SELECT pg_stat_force_next_flush()", "SELECT pg_create_physical_replication_slot('forgotten', true)")
 	w := grow(t, fmt.Sprintf(`

@@ -12,6 +12,7 @@ import (
 // TestRedis runs the definition on Debian's Redis with a replica; the server is filled, and
 // taken away.
 func TestRedis(t *testing.T) {
+	t.Parallel()
 	s := servertest.Redis(t, "--maxmemory", "20mb", "--maxmemory-policy", "noeviction")
 	replica := servertest.Redis(t, "--replicaof", "127.0.0.1 "+s.Port())
 	w := grow(t, fmt.Sprintf(`

@@ -10,7 +10,7 @@ import (
 // maxSteps bounds the work of one XPath, in steps from node to node: a path of several
 // "//" goes through a long document more often than anybody can wait for, and nothing
 // else ends it.
-const maxSteps = 10_000_000
+const maxSteps = 5_000_000
 
 // walker is a navigator that counts its steps, with all of its copies.
 type walker struct {

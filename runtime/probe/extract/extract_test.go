@@ -177,3 +177,26 @@ func FuzzClean(f *testing.F) {
 		}
 	})
 }
+
+// FuzzValue holds that a text becomes a value of its type or an error, and never both.
+func FuzzValue(f *testing.F) {
+	for _, s := range []string{"1e3", "Yes", "20261122080000Z", "2026-11-22", "1e400", "-5"} {
+		f.Add(s)
+	}
+	age, err := extract.Fields("it", attributes{"a": {Type: "age"}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, typ := range []beans.Type{beans.TypeFloat, beans.TypeBool, beans.TypeString} {
+			v, err := extract.Value(typ, s)
+			if n, number := v.Number(); v.IsNone() == (err == nil) || number && (math.IsNaN(n) || math.IsInf(n, 0)) {
+				t.Errorf("%s of %q: %v, %v", typ, s, v, err)
+			}
+		}
+		v, err := age[0].Value(s)
+		if n, number := v.Number(); number == (err != nil) || math.IsNaN(n) || math.IsInf(n, 0) {
+			t.Errorf("age of %q: %v, %v", s, v, err)
+		}
+	})
+}
