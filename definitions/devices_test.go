@@ -1,14 +1,19 @@
 package definitions_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"grove/runtime/probe/builtin"
+	"grove/runtime/receive/trap"
 	"grove/tree"
 )
 
@@ -95,6 +100,58 @@ func (d *device) goes(w *world) {
 	d.stop()
 	w.is(d.top+"/Answers", tree.Red)
 	w.is("/x", tree.Red)
+}
+
+// TestSwitchReports has snmpd send its own traps: that it started, and that somebody asked
+// with a wrong community.
+func TestSwitchReports(t *testing.T) {
+	t.Parallel()
+	a := newAgent(t)
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := trap.NewHub(trap.Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- hub.Serve(ctx, conn) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	config, err := os.OpenFile(filepath.Join(a.dir, "agent.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = fmt.Fprintf(config, "trap2sink %s trap-secret\nauthtrapenable 1\n", conn.LocalAddr())
+	if err := errors.Join(err, config.Close()); err != nil {
+		t.Fatal(err)
+	}
+	w := growWith(t, builtin.Registry(builtin.Options{Traps: hub}), fmt.Sprintf(`
+use: snmp-switch
+at: /sw1
+with: { address: "%s", community: secret-of-sw1, every: 500ms, timeout: 150ms, traps: true, trap_communities: [trap-secret] }
+---
+use: snmp-switch
+at: /sw2
+name: other
+with: { address: "%[1]s", community: guess, every: 500ms, timeout: 150ms, traps: true, trap_communities: [other] }
+`, a.address))
+	w.is("/sw1/Agent/Answers", tree.Red)
+	a.start()
+	for _, want := range []string{"the device started: coldStart", "somebody asked with a wrong community or password"} {
+		w.until("the log has "+want, func() bool {
+			events, _ := w.tree.Events(tree.MustPath("/sw1/Reports/Log"))
+			return slices.ContainsFunc(events, func(e tree.Event) bool { return e.Text == want })
+		})
+	}
+	w.is("/sw1/Reports/Log", tree.Yellow)
+	w.is("/sw1/Agent/Answers", tree.Green)
+	if n, _ := w.node("/sw2/Reports/Log"); !n.Value.IsNone() {
+		t.Errorf("a trap of another community is in the log: %s", n.Value)
+	}
 }
 
 func TestUPSStandIn(t *testing.T) {

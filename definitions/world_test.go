@@ -12,6 +12,8 @@ import (
 	"go.uber.org/goleak"
 
 	"grove/runtime/bind"
+	"grove/runtime/probe"
+	"grove/runtime/probe/builtin"
 	"grove/runtime/schedule"
 	"grove/tree"
 )
@@ -32,7 +34,15 @@ type world struct {
 // grow loads an instance file and runs it until the test ends.
 func grow(t *testing.T, file string) *world {
 	t.Helper()
-	plan, errs := loader().FS(fstest.MapFS{"it.yaml": {Data: []byte(file)}}, "")
+	return growWith(t, registry(), file)
+}
+
+// growWith does so with kinds of probes of the test's own: with a receiver that listens.
+func growWith(t *testing.T, kinds *probe.Registry, file string) *world {
+	t.Helper()
+	l := loader()
+	l.Kinds = builtin.Kinds{Registry: kinds}
+	plan, errs := l.FS(fstest.MapFS{"it.yaml": {Data: []byte(file)}}, "")
 	if err := errs.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +54,7 @@ func grow(t *testing.T, file string) *world {
 		}
 	})
 	jobs := schedule.New(schedule.Options{})
-	binder, err := bind.New(bind.Options{Tree: w.tree, Registry: registry(), Schedule: jobs})
+	binder, err := bind.New(bind.Options{Tree: w.tree, Registry: kinds, Schedule: jobs})
 	if err != nil {
 		t.Fatal(err)
 	}
