@@ -119,6 +119,14 @@ func TestPostfixAndDovecot(t *testing.T) {
 			})
 		}
 	})
+	t.Run("queue", func(t *testing.T) {
+		probetest.Run(t, Queue(nil), queueOf(m.Queue))
+		got, err := ask(t, Queue(nil), queueOf(m.Queue), enough)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, got, map[string]string{"up": "1", "state": "up", "error": "", "hold": "0", "maildrop": "0"})
+	})
 	t.Run("delivery", func(t *testing.T) {
 		got, err := ask(t, Delivery(nil, nil), delivery(func(*DeliveryOptions) {}), enough)
 		if err != nil {
@@ -220,6 +228,11 @@ func TestPostfixAndDovecot(t *testing.T) {
 			t.Errorf("the error is %q", got["error"])
 		}
 		m.SMTP.Stop()
+		got, err = ask(t, Queue(nil), queueOf(m.Queue), enough)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, got, map[string]string{"up": "0", "state": "refused"})
 		got, err = ask(t, SMTP(nil, nil), smtp(func(*SMTPOptions) {}), enough)
 		if err != nil {
 			t.Fatal(err)

@@ -98,12 +98,10 @@ func (p *smtpProbe) Attributes() []beans.AttributeInfo {
 		beans.AttributeInfo{Name: "extensions", Type: beans.TypeString, Description: "Which of the known extensions the server has, with spaces between them."},
 		beans.AttributeInfo{Name: "auth", Type: beans.TypeString, Description: "Mechanisms by which one may log in."},
 		beans.AttributeInfo{Name: "size", Type: beans.TypeInt, Unit: "bytes", Description: "The largest message that is taken, where the server says so."},
+		beans.AttributeInfo{Name: "accepted", Type: beans.TypeBool, Description: "Only with option to: 1 when the server would take mail for the recipient."},
 	)...)
 	if p.options.User != "" {
 		list = append(list, readable(beans.AttributeInfo{Name: "login_time", Type: beans.TypeFloat, Unit: "s", Description: "Time of logging in."})...)
-	}
-	if p.options.To != "" {
-		list = append(list, readable(beans.AttributeInfo{Name: "accepted", Type: beans.TypeBool, Description: "1 when the server would take mail for the recipient."})...)
 	}
 	return list
 }

@@ -184,3 +184,13 @@ func MailServer(t testing.TB) *Mail {
 	smtp.Start()
 	return m
 }
+
+// Break takes the mailboxes away, so that the mail for them has to wait.
+func (m *Mail) Break() {
+	m.IMAP.t.Helper()
+	mail := filepath.Join(m.IMAP.Dir, "mail")
+	if err := os.RemoveAll(mail); err != nil {
+		m.IMAP.t.Fatal(err)
+	}
+	m.IMAP.write("mail", "not a directory")
+}
