@@ -73,7 +73,7 @@ func (p *ldapProbe) Close() error {
 	// The library says goodbye, and it waits for whom it says that to.
 	_ = p.below.SetDeadline(time.Now().Add(time.Second))
 	_ = p.conn.Close() // It was of no use, or nobody needs it any more.
-	p.conn = nil
+	p.conn, p.below = nil, nil
 	return nil
 }
 
@@ -86,7 +86,7 @@ func (p *ldapProbe) Run(ctx context.Context) (probe.Result, error) {
 	if err == nil {
 		r.Values, r.Tables = found.Values, found.Tables
 	}
-	if err := answer.Add(ctx, &r, start, p.dialer.HideError(fault(err))); err != nil {
+	if err := p.dialer.Finish(ctx, &r, start, fault(err)); err != nil {
 		return r, err
 	}
 	if err != nil {
@@ -164,6 +164,7 @@ func (p *ldapProbe) connect(ctx context.Context) error {
 		secured, err := p.dialer.Secure(ctx, below)
 		if err != nil {
 			_ = below.Close() // It is of no use.
+			p.below = nil
 			return err
 		}
 		p.conn = ldap.NewConn(secured, true)

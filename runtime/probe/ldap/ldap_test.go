@@ -125,6 +125,12 @@ func TestOpenLDAP(t *testing.T) {
 			})
 		}
 	})
+	t.Run("a password that cannot be read", func(t *testing.T) {
+		got, err := values(t, build(t, with(func(o *ldap.Options) { o.Password = "file:/nowhere/at/all" })))
+		if err == nil || !strings.HasPrefix(err.Error(), "password: ") || got["up"] != "" {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
 	t.Run("searches", func(t *testing.T) {
 		got, err := values(t, build(t, with(func(o *ldap.Options) {
 			o.Searches = map[string]ldap.Search{

@@ -96,7 +96,7 @@ func (p *redisProbe) Run(ctx context.Context) (probe.Result, error) {
 	if err == nil {
 		r.Values, r.Tables = found.Values, found.Tables
 	}
-	if err := answer.Add(ctx, &r, start, p.dialer.HideError(fault(err))); err != nil {
+	if err := p.dialer.Finish(ctx, &r, start, fault(err)); err != nil {
 		return r, err
 	}
 	if err != nil {

@@ -8,7 +8,9 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
+	"time"
 
+	"grove/runtime/probe"
 	"grove/runtime/probe/answer"
 	"grove/runtime/probe/dial"
 	"grove/runtime/probe/secret"
@@ -47,9 +49,24 @@ func (d *Dialer) Dial(ctx context.Context, most int64) (*Conn, error) {
 	return c, nil
 }
 
-// Config reads the files of TLS as far as they changed and returns a configuration.
+// LocalError is a failure of the manager or the definition, and not of the server: a
+// password or a certificate that cannot be read.
+type LocalError struct{ Err error }
+
+// Error implements error.
+func (e *LocalError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *LocalError) Unwrap() error { return e.Err }
+
+// Config reads the files of TLS as far as they changed and returns a configuration. Its
+// error is a *LocalError.
 func (d *Dialer) Config() (*tls.Config, error) {
-	return d.files.Config(d.server.TLS, d.secrets, d.server.Host)
+	config, err := d.files.Config(d.server.TLS, d.secrets, d.server.Host)
+	if err != nil {
+		return nil, &LocalError{err}
+	}
+	return config, nil
 }
 
 // Secure speaks TLS over a connection.
@@ -68,11 +85,11 @@ func (d *Dialer) Secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	return session, nil
 }
 
-// Password reads the password; it is empty when there is none.
+// Password reads the password; it is empty when there is none. Its error is a *LocalError.
 func (d *Dialer) Password() (string, error) {
 	text, err := d.secrets.Read(d.server.Password)
 	if err != nil {
-		return "", fmt.Errorf("password: %w", err)
+		return "", &LocalError{fmt.Errorf("password: %w", err)}
 	}
 	d.password.Store(&text)
 	return text, nil
@@ -96,6 +113,17 @@ func (d *Dialer) HideError(err error) error {
 		return err
 	}
 	return &hidden{text: text, err: err}
+}
+
+// Finish adds up, state, error and duration to the result of a run, as answer.Add does,
+// without the password. What it returns is what the run returns: a *LocalError is no
+// finding about the server.
+func (d *Dialer) Finish(ctx context.Context, r *probe.Result, start time.Time, err error) error {
+	var local *LocalError
+	if errors.As(err, &local) {
+		return local
+	}
+	return answer.Add(ctx, r, start, d.HideError(err))
 }
 
 // hidden is an error whose text held the password.

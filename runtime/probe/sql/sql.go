@@ -100,7 +100,7 @@ func (p *sqlProbe) Run(ctx context.Context) (probe.Result, error) {
 	if more := p.link.exceeded(); err != nil && more != nil {
 		err = more
 	}
-	if err := answer.Add(ctx, &r, start, p.dialer.HideError(fault(err))); err != nil {
+	if err := p.dialer.Finish(ctx, &r, start, fault(err)); err != nil {
 		return r, err
 	}
 	if err != nil || len(refused) == 0 {
