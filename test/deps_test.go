@@ -56,7 +56,7 @@ const order = `
 	runtime/probe/answer, runtime/probe/secret, runtime/probe/files < runtime/probe/ssh;
 	runtime/probe/program, runtime/probe/ssh < runtime/probe/command;
 	runtime/probe/pattern < runtime/probe/follow;
-	runtime/probe/follow, runtime/probe/ssh < runtime/probe/remotelog;
+	runtime/probe/follow, runtime/probe/secure, runtime/probe/ssh < runtime/probe/remotelog;
 	runtime/probe/follow, runtime/probe/files < runtime/probe/logfile;
 	runtime/probe, runtime/probe/secret < runtime/probe/secure;
 	runtime/probe, runtime/probe/files < runtime/probe/cgroup;
@@ -75,7 +75,9 @@ const order = `
 	runtime/probe, runtime/probe/dial, runtime/probe/secret, runtime/probe/files, runtime/probe/snmp/mib, runtime/probe/snmp/exchange < runtime/probe/snmp;
 	tree/grant, runtime/probe < runtime/receive < runtime/receive/push;
 	runtime/receive, runtime/probe/series < runtime/receive/sample < runtime/receive/remotewrite;
-	runtime/receive/sample, runtime/probe/pattern < runtime/receive/otlp;
+	runtime/receive, runtime/probe/pattern < runtime/receive/record < runtime/receive/cloudevent;
+	runtime/receive/sample, runtime/receive/record < runtime/receive/otlp;
+	runtime/receive < runtime/receive/alertmanager;
 	runtime/receive/sample, runtime/receive/allowance < runtime/receive/plaintext < runtime/receive/statsd, runtime/receive/graphite;
 	runtime/receive, runtime/receive/allowance, runtime/probe/secret, runtime/probe/snmp/mib < runtime/receive/trap;
 	runtime/receive, runtime/receive/allowance, runtime/probe/pattern < runtime/receive/syslog;
@@ -116,7 +118,8 @@ const order = `
 	runtime/receive/syslog,
 	runtime/receive/otlp,
 	runtime/probe/mail,
-	runtime/receive/statsd, runtime/receive/graphite
+	runtime/receive/statsd, runtime/receive/graphite,
+	runtime/receive/cloudevent, runtime/receive/alertmanager
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 
@@ -197,7 +200,7 @@ var modules = map[string][]string{
 	"github.com/magiconair/properties":             {"runtime/probe/document"},
 	"gopkg.in/ini.v1":                              {"runtime/probe/document"},
 	"golang.org/x/text":                            {"runtime/probe/document"},
-	"github.com/ohler55/ojg":                       {"runtime/probe/http", "runtime/probe/command", "runtime/probe/extract", "runtime/probe/document"},
+	"github.com/ohler55/ojg":                       {"runtime/receive/cloudevent", "runtime/probe/http", "runtime/probe/command", "runtime/probe/extract", "runtime/probe/document"},
 	"github.com/prometheus/client_golang":          {"viewer/export/prometheus", "viewer/live", "tree/history/shelf", "tree/history/remote", "cmd/app"},
 	"github.com/prometheus/client_model":           {"viewer/export/prometheus", "tree/history/shelf"},
 	"github.com/prometheus/common":                 {"viewer/export/prometheus", "viewer/record", "tree/history/remote", "cmd/cli"},
@@ -229,7 +232,7 @@ var modules = map[string][]string{
 	"github.com/go-sql-driver/mysql":               {"runtime/probe/sql", "runtime/probe/servertest"},
 	"github.com/pressly/goose/v3":                  {"tree/store"},
 	"modernc.org/sqlite":                           {"tree/store"},
-	"github.com/cloudevents/sdk-go/v2":             {"viewer/export/cloudevents"},
+	"github.com/cloudevents/sdk-go/v2":             {"viewer/export/cloudevents", "runtime/receive/cloudevent"},
 	"go.opentelemetry.io/otel":                     {"viewer/export/otlp"},
 	"go.opentelemetry.io/collector/pdata":          {"runtime/receive/otlp"},
 	"github.com/prometheus/otlptranslator":         {"runtime/receive/otlp"},
