@@ -306,6 +306,8 @@ func (e *estate) uses() []use {
 		{route: "PUT /api/v1/thresholds/{path...}", target: "/api/v1/thresholds" + node, body: map[string]any{"red": "> 91"}, need: ofNode(editor)},
 		{route: "DELETE /api/v1/thresholds/{path...}", target: "/api/v1/thresholds" + node, need: ofNode(editor)},
 		{route: "POST /api/v1/readings", body: reading{"path": node, "value": 96}, need: need{node: operator, absent: http.StatusUnprocessableEntity}},
+		{route: "/api/v1/alertmanager/", method: "POST", target: "/api/v1/alertmanager", need: need{absent: http.StatusBadRequest}},
+		{route: "/api/v1/cloudevents/", method: "POST", target: "/api/v1/cloudevents", need: need{absent: http.StatusBadRequest}},
 		{route: "/otlp/", method: "POST", target: "/otlp/v1/metrics", need: need{absent: http.StatusUnsupportedMediaType}},
 		{route: "/api/v1/write/", method: "POST", target: "/api/v1/write", need: need{absent: http.StatusBadRequest}}, // Nothing is written; who may write what has its own test.
 		{route: "GET /api/v1/live", need: need{}}, // Without an upgrade; with one it has its own test.

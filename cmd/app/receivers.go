@@ -11,6 +11,8 @@ import (
 
 	"grove/runtime/probe/builtin"
 	"grove/runtime/receive"
+	"grove/runtime/receive/alertmanager"
+	"grove/runtime/receive/cloudevent"
 	"grove/runtime/receive/graphite"
 	"grove/runtime/receive/otlp"
 	"grove/runtime/receive/remotewrite"
@@ -38,6 +40,8 @@ type receivers struct {
 	traps    *trap.Hub
 	writes   *remotewrite.Hub
 	otlp     *otlp.Hub
+	alerts   *alertmanager.Hub
+	events   *cloudevent.Hub
 	statsd   *statsd.Hub
 	graphite *graphite.Hub
 	counts   []receiverCount
@@ -107,7 +111,11 @@ func (a *App) openReceivers(p policies) {
 	}})
 	r.statsd = statsd.NewHub(statsd.Options{Sources: p.sources})
 	r.graphite = graphite.NewHub(graphite.Options{Sources: p.sources})
+	r.alerts = alertmanager.NewHub(alertmanager.Options{May: may})
+	r.events = cloudevent.NewHub(cloudevent.Options{May: may})
 	r.counts = []receiverCount{
+		{"alertmanager", func() receive.Counts { return r.alerts.Stats().Counts }},
+		{"cloudevents", func() receive.Counts { return r.events.Stats().Counts }},
 		{"statsd", func() receive.Counts { return r.statsd.Stats().Counts }},
 		{"graphite", r.graphite.Stats},
 		{"traps", func() receive.Counts { return r.traps.Stats().Counts }},
@@ -119,6 +127,7 @@ func (a *App) openReceivers(p policies) {
 
 // into lets probes find their receivers.
 func (r *receivers) into(o *builtin.Options) {
+	o.Alerts, o.Events = r.alerts, r.events
 	o.Traps, o.RemoteWrite, o.OTLP, o.StatsD, o.Graphite = r.traps, r.writes, r.otlp, r.statsd, r.graphite
 }
 
@@ -135,7 +144,7 @@ func (r *receivers) intakes(c *ReceiverConfig) []intake {
 // mounts are what the web server takes for receivers. Who may send to which probes each
 // finds out by itself.
 func (r *receivers) mounts() []viewer.Mount {
-	return []viewer.Mount{{Prefix: remotewrite.Path, Handler: r.writes.Handler()}, {Prefix: otlp.Prefix, Handler: r.otlp.Handler()}}
+	return []viewer.Mount{{Prefix: remotewrite.Path, Handler: r.writes.Handler()}, {Prefix: otlp.Prefix, Handler: r.otlp.Handler()}, {Prefix: alertmanager.Path, Handler: r.alerts.Handler()}, {Prefix: cloudevent.Path, Handler: r.events.Handler()}}
 }
 
 // takeIn binds the addresses and serves them until the manager stops.

@@ -47,6 +47,8 @@ import (
 	"grove/runtime/probe/tcp"
 	"grove/runtime/probe/websocket"
 	"grove/runtime/receive"
+	"grove/runtime/receive/alertmanager"
+	"grove/runtime/receive/cloudevent"
 	"grove/runtime/receive/graphite"
 	"grove/runtime/receive/otlp"
 	"grove/runtime/receive/push"
@@ -71,6 +73,9 @@ type Options struct {
 	RemoteWrite *remotewrite.Hub
 	// OTLP is where metrics and logs of OpenTelemetry arrive; nil stands for one that gets none.
 	OTLP *otlp.Hub
+	// Alerts and Events are where Alertmanager's alerts and CloudEvents arrive; nil stands for one that gets none.
+	Alerts *alertmanager.Hub
+	Events *cloudevent.Hub
 	// StatsD and Graphite are where lines of these protocols arrive; nil stands for one that gets none.
 	StatsD   *statsd.Hub
 	Graphite *graphite.Hub
@@ -90,6 +95,12 @@ func Registry(o Options) *probe.Registry {
 	}
 	if o.OTLP == nil {
 		o.OTLP = otlp.NewHub(otlp.Options{})
+	}
+	if o.Alerts == nil {
+		o.Alerts = alertmanager.NewHub(alertmanager.Options{})
+	}
+	if o.Events == nil {
+		o.Events = cloudevent.NewHub(cloudevent.Options{})
 	}
 	if o.StatsD == nil {
 		o.StatsD = statsd.NewHub(statsd.Options{})
@@ -111,6 +122,8 @@ func Registry(o Options) *probe.Registry {
 		dnssrv.Kind(o.Dial),
 		document.Kind(document.Policies{Dial: o.Dial, Files: o.Files, Secrets: o.Secrets}),
 		gostats.Kind(),
+		alertmanager.Kind(o.Alerts),
+		cloudevent.Kind(o.Events),
 		graphite.Kind(o.Graphite),
 		grpchealth.Kind(o.Dial, o.Secrets),
 		host.Kind(),

@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestRegistryListsAllKinds(t *testing.T) {
-	want := []string{"certificate", "cgroup", "command", "dns", "dns_srv", "document", "go", "graphite", "grpc_health", "host", "http", "http_sd", "imap", "jmxproxy", "jolokia", "journal", "kubelet", "kubernetes", "ldap", "logfile", "mail_delivery", "memcached", "ntp", "otlp", "otlp_logs", "ping", "postfix_queue", "process", "prometheus", "promquery", "push", "redis", "remote_write", "remotelog", "sapcontrol", "smtp", "snmp", "snmp_range", "sql", "ssh", "statsd", "syslog", "targets", "tcp", "traps", "websocket"}
+	want := []string{"alertmanager", "certificate", "cgroup", "cloudevents", "command", "dns", "dns_srv", "document", "go", "graphite", "grpc_health", "host", "http", "http_sd", "imap", "jmxproxy", "jolokia", "journal", "kubelet", "kubernetes", "ldap", "logfile", "mail_delivery", "memcached", "ntp", "otlp", "otlp_logs", "ping", "postfix_queue", "process", "prometheus", "promquery", "push", "redis", "remote_write", "remotelog", "sapcontrol", "smtp", "snmp", "snmp_range", "sql", "ssh", "statsd", "syslog", "targets", "tcp", "traps", "websocket"}
 	if diff := cmp.Diff(want, builtin.Registry(builtin.Options{}).Names()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 
 	"grove/runtime/receive"
+	"grove/runtime/receive/record"
 	"grove/runtime/receive/sample"
 )
 
@@ -50,8 +51,7 @@ type Options struct {
 type Hub struct {
 	options  Options
 	samples  *sample.Hub
-	logs     receive.Attached[*reader]
-	records  receive.Account
+	records  *record.Hub
 	places   chan struct{} // of requests that are worked on
 	requests atomic.Uint64
 	bad      atomic.Uint64
@@ -68,7 +68,7 @@ func NewHub(o Options) *Hub {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Hub{options: o, places: make(chan struct{}, o.AtOnce), samples: sample.NewHub(sample.Options{May: o.May, Now: o.Now})}
+	return &Hub{options: o, places: make(chan struct{}, o.AtOnce), samples: sample.NewHub(sample.Options{May: o.May, Now: o.Now}), records: &record.Hub{May: o.May}}
 }
 
 // Stats is what became of what was sent.
@@ -81,7 +81,7 @@ type Stats struct {
 
 // Stats reads the counts.
 func (h *Hub) Stats() Stats {
-	return Stats{Samples: h.samples.Account().Counts(), Records: h.records.Counts(), Requests: h.requests.Load(), BadRequests: h.bad.Load()}
+	return Stats{Samples: h.samples.Account().Counts(), Records: h.records.Account().Counts(), Requests: h.requests.Load(), BadRequests: h.bad.Load()}
 }
 
 var errBusy = errors.New("too many requests are being worked on: come again")

@@ -41,6 +41,7 @@ import (
 	"grove/runtime/probe/series"
 	"grove/runtime/receive"
 	"grove/runtime/receive/otlp"
+	"grove/runtime/receive/record"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -225,11 +226,11 @@ func TestSDKLogs(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := attach(t, otlp.LogKind(hub), "shop", &otlp.LogOptions{
-				Match: map[string]string{"service.name": "sh.p"}, Severity: "info", Fields: []string{"user.id"},
+			got := attach(t, otlp.LogKind(hub), "shop", &otlp.LogOptions{Severity: "info", Options: record.Options{
+				Match: map[string]string{"service.name": "sh.p"}, Fields: []string{"user.id"},
 				Options: pattern.Options{Rules: []pattern.Rule{{Match: "refused", Count: "refused", Text: "{severity}: {user_id} was refused"}, {Match: "."}}},
-			})
-			foreign := attach(t, otlp.LogKind(hub), "bank", &otlp.LogOptions{Match: map[string]string{"service.name": "bank"}})
+			}})
+			foreign := attach(t, otlp.LogKind(hub), "bank", &otlp.LogOptions{Options: record.Options{Match: map[string]string{"service.name": "bank"}}})
 			exporter, err := tt.exporter()
 			if err != nil {
 				t.Fatal(err)
@@ -396,14 +397,14 @@ func TestForeignAddress(t *testing.T) {
 func TestContract(t *testing.T) {
 	hub := otlp.NewHub(otlp.Options{})
 	probetest.Run(t, otlp.Kind(hub), metricOptions(series.Options{Values: map[string]string{"load": "load"}}))
-	probetest.Run(t, otlp.LogKind(hub), &otlp.LogOptions{Severity: "warn", Fields: []string{"a.b"}})
+	probetest.Run(t, otlp.LogKind(hub), &otlp.LogOptions{Severity: "warn", Options: record.Options{Fields: []string{"a.b"}}})
 	bad := func(name, option, want string, o otlp.LogOptions) probetest.Bad {
 		return probetest.Bad{Name: name, Options: &o, Option: option, Want: option + ": " + want}
 	}
 	probetest.Refuses(t, otlp.LogKind(hub),
 		bad("no severity", "severity", `"bad" is none of trace, debug, info, warn, error, fatal`, otlp.LogOptions{Severity: "bad"}),
-		bad("no expression", "match.a", "error parsing regexp: missing closing ): `\\A(?:()\\z`", otlp.LogOptions{Match: map[string]string{"a": "("}}),
-		bad("a field twice", "fields", `"a_b" is empty or given twice`, otlp.LogOptions{Fields: []string{"a.b", "a_b"}}),
+		bad("no expression", "match.a", "error parsing regexp: missing closing ): `\\A(?:()\\z`", otlp.LogOptions{Options: record.Options{Match: map[string]string{"a": "("}}}),
+		bad("a field twice", "fields", `"a_b" is empty or given twice`, otlp.LogOptions{Options: record.Options{Fields: []string{"a.b", "a_b"}}}),
 	)
 }
 
