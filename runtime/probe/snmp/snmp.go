@@ -44,12 +44,16 @@ func Secrets(p *secret.Policy) Option { return func(s *shared) { s.secrets = p }
 // files.Policy allows.
 func Files(p *files.Policy) Option { return func(s *shared) { s.library.Open = p.Open } }
 
+// Over has requests carried by an exchange of the caller's, who may then see what it
+// carried; the default is one of the kind's own.
+func Over(e *exchange.Exchange) Option { return func(s *shared) { s.exchange = e } }
+
 // shared is what all probes of one kind have in common.
 type shared struct {
 	policy   *dial.Policy
 	secrets  *secret.Policy
 	library  mib.Library
-	exchange exchange.Exchange
+	exchange *exchange.Exchange
 	layouts  alike[layout]
 	shapes   alike[shape]
 }
@@ -57,7 +61,7 @@ type shared struct {
 // Kind returns the kind "snmp". The policy says which addresses may be asked. Probes
 // of one Kind share the MIB files that were read.
 func Kind(policy *dial.Policy, options ...Option) probe.Kind {
-	shared := &shared{policy: policy}
+	shared := &shared{policy: policy, exchange: new(exchange.Exchange)}
 	for _, option := range options {
 		option(shared)
 	}
@@ -209,7 +213,7 @@ func (p *snmpProbe) open(ctx context.Context, community string) (agent, error) {
 		p.shared.exchange.Join()
 	}
 	c := clients.Get().(*client)
-	c.exchange, c.to, c.address = &p.shared.exchange, netip.AddrPortFrom(to, p.plan.port), address
+	c.exchange, c.to, c.address = p.shared.exchange, netip.AddrPortFrom(to, p.plan.port), address
 	c.version, c.community = byte(p.plan.version), community
 	c.timeout, c.retries = p.options.RequestTimeout, p.options.Retries
 	return c, nil

@@ -22,6 +22,7 @@ import (
 	"grove/runtime/probe/files"
 	"grove/runtime/probe/probetest"
 	"grove/runtime/probe/secret"
+	"grove/runtime/probe/snmp/exchange"
 	"grove/tree"
 )
 
@@ -509,6 +510,23 @@ func TestNamesAreResolvedAndChecked(t *testing.T) {
 		if _, err := r.resolve(t.Context(), policy, literal); !errors.Is(err, dial.ErrDenied) {
 			t.Errorf("%s: %v", literal, err)
 		}
+	}
+}
+
+// Whoever gives the exchange sees what it carried.
+func TestOverAnExchange(t *testing.T) {
+	a := startSnmpd(t)
+	e := new(exchange.Exchange)
+	p, err := Kind(nil, Over(e)).New(options(a.address, everything))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, p)
+	if got := e.Counts(); got.Answers == 0 || got.Sent < got.Answers || got.Refused > 0 {
+		t.Errorf("%+v", got)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

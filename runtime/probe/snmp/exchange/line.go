@@ -96,14 +96,14 @@ func (l *line) expect(calls []Call, to netip.AddrPort, w *wait) {
 	}
 }
 
-// settle ends the waiting of a call; the mutex is held.
+// settle ends the waiting of a call, which is not touched after it; the mutex is held.
 func (l *line) settle(c *Call, err error) {
 	delete(l.pending, c.id)
-	c.Err, c.open = err, false
-	if c.wait.left--; c.wait.left == 0 {
-		c.wait.ready <- struct{}{}
+	w := c.wait
+	c.Err, c.open, c.wait = err, false, nil
+	if w.left--; w.left == 0 {
+		w.ready <- struct{}{}
 	}
-	c.wait = nil
 }
 
 // give gives the calls up that have no answer.
