@@ -56,9 +56,9 @@ const order = `
 	runtime/probe/answer, runtime/probe/secret, runtime/probe/files < runtime/probe/ssh;
 	runtime/probe/program, runtime/probe/ssh < runtime/probe/command;
 	runtime/probe/pattern < runtime/probe/follow;
+	runtime/probe, runtime/probe/secret < runtime/probe/secure;
 	runtime/probe/follow, runtime/probe/secure, runtime/probe/ssh < runtime/probe/remotelog;
 	runtime/probe/follow, runtime/probe/files < runtime/probe/logfile;
-	runtime/probe, runtime/probe/secret < runtime/probe/secure;
 	runtime/probe, runtime/probe/files < runtime/probe/cgroup;
 	runtime/probe < runtime/probe/extract;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/session;
