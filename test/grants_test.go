@@ -310,7 +310,7 @@ func (e *estate) uses() []use {
 		{route: "/api/v1/cloudevents/", method: "POST", target: "/api/v1/cloudevents", need: need{absent: http.StatusBadRequest}},
 		{route: "/otlp/", method: "POST", target: "/otlp/v1/metrics", need: need{absent: http.StatusUnsupportedMediaType}},
 		{route: "/api/v1/write/", method: "POST", target: "/api/v1/write", need: need{absent: http.StatusBadRequest}}, // Nothing is written; who may write what has its own test.
-		{route: "GET /api/v1/live", need: need{}}, // Without an upgrade; with one it has its own test.
+		{route: "GET /api/v1/live", need: need{}},                                                                     // Without an upgrade; with one it has its own test.
 
 		// What was.
 		{route: "GET /api/v1/history", target: "/api/v1/history?path=" + node + "&" + span, need: ofNode(viewer), lists: all[:1]},

@@ -137,7 +137,7 @@ func (c *Config) check() (p policies, err error) {
 			return p, fmt.Errorf("--secrets: %w", err)
 		}
 	}
-	if p.sources, err = c.Receivers.check(); err != nil {
+	if p.sources, err = c.Receivers.check(c.Access.TLSCert != ""); err != nil {
 		return p, err
 	}
 	if c.Jolokia != "" {

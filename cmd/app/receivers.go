@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -12,11 +13,13 @@ import (
 	"grove/runtime/probe/builtin"
 	"grove/runtime/receive"
 	"grove/runtime/receive/alertmanager"
+	"grove/runtime/receive/allowance"
 	"grove/runtime/receive/cloudevent"
 	"grove/runtime/receive/graphite"
 	"grove/runtime/receive/otlp"
 	"grove/runtime/receive/remotewrite"
 	"grove/runtime/receive/statsd"
+	"grove/runtime/receive/syslog"
 	"grove/runtime/receive/trap"
 	"grove/tree/grant"
 	"grove/viewer"
@@ -26,20 +29,29 @@ import (
 // their own. Each is host:port; empty: nothing is taken there. What comes over HTTP is
 // taken by the web server.
 type ReceiverConfig struct {
-	Traps    string // SNMP traps and informs, UDP
-	OTLP     string // metrics and logs of OpenTelemetry by gRPC, TCP
-	StatsD   string // lines of StatsD, UDP and TCP
-	Graphite string // lines of Graphite, UDP and TCP
+	Traps     string // SNMP traps and informs, UDP
+	Syslog    string // messages of syslog, UDP and TCP
+	SyslogTLS string // messages of syslog over TLS, with the web server's certificate
+	OTLP      string // metrics and logs of OpenTelemetry by gRPC, TCP
+	StatsD    string // lines of StatsD, UDP and TCP
+	Graphite  string // lines of Graphite, UDP and TCP
 	// From are the addresses and networks that may send: such protocols know no login, so
 	// that an address that others can reach needs it.
 	From []string
 }
+
+// What one address may send by remote write.
+const (
+	samplesPerSecond = 500_000
+	samplesAtOnce    = 2_000_000
+)
 
 // receivers take what others send, for the probes that wait for it.
 type receivers struct {
 	traps    *trap.Hub
 	writes   *remotewrite.Hub
 	otlp     *otlp.Hub
+	syslog   *syslog.Hub
 	alerts   *alertmanager.Hub
 	events   *cloudevent.Hub
 	statsd   *statsd.Hub
@@ -58,10 +70,12 @@ type intake struct {
 	flag, address string
 	packets       func(context.Context, net.PacketConn) error // by UDP; nil: not so
 	stream        func(context.Context, net.Listener) error   // by TCP; nil: not so
+	secure        bool                                        // the stream is TLS
 }
 
-// check refuses what cannot work. The error names the flag.
-func (c *ReceiverConfig) check() (sources []netip.Prefix, err error) {
+// check refuses what cannot work; secured says that the web server has a certificate. The
+// error names the flag.
+func (c *ReceiverConfig) check(secured bool) (sources []netip.Prefix, err error) {
 	for _, text := range c.From {
 		prefix, err := parseSource(text)
 		if err != nil {
@@ -75,6 +89,9 @@ func (c *ReceiverConfig) check() (sources []netip.Prefix, err error) {
 		}
 		if _, _, err := net.SplitHostPort(l.address); err != nil {
 			return nil, fmt.Errorf("--%s %q: host:port is wanted, such as 127.0.0.1:1162", l.flag, l.address)
+		}
+		if l.secure && !secured {
+			return nil, fmt.Errorf("--%s takes the certificate of the web server: give --tls-cert and --tls-key", l.flag)
 		}
 		if !viewer.IsLoopback(l.address) && len(sources) == 0 {
 			return nil, fmt.Errorf("--%s %s: others can send to this address, and its protocol knows no login: say who may, with --receive-from 10.0.0.0/8", l.flag, l.address)
@@ -105,7 +122,8 @@ func (a *App) openReceivers(p policies) {
 	}
 	r := &a.receivers
 	r.traps = trap.NewHub(trap.Options{Secrets: p.secrets, Sources: p.sources, Keep: a.past.keep})
-	r.writes = remotewrite.NewHub(remotewrite.Options{May: may})
+	samples := allowance.New[netip.Addr](samplesPerSecond, samplesAtOnce)
+	r.writes = remotewrite.NewHub(remotewrite.Options{May: may, Allow: samples.Take})
 	r.otlp = otlp.NewHub(otlp.Options{May: may, Sources: p.sources, Admitted: func(ctx context.Context) context.Context {
 		return grant.With(ctx, grant.Itself)
 	}})
@@ -113,7 +131,9 @@ func (a *App) openReceivers(p policies) {
 	r.graphite = graphite.NewHub(graphite.Options{Sources: p.sources})
 	r.alerts = alertmanager.NewHub(alertmanager.Options{May: may})
 	r.events = cloudevent.NewHub(cloudevent.Options{May: may})
+	r.syslog = syslog.NewHub(syslog.Options{Sources: p.sources})
 	r.counts = []receiverCount{
+		{"syslog", func() receive.Counts { return r.syslog.Stats().Counts }},
 		{"alertmanager", func() receive.Counts { return r.alerts.Stats().Counts }},
 		{"cloudevents", func() receive.Counts { return r.events.Stats().Counts }},
 		{"statsd", func() receive.Counts { return r.statsd.Stats().Counts }},
@@ -127,7 +147,7 @@ func (a *App) openReceivers(p policies) {
 
 // into lets probes find their receivers.
 func (r *receivers) into(o *builtin.Options) {
-	o.Alerts, o.Events = r.alerts, r.events
+	o.Alerts, o.Events, o.Syslog = r.alerts, r.events, r.syslog
 	o.Traps, o.RemoteWrite, o.OTLP, o.StatsD, o.Graphite = r.traps, r.writes, r.otlp, r.statsd, r.graphite
 }
 
@@ -135,6 +155,8 @@ func (r *receivers) into(o *builtin.Options) {
 func (r *receivers) intakes(c *ReceiverConfig) []intake {
 	return []intake{
 		{flag: "traps", address: c.Traps, packets: r.traps.Serve},
+		{flag: "syslog", address: c.Syslog, packets: r.syslog.Serve, stream: r.syslog.ServeStream},
+		{flag: "syslog-tls", address: c.SyslogTLS, stream: r.syslog.ServeStream, secure: true},
 		{flag: "otlp", address: c.OTLP, stream: r.otlp.Serve},
 		{flag: "statsd", address: c.StatsD, packets: r.statsd.Packets, stream: r.statsd.Stream},
 		{flag: "graphite", address: c.Graphite, packets: r.graphite.Packets, stream: r.graphite.Stream},
@@ -165,6 +187,11 @@ func (a *App) takeIn() error {
 			ln, err := net.Listen("tcp", l.address)
 			if err != nil {
 				return fmt.Errorf("--%s: %w", l.flag, err)
+			}
+			if l.secure {
+				config := a.tlsConfig().Clone()
+				config.NextProtos = nil // It is not HTTP.
+				ln = tls.NewListener(ln, config)
 			}
 			a.log.Info("taking messages", "receiver", l.flag, "address", "tcp://"+ln.Addr().String())
 			a.run(l.flag, func(ctx context.Context) error {

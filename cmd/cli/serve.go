@@ -47,6 +47,8 @@ type serveCommand struct {
 	OTLP        string   `name:"otlp" help:"Address at which metrics and logs of OpenTelemetry are taken by gRPC, such as 127.0.0.1:4317; over HTTP they are taken at /otlp." placeholder:"HOST:PORT" group:"What is sent to grove"`
 	StatsD      string   `name:"statsd" help:"Address at which lines of StatsD are taken, such as 127.0.0.1:8125 (UDP and TCP)." placeholder:"HOST:PORT" group:"What is sent to grove"`
 	Graphite    string   `help:"Address at which lines of Graphite are taken, such as 127.0.0.1:2003 (UDP and TCP)." placeholder:"HOST:PORT" group:"What is sent to grove"`
+	Syslog      string   `help:"Address at which messages of syslog are taken, such as 127.0.0.1:1514 (UDP and TCP)." placeholder:"HOST:PORT" group:"What is sent to grove"`
+	SyslogTLS   string   `name:"syslog-tls" help:"Address at which they are taken over TLS, usually port 6514, with the certificate of the web server." placeholder:"HOST:PORT" group:"What is sent to grove"`
 	ReceiveFrom []string `help:"Addresses and networks that may send so; needed where others than this machine can." placeholder:"NETWORK" group:"What is sent to grove"`
 
 	TLSCert     string   `name:"tls-cert" help:"File of the server's certificate and those between it and its authority (PEM). It may be renewed while grove runs." type:"path" placeholder:"FILE" group:"Who may come in"`
@@ -77,7 +79,7 @@ func (c *serveCommand) Run(ctx context.Context, p *Process) error {
 	a, err := app.New(app.Config{
 		Listen: c.Listen, Data: c.Data, Definitions: c.Definitions, Hosts: c.Host, Insecure: c.Insecure,
 		Dial: c.Dial, Commands: c.Commands, Files: c.Files, SecretDirs: c.Secrets, NoHost: !c.OwnHost,
-		Receivers: app.ReceiverConfig{Traps: c.Traps, OTLP: c.OTLP, StatsD: c.StatsD, Graphite: c.Graphite, From: c.ReceiveFrom},
+		Receivers: app.ReceiverConfig{Traps: c.Traps, Syslog: c.Syslog, SyslogTLS: c.SyslogTLS, OTLP: c.OTLP, StatsD: c.StatsD, Graphite: c.Graphite, From: c.ReceiveFrom},
 		Name:      c.Name, Database: c.Database, DatabasePassword: c.DatabasePassword, Exports: c.Exports, Jolokia: c.Jolokia,
 		HistoryKeep: time.Duration(c.HistoryKeep), HistoryLong: time.Duration(c.HistoryLong), HistoryBytes: int64(c.HistorySize), JournalKeep: time.Duration(c.JournalKeep),
 		SAPSystem: c.SAPSystem, SAPInstance: c.SAPInstance, SAPListen: c.SAPListen,
