@@ -52,7 +52,8 @@ func options(change func(*Options)) *Options {
 func TestContract(t *testing.T) {
 	allowed(t, false)
 	good := []any{options(func(*Options) {}), options(func(o *Options) { o.Host, o.Family, o.Count, o.Size = "localhost", "ipv4", 1, maxSize })}
-	if _, err := net.ListenPacket("udp6", "[::1]:0"); err == nil {
+	if c, err := net.ListenPacket("udp6", "[::1]:0"); err == nil {
+		_ = c.Close()
 		good = append(good, options(func(o *Options) { o.Host = "::1" }))
 	}
 	probetest.Run(t, Kind(nil), good...)
@@ -178,8 +179,8 @@ func TestManyAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-// routerStandIn is a raw socket that hears the requests to an address of loopback and says
-// what a router would say; the kernel of this machine sends no such errors to itself.
+// TestRouterStandInComplains says by a raw socket what a router would say: the kernel of
+// this machine sends no such errors to itself.
 func TestRouterStandInComplains(t *testing.T) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMP)
 	if err != nil {
@@ -192,7 +193,11 @@ func TestRouterStandInComplains(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	defer l.close()
+	defer func() {
+		if err := l.close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	owner := newFlights(series{to: target, count: 1})
 	owner.list = append(owner.list, flight{key: 0x12345678, token: 99, owner: owner, sent: time.Now()})
 	l.mu.Lock()
