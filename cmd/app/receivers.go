@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +24,7 @@ import (
 	"grove/runtime/receive/syslog"
 	"grove/runtime/receive/trap"
 	"grove/tree/grant"
+	"grove/tree/store/drawer"
 	"grove/viewer"
 )
 
@@ -45,6 +48,9 @@ const (
 	samplesPerSecond = 500_000
 	samplesAtOnce    = 2_000_000
 )
+
+// engineBytes is the length of the identity of an engine of SNMP.
+const engineBytes = 17
 
 // receivers take what others send, for the probes that wait for it.
 type receivers struct {
@@ -121,7 +127,7 @@ func (a *App) openReceivers(p policies) {
 		return nil
 	}
 	r := &a.receivers
-	r.traps = trap.NewHub(trap.Options{Secrets: p.secrets, Sources: p.sources, Keep: a.past.keep})
+	r.traps = trap.NewHub(trap.Options{Secrets: p.secrets, Files: p.files, Sources: p.sources, EngineID: a.engineID(), Keep: a.past.keep})
 	samples := allowance.New[netip.Addr](samplesPerSecond, samplesAtOnce)
 	r.writes = remotewrite.NewHub(remotewrite.Options{May: may, Allow: samples.Take})
 	r.otlp = otlp.NewHub(otlp.Options{May: may, Sources: p.sources, Admitted: func(ctx context.Context) context.Context {
@@ -143,6 +149,27 @@ func (a *App) openReceivers(p policies) {
 		{"otlp_logs", func() receive.Counts { return r.otlp.Stats().Records }},
 		{"remote_write", func() receive.Counts { return r.writes.Stats().Counts }},
 	}
+}
+
+// engineID is the identity of this manager as a receiver of version 3, kept over restarts
+// as RFC 3411, section 5, asks: an enterprise's number with the highest bit set, here that
+// of net-snmp since grove has none, and octets of its own.
+func (a *App) engineID() []byte {
+	const name = "engine"
+	ctx, cancel := context.WithTimeout(context.Background(), markWithin)
+	defer cancel()
+	identity := drawer.New(a.past.facts, "snmp engine", 1)
+	if text, ok, err := identity.Text(ctx, name); err == nil && ok {
+		if id, err := hex.DecodeString(text); err == nil && len(id) == engineBytes {
+			return id
+		}
+	}
+	id := append([]byte{0x80, 0, 0x1f, 0x88, 5}, make([]byte, engineBytes-5)...)
+	_, _ = rand.Read(id[5:]) // It never fails.
+	if err := identity.Change(ctx, []drawer.Item{{Name: name, Text: hex.EncodeToString(id)}}, nil); err != nil {
+		a.log.Warn("The identity of the receiver of traps could not be kept: senders of version 3 learn another after a restart.", "err", err)
+	}
+	return id
 }
 
 // into lets probes find their receivers.
@@ -207,8 +234,13 @@ func (a *App) takeIn() error {
 
 var receiverMessages = desc("receiver_messages_total", "Messages, samples or lines that came to receivers, by what became of them.", "receiver", "outcome")
 
+var trapsRefused = desc("traps_refused_total", "SNMP traps and informs that were not taken, by why; kernel are those that came while the socket's buffer was full.", "reason")
+
 // Describe implements client.Collector.
-func (r *receivers) Describe(ch chan<- *client.Desc) { ch <- receiverMessages }
+func (r *receivers) Describe(ch chan<- *client.Desc) {
+	ch <- receiverMessages
+	ch <- trapsRefused
+}
 
 // Collect implements client.Collector.
 func (r *receivers) Collect(ch chan<- client.Metric) {
@@ -221,5 +253,9 @@ func (r *receivers) Collect(ch chan<- client.Metric) {
 		for _, reason := range receive.Reasons() {
 			counter(counts.Refused[reason], c.name, reason.String())
 		}
+	}
+	refusals := r.traps.Stats().Refusals
+	for _, reason := range trap.Reasons() {
+		ch <- client.MustNewConstMetric(trapsRefused, client.CounterValue, float64(refusals[reason]), reason.String())
 	}
 }

@@ -43,7 +43,7 @@ type serveCommand struct {
 	SAPInstance      int    `name:"sap-instance" help:"Instance number of this grove to SAP's tools." default:"0" placeholder:"NN" group:"Other programs"`
 	SAPListen        bool   `name:"sap-listen" help:"Let SAPControl listen on port 5NN13 of loopback and on its socket." group:"Other programs"`
 
-	Traps       string   `help:"Address at which SNMP traps and informs are taken, such as 127.0.0.1:1162 (UDP)." placeholder:"HOST:PORT" group:"What is sent to grove"`
+	Traps       string   `help:"Address at which SNMP traps and informs are taken (UDP), such as 127.0.0.1:1162; port 162 needs root or CAP_NET_BIND_SERVICE." placeholder:"HOST:PORT" group:"What is sent to grove"`
 	OTLP        string   `name:"otlp" help:"Address at which metrics and logs of OpenTelemetry are taken by gRPC, such as 127.0.0.1:4317; over HTTP they are taken at /otlp." placeholder:"HOST:PORT" group:"What is sent to grove"`
 	StatsD      string   `name:"statsd" help:"Address at which lines of StatsD are taken, such as 127.0.0.1:8125 (UDP and TCP)." placeholder:"HOST:PORT" group:"What is sent to grove"`
 	Graphite    string   `help:"Address at which lines of Graphite are taken, such as 127.0.0.1:2003 (UDP and TCP)." placeholder:"HOST:PORT" group:"What is sent to grove"`
