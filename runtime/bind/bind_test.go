@@ -105,6 +105,27 @@ func TestFailureIsShownWhereNothingWasRead(t *testing.T) {
 	})
 }
 
+// TestLackIsShownWhereNothingWasRead has a probe that runs well but brings nothing for a
+// node, as a device does that lacks what a definition asks for.
+func TestLackIsShownWhereNothingWasRead(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.value("a", "count", 7)
+		w.value("b", "other", 1)
+		w.apply("shop.yaml", shop)
+		w.pass(time.Second)
+		w.white("/shop/Value", "no reading yet: probe a ran without one")
+		w.fail("a", "connection refused")
+		w.pass(11 * time.Second)
+		w.white("/shop/Value", "probe a: connection refused")
+		w.value("a", "count", 8)
+		w.pass(11 * time.Second)
+		w.white("/shop/Value", "no reading yet: probe a ran without one")
+		w.value("a", "value", 3)
+		w.pass(11 * time.Second)
+		w.is("/shop/Value", "3", tree.Green)
+	})
+}
+
 func TestPanicIsShown(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.set("a", func(context.Context) (probe.Result, error) { panic("out of cheese") })

@@ -55,8 +55,12 @@ func (i *instance) deliver(r *runner, res *probe.Result, pushed, failed bool) {
 	d.flush()
 	clear(d.derived)
 	d.derived = d.derived[:0]
-	if !failed && downText(res) == "" {
+	switch {
+	case failed || downText(res) != "": // whoever ran it tells why
+	case pushed:
 		r.told = ""
+	default:
+		i.lacking(r)
 	}
 }
 

@@ -105,13 +105,39 @@ func (i *instance) failed(r *runner, reason string) {
 		return
 	}
 	r.told = reason
+	i.explain(r, reason, func(*target) bool { return true })
+}
+
+// lacking says at the nodes that never had a reading that the probe ran well without
+// one for them: a device may lack what the definition asks for. The lock is held.
+func (i *instance) lacking(r *runner) {
+	reason := "no reading yet: probe " + r.plan.Name + " ran without one"
+	if r.told == reason {
+		return
+	}
+	r.told = reason
+	i.explain(r, reason, func(t *target) bool {
+		if slices.ContainsFunc(t.slots, func(s *slot) bool { return s != nil && !s.time.IsZero() }) {
+			return false // it was read: the node waits for a second reading, or said what is wrong with it
+		}
+		n, err := i.b.opts.Tree.NodeAt(t.ref)
+		return err == nil && n.Value.IsNone() // else it still has what it was before a restart
+	})
+}
+
+// explain gives a reason to the nodes of a probe that never had a reading, as far as
+// they want it. The lock is held.
+func (i *instance) explain(r *runner, reason string, wants func(*target) bool) {
 	var reports []tree.Report
 	seen := map[*target]bool{}
 	r.routes.each(func(s *slot) {
 		for _, list := range [...][]*target{s.direct, s.derived} {
 			for _, t := range list {
-				if !t.had && !seen[t] {
-					seen[t] = true
+				if t.had || seen[t] {
+					continue
+				}
+				seen[t] = true
+				if wants(t) {
 					reports = append(reports, tree.Report{Node: t.ref, Reason: reason})
 				}
 			}
