@@ -12,10 +12,12 @@ import (
 	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/gzip" // SDKs compress by it
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 )
 
 // Bounds of gRPC.
@@ -33,7 +35,8 @@ func (h *Hub) Serve(ctx context.Context, listener net.Listener) error {
 	server := grpc.NewServer(
 		grpc.MaxRecvMsgSize(h.options.MaxBody), grpc.MaxConcurrentStreams(maxStreams), grpc.MaxHeaderListSize(maxHeader),
 		grpc.ConnectionTimeout(patience), grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idle}),
-		grpc.UnaryInterceptor(h.admit), grpc.WaitForHandlers(true),
+		grpc.InTapHandle(h.admit), grpc.UnaryInterceptor(h.turn), grpc.WaitForHandlers(true),
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
 	)
 	pmetricotlp.RegisterGRPCServer(server, &metricService{hub: h})
 	plogotlp.RegisterGRPCServer(server, &logService{hub: h})
@@ -56,13 +59,19 @@ func (h *Hub) Serve(ctx context.Context, listener net.Listener) error {
 	return err
 }
 
-// admit lets in those whose address may send, as many at once as there are places.
-func (h *Hub) admit(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-	h.requests.Add(1)
+// admit lets in those whose address may send, before anything that they send is read.
+func (h *Hub) admit(ctx context.Context, _ *tap.Info) (context.Context, error) {
 	if !h.allows(ctx) {
+		h.requests.Add(1)
 		h.bad.Add(1)
 		return nil, status.Error(codes.PermissionDenied, "this address may not send")
 	}
+	return ctx, nil
+}
+
+// turn lets a request wait for a place among those that are worked on.
+func (h *Hub) turn(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	h.requests.Add(1)
 	leave, err := h.enter(ctx)
 	if err != nil {
 		h.bad.Add(1)

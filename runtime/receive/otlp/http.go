@@ -46,14 +46,14 @@ func (h *Hub) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+Prefix+"/v1/metrics", h.serve(func(r *http.Request, body []byte, asJSON bool) (message, error) {
 		request := pmetricotlp.NewExportRequest()
-		if err := decode(&request, body, asJSON); err != nil {
+		if err := decode(&request, body, metrics, asJSON); err != nil {
 			return nil, err
 		}
 		return h.metrics(r.Context(), request), nil
 	}))
 	mux.HandleFunc("POST "+Prefix+"/v1/logs", h.serve(func(r *http.Request, body []byte, asJSON bool) (message, error) {
 		request := plogotlp.NewExportRequest()
-		if err := decode(&request, body, asJSON); err != nil {
+		if err := decode(&request, body, logs, asJSON); err != nil {
 			return nil, err
 		}
 		return h.takeLogs(r.Context(), request), nil
@@ -64,10 +64,13 @@ func (h *Hub) Handler() http.Handler {
 func decode(into interface {
 	UnmarshalProto([]byte) error
 	UnmarshalJSON([]byte) error
-}, body []byte, asJSON bool) error {
-	read := into.UnmarshalProto
-	if asJSON {
-		read = into.UnmarshalJSON
+}, body []byte, s shape, asJSON bool) error {
+	read := into.UnmarshalJSON // which has a bound of its own for what is nested
+	if !asJSON {
+		if err := checkNesting(body, s); err != nil {
+			return &refusal{http.StatusBadRequest, fmt.Sprintf("the body is no request of OTLP: %v", err)}
+		}
+		read = into.UnmarshalProto
 	}
 	if err := read(body); err != nil {
 		return &refusal{http.StatusBadRequest, fmt.Sprintf("the body is no request of OTLP: %v", err)}
@@ -110,12 +113,17 @@ func (h *Hub) answer(r *http.Request, take func(*http.Request, []byte, bool) (me
 	if err != nil || kind != protobufType && kind != jsonType {
 		return nil, false, &refusal{http.StatusUnsupportedMediaType, fmt.Sprintf("content type %.80q: OTLP is %s or %s", r.Header.Get("Content-Type"), protobufType, jsonType)}
 	}
+	// A place is for those whose request is here: one that sends slowly keeps none.
+	sent, err := h.all(r.Body)
+	if err != nil {
+		return nil, false, err
+	}
 	leave, err := h.enter(r.Context())
 	if err != nil {
 		return nil, false, err
 	}
 	defer leave()
-	body, err := h.read(r)
+	body, err := h.unpack(sent, r.Header.Get("Content-Encoding"))
 	if err != nil {
 		return nil, false, err
 	}
@@ -124,22 +132,25 @@ func (h *Hub) answer(r *http.Request, take func(*http.Request, []byte, bool) (me
 	return answer, asJSON, err
 }
 
-// read reads and decompresses the body.
-func (h *Hub) read(r *http.Request) ([]byte, error) {
-	var from io.Reader = io.LimitReader(r.Body, int64(h.options.MaxBody)+1)
-	switch coding := r.Header.Get("Content-Encoding"); coding {
+// unpack decompresses a body.
+func (h *Hub) unpack(sent []byte, coding string) ([]byte, error) {
+	switch coding {
 	case "", "identity":
+		return sent, nil
 	case "gzip":
-		unpacked, err := gzip.NewReader(from)
+		unpacked, err := gzip.NewReader(bytes.NewReader(sent))
 		if err != nil {
 			return nil, &refusal{http.StatusBadRequest, "the body is not compressed by gzip"}
 		}
-		from = io.LimitReader(unpacked, int64(h.options.MaxBody)+1)
-	default:
-		return nil, &refusal{http.StatusUnsupportedMediaType, fmt.Sprintf("content encoding %.80q: gzip and none are known", coding)}
+		return h.all(unpacked)
 	}
+	return nil, &refusal{http.StatusUnsupportedMediaType, fmt.Sprintf("content encoding %.80q: gzip and none are known", coding)}
+}
+
+// all reads what there is, up to the bound.
+func (h *Hub) all(from io.Reader) ([]byte, error) {
 	var body bytes.Buffer
-	n, err := body.ReadFrom(from)
+	n, err := body.ReadFrom(io.LimitReader(from, int64(h.options.MaxBody)+1))
 	switch {
 	case n > int64(h.options.MaxBody):
 		return nil, &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("the request has more than %d bytes: send less at once", h.options.MaxBody)}
