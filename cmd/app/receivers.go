@@ -121,10 +121,13 @@ var errMayNotSend = errors.New("you may not send to the probes that want this: i
 func (a *App) openReceivers(p policies) {
 	may := func(ctx context.Context, instance string) error {
 		at, _ := a.where(instance)
-		if !a.Guard.May(grant.Of(ctx), grant.Operator, at) {
-			return errMayNotSend // and not where it hangs, which the sender may not see
+		switch s := grant.Of(ctx); {
+		case a.Guard.May(s, grant.Operator, at):
+			return nil
+		case a.Guard.Sees(s, at):
+			return errMayNotSend
 		}
-		return nil
+		return receive.ErrHidden
 	}
 	r := &a.receivers
 	r.traps = trap.NewHub(trap.Options{Secrets: p.secrets, Files: p.files, Sources: p.sources, EngineID: a.engineID(), Keep: a.past.keep})

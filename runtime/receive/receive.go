@@ -15,11 +15,16 @@
 package receive
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
 	"grove/runtime/probe"
 )
+
+// ErrHidden is wrapped by the error of an Options.May when the sender may not even see
+// where the instance hangs: a receiver then goes on as if its probes were not there.
+var ErrHidden = errors.New("there is no such probe")
 
 // Attacher is a probe that readings are pushed to.
 type Attacher interface {

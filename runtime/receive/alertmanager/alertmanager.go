@@ -165,7 +165,7 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request) (status int, err erro
 		a := &m.Alerts[i]
 		wanted, taken := false, false
 		for k, p := range probes {
-			if !p.Probe.wants(a) {
+			if errors.Is(may[k], receive.ErrHidden) || !p.Probe.wants(a) {
 				continue
 			}
 			wanted = true

@@ -5,6 +5,7 @@ package record
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"slices"
 	"sync"
@@ -150,7 +151,7 @@ func (h *Hub) Take(ctx context.Context, list []Record, now time.Time) (denied in
 		r := &list[i]
 		wanted, taken := false, false
 		for k, p := range probes {
-			if !p.Probe.wants(r) {
+			if errors.Is(may[k], receive.ErrHidden) || !p.Probe.wants(r) {
 				continue
 			}
 			wanted = true

@@ -2,6 +2,7 @@ package sample
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"grove/runtime/probe/series"
@@ -105,12 +106,13 @@ func contains(list []*taker, t *taker) bool {
 }
 
 // allowed leaves the probes that the sender may send to. When there are none though some
-// are meant, the error says why.
+// that he sees are meant, the error says why.
 func (d *Delivery) allowed(list []Probe) ([]Probe, error) {
 	if d.hub.options.May == nil || len(list) == 0 {
 		return list, nil
 	}
 	var denied error
+	refused := false // one of the probes before
 	left := list
 	for i, p := range list {
 		err, asked := d.may[p.Instance]
@@ -122,10 +124,14 @@ func (d *Delivery) allowed(list []Probe) ([]Probe, error) {
 			d.may[p.Instance] = err
 		}
 		switch {
-		case err == nil && denied != nil:
+		case err == nil && refused:
 			left = append(left, p)
-		case err != nil && denied == nil:
-			denied, left = err, slices.Clone(list[:i])
+		case err != nil && !refused:
+			refused, left = true, slices.Clone(list[:i])
+		}
+		// One that is hidden is no reason: its sender is to take it for not there.
+		if denied == nil && !errors.Is(err, receive.ErrHidden) {
+			denied = err
 		}
 	}
 	if len(left) > 0 {
