@@ -154,7 +154,7 @@ func TestStopsAndRefuses(t *testing.T) {
 		bad("no address", "address", `address: "": is needed: host and port, such as db1:5432`, func(o *Options) { o.Address = "" }),
 		bad("a long service", "service", "service: has 257 bytes, more than 256", func(o *Options) { o.Service = strings.Repeat("x", 257) }),
 		bad("TLS without TLS", "tls", "tls: only without plaintext", func(o *Options) { o.TLS.Insecure = true }),
-		bad("a secret in the open", "metadata.authorization", "metadata.authorization: a secret is given by reference, such as file:/path or env:NAME",
+		bad("a secret in the open", "metadata.authorization", "metadata.authorization: a secret is given by reference, such as file:/path, env:NAME or credential:NAME",
 			func(o *Options) { o.Metadata = map[string]string{"authorization": "x"} }),
 		bad("a wrong key", "metadata", `metadata: "Tenant" is no key: small letters, digits, dots, - and _, and not beginning with grpc-`,
 			func(o *Options) { o.Metadata = map[string]string{"Tenant": "x"} }),

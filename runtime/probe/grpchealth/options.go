@@ -66,7 +66,7 @@ func (o *Options) check() (*plan, error) {
 				return nil, probe.BadOption(option, "%w", err)
 			}
 		case slices.Contains(secretKeys, k):
-			return nil, probe.BadOption(option, "a secret is given by reference, such as file:/path or env:NAME")
+			return nil, probe.BadOption(option, "a secret is given by reference, such as file:/path, env:NAME or credential:NAME")
 		case !isValue(value):
 			return nil, probe.BadOption(option, "has a character that metadata may not have")
 		}

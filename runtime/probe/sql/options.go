@@ -91,8 +91,10 @@ func (o *Options) check() (*plan, error) {
 		return nil, probe.BadOption("system", "%q is none of postgresql, mysql", o.System)
 	case len(o.Database) > maxName || strings.ContainsRune(o.Database, 0):
 		return nil, probe.BadOption("database", "has more than %d bytes, or a NUL", maxName)
-	case len(o.Queries) == 0 || len(o.Queries) > maxQueries:
-		return nil, probe.BadOption("queries", "are %d: there must be from 1 to %d", len(o.Queries), maxQueries)
+	case len(o.Queries) == 0:
+		return nil, probe.BadOption("queries", "there are none: at least one is needed, such as {a: {sql: SELECT 1 AS one, attributes: {one: {}}}}")
+	case len(o.Queries) > maxQueries:
+		return nil, probe.BadOption("queries", "are %d, more than %d", len(o.Queries), maxQueries)
 	}
 	if p.server, err = o.Options.Check(session.TLS); err != nil {
 		return nil, err

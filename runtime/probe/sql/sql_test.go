@@ -323,7 +323,7 @@ func TestContract(t *testing.T) {
 		probetest.Bad{Name: "a password", Options: with(func(o *sql.Options) { o.Password = "guess" }), Option: "password", Want: "password: " + secret.Ref("guess").Check().Error()},
 		probetest.Bad{Name: "encryption", Options: with(func(o *sql.Options) { o.Encryption = "starttls" }), Option: "encryption", Want: `encryption: "starttls" is none of none, tls`},
 		probetest.Bad{Name: "tls without it", Options: with(func(o *sql.Options) { o.Encryption, o.TLS.ServerName = "none", "x" }), Option: "tls", Want: "tls: is of no use with encryption: none"},
-		probetest.Bad{Name: "no queries", Options: with(func(o *sql.Options) { o.Queries = nil }), Option: "queries", Want: "queries: are 0: there must be from 1 to 50"},
+		probetest.Bad{Name: "no queries", Options: with(func(o *sql.Options) { o.Queries = nil }), Option: "queries", Want: "queries: there are none: at least one is needed, such as {a: {sql: SELECT 1 AS one, attributes: {one: {}}}}"},
 		probetest.Bad{Name: "a statement that writes", Options: query(sql.Query{SQL: "DROP TABLE x", Attributes: attributes{"i": {}}}), Option: "queries.q.sql",
 			Want: "queries.q.sql: must begin with SELECT, SHOW, TABLE, VALUES or WITH: only reading is allowed"},
 		probetest.Bad{Name: "nothing is read", Options: query(sql.Query{SQL: "SELECT 1"}), Option: "queries.q.attributes", Want: "queries.q.attributes: is empty: nothing would be read"},

@@ -127,7 +127,7 @@ func (o *Options) checkHeaders() error {
 				return probe.BadOption(option, "%w", err)
 			}
 		case slices.Contains(credentials, small):
-			return probe.BadOption(option, "a secret is given by reference, such as file:/path or env:NAME")
+			return probe.BadOption(option, "a secret is given by reference, such as file:/path, env:NAME or credential:NAME")
 		case !isValue(value):
 			return probe.BadOption(option, "has a character that headers may not have")
 		}

@@ -219,7 +219,7 @@ func TestStopsAndRefuses(t *testing.T) {
 		bad("a page", "url", `url: the scheme is "http", not ws or wss`, func(o *Options) { o.URL = "http://a/" }),
 		bad("a user", "url", "url: holds a user name; give what the server asks for by headers or bearer", func(o *Options) { o.URL = "ws://me:secret@a/" }),
 		bad("a wrong subprotocol", "subprotocol", `subprotocol: "a b" is not the name of a subprotocol`, func(o *Options) { o.Subprotocol = "a b" }),
-		bad("a secret in the open", "headers.Cookie", "headers.Cookie: a secret is given by reference, such as file:/path or env:NAME", func(o *Options) { o.Headers = map[string]string{"Cookie": "x"} }),
+		bad("a secret in the open", "headers.Cookie", "headers.Cookie: a secret is given by reference, such as file:/path, env:NAME or credential:NAME", func(o *Options) { o.Headers = map[string]string{"Cookie": "x"} }),
 		bad("a header of the handshake", "headers.Upgrade", "headers.Upgrade: belongs to the handshake; see origin and subprotocol", func(o *Options) { o.Headers = map[string]string{"Upgrade": "x"} }),
 		bad("a bad expression", "expect", "expect: error parsing regexp: missing closing ): `(`", func(o *Options) { o.Expect = "(" }),
 		bad("TLS without TLS", "tls", "tls: only with wss://", func(o *Options) { o.TLS.Insecure = true }),
