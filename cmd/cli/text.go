@@ -42,6 +42,10 @@ func quantity(v float64, unit string) string {
 			return digits(v/3600) + " h"
 		}
 		return digits(v/86400) + " d"
+	case "%":
+		if v > 0 && v < 0.01 {
+			return "< 0.01 %"
+		}
 	case "":
 		return digits(v)
 	}

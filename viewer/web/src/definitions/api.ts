@@ -17,6 +17,7 @@ export interface Instance {
   at?: string;
   file?: string;
   definition?: string;
+  why?: string; // of an instance that was discovered: its row, and how its definition was chosen
   state: 'running' | 'kept' | 'failed';
   nodes: number;
   errors?: Fault[];

@@ -211,8 +211,9 @@ const instanceColumns: readonly Column<Instance>[] = [
           <code>{place(i.errors[0])}</code> {i.errors[0].message}
         </span>
       ) : (
-        <span class="soft" title={i.file}>
+        <span class="soft" title={i.why ? `${i.file ?? ''}\n${i.why}` : i.file}>
           {short(i.file)}
+          {i.why && ` · ${i.why}`}
         </span>
       ),
   },
