@@ -35,7 +35,8 @@
 // only Apply holds several, in the order of their names. The locks of the tree come
 // after it. Binder.mu and runner.mu are taken last and held for moments. Nobody holds
 // instance.mu while a probe is stopped, since a run under way may wait for it;
-// runner.life is held then, and is taken before instance.mu. patterns.mu is taken in
+// runner.life is held then, and is taken before instance.mu, and so is memory.asking, which
+// a run holds from its begin to its end. memory.mu is taken last. patterns.mu is taken in
 // whatever goroutine registers a bean, and only the locks of monitors after it.
 package bind
 

@@ -2,9 +2,15 @@ package bind
 
 import (
 	"bytes"
+	"sync"
+	"time"
 
 	"grove/runtime/probe"
 )
+
+// memoryPace is the shortest time between two questions to a probe that sends by itself
+// what it remembers: a storm of messages shall not make it answer for each.
+const memoryPace = time.Second
 
 // Memories keeps what probes remember over a restart. Its methods may be called from
 // many goroutines, and do not wait for a disk.
@@ -15,35 +21,115 @@ type Memories interface {
 	Keep(name string, memory []byte)
 }
 
+// memory is what a runner keeps of the memory of its probe. A run asks the probe at its
+// end; what the probe sends by itself sets an alarm clock, which asks a little later for
+// all that came meanwhile.
+type memory struct {
+	asking turn   // held in a run and while the probe is asked, so that one is not beside the other
+	kept   []byte // what was last kept
+
+	mu      sync.Mutex // guards what follows; nothing is called with it held
+	due     bool       // something was sent that is not asked for yet
+	clock   *time.Timer
+	ringing sync.WaitGroup // clocks that are set
+}
+
 // memoryName is under which name the memory of the probe is kept: a probe of another kind
 // is another probe.
 func (r *runner) memoryName() string {
 	return r.inst.name + "/" + r.plan.Name + "/" + r.plan.Kind
 }
 
+// remembers is the probe, if it remembers and there is where to keep that; else nil.
+func (r *runner) remembers() probe.Rememberer {
+	if r.b.opts.Memories == nil {
+		return nil
+	}
+	p, _ := r.probe.(probe.Rememberer)
+	return p
+}
+
 // recall gives a probe that begins what it remembered.
 func (r *runner) recall() {
-	if p, ok := r.probe.(probe.Rememberer); ok && r.b.opts.Memories != nil {
-		r.memory = r.b.opts.Memories.Recall(r.memoryName())
-		p.Recall(bytes.Clone(r.memory))
+	if p := r.remembers(); p != nil {
+		r.memory.kept = r.b.opts.Memories.Recall(r.memoryName())
+		p.Recall(bytes.Clone(r.memory.kept))
 	}
 }
 
-// memorize keeps what the probe remembers after a run whose result was delivered.
+// memorize keeps what the probe remembers after what it found was delivered. The lock
+// asking is held.
 func (r *runner) memorize() {
-	p, ok := r.probe.(probe.Rememberer)
-	if !ok || r.b.opts.Memories == nil {
+	p := r.remembers()
+	if p == nil {
 		return
 	}
 	now := p.Memory()
 	switch {
-	case bytes.Equal(now, r.memory):
+	case bytes.Equal(now, r.memory.kept):
 		return
 	case len(now) > probe.MaxMemory:
 		r.b.opts.Logger.Warn("A probe remembers too much: it will begin anew after a restart.",
 			"instance", r.inst.name, "probe", r.plan.Name, "bytes", len(now), "most", probe.MaxMemory)
 		return
 	}
-	r.memory = bytes.Clone(now)
-	r.b.opts.Memories.Keep(r.memoryName(), r.memory)
+	r.memory.kept = bytes.Clone(now)
+	r.b.opts.Memories.Keep(r.memoryName(), r.memory.kept)
+}
+
+// memorizeSoon has the probe asked what it remembers. It waits for nothing: whoever sends
+// may hold a lock that the probe takes to answer.
+func (r *runner) memorizeSoon() {
+	if r.remembers() == nil {
+		return
+	}
+	m := &r.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.due {
+		return
+	}
+	m.due = true
+	m.ringing.Add(1)
+	m.clock = time.AfterFunc(memoryPace, r.memorizeSent)
+}
+
+// memorizeSent is what the clock rings for.
+func (r *runner) memorizeSent() {
+	defer r.memory.ringing.Done()
+	r.memory.asking.Lock()
+	defer r.memory.asking.Unlock()
+	r.memorizeDue()
+}
+
+// memorizeDue asks the probe if it has sent something since it was asked last. The lock
+// asking is held.
+func (r *runner) memorizeDue() {
+	m := &r.memory
+	m.mu.Lock()
+	due := m.due
+	m.due = false
+	m.mu.Unlock()
+	if !due {
+		return
+	}
+	if err := guard(func() error { r.memorize(); return nil }); err != nil {
+		r.b.opts.Logger.Warn("A probe could not say what it remembers.", "instance", r.inst.name, "probe", r.plan.Name, "err", err)
+	}
+}
+
+// memorizeLast keeps what is not kept yet of a probe that neither runs nor sends any more,
+// and waits for a clock that rings now.
+func (r *runner) memorizeLast() {
+	m := &r.memory
+	m.mu.Lock()
+	if m.clock != nil && m.clock.Stop() {
+		m.ringing.Done()
+	}
+	m.clock = nil
+	m.mu.Unlock()
+	m.ringing.Wait()
+	m.asking.Lock()
+	defer m.asking.Unlock()
+	r.memorizeDue()
 }

@@ -43,7 +43,7 @@ type runner struct {
 	gone   bool   // it was replaced or left: results that are still under way are dropped
 	told   string // the failure that its nodes without a reading show
 
-	memory []byte // what was last kept; of the goroutine that runs the probe
+	memory memory
 
 	life    turn // held while it starts or stops; guards what follows
 	retired bool
@@ -124,7 +124,7 @@ func (b *Binder) construct(instance *definition.Instance, p definition.Probe) (r
 	}
 	r = &runner{
 		b: b, plan: p, probe: made, attributes: made.Attributes(), keys: map[string]string{},
-		life: newTurn(), timeout: p.Timeout, last: map[string]reading{}, tables: map[string]*probe.Table{}, routes: newRoutes(),
+		life: newTurn(), memory: memory{asking: newTurn()}, timeout: p.Timeout, last: map[string]reading{}, tables: map[string]*probe.Table{}, routes: newRoutes(),
 	}
 	for _, a := range r.attributes {
 		if a.Type == beans.TypeTable {
@@ -216,7 +216,7 @@ func (r *runner) start() error {
 	}
 	if s, ok := r.probe.(sender); ok {
 		// Nothing may be locked that deliver takes: what sends holds a lock of its own.
-		detach, err := s.Attach(r.inst.name, r.plan.Name, func(res probe.Result) { r.inst.deliver(r, &res, true, false) })
+		detach, err := s.Attach(r.inst.name, r.plan.Name, r.sent)
 		if err != nil {
 			return err
 		}
@@ -233,6 +233,7 @@ func (r *runner) start() error {
 		if r.detach != nil {
 			r.detach()
 			r.detach = nil
+			r.memorizeLast()
 		}
 		return err
 	}
@@ -349,6 +350,7 @@ func (r *runner) halt() {
 	r.handle = schedule.Handle{}
 	r.mu.Unlock()
 	r.b.opts.Schedule.Remove(handle)
+	r.memorizeLast()
 	r.running = false
 }
 
@@ -375,8 +377,16 @@ func (r *runner) close() {
 	}
 }
 
+// sent takes what the probe sends by itself.
+func (r *runner) sent(res probe.Result) {
+	r.inst.deliver(r, &res, true, false)
+	r.memorizeSoon()
+}
+
 // run is one run of the probe, on a goroutine of the schedule.
 func (r *runner) run(ctx context.Context) error {
+	r.memory.asking.Lock()
+	defer r.memory.asking.Unlock()
 	res, err := r.probe.Run(ctx)
 	r.inst.deliver(r, &res, false, err != nil)
 	if text := downText(&res); err == nil && text != "" {

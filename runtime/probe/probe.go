@@ -50,7 +50,9 @@ type Rememberer interface {
 	// when nothing is known. What it cannot use it ignores.
 	Recall(memory []byte)
 	// Memory says where the probe is, in at most MaxMemory bytes. It is called after the
-	// result of each Run was delivered, and not beside a Run.
+	// result of each Run was delivered, of a probe that sends by itself also about a second
+	// after what it sent was delivered, and before its Close: not beside a Run, but it may
+	// be beside what the probe receives.
 	Memory() []byte
 }
 

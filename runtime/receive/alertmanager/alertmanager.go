@@ -206,10 +206,16 @@ type keeper struct {
 	severity string
 	text     string
 	forget   time.Duration
+	now      func() time.Time
 
-	mu     sync.Mutex // guards the rest
-	firing map[string]*fired
-	left   uint64 // alerts for which there was no room
+	mu       sync.Mutex // guards the rest
+	firing   map[string]*fired
+	left     uint64 // alerts for which there was no room
+	memory   []byte // nil: what is to be remembered has changed
+	recalled bool
+	attached bool
+	clock    *time.Timer    // rings when the next alert is to be forgotten; nil: it is not set
+	ringing  sync.WaitGroup // clocks that are set
 }
 
 // fired is an alert that fires.
@@ -238,7 +244,7 @@ func newKeeper(h *Hub, o *ProbeOptions) (*keeper, error) {
 	if len(o.Match) > maxMatches {
 		return nil, probe.BadOption("match", "has %d labels, more than %d", len(o.Match), maxMatches)
 	}
-	k := &keeper{match: map[string]*regexp.Regexp{}, severity: o.Severity, text: o.Text, forget: o.Forget, firing: map[string]*fired{}}
+	k := &keeper{match: map[string]*regexp.Regexp{}, severity: o.Severity, text: o.Text, forget: o.Forget, now: h.options.Now, firing: map[string]*fired{}}
 	for _, name := range slices.Sorted(maps.Keys(o.Match)) {
 		text := o.Match[name]
 		if len(text) > maxExpression {
@@ -264,7 +270,11 @@ func newKeeper(h *Hub, o *ProbeOptions) (*keeper, error) {
 		{Name: "left_out", Type: beans.TypeFloat, Unit: "alerts", Readable: true, Description: "Alerts for which there was no room.", Descriptor: map[string]string{"metricType": "counter"}},
 		{Name: "events", Type: beans.TypeStrings, Readable: true, Description: "Alerts as they begin and end."},
 		alertTable,
-	}, func(instance, name string) (func(), error) { return h.attached.Join(instance, name, k), nil })
+	}, func(instance, name string) (func(), error) {
+		leave := h.attached.Join(instance, name, k)
+		k.begin()
+		return func() { leave(); k.end() }, nil
+	})
 	return k, nil
 }
 
@@ -295,10 +305,7 @@ func (k *keeper) take(list []*alert, now time.Time) {
 			}
 			continue
 		}
-		status := tree.Yellow
-		if reds[strings.ToLower(a.Labels[k.severity])] {
-			status = tree.Red
-		}
+		status := k.status(a)
 		if before == nil {
 			if len(k.firing) >= maxAlerts {
 				k.left++
@@ -308,19 +315,19 @@ func (k *keeper) take(list []*alert, now time.Time) {
 		}
 		k.firing[id] = &fired{alert: *a, status: status, seen: now}
 	}
-	for id, f := range k.firing {
-		if now.Sub(f.seen) > k.forget {
-			delete(k.firing, id)
-		}
-	}
-	r := probe.Result{Time: now}
-	r.Number("firing", float64(len(k.firing)))
-	r.Number("left_out", float64(k.left))
+	r := k.result(now)
 	if len(events) > 0 {
 		r.Values = append(r.Values, probe.Value{Attribute: "events", Value: tree.Text(events[len(events)-1].Text), Events: events})
 	}
-	r.Tables = []probe.Table{k.rows()}
-	k.PostMany(uint64(len(list)), r)
+	k.post(len(list), r)
+}
+
+// status is the colour of an alert that fires.
+func (k *keeper) status(a *alert) tree.Status {
+	if reds[strings.ToLower(a.Labels[k.severity])] {
+		return tree.Red
+	}
+	return tree.Yellow
 }
 
 // id is the fingerprint, or the labels where a sender gives none.

@@ -83,8 +83,9 @@ func describeAlarms() []beans.AttributeInfo {
 
 // alarms are the active alarms of a probe.
 type alarms struct {
-	active map[string]*alarm
-	dirty  bool
+	active   map[string]*alarm
+	dirty    bool
+	recalled bool // they go on after a restart
 }
 
 type alarm struct {

@@ -1,7 +1,9 @@
 package trap
 
 import (
+	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"net"
 	"net/netip"
@@ -84,6 +86,7 @@ const (
 	attrAlarms = "alarms"
 	attrActive = "active"
 	attrWorst  = "worst"
+	attrLeft   = "left_out"
 )
 
 var identifier = regexp.MustCompile(`\A[A-Za-z_][A-Za-z0-9_]{0,63}\z`)
@@ -105,6 +108,8 @@ type plan struct {
 	tables   []tablePlan
 	alarms   []alarmPlan
 	alarmMIB bool
+	// alarmRules tells the rules of the alarms apart from others.
+	alarmRules string
 
 	attributes []beans.AttributeInfo
 }
@@ -137,6 +142,7 @@ type tablePlan struct {
 	columns []columnPlan
 	remove  patterns
 	maxRows int
+	rules   string // tells its rules apart from others
 }
 
 type statePlan struct {
@@ -206,6 +212,9 @@ func (o *ProbeOptions) plan(names *mib.Set) (*plan, error) {
 			}
 		}
 	}
+	if len(o.Tables) > 0 || len(o.Alarms) > 0 || o.AlarmMIB {
+		p.claim("tables", attrLeft)
+	}
 	for i, a := range o.Alarms {
 		out.alarms = append(out.alarms, p.alarm(fmt.Sprintf("alarms.%d", i), a))
 	}
@@ -213,6 +222,7 @@ func (o *ProbeOptions) plan(names *mib.Set) (*plan, error) {
 		p.bad("events", "%d rules, counts, values and alarms together: at most %d", n, maxRules)
 	}
 	out.wanted = p.wanted(o, out)
+	out.alarmRules = p.rules("alarms", []any{o.Alarms, o.AlarmMIB})
 	if p.err != nil {
 		return nil, p.err
 	}
@@ -407,7 +417,7 @@ func (p *planner) value(name, text string) valuePlan {
 
 func (p *planner) table(name string, o Table) tablePlan {
 	option := "tables." + name
-	t := tablePlan{name: name, maxRows: o.MaxRows, remove: p.patterns(option+".remove", o.Remove)}
+	t := tablePlan{name: name, maxRows: o.MaxRows, rules: p.rules(option, o), remove: p.patterns(option+".remove", o.Remove)}
 	switch {
 	case o.Key == "":
 		p.bad(option+".key", "it is empty: say what tells rows apart, such as {ifIndex}")
@@ -461,6 +471,15 @@ func (p *planner) alarm(option string, o Alarm) alarmPlan {
 	}
 	a.key, a.severity, a.text = p.template(option+".key", key), p.template(option+".severity", severity), p.template(option+".text", text)
 	return a
+}
+
+// rules tells rules apart from others by a short text.
+func (p *planner) rules(option string, rules any) string {
+	text, err := json.Marshal(rules)
+	p.fail(option, err)
+	sum := fnv.New64a()
+	_, _ = sum.Write(text)
+	return fmt.Sprintf("%x", sum.Sum64())
 }
 
 // wanted is which traps the probe takes.
@@ -521,8 +540,11 @@ func (p *plan) describe() []beans.AttributeInfo {
 	for _, t := range p.tables {
 		out = append(out, t.describe())
 	}
-	if len(p.alarms) > 0 || p.alarmMIB {
+	if p.hasAlarms() {
 		out = append(out, describeAlarms()...)
+	}
+	if p.shows() {
+		out = append(out, describeLeft)
 	}
 	return out
 }

@@ -24,6 +24,11 @@ type trapProbe struct {
 	tables  []*table
 	alarms  alarms
 
+	hub      *Hub
+	memory   []byte // nil: what is to be remembered has changed
+	recalled bool   // some of what it shows it remembered
+	left     int    // alarms and rows that it did not remember
+
 	batch batch
 }
 
@@ -57,9 +62,9 @@ type batch struct {
 	values   []tree.Value
 }
 
-func newTrapProbe(p *plan) *trapProbe {
+func newTrapProbe(h *Hub, p *plan) *trapProbe {
 	t := &trapProbe{
-		plan: p, words: newDictionary(p.names), actions: map[string]*actions{}, counts: make([]float64, len(p.counts)),
+		hub: h, plan: p, words: newDictionary(p.names), actions: map[string]*actions{}, counts: make([]float64, len(p.counts)),
 		alarms: alarms{active: map[string]*alarm{}}, secrets: newCommunities(p.communities),
 	}
 	for i := range p.tables {
@@ -210,12 +215,12 @@ func (t *trapProbe) post(now time.Time) {
 	for _, table := range t.tables {
 		if table.dirty {
 			r.Tables = append(r.Tables, table.result())
-			table.dirty = false
+			table.dirty, t.memory = false, nil
 		}
 	}
 	if t.alarms.dirty {
 		t.alarms.add(&r)
-		t.alarms.dirty = false
+		t.alarms.dirty, t.memory = false, nil
 	}
 	n := b.messages
 	b.messages = 0

@@ -30,9 +30,10 @@ func (t *tablePlan) describe() beans.AttributeInfo {
 
 // table is what a table of a probe holds.
 type table struct {
-	plan  *tablePlan
-	rows  map[string]*row
-	dirty bool // since it was posted last
+	plan     *tablePlan
+	rows     map[string]*row
+	dirty    bool // since it was posted last
+	recalled bool // it goes on after a restart
 }
 
 type row struct {

@@ -159,10 +159,13 @@ func Kind(h *Hub) probe.Kind {
 			if err != nil {
 				return nil, err
 			}
-			p := newTrapProbe(plan)
+			p := newTrapProbe(h, plan)
 			p.Feed = receive.NewFeed(plan.attributes, func(instance, name string) (func(), error) {
 				leave := h.probes.Join(instance, name, p)
 				h.changed()
+				h.mu.Lock()
+				defer h.mu.Unlock()
+				p.show(h.opts.Now())
 				return func() { leave(); h.changed() }, nil
 			})
 			return p, nil
