@@ -113,7 +113,7 @@ func TestAnswers(t *testing.T) {
 			o.TLS.Certificate, o.TLS.Key = filepath.Join(n.dir, "client.pem"), filepath.Join(n.dir, "client.key")
 			o.Match = "^secure CN=client$"
 		}), map[string]string{"up": "1"}, ""},
-		{"CA file that is missing", options(secure, func(o *Options) { o.TLS.CA = "/none.pem" }), nil, "stat /none.pem: no such file or directory"},
+		{"CA file that is missing", options(secure, func(o *Options) { o.TLS.CA = "/none.pem" }), nil, "tls.ca: open /none.pem: no such file or directory"},
 		{"CA file that is none", options(secure, func(o *Options) { o.TLS.CA = filepath.Join(n.dir, "nginx.conf") }), nil, "tls.ca: " + n.dir + "/nginx.conf holds no certificate"},
 		{"JSON", options(plain+"/json", func(o *Options) {
 			o.Extract = Extract{

@@ -180,10 +180,22 @@ func (p *Policy) variable(name string) (string, error) {
 
 // ReadFile returns what a file holds that a definition names. Links are followed only
 // within the directory that is allowed.
-func (p *Policy) ReadFile(file string) ([]byte, error) {
-	var allowed *files.Policy
-	if p != nil {
-		allowed = p.files
+func (p *Policy) ReadFile(file string) ([]byte, error) { return p.allowed().Read(file, MaxSize) }
+
+// Stat describes a file that ReadFile would read. What may not be read it says nothing of,
+// not even whether it is there.
+func (p *Policy) Stat(file string) (fs.FileInfo, error) {
+	f, err := p.allowed().Open(file)
+	if err != nil {
+		return nil, err
 	}
-	return allowed.Read(file, MaxSize)
+	defer f.Close()
+	return f.Stat()
+}
+
+func (p *Policy) allowed() *files.Policy {
+	if p == nil {
+		return nil
+	}
+	return p.files
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -61,15 +60,15 @@ func (f *Files) Load(o Options, policy *secret.Policy) (changed bool, err error)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	stamp := ""
-	for _, name := range []string{o.CA, o.Certificate, o.Key} {
-		if name == "" {
+	for _, f := range []struct{ option, name string }{{"tls.ca", o.CA}, {"tls.certificate", o.Certificate}, {"tls.key", o.Key}} {
+		if f.name == "" {
 			continue
 		}
-		info, err := os.Stat(name)
+		info, err := policy.Stat(f.name)
 		if err != nil {
-			return false, err
+			return false, fmt.Errorf("%s: %w", f.option, err)
 		}
-		stamp += fmt.Sprintf("%s %d %d\n", name, info.Size(), info.ModTime().UnixNano())
+		stamp += fmt.Sprintf("%s %d %d\n", f.name, info.Size(), info.ModTime().UnixNano())
 	}
 	if stamp == f.stamp {
 		return false, nil

@@ -231,7 +231,12 @@ func (t *Target) methods(ctx context.Context, secrets *secret.Policy) (methods [
 		}
 		conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
 		if err != nil {
-			return nil, done, fmt.Errorf("agent: %w", err)
+			// Without the path, since it may be any secret that the reference names.
+			var at *net.OpError
+			if errors.As(err, &at) {
+				err = at.Err
+			}
+			return nil, done, fmt.Errorf("agent: connect to the socket that %s names: %w", t.Agent, err)
 		}
 		stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 		done = func() { stop(); _ = conn.Close() }
