@@ -78,11 +78,11 @@ func (c *probeCommand) try(ctx context.Context, w io.Writer, kind probe.Kind) er
 		return exit(Usage, "%w", err)
 	}
 	if errs := value.Decode(options, source.DecodeOptions{What: "kind " + kind.Name}); len(errs) > 0 {
-		return exit(Usage, "%w", errs[0])
+		return c.refused(errs[0])
 	}
 	made, err := kind.New(options)
 	if err != nil {
-		return exit(Usage, "%w", err)
+		return c.refused(err)
 	}
 	defer made.Close()
 	result, took, err := c.once(ctx, made)
@@ -100,6 +100,15 @@ func (c *probeCommand) try(ctx context.Context, w io.Writer, kind probe.Kind) er
 		return exit(Wrong, "%w", err)
 	}
 	return nil
+}
+
+// refused says what is wrong with the options, and where they are explained.
+func (c *probeCommand) refused(err error) error {
+	hint := "grove probe " + c.Kind + " explains the options"
+	if slices.ContainsFunc(c.Options, func(o string) bool { return strings.Contains(o, "={") }) {
+		hint += "; within { } a space follows each colon: {a: b}"
+	}
+	return exit(Usage, "%w\n  %s", err, hint)
 }
 
 func (c *probeCommand) once(ctx context.Context, p probe.Probe) (probe.Result, time.Duration, error) {

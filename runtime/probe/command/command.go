@@ -37,7 +37,7 @@ const limit = 16
 func Kind(policy *Policy, addresses *dial.Policy, secrets *secret.Policy) probe.Kind {
 	return probe.Kind{
 		Name:       "command",
-		Title:      "Programs, here and over SSH: monitoring plugins, JSON, lines, text, numbers",
+		Title:      "Programs, here and over SSH: monitoring plugins, JSON, lines",
 		Doc:        doc,
 		Example:    example,
 		NewOptions: func() any { return &Options{Format: formatNagios} },
