@@ -205,7 +205,7 @@ var modules = map[string][]string{
 	"github.com/prometheus/client_model":           {"viewer/export/prometheus", "tree/history/shelf"},
 	"github.com/prometheus/common":                 {"viewer/export/prometheus", "viewer/record", "tree/history/remote", "cmd/cli"},
 	"github.com/shirou/gopsutil/v4":                {"runtime/probe/host"},
-	"golang.org/x/net":                             {"runtime/probe/snmp/exchange", "runtime/probe/icmp", "runtime/receive/trap", "runtime/receive/syslog", "runtime/receive/otlp"},
+	"golang.org/x/net":                             {"runtime/probe/snmp/exchange", "runtime/receive/trap", "runtime/receive/syslog", "runtime/receive/otlp"},
 	"github.com/miekg/dns":                         {"runtime/discover/dnssrv", "runtime/probe/dns"},
 	"github.com/beevik/ntp":                        {"runtime/probe/ntp"},
 	"google.golang.org/grpc":                       {"runtime/probe/grpchealth", "runtime/receive/otlp"},

@@ -2,7 +2,6 @@ package icmp
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -55,7 +54,6 @@ func index(six bool) int {
 // series is what one run asks for.
 type series struct {
 	to       netip.Addr
-	addr     net.Addr // to as the line takes it; nil: it is made
 	count    int
 	interval time.Duration // between two requests
 	size     int           // bytes of payload
@@ -66,9 +64,7 @@ type series struct {
 // ping sends a series of requests and waits for the answers: until all are there, until
 // the last one has had its time, or until ctx ends. What it returns is in order.
 func (l *line) ping(ctx context.Context, s series) ([]echo, error) {
-	if s.addr == nil {
-		s.addr = l.address(s.to)
-	}
+	name := newSockaddr(s.to)
 	if s.to.Zone() != "" {
 		s.to = s.to.WithZone("")
 	}
@@ -76,15 +72,12 @@ func (l *line) ping(ctx context.Context, s series) ([]echo, error) {
 	if !s.until.IsZero() {
 		limit = min(limit, time.Until(s.until))
 	}
-	owner := newFlights(s)
+	owner := newFlights(s, name, limit)
 	if err := l.launch(owner); err != nil {
 		return nil, err
 	}
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-timer.C:
 	case <-owner.change:
 	}
 	return l.land(owner), nil

@@ -65,10 +65,9 @@ type pingProbe struct {
 	engine *engine
 	lines  [2]*line // held by this probe: IPv4, IPv6
 
-	// The address of the last run, in the forms that a run needs.
+	// The address of the last run, and as text.
 	last netip.Addr
 	text string
-	addr net.Addr
 }
 
 // Target implements probe.Probe.
@@ -117,18 +116,15 @@ func (p *pingProbe) ask(ctx context.Context, start time.Time, r *probe.Result) (
 	if err := p.policy.Check(to); err != nil {
 		return err, nil
 	}
-	if to != p.last || p.addr == nil {
-		p.last, p.text, p.addr = to, to.String(), nil
+	if to != p.last {
+		p.last, p.text = to, to.String()
 	}
 	r.Text("address", p.text)
 	l, err := p.line(!to.Is4())
 	if err != nil {
 		return nil, err
 	}
-	if p.addr == nil {
-		p.addr = l.address(to)
-	}
-	s := series{to: to, addr: p.addr, count: p.plan.Count, interval: p.plan.Interval, size: p.plan.Size, wait: p.plan.Wait}
+	s := series{to: to, count: p.plan.Count, interval: p.plan.Interval, size: p.plan.Size, wait: p.plan.Wait}
 	if deadline, ok := ctx.Deadline(); ok {
 		s.until = deadline.Add(-min(margin, deadline.Sub(start)/10))
 	}

@@ -32,7 +32,7 @@ func allowed(t testing.TB, six bool) {
 	if err != nil {
 		t.Skip(err)
 	}
-	_ = s.conn.Close()
+	_ = s.close()
 	if six {
 		c, err := net.ListenPacket("udp6", "[::1]:0")
 		if err != nil {
@@ -198,22 +198,21 @@ func TestRouterStandInComplains(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	owner := newFlights(series{to: target, count: 1})
-	owner.list = append(owner.list, flight{key: 0x12345678, token: 99, owner: owner, sent: time.Now()})
+	owner := newFlights(series{to: target, count: 1}, newSockaddr(target), time.Minute)
+	owner.list = append(owner.list, flight{key: 0x5678, token: 99, owner: owner, sent: time.Now()})
 	l.mu.Lock()
 	f := &owner.list[0]
-	if !l.raw {
-		f.key &= 0xffff
-	}
+	key := uint32(l.id)<<16 | uint32(f.key)
 	l.under[f.key] = f
+	l.count++
 	forged := make([]byte, 20)
-	encode(forged, false, f.key, 98)
+	encode(forged, false, key, 98)
 	forged[0] = echoReply4
 	l.takeLocked(packet{from: target, body: forged}, time.Now())
-	encode(forged, false, f.key, 99)
+	encode(forged, false, key, 99)
 	forged[0] = echoReply4
 	l.takeLocked(packet{from: netip.MustParseAddr("127.0.0.9"), body: forged}, time.Now())
-	l.takeLocked(packet{from: target, body: complaint(f.key, netip.MustParseAddr("127.0.0.9"), unreachable4, 1)}, time.Now())
+	l.takeLocked(packet{from: target, body: complaint(key, netip.MustParseAddr("127.0.0.9"), unreachable4, 1)}, time.Now())
 	over := f.over
 	l.mu.Unlock()
 	if over {
@@ -223,7 +222,7 @@ func TestRouterStandInComplains(t *testing.T) {
 		t.Skip("without rights the kernel sorts the errors")
 	}
 	to := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
-	if err := unix.Sendto(fd, complaint(f.key, target, unreachable4, 1), 0, to); err != nil {
+	if err := unix.Sendto(fd, complaint(key, target, unreachable4, 1), 0, to); err != nil {
 		t.Fatal(err)
 	}
 	<-owner.change

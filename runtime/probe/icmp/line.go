@@ -6,23 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
 
-	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
 )
 
 const (
 	sendBatch    = 32 // packets a system call; few, since they share one time of sending
 	receiveBatch = 64
-	// maxUnderWay bounds the requests without an answer: one for each sequence number, of
-	// which sockets without rights have no more.
+	// nap is how long answers are left to the kernel after some were read, so that one wake-up
+	// is for many. The kernel notes when each came.
+	nap = time.Millisecond
+	// maxUnderWay bounds the requests without an answer: one for each sequence number.
 	maxUnderWay = 1 << 16
-	fullWait    = time.Millisecond // how long a full queue of the network device is given
+	fullWait    = time.Millisecond // how long a full queue of the kernel is given
 	fullTries   = 100
 	// slot is what the times of the second and later requests of a series are rounded up to:
 	// those of many series are sent together, at the price of one wake-up.
@@ -31,7 +31,7 @@ const (
 
 // flight is one echo request. Its fields are guarded by the mutex of its line.
 type flight struct {
-	key   uint32
+	key   uint16 // sequence number
 	token uint64
 	sent  time.Time // zero until it was
 	echo  echo
@@ -50,16 +50,33 @@ type echo struct {
 // flights are the requests of one run of a probe, guarded by the mutex of its line.
 type flights struct {
 	series
-	list   []flight      // of the capacity that is needed: flights do not move
+	name   sockaddr // of to
+	list   []flight // of the capacity that is needed: flights do not move
+	few    [3]flight
 	open   int           // how many are not over, those to come included
-	ended  bool          // nobody waits for them any more
-	change chan struct{} // of capacity 1: open has become 0
+	cut    bool          // no more are sent
+	change chan struct{} // of capacity 1: there is nothing to wait for any more
+	limit  time.Duration // until the end
 	start  time.Time     // of the first
-	due    int64         // slot in which the next is sent
+	due    int64         // slot in which the next is sent, or that of the end
+	place  int           // in later; negative: none
 }
 
-func newFlights(s series) *flights {
-	return &flights{series: s, list: make([]flight, 0, s.count), open: s.count, change: make(chan struct{}, 1)}
+// newFlights are those of a series that ends after limit in any case.
+func newFlights(s series, name sockaddr, limit time.Duration) *flights {
+	f := &flights{series: s, name: name, open: s.count, limit: limit, change: make(chan struct{}, 1), place: -1}
+	if f.list = f.few[:0]; s.count > len(f.few) {
+		f.list = make([]flight, 0, s.count)
+	}
+	return f
+}
+
+// finish ends the waiting for the answers.
+func (f *flights) finish() {
+	select {
+	case f.change <- struct{}{}:
+	default:
+	}
 }
 
 // line is the traffic of one family of addresses over one socket, shared by all probes.
@@ -71,10 +88,11 @@ type line struct {
 	begin   time.Time // of slot 0
 
 	mu    sync.Mutex
-	under map[uint32]*flight
+	under [maxUnderWay]*flight // by their keys
+	count int                  // of those under way
 	queue []*flight
 	later later
-	next  uint32
+	next  uint16
 }
 
 // newLine opens a socket and starts to send and receive; close ends both.
@@ -87,7 +105,7 @@ func newLine(six bool) (*line, error) {
 }
 
 func startLine(s *socket) *line {
-	l := &line{socket: s, wake: make(chan struct{}, 1), done: make(chan struct{}), begin: time.Now(), under: map[uint32]*flight{}, next: rand.Uint32()}
+	l := &line{socket: s, wake: make(chan struct{}, 1), done: make(chan struct{}), begin: time.Now(), next: uint16(rand.Uint32())}
 	l.running.Go(l.send)
 	l.running.Go(l.receive)
 	return l
@@ -96,12 +114,13 @@ func startLine(s *socket) *line {
 // close ends the goroutines and waits for them.
 func (l *line) close() error {
 	close(l.done)
-	err := l.conn.Close()
+	err := l.ring()
 	l.running.Wait()
-	return err
+	return errors.Join(err, l.socket.close())
 }
 
-// launch queues the first request of a series, and files the others to be sent in time.
+// launch queues the first request of a series, and files the others to be sent in time, and
+// the end.
 func (l *line) launch(owner *flights) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -121,69 +140,78 @@ func (l *line) launch(owner *flights) error {
 
 // queueLocked makes the next request of a series and queues it for sending.
 func (l *line) queueLocked(owner *flights) error {
-	if len(l.under) >= maxUnderWay {
+	if l.count >= maxUnderWay {
 		return fmt.Errorf("%d pings are under way already", maxUnderWay)
 	}
 	owner.list = append(owner.list, flight{token: rand.Uint64(), owner: owner})
 	f := &owner.list[len(owner.list)-1]
-	for {
-		l.next++
-		f.key = l.known(l.next)
-		if l.under[f.key] == nil {
-			break
-		}
+	for l.next++; l.under[l.next] != nil; l.next++ {
 	}
+	f.key = l.next
 	l.under[f.key] = f
+	l.count++
 	l.queue = append(l.queue, f)
 	return nil
 }
 
-// fileLocked files a series that is not complete under the slot of its next request, and
-// says whether that is the first slot of all.
+// fileLocked files a series under the slot of its next request or, when all were sent, of
+// its end, and says whether that is the first slot of all.
 func (l *line) fileLocked(owner *flights) bool {
-	sent := len(owner.list)
-	if sent == owner.count {
-		return false
+	after := owner.limit
+	if sent := len(owner.list); sent < owner.count && !owner.cut {
+		after = min(after, time.Duration(sent)*owner.interval)
 	}
-	at := owner.start.Add(time.Duration(sent) * owner.interval).Sub(l.begin)
-	owner.due = int64(at/slot) + 1
+	owner.due = int64(owner.start.Add(after).Sub(l.begin)/slot) + 1
 	first := len(l.later) == 0 || owner.due < l.later[0].due
 	heap.Push(&l.later, owner)
 	return first
 }
 
-// dueLocked queues the requests whose slot has come, and returns how long it is until the
-// next one does; 0: there is none.
+// dueLocked does what is due: it queues the requests whose slot has come, and ends the
+// series whose time is over. It returns how long it is until the next slot of use; 0: there
+// is none.
 func (l *line) dueLocked() time.Duration {
+	if len(l.later) == 0 {
+		return 0
+	}
+	now := time.Since(l.begin)
 	for len(l.later) > 0 {
 		owner := l.later[0]
-		if wait := time.Until(l.begin.Add(time.Duration(owner.due) * slot)); wait > 0 && !owner.ended {
+		if wait := time.Duration(owner.due)*slot - now; wait > 0 {
 			return wait
 		}
 		heap.Pop(&l.later)
-		if owner.ended {
+		if len(owner.list) == owner.count || owner.cut || now >= owner.start.Add(owner.limit).Sub(l.begin) {
+			owner.finish()
 			continue
 		}
 		if err := l.queueLocked(owner); err != nil {
-			// land returns what was sent until now.
-			owner.ended = true
-			continue
+			// Those that were sent until now are waited for.
+			owner.cut = true
 		}
 		l.fileLocked(owner)
 	}
 	return 0
 }
 
-// later is a heap of the series that are not complete, by the slot of their next request.
+// later is a heap of the series that are under way, by the slot of what is next.
 type later []*flights
 
 func (h later) Len() int           { return len(h) }
 func (h later) Less(i, j int) bool { return h[i].due < h[j].due }
-func (h later) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *later) Push(x any)        { *h = append(*h, x.(*flights)) }
+func (h later) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].place, h[j].place = i, j
+}
+func (h *later) Push(x any) {
+	owner := x.(*flights)
+	owner.place = len(*h)
+	*h = append(*h, owner)
+}
 func (h *later) Pop() any {
 	old := *h
 	last := old[len(old)-1]
+	last.place = -1
 	old[len(old)-1] = nil
 	*h = old[:len(old)-1]
 	return last
@@ -192,10 +220,12 @@ func (h *later) Pop() any {
 // land gives up what has had no answer, and returns what came of all requests. Those that
 // were never sent are left out.
 func (l *line) land(owner *flights) []echo {
+	out := make([]echo, 0, owner.count)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	owner.ended = true
-	out := make([]echo, 0, len(owner.list))
+	if owner.place >= 0 {
+		heap.Remove(&l.later, owner.place)
+	}
 	for i := range owner.list {
 		f := &owner.list[i]
 		l.endLocked(f)
@@ -212,27 +242,23 @@ func (l *line) endLocked(f *flight) {
 		return
 	}
 	f.over = true
-	delete(l.under, f.key)
+	l.under[f.key] = nil
+	l.count--
 	if f.owner.open--; f.owner.open == 0 {
-		select {
-		case f.owner.change <- struct{}{}:
-		default:
-		}
+		f.owner.finish()
 	}
 }
 
 // send sends what is queued, in batches, until the line is closed.
 func (l *line) send() {
 	var queue, going []*flight
-	buffers := make([][]byte, sendBatch)
-	messages := make([]ipv4.Message, sendBatch)
-	for i := range messages {
-		buffers[i] = make([]byte, headerLen+maxSize)
-		for k := range buffers[i] {
-			buffers[i][k] = byte(k)
+	out := newVector(sendBatch, headerLen+maxSize, 0)
+	for _, b := range out.bodies {
+		for k := range b {
+			b[k] = byte(k)
 		}
-		messages[i].Buffers = make([][]byte, 1)
 	}
+	in := newVector(receiveBatch, receiveLen, controlLen)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -253,17 +279,19 @@ func (l *line) send() {
 		}
 		for rest := queue; len(rest) > 0; {
 			n := min(len(rest), sendBatch)
-			going = l.encode(rest[:n], going[:0], messages, buffers)
-			l.write(going, messages[:len(going)])
+			going = l.encode(rest[:n], going[:0], out)
+			l.write(going, out)
 			rest = rest[n:]
+			// Those near by have answered meanwhile, and receive need not be woken for them.
+			l.drain(in)
 		}
 		clear(queue)
 	}
 }
 
-// encode writes the requests that are still wanted into messages, and notes when they
-// are sent.
-func (l *line) encode(queued, going []*flight, messages []ipv4.Message, buffers [][]byte) []*flight {
+// encode writes the requests that are still wanted into a vector, and notes when they are
+// sent.
+func (l *line) encode(queued, going []*flight, out *vector) []*flight {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -272,34 +300,28 @@ func (l *line) encode(queued, going []*flight, messages []ipv4.Message, buffers 
 			continue
 		}
 		f.sent = now
-		i := len(going)
-		b := buffers[i][:headerLen+f.owner.size]
-		encode(b, l.six, f.key, f.token)
-		messages[i].Buffers[0], messages[i].Addr = b, f.owner.addr
+		i, n := len(going), headerLen+f.owner.size
+		encode(out.bodies[i][:n], l.six, uint32(l.id)<<16|uint32(f.key), f.token)
+		out.put(i, n, &f.owner.name)
 		going = append(going, f)
 	}
 	return going
 }
 
 // write sends a batch. What cannot be sent fails; the others go.
-func (l *line) write(going []*flight, messages []ipv4.Message) {
+func (l *line) write(going []*flight, out *vector) {
 	fulls, again := 0, false
-	for len(going) > 0 {
-		n, err := l.WriteBatch(messages, 0)
+	for i := 0; i < len(going); {
+		n, err := out.send(l.fd, i, len(going))
 		if n > 0 {
-			going, messages, again = going[n:], messages[n:], false
+			i, fulls, again = i+n, 0, false
 			continue
 		}
 		switch {
-		case errors.Is(err, net.ErrClosed):
-			return
-		case errors.Is(err, syscall.ENOBUFS) && fulls < fullTries:
+		case errors.Is(err, unix.EINTR):
+		case (errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EAGAIN)) && fulls < fullTries:
 			fulls++
-			pause := time.NewTimer(fullWait)
-			select {
-			case <-pause.C:
-			case <-l.done:
-				pause.Stop()
+			if !l.pause(fullWait) {
 				return
 			}
 		case !l.raw && !again:
@@ -308,47 +330,71 @@ func (l *line) write(going []*flight, messages []ipv4.Message) {
 			l.complaints()
 		default:
 			l.mu.Lock()
-			f := going[0]
+			f := going[i]
 			if !f.over {
 				f.echo.fault = cmp.Or(err, errors.New("it could not be sent"))
 				l.endLocked(f)
 			}
 			l.mu.Unlock()
-			going, messages, again = going[1:], messages[1:], false
+			i, again = i+1, false
 		}
+	}
+}
+
+// pause waits, and says whether the line is open still.
+func (l *line) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-l.done:
+		return false
 	}
 }
 
 // receive matches answers with requests until the line is closed.
 func (l *line) receive() {
-	messages := make([]ipv4.Message, receiveBatch)
-	for i := range messages {
-		messages[i].Buffers = [][]byte{make([]byte, 2048)} // what is longer is cut off
-		messages[i].OOB = make([]byte, oobLen)
-	}
+	in := newVector(receiveBatch, receiveLen, controlLen)
 	for {
-		n, err := l.ReadBatch(messages, 0)
-		if errors.Is(err, net.ErrClosed) {
+		faults, err := l.wait()
+		if faults {
+			l.complaints()
+		}
+		if err == nil {
+			l.drain(in)
+		}
+		if !l.pause(nap) {
 			return
 		}
-		if err != nil {
+	}
+}
+
+// drain takes what the kernel has received until now.
+func (l *line) drain(in *vector) {
+	for {
+		n, err := in.receive(l.fd)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EAGAIN):
+			return
+		case err != nil:
 			// A socket without rights tells so that there is something in its queue of errors.
 			l.complaints()
-			select {
-			case <-l.done:
-				return
-			default:
-			}
-			continue
+			return
 		}
 		now := time.Now()
 		l.mu.Lock()
-		for i := range messages[:n] {
-			if p, ok := l.unpack(&messages[i]); ok {
+		for i := range n {
+			if p, ok := l.unpack(in, i); ok {
 				l.takeLocked(p, now)
 			}
 		}
 		l.mu.Unlock()
+		if n < len(in.headers) {
+			return
+		}
 	}
 }
 
@@ -363,7 +409,7 @@ func (l *line) takeLocked(p packet, now time.Time) {
 		l.blameLocked(m, p.from)
 		return
 	}
-	f := l.under[l.known(m.key)]
+	f := l.find(m.key)
 	if f == nil || f.token != m.token || f.owner.to != p.from {
 		return
 	}
@@ -376,17 +422,17 @@ func (l *line) takeLocked(p packet, now time.Time) {
 	l.endLocked(f)
 }
 
-// known is the key by which a request is kept.
-func (l *line) known(key uint32) uint32 {
-	if !l.raw {
-		key &= 0xffff
+// find returns the request under way with an identifier and sequence number; nil: none.
+func (l *line) find(key uint32) *flight {
+	if l.raw && uint16(key>>16) != l.id {
+		return nil
 	}
-	return key
+	return l.under[uint16(key)]
 }
 
 // blameLocked notes what an error message says of a request.
 func (l *line) blameLocked(m message, from netip.Addr) {
-	f := l.under[l.known(m.key)]
+	f := l.find(m.key)
 	if f == nil || f.owner.to != m.to.Unmap() || f.sent.IsZero() {
 		return
 	}

@@ -4,38 +4,32 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
+	"math/rand/v2"
 	"net/netip"
 	"os"
-	"syscall"
 	"time"
 
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 )
 
 const (
 	receiveBuffer = 4 << 20 // bytes in the kernel: answers come in bursts
-	oobLen        = 128     // bytes of control messages of one packet
+	controlLen    = 128     // bytes of control messages of one packet
+	// receiveLen is what is read of a packet, in bytes: two IPv4 headers with all options, an
+	// ICMP header and the begin of what it is about. The rest is cut off.
+	receiveLen = 192
 )
 
-// socket is an open socket of one family.
+// socket is an open socket of one family. Go's poller does not know it: that would wake a
+// thread for each answer, and the answers are read many at a time.
 type socket struct {
 	six bool
-	// raw sockets see all ICMP messages of the machine, and choose their identifiers; the
+	// raw sockets see all ICMP messages of the machine, and choose their identifier; the
 	// kernel sorts those of the others, and chooses their identifier.
 	raw  bool
-	conn net.PacketConn
-	sys  syscall.RawConn
-	batch
-}
-
-// batch is the part of ipv4.PacketConn and ipv6.PacketConn that is used; their Messages
-// are the same type.
-type batch interface {
-	ReadBatch(ms []ipv4.Message, flags int) (int, error)
-	WriteBatch(ms []ipv4.Message, flags int) (int, error)
+	id   uint16 // of the requests of a raw socket
+	fd   int
+	bell int // an eventfd, written to by wake
 }
 
 // openSocket opens a raw socket, or one without rights where that is not allowed.
@@ -63,29 +57,45 @@ func open(six, raw bool) (*socket, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	file := os.NewFile(uintptr(fd), "icmp")
-	defer file.Close()
-	if err := prepare(fd, six, raw); err != nil {
-		return nil, err
+	s := &socket{six: six, raw: raw, id: uint16(rand.Uint32()), fd: fd, bell: -1}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, s.close())
 	}
-	conn, err := net.FilePacketConn(file)
-	if err != nil {
-		return nil, err
-	}
-	s := &socket{six: six, raw: raw, conn: conn}
-	if s.sys, err = conn.(syscall.Conn).SyscallConn(); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	if six {
-		s.batch = ipv6.NewPacketConn(conn)
-	} else {
-		s.batch = ipv4.NewPacketConn(conn)
+	if s.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return nil, errors.Join(os.NewSyscallError("eventfd", err), s.close())
 	}
 	return s, nil
 }
 
+// close closes the socket, which nobody may use any more.
+func (s *socket) close() error {
+	err := os.NewSyscallError("close", unix.Close(s.fd))
+	if s.bell >= 0 {
+		err = errors.Join(err, os.NewSyscallError("close", unix.Close(s.bell)))
+	}
+	return err
+}
+
+// wait blocks until there is something to receive or ring was called, and says whether
+// there are errors to read.
+func (s *socket) wait() (faults bool, err error) {
+	list := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}, {Fd: int32(s.bell), Events: unix.POLLIN}}
+	for {
+		if _, err := unix.Poll(list, -1); !errors.Is(err, unix.EINTR) {
+			return list[0].Revents&unix.POLLERR != 0, os.NewSyscallError("poll", err)
+		}
+	}
+}
+
+// ring ends wait, from now on.
+func (s *socket) ring() error {
+	_, err := unix.Write(s.bell, []byte{1, 1, 1, 1, 0, 0, 0, 0})
+	return os.NewSyscallError("write", err)
+}
+
 // prepare sets the options of a fresh socket.
-func prepare(fd int, six, raw bool) error {
+func (s *socket) prepare() error {
+	fd, six, raw := s.fd, s.six, s.raw
 	type option struct{ level, name, value int }
 	options := []option{{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1}}
 	switch {
@@ -120,19 +130,16 @@ func prepare(fd int, six, raw bool) error {
 			return os.NewSyscallError("setsockopt", err)
 		}
 	}
+	if raw {
+		if err := s.attachFilter(); err != nil {
+			return err
+		}
+	}
 	// The first needs rights, the second is bounded by net.core.rmem_max; any buffer will do.
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
 	}
 	return nil
-}
-
-// address is a target as the socket takes it.
-func (s *socket) address(a netip.Addr) net.Addr {
-	if s.raw {
-		return &net.IPAddr{IP: a.AsSlice(), Zone: a.Zone()}
-	}
-	return &net.UDPAddr{IP: a.AsSlice(), Zone: a.Zone()}
 }
 
 // packet is what one received message holds.
@@ -143,19 +150,11 @@ type packet struct {
 	at   time.Time  // when the kernel took it; zero: not known
 }
 
-// unpack takes a received message apart.
-func (s *socket) unpack(m *ipv4.Message) (p packet, ok bool) {
-	switch a := m.Addr.(type) {
-	case *net.IPAddr:
-		p.from, ok = netip.AddrFromSlice(a.IP)
-	case *net.UDPAddr:
-		p.from, ok = netip.AddrFromSlice(a.IP)
-	}
-	if !ok {
-		return p, false
-	}
-	p.from = p.from.Unmap()
-	p.body = m.Buffers[0][:m.N]
+// unpack takes received packet i of a vector apart.
+func (s *socket) unpack(v *vector, i int) (p packet, ok bool) {
+	p.from = v.names[i].addr()
+	h := &v.headers[i]
+	p.body = v.bodies[i][:h.length]
 	if s.raw && !s.six {
 		inner, ok := afterHeader(p.body)
 		if !ok {
@@ -163,8 +162,8 @@ func (s *socket) unpack(m *ipv4.Message) (p packet, ok bool) {
 		}
 		p.ttl, p.body = int(p.body[8]), inner
 	}
-	p.control(m.OOB[:m.NN])
-	return p, true
+	p.control(v.control[i][:h.header.Controllen])
+	return p, p.from.IsValid()
 }
 
 // control reads the control messages that prepare asked for.
@@ -193,12 +192,11 @@ func (s *socket) faults(each func(m message, from netip.Addr)) {
 	}
 	body, oob := make([]byte, 2048), make([]byte, 512)
 	for {
-		var n, nn int
-		var to unix.Sockaddr
-		var err error
-		if c := s.sys.Control(func(fd uintptr) {
-			n, nn, _, to, err = unix.Recvmsg(int(fd), body, oob, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
-		}); c != nil || err != nil {
+		n, nn, _, to, err := unix.Recvmsg(s.fd, body, oob, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
 			return
 		}
 		if m, from, ok := s.fault(body[:n], oob[:nn], to); ok {
