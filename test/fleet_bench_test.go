@@ -140,6 +140,9 @@ func fleetProbes(b *testing.B, port, devices int) func(int) error {
 		if len(r.Tables) != 1 || len(r.Tables[0].Rows) != fleetPorts {
 			return fmt.Errorf("device %d: %+v", i, r.Values)
 		}
+		if s, ok := d.Probe.(probe.Saver); ok {
+			s.Free() // as the binder does
+		}
 		return nil
 	}
 }

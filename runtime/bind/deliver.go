@@ -37,7 +37,7 @@ func (i *instance) deliver(r *runner, res *probe.Result, pushed, failed bool) {
 	if d.at.IsZero() {
 		d.at = i.b.opts.Now()
 	}
-	r.remember(res)
+	r.remember(res, pushed)
 	for k := range res.Values {
 		v := &res.Values[k]
 		if s := r.routes.attributes[v.Attribute]; s != nil {

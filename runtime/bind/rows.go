@@ -22,7 +22,7 @@ type loop struct {
 // row is one row of a loop with the nodes that it grew: none when the condition of
 // the loop leaves it out.
 type row struct {
-	cells   []tree.Value // in the order of loop.columns
+	cells   []tree.Value // a copy, in the order of loop.columns
 	seen    uint64       // the run that had it last
 	nodes   []definition.Node
 	targets []*target // as long as nodes
@@ -45,8 +45,8 @@ func asMap(columns []string, cells []tree.Value) map[string]tree.Value {
 // rowChange is what a table that came makes of one row.
 type rowChange struct {
 	key    string
-	old    *row // nil: the row is new
-	cells  []tree.Value
+	old    *row         // nil: the row is new
+	cells  []tree.Value // of the result, which the probe may use again
 	nodes  []definition.Node
 	leaves bool // the row is gone
 }
@@ -91,7 +91,7 @@ func (l *loop) compare(t *probe.Table, failed bool) (changes []rowChange, proble
 		if old != nil {
 			old.seen = l.run
 			if same && equalAt(old.cells, cells, decide) {
-				old.cells = cells
+				old.cells = append(old.cells[:0], cells...)
 				continue
 			}
 		} else if count++; count > MaxRows {
@@ -299,7 +299,7 @@ func (i *instance) adopt(l *loop, c *rowChange) {
 			i.link(t, nil)
 		}
 	}
-	old.cells, old.nodes, old.targets, old.seen = c.cells, c.nodes, targets, l.run
+	old.cells, old.nodes, old.targets, old.seen = slices.Clone(c.cells), c.nodes, targets, l.run
 }
 
 // reloop makes the loops of a new plan, with the rows that the old loops have now.

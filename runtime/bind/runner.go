@@ -34,7 +34,6 @@ type runner struct {
 	plan       definition.Probe
 	probe      probe.Probe
 	attributes []beans.AttributeInfo
-	keys       map[string]string // key column by table
 	bean       *runtimeBean
 	beanName   beans.Name
 
@@ -58,8 +57,9 @@ type runner struct {
 	every   time.Duration // 0: runs only when it is asked to
 	timeout time.Duration
 	asked   time.Time
-	last    map[string]reading
-	tables  map[string]*probe.Table
+	last    []tree.Value            // the latest readings, as attributes
+	lines   map[string][]tree.Event // the latest of attributes that yield events
+	tables  map[string]*probe.Kept
 	runs    runStats
 }
 
@@ -84,12 +84,6 @@ func downText(res *probe.Result) string {
 		return "what it asks is down"
 	}
 	return why
-}
-
-// reading is the latest of one attribute.
-type reading struct {
-	value  tree.Value
-	events []tree.Event
 }
 
 // runStats is how the runs of a probe went.
@@ -123,14 +117,10 @@ func (b *Binder) construct(instance *definition.Instance, p definition.Probe) (r
 		made = b.opts.Wrap(instance, made)
 	}
 	r = &runner{
-		b: b, plan: p, probe: made, attributes: made.Attributes(), keys: map[string]string{},
-		life: newTurn(), memory: memory{asking: newTurn()}, timeout: p.Timeout, last: map[string]reading{}, tables: map[string]*probe.Table{}, routes: newRoutes(),
+		b: b, plan: p, probe: made, attributes: made.Attributes(),
+		life: newTurn(), memory: memory{asking: newTurn()}, timeout: p.Timeout, routes: newRoutes(),
 	}
-	for _, a := range r.attributes {
-		if a.Type == beans.TypeTable {
-			r.keys[a.Name] = a.Key
-		}
-	}
+	r.last = make([]tree.Value, len(r.attributes))
 	r.bean = newRuntimeBean(r)
 	r.beanName, err = beans.NewName("grove", "type", "RuntimeBean", "instance", beans.Quote(instance.Name),
 		"name", beans.PropertyValue(p.Name), "kind", beans.PropertyValue(p.Kind))
@@ -142,8 +132,18 @@ func (b *Binder) construct(instance *definition.Instance, p definition.Probe) (r
 
 // keyOf returns which column of a table tells its rows apart.
 func (r *runner) keyOf(t *probe.Table) (column int, ok bool) {
-	column = slices.Index(t.Columns, r.keys[t.Attribute])
+	k := r.attribute(t.Attribute)
+	if k < 0 || r.attributes[k].Type != beans.TypeTable {
+		return 0, false
+	}
+	column = slices.Index(t.Columns, r.attributes[k].Key)
 	return column, column >= 0
+}
+
+// attribute is the place of an attribute among those that the probe yields; -1: it yields
+// no such one.
+func (r *runner) attribute(name string) int {
+	return slices.IndexFunc(r.attributes, func(a beans.AttributeInfo) bool { return a.Name == name })
 }
 
 // fit decides what the probe's nodes need of it: whether a timer runs it, and whether
@@ -393,6 +393,9 @@ func (r *runner) run(ctx context.Context) error {
 		r.inst.failed(r, probeReason(r.plan.Name, errors.New(text)))
 	}
 	r.memorize()
+	if s, ok := r.probe.(probe.Saver); ok {
+		s.Free()
+	}
 	return err
 }
 
@@ -426,17 +429,41 @@ func (r *runner) done(o schedule.Outcome) {
 	}
 }
 
-// remember keeps the latest readings for the bean.
-func (r *runner) remember(res *probe.Result) {
+// remember keeps the latest readings for the bean. What the probe keeps by itself is not
+// kept again.
+func (r *runner) remember(res *probe.Result, pushed bool) {
+	saver, _ := r.probe.(probe.Saver)
+	if pushed {
+		saver = nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.runs.down = downText(res)
-	for _, v := range res.Values {
-		r.last[v.Attribute] = reading{v.Value, slices.Clone(v.Events)}
+	for k := range res.Values {
+		v := &res.Values[k]
+		if at := r.attribute(v.Attribute); at >= 0 {
+			r.last[at] = v.Value
+		}
+		if len(v.Events) > 0 || r.lines[v.Attribute] != nil {
+			if r.lines == nil {
+				r.lines = map[string][]tree.Event{}
+			}
+			r.lines[v.Attribute] = slices.Clone(v.Events)
+		}
 	}
 	for k := range res.Tables {
-		t := res.Tables[k]
-		r.tables[t.Attribute] = &t
+		t := &res.Tables[k]
+		if r.tables == nil {
+			r.tables = map[string]*probe.Kept{}
+		}
+		var kept *probe.Kept
+		if saver != nil {
+			kept = saver.Kept(t.Attribute)
+		}
+		if kept == nil {
+			kept = probe.Keep(t, r.tables[t.Attribute])
+		}
+		r.tables[t.Attribute] = kept
 	}
 }
 

@@ -137,16 +137,20 @@ func (b *runtimeBean) Attribute(_ context.Context, name string) (beans.Value, er
 // latest is the last reading of an attribute as the bean server shows it.
 func (r *runner) latest(info *beans.AttributeInfo) beans.Value {
 	r.mu.Lock()
-	last, table := r.last[info.Name], r.tables[info.Name]
+	var last tree.Value
+	if at := r.attribute(info.Name); at >= 0 {
+		last = r.last[at]
+	}
+	events, table := r.lines[info.Name], r.tables[info.Name]
 	r.mu.Unlock()
 	switch {
 	case info.Type == beans.TypeTable && table == nil:
 		return nil
 	case info.Type == beans.TypeTable:
 		return tableValue(info, table)
-	case len(last.events) > 0:
-		lines := make([]string, len(last.events))
-		for k, e := range last.events {
+	case len(events) > 0:
+		lines := make([]string, len(events))
+		for k, e := range events {
 			lines[k] = e.Text
 		}
 		if info.Type == beans.TypeString {
@@ -154,21 +158,23 @@ func (r *runner) latest(info *beans.AttributeInfo) beans.Value {
 		}
 		return lines
 	}
-	return plainValue(info.Type, last.value)
+	return plainValue(info.Type, last)
 }
 
-func tableValue(info *beans.AttributeInfo, t *probe.Table) beans.Table {
-	types := make(map[string]beans.Type, len(info.Columns))
-	for _, c := range info.Columns {
-		types[c.Name] = c.Type
-	}
-	out := make(beans.Table, 0, len(t.Rows))
-	for _, cells := range t.Rows {
-		row := make(map[string]beans.Value, len(cells))
-		for k, v := range cells {
-			if k < len(t.Columns) {
-				row[t.Columns[k]] = plainValue(types[t.Columns[k]], v)
+func tableValue(info *beans.AttributeInfo, t *probe.Kept) beans.Table {
+	types := make([]beans.Type, len(t.Columns))
+	for k, name := range t.Columns {
+		for _, c := range info.Columns {
+			if c.Name == name {
+				types[k] = c.Type
 			}
+		}
+	}
+	out := make(beans.Table, 0, t.Rows())
+	for r := range t.Rows() {
+		row := make(map[string]beans.Value, len(t.Columns))
+		for k, name := range t.Columns {
+			row[name] = plainValue(types[k], t.Cell(r, k))
 		}
 		out = append(out, row)
 	}

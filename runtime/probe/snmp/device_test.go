@@ -158,9 +158,10 @@ func (d *device) answer(q *request) {
 // bench is a probe with a device under its hands.
 type bench struct {
 	*testing.T
-	p   *snmpProbe
-	d   *device
-	now time.Time
+	p    *snmpProbe
+	d    *device
+	now  time.Time
+	lent *lent // of the next poll; nil: a new one
 }
 
 func newBench(t *testing.T, d *device, change func(*Options)) *bench {
@@ -178,9 +179,13 @@ func (b *bench) poll(after time.Duration) (probe.Result, string) {
 	b.now = b.now.Add(after)
 	r := probe.Result{Time: b.now}
 	b.d.packets, b.d.asked, b.d.pdus, b.d.widest, b.d.lost = 0, 0, nil, nil, 0
+	l := b.lent
+	if b.lent = nil; l == nil {
+		l = new(lent)
+	}
 	q := newPoll(poll{
 		agent: b.d, plan: b.p.plan, memory: &b.p.memory, bulk: b.p.plan.version != gosnmp.Version1, most: b.p.options.MaxRepetitions,
-		names: b.p.names, into: &r, now: b.now, layouts: &b.p.shared.layouts,
+		names: b.p.names, into: &r, now: b.now, layouts: &b.p.shared.layouts, lent: l,
 	})
 	defer q.release()
 	if err := q.run(b.Context()); err != nil {

@@ -72,6 +72,7 @@ type poll struct {
 	most     int  // repetitions of a GETBULK
 	names    *mib.Set
 	into     *probe.Result
+	lent     *lent // where the room of the result comes from
 	now      time.Time
 	anew     bool // the agent has begun anew since the last run
 	answered bool

@@ -311,7 +311,7 @@ func FuzzPoll(f *testing.F) {
 		for run := range 3 {
 			a := &scripted{messages: [][]byte{message, known}, order: order}
 			result := probe.Result{Time: time.Unix(int64(1000*run), 0)}
-			q := newPoll(poll{agent: a, plan: p.plan, memory: &p.memory, bulk: true, most: 25, names: p.names, into: &result, now: result.Time, layouts: &p.shared.layouts})
+			q := newPoll(poll{agent: a, plan: p.plan, memory: &p.memory, bulk: true, most: 25, names: p.names, into: &result, now: result.Time, layouts: &p.shared.layouts, lent: new(lent)})
 			_ = q.run(t.Context())
 			q.release()
 			if a.asked > 2000 {

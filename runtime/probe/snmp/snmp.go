@@ -89,7 +89,8 @@ type snmpProbe struct {
 	plan    *plan
 	engine  *engine // of version 3, kept while all is well
 	memory  memory
-	member  bool // of shared.exchange
+	member  bool  // of shared.exchange
+	lent    *lent // the room of the last result; nil: it was given back
 }
 
 // newProbe reads MIB files when the options name directories of them: names cannot
@@ -128,18 +129,24 @@ func (p *snmpProbe) Close() error {
 }
 
 // Run implements probe.Probe.
-func (p *snmpProbe) Run(ctx context.Context) (probe.Result, error) {
-	result := probe.Result{Time: time.Now()}
+func (p *snmpProbe) Run(ctx context.Context) (result probe.Result, err error) {
+	result.Time = time.Now()
 	if err := ctx.Err(); err != nil {
 		return result, err
 	}
+	p.lent = lents.Get().(*lent)
+	result.Values, result.Tables = p.lent.values, p.lent.tables
+	defer func() {
+		p.lent.values, p.lent.tables = result.Values, result.Tables
+	}()
 	run := newPoll(poll{
 		plan: p.plan, memory: &p.memory, bulk: p.plan.version != gosnmp.Version1, most: p.options.MaxRepetitions,
 		names: p.names, into: &result, now: result.Time, layouts: &p.shared.layouts,
+		lent: p.lent,
 	})
 	defer run.release()
 	start := result.Time
-	err := p.poll(ctx, run)
+	err = p.poll(ctx, run)
 	if err != nil && !isDown(err) {
 		p.engine = nil
 		return result, err

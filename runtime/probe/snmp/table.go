@@ -13,9 +13,10 @@ import (
 // tableMemory is what a probe keeps of a table from run to run.
 type tableMemory struct {
 	layout *layout // nil: the table is not known
-	// rows are those of the last run, in the order of the layout; what they hold was
-	// delivered and is only read.
-	rows [][]tree.Value
+	// last is the table of the last run, its rows in the order of the layout.
+	last *probe.Kept
+	// stamps are those of the same rows; nil: the table has no stamp.
+	stamps []tree.Value
 	// offsets are those of counts that are less than the device's own; see rise.
 	offsets map[offsetKey]float64
 	bytes   int // of a value with its name, on average; 0: not known
@@ -108,7 +109,7 @@ func (w *walk) begin(p *poll, t *table, m *tableMemory) {
 	w.counts, w.tags = append(w.counts, make([]int, len(w.columns))...), append(w.tags, make([]byte, len(w.columns))...)
 	if w.layout != nil {
 		n := len(w.layout.indexes)
-		all := make([]tree.Value, n*w.width)
+		all := p.lent.cells(n * w.width)
 		w.rows = slices.Grow(w.rows, n)
 		for i := range n {
 			w.rows = append(w.rows, cells{index: w.layout.indexes[i], values: all[i*w.width : (i+1)*w.width : (i+1)*w.width]})
@@ -391,10 +392,11 @@ func (w *walk) store(p *poll, column, row int, v *ber.Value) {
 		r.seen[column/64] |= bit
 	}
 	w.tags[column] = v.Type
-	if c.item.form == asText && c.item.plain && v.Type == ber.OctetString && row < len(w.memory.rows) && w.layout != nil {
+	if c.item.form == asText && c.item.plain && v.Type == ber.OctetString && w.layout != nil && c.cell < len(w.memory.last.Columns) && row < w.memory.last.Rows() {
 		// Most texts are what they were.
-		if before, ok := w.memory.rows[row][c.cell].Text(); ok && before == string(v.Octets) {
-			r.values[c.cell] = w.memory.rows[row][c.cell]
+		last := w.memory.last.Cell(row, c.cell)
+		if before, ok := last.Text(); ok && before == string(v.Octets) {
+			r.values[c.cell] = last
 			if column == w.table.key {
 				w.kept++
 			}
@@ -424,19 +426,19 @@ func (w *walk) finish(p *poll) probe.Table {
 	if w.bytes > 0 {
 		m.bytes = w.bytes
 	}
-	m.rows = make([][]tree.Value, len(w.rows))
-	out := probe.Table{Attribute: w.table.attribute, Columns: w.table.names, Rows: m.rows}
-	if w.table.stamp != nil || len(w.columns) > len(w.table.columns) {
-		out.Rows = make([][]tree.Value, len(w.rows))
-	}
 	visible := 1 + len(w.table.columns)
+	out := probe.Table{Attribute: w.table.attribute, Columns: w.table.names, Rows: p.lent.rows(len(w.rows))}
+	m.stamps = nil
 	for i := range w.rows {
-		m.rows[i] = w.rows[i].values
-		out.Rows[i] = w.rows[i].values[:visible:visible]
+		out.Rows = append(out.Rows, w.rows[i].values[:visible:visible])
+		if w.table.stamp != nil {
+			m.stamps = append(m.stamps, w.rows[i].values[visible])
+		}
 	}
 	if w.table.key >= 0 && w.kept < len(w.rows) {
 		distinct(out.Rows, 0, 1+w.table.key)
 	}
+	m.last = probe.Keep(&out, m.last)
 	return out
 }
 
@@ -504,29 +506,28 @@ func (w *walk) newLayout() *layout {
 // count turns what the device counted into counts that only rise.
 func (w *walk) count(p *poll) {
 	m := w.memory
-	before := func(i int) []tree.Value { return nil }
+	before := func(i int) int { return -1 }
 	switch {
 	case m.layout == nil:
 	case !w.strayed:
-		before = func(i int) []tree.Value { return m.rows[i] }
+		before = func(i int) int { return i }
 	default:
-		before = func(i int) []tree.Value {
-			if at, ok := m.layout.find([]byte(w.rows[i].index)); ok && at < len(m.rows) {
-				return m.rows[at]
+		before = func(i int) int {
+			if at, ok := m.layout.find([]byte(w.rows[i].index)); ok && at < m.last.Rows() {
+				return at
 			}
-			return nil
+			return -1
 		}
 	}
 	for i := range w.rows {
 		last := before(i)
-		if last == nil {
+		if last < 0 {
 			continue
 		}
 		now, anew := w.rows[i].values, p.anew
 		if w.table.stamp != nil {
-			cell := 1 + len(w.table.columns)
-			a, had := last[cell].Number()
-			b, has := now[cell].Number()
+			a, had := m.stamps[last].Number()
+			b, has := now[1+len(w.table.columns)].Number()
 			anew = anew || had && has && a != b
 		}
 		for c := range w.table.columns {
@@ -538,7 +539,7 @@ func (w *walk) count(p *poll) {
 			if !ok {
 				continue
 			}
-			prev, had := last[1+c].Number()
+			prev, had := m.last.Cell(last, 1+c).Number()
 			key := offsetKey{w.rows[i].index, c}
 			offset := m.offsets[key]
 			count, next := rise(prev, had, uint64(raw), tag, anew, offset)
