@@ -68,6 +68,9 @@ func (f *Feed) Attach(instance, name string, deliver func(probe.Result)) (detach
 	leave := func() {}
 	if f.join != nil {
 		if leave, err = f.join(instance, name); err != nil {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.deliver = nil
 			return nil, err
 		}
 	}

@@ -2,6 +2,7 @@ package otlp_test
 
 import (
 	"encoding/binary"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -106,6 +107,32 @@ func TestNesting(t *testing.T) {
 	if len(got.events) != 2 {
 		t.Errorf("%d records were taken, want two", len(got.events))
 	}
+}
+
+// TestSlowSender: who sends slowly keeps nobody else from being served.
+func TestSlowSender(t *testing.T) {
+	hub := otlp.NewHub(otlp.Options{AtOnce: 1})
+	post := func(body io.Reader) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/otlp/v1/logs", body)
+		r.Header.Set("Content-Type", "application/x-protobuf")
+		w := httptest.NewRecorder()
+		hub.Handler().ServeHTTP(w, r)
+		return w
+	}
+	body, slowly := io.Pipe()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		post(body)
+	}()
+	if _, err := slowly.Write([]byte{0x0a}); err != nil { // It is being read.
+		t.Fatal(err)
+	}
+	if w := post(strings.NewReader("")); w.Code != 200 {
+		t.Errorf("another sender is answered %d %s", w.Code, w.Body)
+	}
+	slowly.Close()
+	<-ended
 }
 
 // FuzzNesting sees that what is let through is what the library reads without harm, and

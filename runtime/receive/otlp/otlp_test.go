@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -180,6 +181,10 @@ func TestSDK(t *testing.T) {
 				return metric.WithAttributes(attribute.String("country", country))
 			}
 			for round := range 2 {
+				// Series tell their samples apart by the millisecond.
+				for before := time.Now().UnixMilli(); time.Now().UnixMilli() == before; {
+					runtime.Gosched()
+				}
 				orders.Add(t.Context(), 3, in("de"))
 				orders.Add(t.Context(), 4, in("fr"))
 				load.Record(t.Context(), 0.5)

@@ -90,6 +90,16 @@ func (h *Hub) take(r *http.Request) (out outcome, version int, err error) {
 	if version, err = h.check(r, source); err != nil {
 		return out, version, err
 	}
+	w := h.work.Get().(*work)
+	defer func() {
+		if cap(w.body)+cap(w.decoded) <= mostKept {
+			h.work.Put(w)
+		}
+	}()
+	// A place is for those whose request is here: one that sends slowly keeps none.
+	if err := h.read(r, w); err != nil {
+		return out, version, err
+	}
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
@@ -100,13 +110,7 @@ func (h *Hub) take(r *http.Request) (out outcome, version int, err error) {
 	case <-r.Context().Done():
 		return out, version, &refusal{http.StatusServiceUnavailable, "the request was given up", 0}
 	}
-	w := h.work.Get().(*work)
-	defer func() {
-		if cap(w.body)+cap(w.decoded) <= mostKept {
-			h.work.Put(w)
-		}
-	}()
-	if err := h.read(r, w); err != nil {
+	if err := h.unpack(w); err != nil {
 		return out, version, err
 	}
 	h.counts.bytes.Add(uint64(len(w.decoded)))
@@ -165,8 +169,7 @@ func (h *Hub) check(r *http.Request, source netip.Addr) (version int, err error)
 	return version, nil
 }
 
-// read reads and decompresses the body. The length that a body declares is held to the
-// bound before any memory is taken for it.
+// read reads the body as it is sent.
 func (h *Hub) read(r *http.Request, w *work) error {
 	buf := bytes.NewBuffer(w.body[:0])
 	n, err := buf.ReadFrom(io.LimitReader(r.Body, h.options.MaxBody+1))
@@ -177,6 +180,12 @@ func (h *Hub) read(r *http.Request, w *work) error {
 	case err != nil:
 		return &refusal{http.StatusBadRequest, "the request broke off", 0}
 	}
+	return nil
+}
+
+// unpack decompresses the body. The length that it declares is held to the bound before
+// any memory is taken for it.
+func (h *Hub) unpack(w *work) error {
 	size, err := snappy.DecodedLen(w.body)
 	switch {
 	case err != nil:

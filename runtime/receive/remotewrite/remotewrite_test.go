@@ -1,9 +1,11 @@
 package remotewrite_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"net/http"
@@ -412,6 +414,28 @@ func TestAnswers(t *testing.T) {
 	if w.Code != 403 {
 		t.Errorf("a foreign address: %d", w.Code)
 	}
+}
+
+// TestSlowSender: who sends slowly keeps nobody else from being served.
+func TestSlowSender(t *testing.T) {
+	hub := remotewrite.NewHub(remotewrite.Options{AtOnce: 1})
+	_, url := serve(t, hub)
+	body, slowly := io.Pipe()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		hub.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", url, body))
+	}()
+	if _, err := slowly.Write([]byte{0}); err != nil { // It is being read.
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	hub.Handler().ServeHTTP(w, httptest.NewRequest("POST", url, bytes.NewReader(snappy.Encode(nil, nil))))
+	if w.Code != 204 {
+		t.Errorf("another sender is answered %d %s", w.Code, w.Body)
+	}
+	slowly.Close()
+	<-ended
 }
 
 // TestRealPrometheus lets Debian's Prometheus scrape itself and send what it got, with a

@@ -40,6 +40,9 @@ const (
 	DefaultFlush = time.Second
 	maxSeries    = 100_000 // that are added up at once
 	maxMembers   = 10_000  // of a set that are told apart
+	// maxValue and leastRate keep sums finite: one that is not would stay so for good.
+	maxValue  = 1e100
+	leastRate = 1e-9
 	// scale is that of the histograms of timers: buckets grow by 2^(1/8), so that a
 	// quantile is off by 5 % at most.
 	scale = 3
@@ -198,7 +201,7 @@ func parse(line []byte) (m metric, err error) {
 			return m, errLine
 		case s[0] == '@':
 			m.rate, err = strconv.ParseFloat(string(s[1:]), 64)
-			if err != nil || !(m.rate > 0 && m.rate <= 1) {
+			if err != nil || !(m.rate >= leastRate && m.rate <= 1) {
 				return m, errLine
 			}
 		case s[0] == '#':
@@ -212,7 +215,7 @@ func parse(line []byte) (m metric, err error) {
 	m.values = bytes.Split(sections[0], []byte{':'})
 	if m.kind != 's' {
 		for _, v := range m.values {
-			if f, err := strconv.ParseFloat(string(v), 64); err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+			if f, err := strconv.ParseFloat(string(v), 64); err != nil || !(math.Abs(f) <= maxValue) {
 				return m, errLine
 			}
 		}

@@ -154,7 +154,7 @@ func TestClient(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
-	for _, line := range []string{"a", ":1|c", "a:1", "a:1|x", "a:1|c|@2", "a:1|c|@0", "a:1|c|@x", "a:x|c", "a:NaN|g", "a:1:x|h", "a:1|c||", "a:|c"} {
+	for _, line := range []string{"a", ":1|c", "a:1", "a:1|x", "a:1|c|@2", "a:1|c|@0", "a:1|c|@x", "a:x|c", "a:NaN|g", "a:1:x|h", "a:1|c||", "a:|c", "a:1e101|c", "a:-1e300|g", "a:1|c|@1e-300"} {
 		if m, err := parse([]byte(line)); err == nil {
 			t.Errorf("%q is %+v", line, m)
 		}
