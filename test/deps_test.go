@@ -437,7 +437,7 @@ func TestJudgeSaysWhatToDo(t *testing.T) {
 		"a suite in a test":        {"tree", "grove/beans/beanstest", true, ""},
 		"standard library":         {"beans", "encoding/json", false, ""},
 		"own module":               {"viewer/live", "github.com/gorilla/websocket", false, ""},
-		"another room's module":    {"tree", "github.com/gorilla/websocket", false, "which only viewer/live, viewer/live/client may"},
+		"another room's module":    {"tree", "github.com/gorilla/websocket", false, "which only viewer/live, viewer/live/client, runtime/probe/websocket may"},
 		"module of a test":         {"tree", "github.com/google/go-cmp/cmp", true, ""},
 		"module for tests":         {"tree", "github.com/rogpeppe/go-internal/txtar", false, "for tests only"},
 		"unknown module":           {"tree", "example.com/left/pad", false, "a new module is a decision"},
