@@ -589,8 +589,12 @@ func (r *loading) find(q *request, errs *source.Errors) *Definition {
 	known := append(sortedKeys(r.entries), sortedKeys(catalogue)...)
 	slices.Sort(known)
 	e := errs.Add(q.usePos, "there is no definition of %q", q.application)
-	if e.Hint = source.DidYouMean(q.application, known); e.Hint == "" && len(known) > 0 && len(known) <= 20 {
+	switch e.Hint = source.DidYouMean(q.application, known); {
+	case e.Hint != "" || len(known) == 0:
+	case len(known) <= 20:
 		e.Hint = "there are " + strings.Join(known, ", ")
+	default:
+		e.Hint = "grove definitions list prints those that come with grove; others stand in files of the directory"
 	}
 	errs.Append(bad...)
 	return nil
