@@ -21,7 +21,7 @@ import (
 
 // The bounds of what servers may say.
 const (
-	maxSaid = 8 << 20 // bytes of one run
+	maxSaid = 1 << 20 // bytes of one run; the IMAP library follows what is nested by recursion
 	maxText = 256     // bytes of a text that is shown
 )
 
