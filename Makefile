@@ -43,6 +43,7 @@ $(CLIENT): $(JMX)/package-lock.json # a real JMX client, for the tests
 race: web $(CLIENT) ## vet and test the Go packages under the race detector
 	go vet ./...
 	CGO_ENABLED=1 go test -race -shuffle=on ./...
+	go test ./definitions -run TestEveryRuleIsTested
 
 fuzz: ## fuzz every target, each for FUZZTIME (5s)
 	.ci/fuzz
