@@ -79,7 +79,8 @@ const order = `
 	runtime/receive/sample, runtime/receive/record < runtime/receive/otlp;
 	runtime/receive < runtime/receive/alertmanager;
 	runtime/receive/sample, runtime/receive/allowance < runtime/receive/plaintext < runtime/receive/statsd, runtime/receive/graphite;
-	runtime/receive, runtime/receive/allowance, runtime/probe/secret, runtime/probe/snmp/mib < runtime/receive/trap;
+	runtime/probe/snmp/mib < runtime/receive/trap/message;
+	runtime/receive, runtime/receive/allowance, runtime/probe/secret, runtime/receive/trap/message < runtime/receive/trap;
 	runtime/receive, runtime/receive/allowance, runtime/probe/pattern < runtime/receive/syslog;
 	runtime/probe/answer < runtime/probe/icmp;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/dns;

@@ -8,6 +8,7 @@ import (
 
 	"grove/beans"
 	"grove/runtime/probe"
+	"grove/runtime/receive/trap/message"
 	"grove/tree"
 )
 
@@ -48,11 +49,11 @@ func (s severity) status() tree.Status {
 
 // ALARM-MIB: RFC 3877 section 4.
 var (
-	oidAlarmActive      = mustOID("1.3.6.1.2.1.118.0.2")
-	oidAlarmClear       = mustOID("1.3.6.1.2.1.118.0.3")
-	oidAlarmDescription = mustOID("1.3.6.1.2.1.118.1.2.2.1.11")
-	oidAlarmModel       = mustOID("1.3.6.1.2.1.118.1.2.2.1.13")
-	oidAlarmResource    = mustOID("1.3.6.1.2.1.118.1.2.2.1.10")
+	oidAlarmActive      = message.MustOID("1.3.6.1.2.1.118.0.2")
+	oidAlarmClear       = message.MustOID("1.3.6.1.2.1.118.0.3")
+	oidAlarmDescription = message.MustOID("1.3.6.1.2.1.118.1.2.2.1.11")
+	oidAlarmModel       = message.MustOID("1.3.6.1.2.1.118.1.2.2.1.13")
+	oidAlarmResource    = message.MustOID("1.3.6.1.2.1.118.1.2.2.1.10")
 )
 
 // modelStates are the severities that the states of an alarm model stand for: RFC 3877
@@ -133,7 +134,7 @@ func (s *alarms) forget() {
 }
 
 // take has a rule raise or clear an alarm.
-func (s *alarms) take(p *alarmPlan, d *dictionary, m *message, clears bool, nth uint64, now time.Time) {
+func (s *alarms) take(p *alarmPlan, d *dictionary, m *message.Message, clears bool, nth uint64, now time.Time) {
 	key, _ := p.key.write(d, m)
 	if clears {
 		s.clear(key)
@@ -145,21 +146,21 @@ func (s *alarms) take(p *alarmPlan, d *dictionary, m *message, clears bool, nth 
 		bad = indeterminate
 	}
 	text, _ := p.text.write(d, m)
-	s.raise(alarm{key: key, text: text, source: m.source.String(), severity: bad, order: nth}, now)
+	s.raise(alarm{key: key, text: text, source: m.Source.String(), severity: bad, order: nth}, now)
 }
 
 // takeMIB has a notification of ALARM-MIB raise or clear an alarm. The alarm is told apart
 // by its model, without the state that the last number of the pointer is, and the resource.
-func (s *alarms) takeMIB(d *dictionary, m *message, clears bool, nth uint64, now time.Time) {
+func (s *alarms) takeMIB(d *dictionary, m *message.Message, clears bool, nth uint64, now time.Time) {
 	model, state, key := "", "", ""
-	if v := m.find(oidAlarmModel); v != nil && v.tag == tagOID {
-		full := dotted(v.value)
+	if v := m.Find(oidAlarmModel); v != nil && v.Tag == message.TagOID {
+		full := message.Dotted(v.Value)
 		if end := strings.LastIndexByte(full, '.'); end > 0 {
 			model, state = full[:end], full[end+1:]
 		}
 	}
-	if v := m.find(oidAlarmResource); v != nil {
-		key = v.text(d.names, d.place(v.oid).object)
+	if v := m.Find(oidAlarmResource); v != nil {
+		key = v.Text(d.names, d.place(v.OID).object)
 	}
 	key = strings.TrimSpace(key + " " + model)
 	bad, ok := modelStates[state]
@@ -171,10 +172,10 @@ func (s *alarms) takeMIB(d *dictionary, m *message, clears bool, nth uint64, now
 		bad = indeterminate
 	}
 	text := d.varbinds(m)
-	if v := m.find(oidAlarmDescription); v != nil {
-		text = v.text(d.names, d.place(v.oid).object)
+	if v := m.Find(oidAlarmDescription); v != nil {
+		text = v.Text(d.names, d.place(v.OID).object)
 	}
-	s.raise(alarm{key: key, text: text, source: m.source.String(), severity: bad, order: nth}, now)
+	s.raise(alarm{key: key, text: text, source: m.Source.String(), severity: bad, order: nth}, now)
 }
 
 // mibAlarm says whether a trap is one of ALARM-MIB, and whether it clears.

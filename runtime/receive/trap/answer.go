@@ -9,31 +9,7 @@ import (
 	"github.com/gosnmp/gosnmp"
 )
 
-// reply is the answer to an inform that was taken. In version 2c it is the message itself
-// with another tag: RFC 3416 section 4.2.7 has the varbinds come back as they were. A
-// message with an error status was refused before.
-func reply(datagram []byte) ([]byte, error) {
-	in := reader(datagram)
-	content, err := in.expect(tagSequence, "message")
-	if err != nil {
-		return nil, err
-	}
-	body := reader(content)
-	for range 2 { // version and community
-		if _, _, err := body.element(); err != nil {
-			return nil, err
-		}
-	}
-	at := len(datagram) - len(body)
-	if datagram[at] != tagInform {
-		return nil, fmt.Errorf("a message of kind %#x is no inform", datagram[at])
-	}
-	out := append([]byte(nil), datagram...)
-	out[at] = tagResponse
-	return out, nil
-}
-
-// reply is the same in version 3; the packet is the inform.
+// reply is the answer to an inform that was taken; the packet is the inform.
 func (e *engine) reply(packet *gosnmp.SnmpPacket, now time.Time) ([]byte, error) {
 	packet.PDUType = gosnmp.GetResponse
 	packet.MsgFlags &^= gosnmp.Reportable

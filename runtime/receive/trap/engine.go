@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gosnmp/gosnmp"
+
+	"grove/runtime/receive/trap/message"
 )
 
 // engine is this receiver as RFC 3414 sees it: the authority on the time of informs, with
@@ -92,7 +94,7 @@ func (e *engine) timely(s *secured, now time.Time) bool {
 type secured struct {
 	id          int32
 	maxSize     int32
-	level       level
+	level       message.Level
 	reportable  bool // the sender waits for an answer: it is an inform, or looks for the engine
 	engine      string
 	boots, time uint32
@@ -110,29 +112,29 @@ const (
 const userModel = 3 // the User-based Security Model: RFC 3411 section 6.1
 
 // readSecured reads what stands behind the version, and checks the shape of all of it.
-func readSecured(in reader) (*secured, error) {
+func readSecured(in message.Reader) (*secured, error) {
 	var s secured
-	header, err := in.expect(tagSequence, "header")
+	header, err := in.Expect(message.TagSequence, "header")
 	if err != nil {
 		return nil, err
 	}
-	head := reader(header)
-	if s.id, err = head.integer("message id"); err != nil {
+	head := message.Reader(header)
+	if s.id, err = head.Integer("message id"); err != nil {
 		return nil, err
 	}
-	if s.maxSize, err = head.integer("maximum size"); err != nil {
+	if s.maxSize, err = head.Integer("maximum size"); err != nil {
 		return nil, err
 	}
-	flags, err := head.expect(tagOctets, "flags")
+	flags, err := head.Expect(message.TagOctets, "flags")
 	if err != nil {
 		return nil, err
 	}
-	model, err := head.integer("security model")
+	model, err := head.Integer("security model")
 	switch {
 	case err != nil:
 		return nil, err
 	case len(head) > 0:
-		return nil, errBehind
+		return nil, message.ErrBehind
 	case s.id < 0 || len(flags) != 1 || flags[0]&(flagAuth|flagPriv) == flagPriv:
 		return nil, errors.New("flags or a message id that RFC 3412 does not have")
 	case model != userModel:
@@ -141,71 +143,71 @@ func readSecured(in reader) (*secured, error) {
 	s.reportable = flags[0]&flagReportable != 0
 	switch {
 	case flags[0]&flagPriv != 0:
-		s.level = authPriv
+		s.level = message.AuthPriv
 	case flags[0]&flagAuth != 0:
-		s.level = authNoPriv
+		s.level = message.AuthNoPriv
 	}
 	if err := s.parameters(&in); err != nil {
 		return nil, err
 	}
 	s.data = in
-	tag, content, err := in.element()
+	tag, content, err := in.Element()
 	switch {
 	case err != nil:
 		return nil, err
 	case len(in) > 0:
-		return nil, errBehind
-	case s.level == authPriv && tag != tagOctets, s.level != authPriv && tag != tagSequence:
+		return nil, message.ErrBehind
+	case s.level == message.AuthPriv && tag != message.TagOctets, s.level != message.AuthPriv && tag != message.TagSequence:
 		return nil, fmt.Errorf("data with the tag %#x", tag)
-	case s.level == authPriv:
+	case s.level == message.AuthPriv:
 		return &s, nil
 	}
 	return &s, checkScoped(content)
 }
 
 // parameters reads the security parameters.
-func (s *secured) parameters(in *reader) error {
-	octets, err := in.expect(tagOctets, "security parameters")
+func (s *secured) parameters(in *message.Reader) error {
+	octets, err := in.Expect(message.TagOctets, "security parameters")
 	if err != nil {
 		return err
 	}
-	outer := reader(octets)
-	content, err := outer.expect(tagSequence, "security parameters")
+	outer := message.Reader(octets)
+	content, err := outer.Expect(message.TagSequence, "security parameters")
 	switch {
 	case err != nil:
 		return err
 	case len(outer) > 0:
-		return errBehind
+		return message.ErrBehind
 	}
-	p := reader(content)
-	engine, err := p.expect(tagOctets, "engine")
+	p := message.Reader(content)
+	engine, err := p.Expect(message.TagOctets, "engine")
 	if err != nil {
 		return err
 	}
-	boots, err := p.integer("engine boots")
+	boots, err := p.Integer("engine boots")
 	if err != nil {
 		return err
 	}
-	clock, err := p.integer("engine time")
+	clock, err := p.Integer("engine time")
 	if err != nil {
 		return err
 	}
-	user, err := p.expect(tagOctets, "user")
+	user, err := p.Expect(message.TagOctets, "user")
 	if err != nil {
 		return err
 	}
-	auth, err := p.expect(tagOctets, "authentication parameters")
+	auth, err := p.Expect(message.TagOctets, "authentication parameters")
 	if err != nil {
 		return err
 	}
-	priv, err := p.expect(tagOctets, "privacy parameters")
+	priv, err := p.Expect(message.TagOctets, "privacy parameters")
 	if err != nil {
 		return err
 	}
 	const longestMAC, salt = 48, 8
 	switch {
 	case len(p) > 0:
-		return errBehind
+		return message.ErrBehind
 	case boots < 0 || clock < 0 || len(engine) > maxID || len(user) > maxUser || len(auth) > longestMAC || len(priv) > salt:
 		return errors.New("security parameters beyond the bounds of RFC 3414")
 	}
@@ -216,27 +218,27 @@ func (s *secured) parameters(in *reader) error {
 
 // checkScoped checks the shape of data that is not encrypted.
 func checkScoped(content []byte) error {
-	in := reader(content)
+	in := message.Reader(content)
 	for _, what := range []string{"context engine", "context name"} {
-		if _, err := in.expect(tagOctets, what); err != nil {
+		if _, err := in.Expect(message.TagOctets, what); err != nil {
 			return err
 		}
 	}
-	tag, body, err := in.element()
+	tag, body, err := in.Element()
 	switch {
 	case err != nil:
 		return err
 	case len(in) > 0:
-		return errBehind
-	case tag == tagGet: // what looks for the engine has it
+		return message.ErrBehind
+	case tag == message.TagGet: // what looks for the engine has it
 		return nil
 	}
-	m := message{version: 2}
-	pdu := reader(body)
-	if tag != tagTrapV2 && tag != tagInform {
+	m := message.Message{Version: 2}
+	pdu := message.Reader(body)
+	if tag != message.TagTrapV2 && tag != message.TagInform {
 		return fmt.Errorf("data of kind %#x are neither trap nor inform", tag)
 	}
-	return m.trapV2(&pdu)
+	return m.TrapV2(&pdu)
 }
 
 // secureError is why a message of version 3 is not taken.
@@ -259,13 +261,14 @@ const (
 )
 
 // open authenticates and decrypts a message and reads it into m. The accounts are those
-// of the user's name; packet is what an inform is answered with.
-func (e *engine) open(datagram []byte, s *secured, accounts []*account, now time.Time, m *message) (packet *gosnmp.SnmpPacket, err error) {
+// of the user's name; prover is the one whose passwords it was made with, and packet what an
+// inform is answered with.
+func (e *engine) open(datagram []byte, s *secured, accounts []*account, now time.Time, m *message.Message) (packet *gosnmp.SnmpPacket, prover User, err error) {
 	if s.reportable && s.engine != e.id {
-		return nil, &secureError{UnknownEngine, usmEngine, errors.New("it is for another engine, or looks for one")}
+		return nil, User{}, &secureError{UnknownEngine, usmEngine, errors.New("it is for another engine, or looks for one")}
 	}
 	if len(accounts) == 0 {
-		return nil, &secureError{UnknownUser, usmUser, fmt.Errorf("nobody may send as user %q", s.user)}
+		return nil, User{}, &secureError{UnknownUser, usmUser, fmt.Errorf("nobody may send as user %q", s.user)}
 	}
 	var last error
 	for _, a := range accounts {
@@ -279,18 +282,18 @@ func (e *engine) open(datagram []byte, s *secured, accounts []*account, now time
 			last = e.blame(err, s)
 			continue
 		}
-		if s.level >= authNoPriv {
+		if s.level >= message.AuthNoPriv {
 			if p.SecretKey != nil {
 				a.keep(s.engine, p)
 			}
 			if !e.timely(s, now) {
-				return packet, &secureError{NotInTime, usmWindow, errors.New("its time is not that of its engine")}
+				return packet, User{}, &secureError{NotInTime, usmWindow, errors.New("its time is not that of its engine")}
 			}
 		}
-		m.version, m.user, m.level, m.prover = 3, s.user, s.level, a.User
-		return packet, m.fill(packet)
+		m.Version, m.User, m.Level = 3, s.user, s.level
+		return packet, a.User, fill(m, packet)
 	}
-	return nil, last
+	return nil, User{}, last
 }
 
 // blame sorts the errors of gosnmp, which have no names.
@@ -298,7 +301,7 @@ func (e *engine) blame(err error, s *secured) error {
 	switch {
 	case strings.Contains(err.Error(), "not authentic"), strings.Contains(err.Error(), "msgAuthenticationParameters"):
 		return &secureError{WrongDigest, usmDigest, fmt.Errorf("it is not authentic: user %q has another password or another auth", s.user)}
-	case s.level == authPriv:
+	case s.level == message.AuthPriv:
 		return &secureError{NotDecrypted, usmDecryption, fmt.Errorf("it cannot be decrypted: user %q has another priv_password or another priv", s.user)}
 	}
 	return &secureError{Malformed, "", err}
@@ -318,70 +321,70 @@ func decode(datagram []byte, p *gosnmp.UsmSecurityParameters) (packet *gosnmp.Sn
 }
 
 // fill takes what gosnmp has read.
-func (m *message) fill(packet *gosnmp.SnmpPacket) error {
+func fill(m *message.Message, packet *gosnmp.SnmpPacket) error {
 	malformed := func(err error) error { return &secureError{Malformed, "", err} }
 	switch packet.PDUType {
 	case gosnmp.SNMPv2Trap:
 	case gosnmp.InformRequest:
-		m.inform = true
+		m.Inform = true
 	default:
 		return malformed(fmt.Errorf("data of kind %#x are neither trap nor inform", byte(packet.PDUType)))
 	}
-	if len(packet.Variables) > maxVarbinds {
-		return malformed(fmt.Errorf("more than %d varbinds", maxVarbinds))
+	if len(packet.Variables) > message.MaxVarbinds {
+		return malformed(fmt.Errorf("more than %d varbinds", message.MaxVarbinds))
 	}
-	m.request = int32(packet.RequestID) //nolint:gosec // It is the same 32 bits.
+	m.Request = int32(packet.RequestID) //nolint:gosec // It is the same 32 bits.
 	for i := range packet.Variables {
 		v, err := fromPDU(&packet.Variables[i])
 		if err != nil {
 			return malformed(err)
 		}
-		m.all = append(m.all, v)
+		m.All = append(m.All, v)
 	}
-	if err := m.head(); err != nil {
+	if err := m.Head(); err != nil {
 		return malformed(err)
 	}
 	return nil
 }
 
 // fromPDU brings a varbind that gosnmp has decoded into the form of this package.
-func fromPDU(p *gosnmp.SnmpPDU) (v varbind, err error) {
-	if v.oid, err = encodeOID(strings.TrimPrefix(p.Name, ".")); err != nil {
+func fromPDU(p *gosnmp.SnmpPDU) (v message.Varbind, err error) {
+	if v.OID, err = message.EncodeOID(strings.TrimPrefix(p.Name, ".")); err != nil {
 		return v, err
 	}
-	v.tag = byte(p.Type)
+	v.Tag = byte(p.Type)
 	switch x := p.Value.(type) {
 	case nil:
 	case []byte:
-		v.value = x
+		v.Value = x
 	case string:
 		switch p.Type {
 		case gosnmp.ObjectIdentifier:
-			v.value, err = encodeOID(strings.TrimPrefix(x, "."))
+			v.Value, err = message.EncodeOID(strings.TrimPrefix(x, "."))
 		case gosnmp.IPAddress:
-			v.value, err = address(x)
+			v.Value, err = address(x)
 		default:
-			v.value = []byte(x)
+			v.Value = []byte(x)
 		}
 	case int:
-		v.value = appendNumber(nil, int64(x))
+		v.Value = message.AppendNumber(nil, int64(x))
 	case uint:
-		v.value = appendUnsigned(nil, uint64(x))
+		v.Value = message.AppendUnsigned(nil, uint64(x))
 	case uint32:
-		v.value = appendUnsigned(nil, uint64(x))
+		v.Value = message.AppendUnsigned(nil, uint64(x))
 	case uint64:
-		v.value = appendUnsigned(nil, x)
+		v.Value = message.AppendUnsigned(nil, x)
 	case float32:
-		v.tag, v.value = tagOctets, strconv.AppendFloat(nil, float64(x), 'f', -1, 32)
+		v.Tag, v.Value = message.TagOctets, strconv.AppendFloat(nil, float64(x), 'f', -1, 32)
 	case float64:
-		v.tag, v.value = tagOctets, strconv.AppendFloat(nil, x, 'f', -1, 64)
+		v.Tag, v.Value = message.TagOctets, strconv.AppendFloat(nil, x, 'f', -1, 64)
 	default:
 		err = fmt.Errorf("a value of type %T", p.Value)
 	}
 	if err != nil {
 		return v, err
 	}
-	return v, v.check()
+	return v, v.Check()
 }
 
 // address is the content of an IpAddress.

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"grove/runtime/receive/trap/message"
 )
 
 // index finds the probes that a message may be for. It is made anew when probes come and
@@ -94,9 +96,9 @@ func (x *index) add(p *trapProbe, hosts map[string][]netip.Addr) {
 }
 
 // candidates are the probes that take messages from whom one comes.
-func (x *index) candidates(m *message) iter.Seq[*trapProbe] {
+func (x *index) candidates(m *message.Message) iter.Seq[*trapProbe] {
 	return func(yield func(*trapProbe) bool) {
-		for _, p := range x.sources[m.peer.Addr()] {
+		for _, p := range x.sources[m.Peer.Addr()] {
 			if !yield(p) {
 				return
 			}
@@ -182,7 +184,7 @@ const (
 )
 
 // fingerprint tells informs apart; it is never 0.
-func (h *Hub) fingerprint(m *message) uint64 {
+func (h *Hub) fingerprint(m *message.Message) uint64 {
 	var sum maphash.Hash
 	sum.SetSeed(h.seed)
 	var number [hashPieces]byte
@@ -191,16 +193,16 @@ func (h *Hub) fingerprint(m *message) uint64 {
 		_, _ = sum.Write(number[:])
 		_, _ = sum.Write(b)
 	}
-	address := m.peer.Addr().As16()
+	address := m.Peer.Addr().As16()
 	write(address[:])
-	binary.BigEndian.PutUint64(number[:], uint64(m.peer.Port())<<32|uint64(uint32(m.request))) //nolint:gosec // The bits count.
+	binary.BigEndian.PutUint64(number[:], uint64(m.Peer.Port())<<32|uint64(uint32(m.Request))) //nolint:gosec // The bits count.
 	_, _ = sum.Write(number[:])
-	write([]byte(m.user))
-	write(m.community)
-	for i := range m.all {
-		write(m.all[i].oid)
-		write([]byte{m.all[i].tag})
-		write(m.all[i].value)
+	write([]byte(m.User))
+	write(m.Community)
+	for i := range m.All {
+		write(m.All[i].OID)
+		write([]byte{m.All[i].Tag})
+		write(m.All[i].Value)
 	}
 	return sum.Sum64() | 1
 }

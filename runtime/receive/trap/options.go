@@ -15,6 +15,7 @@ import (
 	"grove/runtime/probe"
 	"grove/runtime/probe/secret"
 	"grove/runtime/probe/snmp/mib"
+	"grove/runtime/receive/trap/message"
 	"grove/tree"
 )
 
@@ -186,7 +187,7 @@ func (o *ProbeOptions) plan(names *mib.Set) (*plan, error) {
 	out.sources, out.hosts = p.sources(o.Sources)
 	var none []string
 	if out.relays, none = p.prefixes("relays", o.Relays); len(none) > 0 {
-		p.bad("relays", "%q is neither an IP address nor a prefix such as 10.0.0.0/8", clip(none[0]))
+		p.bad("relays", "%q is neither an IP address nor a prefix such as 10.0.0.0/8", message.Clip(none[0]))
 	}
 	p.security(o)
 	p.events(o, out)
@@ -243,7 +244,7 @@ func (p *planner) sources(texts []string) (prefixes []netip.Prefix, hosts []stri
 			continue
 		}
 		if !hostName.MatchString(host) || len(host) > 253 {
-			p.bad("sources", "%q is no IP address, prefix such as 10.0.0.0/8 or host name", clip(text))
+			p.bad("sources", "%q is no IP address, prefix such as 10.0.0.0/8 or host name", message.Clip(text))
 		}
 		hosts = append(hosts, host)
 	}
@@ -333,7 +334,7 @@ var statuses = map[string]tree.Status{"green": tree.Green, "yellow": tree.Yellow
 func (p *planner) status(option, text string) tree.Status {
 	s, ok := statuses[text]
 	if !ok {
-		p.bad(option, "%q is not green, yellow, red or white", clip(text))
+		p.bad(option, "%q is not green, yellow, red or white", message.Clip(text))
 	}
 	return s
 }
@@ -386,14 +387,14 @@ func (p *planner) value(name, text string) valuePlan {
 	option := "values." + name
 	f := strings.Fields(text)
 	if len(f) == 0 || len(f) > 2 {
-		p.bad(option, "%q is not the name or number of an object, with number or text behind it", clip(text))
+		p.bad(option, "%q is not the name or number of an object, with number or text behind it", message.Clip(text))
 		return valuePlan{}
 	}
 	oid, object, _, err := p.names.Resolve(f[0])
 	p.fail(option, err)
 	v := valuePlan{name: name, object: object}
 	if err == nil {
-		v.oid, err = encodeOID(oid)
+		v.oid, err = message.EncodeOID(oid)
 		p.fail(option, err)
 	}
 	if object != nil {
@@ -409,7 +410,7 @@ func (p *planner) value(name, text string) valuePlan {
 		case "number", "text":
 			v.text = f[1] == "text"
 		default:
-			p.bad(option, "%q behind %s is not number or text", clip(f[1]), f[0])
+			p.bad(option, "%q behind %s is not number or text", message.Clip(f[1]), f[0])
 		}
 	}
 	return v
@@ -467,7 +468,7 @@ func (p *planner) alarm(option string, o Alarm) alarmPlan {
 		text = defaultText
 	}
 	if _, ok := severities[severity]; !ok && !strings.Contains(severity, "{") {
-		p.bad(option+".severity", "%q is not indeterminate, warning, minor, major or critical, nor a text with {object}", clip(severity))
+		p.bad(option+".severity", "%q is not indeterminate, warning, minor, major or critical, nor a text with {object}", message.Clip(severity))
 	}
 	a.key, a.severity, a.text = p.template(option+".key", key), p.template(option+".severity", severity), p.template(option+".text", text)
 	return a
@@ -525,7 +526,7 @@ func (p *plan) describe() []beans.AttributeInfo {
 		out = append(out, beans.AttributeInfo{Name: c.name, Type: beans.TypeFloat, Unit: "traps", Readable: true, Description: "Traps since the probe began.", Descriptor: map[string]string{"metricType": "counter"}})
 	}
 	for _, v := range p.values {
-		info := beans.AttributeInfo{Name: v.name, Type: beans.TypeFloat, Readable: true, Description: dotted(v.oid)}
+		info := beans.AttributeInfo{Name: v.name, Type: beans.TypeFloat, Readable: true, Description: message.Dotted(v.oid)}
 		if v.object != nil {
 			info.Description = v.object.String()
 		}

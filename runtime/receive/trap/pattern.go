@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"grove/runtime/probe/snmp/mib"
+	"grove/runtime/receive/trap/message"
 )
 
 // pattern says which traps are meant: one, or all below a place.
@@ -27,7 +28,7 @@ func readPattern(names *mib.Set, text string) (pattern, error) {
 	if err != nil {
 		return pattern{}, fmt.Errorf("%w; traps are named, or numbered as RFC 3584 does: the enterprise, 0, and the specific trap", err)
 	}
-	b, err := encodeOID(oid)
+	b, err := message.EncodeOID(oid)
 	return pattern{oid: b, below: below}, err
 }
 
@@ -81,7 +82,7 @@ func (d *dictionary) place(oid []byte) *place {
 	if len(d.known) >= maxPlaces {
 		clear(d.known)
 	}
-	p := &place{name: dotted(oid)}
+	p := &place{name: message.Dotted(oid)}
 	if name, ok := d.names.Name(p.name); ok {
 		_, p.name, _ = strings.Cut(name, "::")
 	} else if o, rest := d.names.Describe(p.name); o != nil {

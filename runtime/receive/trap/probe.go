@@ -7,6 +7,7 @@ import (
 
 	"grove/runtime/probe"
 	"grove/runtime/receive"
+	"grove/runtime/receive/trap/message"
 	"grove/tree"
 )
 
@@ -75,10 +76,10 @@ func newTrapProbe(h *Hub, p *plan) *trapProbe {
 }
 
 // from says for whom a message counts: its peer or, behind a relay, the agent it names.
-func (t *trapProbe) from(m *message) netip.Addr {
-	peer := m.peer.Addr()
-	if m.agent.IsValid() && !m.agent.IsUnspecified() && contains(t.plan.relays, peer) {
-		return m.agent
+func (t *trapProbe) from(m *message.Message) netip.Addr {
+	peer := m.Peer.Addr()
+	if m.Agent.IsValid() && !m.Agent.IsUnspecified() && contains(t.plan.relays, peer) {
+		return m.Agent
 	}
 	return peer
 }
@@ -142,11 +143,11 @@ func (t *trapProbe) rules(trap []byte, a *actions) {
 }
 
 // take makes what the rules say of a message.
-func (t *trapProbe) take(a *actions, m *message, now time.Time) {
+func (t *trapProbe) take(a *actions, m *message.Message, now time.Time) {
 	t.taken++
 	b := &t.batch
 	b.messages++
-	b.trap = t.words.name(m.trap)
+	b.trap = t.words.name(m.Trap)
 	if a.event != nil {
 		e := tree.Event{Time: now, Status: a.event.status}
 		e.Text, _ = a.event.text.write(t.words, m)
@@ -164,11 +165,11 @@ func (t *trapProbe) take(a *actions, m *message, now time.Time) {
 	}
 	for i := range t.plan.values {
 		v := &t.plan.values[i]
-		if found := m.find(v.oid); found == nil {
+		if found := m.Find(v.oid); found == nil {
 			continue
 		} else if v.text {
-			b.values[i] = tree.Text(found.text(t.plan.names, v.object))
-		} else if n, ok := found.number(v.object); ok {
+			b.values[i] = tree.Text(found.Text(t.plan.names, v.object))
+		} else if n, ok := found.Number(v.object); ok {
 			b.values[i] = tree.Number(n)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"grove/beans"
 	"grove/runtime/probe"
+	"grove/runtime/receive/trap/message"
 	"grove/tree"
 )
 
@@ -46,7 +47,7 @@ type row struct {
 }
 
 // state puts the row of a message into a state; the empty one leaves it as it is.
-func (t *table) state(d *dictionary, m *message, state string, nth uint64, now time.Time) {
+func (t *table) state(d *dictionary, m *message.Message, state string, nth uint64, now time.Time) {
 	key, known := t.plan.key.write(d, m)
 	if !known || key == "" {
 		return
@@ -73,7 +74,7 @@ func (t *table) state(d *dictionary, m *message, state string, nth uint64, now t
 }
 
 // remove takes the row of a message away.
-func (t *table) remove(d *dictionary, m *message) {
+func (t *table) remove(d *dictionary, m *message.Message) {
 	if key, known := t.plan.key.write(d, m); known && t.rows[key] != nil {
 		delete(t.rows, key)
 		t.dirty = true

@@ -1,7 +1,6 @@
 package trap
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	"grove/runtime/probe/snmp/mib"
+	"grove/runtime/receive/trap/message"
 )
 
 // template is a text with places for what a trap holds: "port {ifIndex} is {ifOperStatus}".
@@ -116,12 +116,12 @@ func readPiece(names *mib.Set, text string) (piece, error) {
 	if object != nil {
 		p.name = object.Name
 	}
-	p.oid, err = encodeOID(oid)
+	p.oid, err = message.EncodeOID(oid)
 	return p, err
 }
 
 // write makes the text for a message; known says whether everything was there.
-func (t *template) write(d *dictionary, m *message) (text string, known bool) {
+func (t *template) write(d *dictionary, m *message.Message) (text string, known bool) {
 	if len(t.pieces) == 1 {
 		return t.pieces[0].write(d, m)
 	}
@@ -131,14 +131,14 @@ func (t *template) write(d *dictionary, m *message) (text string, known bool) {
 		s, ok := t.pieces[i].write(d, m)
 		out = append(out, s...)
 		known = known && ok
-		if len(out) > maxText {
+		if len(out) > message.MaxText {
 			break
 		}
 	}
-	return clip(string(out)), known
+	return message.Clip(string(out)), known
 }
 
-func (p *piece) write(d *dictionary, m *message) (string, bool) {
+func (p *piece) write(d *dictionary, m *message.Message) (string, bool) {
 	switch p.kind {
 	case isObject:
 		if s, ok := p.object(d, m); ok {
@@ -146,52 +146,42 @@ func (p *piece) write(d *dictionary, m *message) (string, bool) {
 		}
 		return p.text, false
 	case isNth:
-		if p.nth >= len(m.varbinds) {
+		if p.nth >= len(m.Varbinds) {
 			return p.text, false
 		}
-		v := &m.varbinds[p.nth]
-		return v.text(d.names, d.place(v.oid).object), true
+		v := &m.Varbinds[p.nth]
+		return v.Text(d.names, d.place(v.OID).object), true
 	case isTrap:
-		return d.name(m.trap), true
+		return d.name(m.Trap), true
 	case isNumber:
-		return dotted(m.trap), true
+		return message.Dotted(m.Trap), true
 	case isSource:
-		return m.source.String(), true
+		return m.Source.String(), true
 	case isUser:
-		if m.user == "" {
+		if m.User == "" {
 			return p.text, false
 		}
-		return oneLine(m.user), true
+		return message.OneLine(m.User), true
 	case isUptime:
-		return strconv.FormatUint(uint64(m.uptime)/100, 10) + " s", true
+		return strconv.FormatUint(uint64(m.Uptime)/100, 10) + " s", true
 	case isVarbinds:
 		return d.varbinds(m), true
 	}
 	return p.text, true
 }
 
-// find returns the varbind of an object: of the object itself or of an instance of it.
-func (m *message) find(oid []byte) *varbind {
-	for i := range m.varbinds {
-		if bytes.HasPrefix(m.varbinds[i].oid, oid) {
-			return &m.varbinds[i]
-		}
-	}
-	return nil
-}
-
 // object is the value of an object. That of an index is taken from the instances of other
 // objects when no varbind has it: ifDescr.3 says that ifIndex is 3.
-func (p *piece) object(d *dictionary, m *message) (string, bool) {
-	if v := m.find(p.oid); v != nil {
-		s := v.text(d.names, d.place(v.oid).object)
+func (p *piece) object(d *dictionary, m *message.Message) (string, bool) {
+	if v := m.Find(p.oid); v != nil {
+		s := v.Text(d.names, d.place(v.OID).object)
 		return s, s != ""
 	}
 	if p.name == "" {
 		return "", false
 	}
-	for i := range m.varbinds {
-		at := d.place(m.varbinds[i].oid)
+	for i := range m.Varbinds {
+		at := d.place(m.Varbinds[i].OID)
 		if at.object == nil || at.rest == "" {
 			continue
 		}
@@ -210,11 +200,11 @@ func (p *piece) object(d *dictionary, m *message) (string, bool) {
 }
 
 // varbinds lists what a message says: "ifIndex.3=3 ifOperStatus.3=down".
-func (d *dictionary) varbinds(m *message) string {
+func (d *dictionary) varbinds(m *message.Message) string {
 	out := make([]byte, 0, 256)
-	for i := range m.varbinds {
-		v := &m.varbinds[i]
-		at := d.place(v.oid)
+	for i := range m.Varbinds {
+		v := &m.Varbinds[i]
+		at := d.place(v.OID)
 		if i > 0 {
 			out = append(out, ' ')
 		}
@@ -222,10 +212,10 @@ func (d *dictionary) varbinds(m *message) string {
 		if at.rest != "" && at.rest != "0" {
 			out = append(append(out, '.'), at.rest...)
 		}
-		out = append(append(out, '='), v.text(d.names, at.object)...)
-		if len(out) > maxText {
+		out = append(append(out, '='), v.Text(d.names, at.object)...)
+		if len(out) > message.MaxText {
 			break
 		}
 	}
-	return clip(string(out))
+	return message.Clip(string(out))
 }

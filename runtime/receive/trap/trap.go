@@ -30,6 +30,7 @@ import (
 	"grove/runtime/probe/snmp/mib"
 	"grove/runtime/receive"
 	"grove/runtime/receive/allowance"
+	"grove/runtime/receive/trap/message"
 )
 
 //go:embed doc.md
@@ -106,7 +107,8 @@ type Hub struct {
 	index     *index
 	accounts  map[User]*account
 	engine    *engine
-	message   message
+	message   message.Message
+	prover    User // of a message of version 3: whose passwords it was made with
 	touched   []*trapProbe
 	words     *dictionary // for what nobody wants
 	unmatched map[unmatchedKey]*UnmatchedTrap
@@ -245,7 +247,7 @@ func (h *Hub) refuse(r Reason, source netip.Addr, now time.Time, why func() stri
 	defer h.lastMu.Unlock()
 	// The text costs more than the message in a storm: one a second is enough.
 	if last := &h.last[r]; now.Sub(last.Time) >= time.Second || now.Before(last.Time) || last.Text == "" {
-		*last = Refusal{now, source, clip(oneLine(why()))}
+		*last = Refusal{now, source, message.Clip(message.OneLine(why()))}
 	}
 }
 
@@ -258,11 +260,11 @@ type outcome struct {
 // handle takes one message. The lock of the hub is held.
 func (h *Hub) handle(datagram []byte, peer netip.AddrPort, now time.Time) outcome {
 	m := &h.message
-	m.reset(peer)
-	rest, err := m.parse(datagram)
+	m.Reset(peer)
+	rest, err := m.Parse(datagram)
 	var packet *gosnmp.SnmpPacket
 	switch {
-	case errors.Is(err, errSecure):
+	case errors.Is(err, message.ErrSecure):
 		var out outcome
 		if packet, out, err = h.secure(datagram, rest, now); err != nil {
 			return out
@@ -272,7 +274,7 @@ func (h *Hub) handle(datagram []byte, peer netip.AddrPort, now time.Time) outcom
 		return outcome{}
 	}
 	var inform uint64
-	if m.inform {
+	if m.Inform {
 		inform = h.fingerprint(m)
 		if h.recent.has(inform, now) {
 			h.repeated.Add(1)
@@ -284,7 +286,7 @@ func (h *Hub) handle(datagram []byte, peer netip.AddrPort, now time.Time) outcom
 		return outcome{}
 	}
 	h.taken.Add(1)
-	if !m.inform {
+	if !m.Inform {
 		return outcome{}
 	}
 	h.informs.Add(1)
@@ -298,7 +300,7 @@ func (h *Hub) reply(datagram []byte, packet *gosnmp.SnmpPacket, now time.Time) [
 	if packet != nil {
 		out, err = h.engine.reply(packet, now)
 	} else {
-		out, err = reply(datagram)
+		out, err = message.Reply(datagram)
 	}
 	if err != nil {
 		h.unanswered.Add(1)
@@ -308,9 +310,9 @@ func (h *Hub) reply(datagram []byte, packet *gosnmp.SnmpPacket, now time.Time) [
 }
 
 // secure opens a message of version 3; with an error it has been counted.
-func (h *Hub) secure(datagram []byte, rest reader, now time.Time) (*gosnmp.SnmpPacket, outcome, error) {
+func (h *Hub) secure(datagram []byte, rest message.Reader, now time.Time) (*gosnmp.SnmpPacket, outcome, error) {
 	m := &h.message
-	source := m.peer.Addr()
+	source := m.Peer.Addr()
 	s, err := readSecured(rest)
 	if err != nil {
 		h.refuse(Malformed, source, now, err.Error)
@@ -326,8 +328,9 @@ func (h *Hub) secure(datagram []byte, rest reader, now time.Time) (*gosnmp.SnmpP
 			break
 		}
 	}
-	packet, err := h.engine.open(datagram, s, accounts, now, m)
+	packet, prover, err := h.engine.open(datagram, s, accounts, now, m)
 	if err == nil {
+		h.prover = prover
 		return packet, outcome{}, nil
 	}
 	reason, object := Malformed, ""
@@ -348,11 +351,11 @@ func (h *Hub) secure(datagram []byte, rest reader, now time.Time) (*gosnmp.SnmpP
 }
 
 // distribute gives a message to those who want it, and says whether anybody does.
-func (h *Hub) distribute(m *message, now time.Time) bool {
+func (h *Hub) distribute(m *message.Message, now time.Time) bool {
 	taken, denied := false, false
 	for p := range h.present().candidates(m) {
-		m.source = p.from(m)
-		a := p.look(m.trap)
+		m.Source = p.from(m)
+		a := p.look(m.Trap)
 		if !a.wanted {
 			continue
 		}
@@ -368,39 +371,39 @@ func (h *Hub) distribute(m *message, now time.Time) bool {
 	}
 	switch {
 	case taken:
-	case denied && m.version == 3:
-		h.refuse(UnknownUser, m.peer.Addr(), now, func() string {
-			return fmt.Sprintf("%s: those who want it do not take user %q", h.words.name(m.trap), m.user)
+	case denied && m.Version == 3:
+		h.refuse(UnknownUser, m.Peer.Addr(), now, func() string {
+			return fmt.Sprintf("%s: those who want it do not take user %q", h.words.name(m.Trap), m.User)
 		})
 	case denied:
-		h.refuse(WrongCommunity, m.peer.Addr(), now, func() string { return h.words.name(m.trap) + ": those who want it take another community" })
+		h.refuse(WrongCommunity, m.Peer.Addr(), now, func() string { return h.words.name(m.Trap) + ": those who want it take another community" })
 	default:
-		h.refuse(Unmatched, m.peer.Addr(), now, func() string { return h.words.name(m.trap) + ": no definition wants it from this source" })
+		h.refuse(Unmatched, m.Peer.Addr(), now, func() string { return h.words.name(m.Trap) + ": no definition wants it from this source" })
 		h.remember(m, now)
 	}
 	return taken
 }
 
 // may says whether a probe takes what the sender of a message proved to be.
-func (h *Hub) may(p *trapProbe, m *message, now time.Time) bool {
+func (h *Hub) may(p *trapProbe, m *message.Message, now time.Time) bool {
 	switch {
 	case len(p.plan.users) == 0 && len(p.secrets.references) == 0:
 		return true
-	case m.version == 3:
-		return slices.Contains(p.plan.users, m.prover)
+	case m.Version == 3:
+		return slices.Contains(p.plan.users, h.prover)
 	}
-	return len(p.secrets.references) > 0 && p.secrets.allow(h.opts.Secrets, m.community, now)
+	return len(p.secrets.references) > 0 && p.secrets.allow(h.opts.Secrets, m.Community, now)
 }
 
 // remember makes a kind of unmatched trap visible.
-func (h *Hub) remember(m *message, now time.Time) {
-	key := unmatchedKey{m.peer.Addr(), string(m.trap)}
+func (h *Hub) remember(m *message.Message, now time.Time) {
+	key := unmatchedKey{m.Peer.Addr(), string(m.Trap)}
 	u := h.unmatched[key]
 	if u == nil {
 		if len(h.unmatched) >= maxUnmatched {
 			h.forget()
 		}
-		u = &UnmatchedTrap{Source: key.source, Trap: h.words.name(m.trap)}
+		u = &UnmatchedTrap{Source: key.source, Trap: h.words.name(m.Trap)}
 		h.unmatched[key] = u
 	}
 	u.Count++

@@ -19,6 +19,7 @@ import (
 	"grove/runtime/probe/probetest"
 	"grove/runtime/probe/snmp/mib"
 	"grove/runtime/receive"
+	"grove/runtime/receive/trap/message"
 )
 
 func TestContract(t *testing.T) {
@@ -632,7 +633,7 @@ func FuzzMessage(f *testing.F) {
 	p := kind(h)
 	if _, err := p.Attach("x", "traps", func(r probe.Result) {
 		for _, v := range r.Values {
-			if s, _ := v.Value.Text(); len(s) > maxText {
+			if s, _ := v.Value.Text(); len(s) > message.MaxText {
 				f.Errorf("%s is a text of %d bytes", v.Attribute, len(s))
 			}
 		}
@@ -658,34 +659,6 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// TestNumbersOfObjects writes and reads object identifiers.
-func TestNumbersOfObjects(t *testing.T) {
-	for _, text := range []string{"0.0", "1.3", "1.39", "2.999.3", "1.3.6.1.4.1.4294967295.0", "2.4294967295"} {
-		b, err := encodeOID(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := checkOID(b); err != nil || dotted(b) != text {
-			t.Errorf("%s becomes %s, %v", text, dotted(b), err)
-		}
-	}
-	for _, bad := range [][]byte{nil, {0x2b, 0x80}, {0x2b, 0x80, 1}, {0x2b, 0x90, 0x80, 0x80, 0x80, 0x80, 0}, make([]byte, 200)} {
-		if checkOID(bad) == nil {
-			t.Errorf("%x is taken", bad)
-		}
-	}
-	for _, v := range []int64{0, 1, -1, 127, 128, -128, -129, 1 << 40, -1 << 62} {
-		if got, err := signed(appendNumber(nil, v)); got != v || err != nil {
-			t.Errorf("%d becomes %d, %v", v, got, err)
-		}
-	}
-	for _, v := range []uint64{0, 255, 1 << 63, 1<<64 - 1} {
-		if got, err := unsigned(appendUnsigned(nil, v)); got != v || err != nil {
-			t.Errorf("%d becomes %d, %v", v, got, err)
-		}
-	}
-}
-
 func TestTemplates(t *testing.T) {
 	for text, want := range map[string]string{
 		"{{a}} {ifIndex|none} {ifIndex} {2}": "{a} none ? ?",
@@ -696,7 +669,7 @@ func TestTemplates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := &message{}
+		m := &message.Message{}
 		if got, _ := tm.write(newDictionary(mib.Builtin()), m); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}

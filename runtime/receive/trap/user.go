@@ -10,6 +10,7 @@ import (
 
 	"grove/runtime/probe"
 	"grove/runtime/probe/secret"
+	"grove/runtime/receive/trap/message"
 )
 
 // User is one who may send messages of version 3: RFC 3414. The options are those of the
@@ -42,9 +43,9 @@ func (u User) check(option string) error {
 	case len(u.User) > maxUser:
 		return probe.BadOption(option+".user", "longer than %d bytes", maxUser)
 	case u.Auth != "" && authProtocols[u.Auth] == 0:
-		return probe.BadOption(option+".auth", "%q is none of %s", clip(u.Auth), list(authProtocols))
+		return probe.BadOption(option+".auth", "%q is none of %s", message.Clip(u.Auth), list(authProtocols))
 	case u.Priv != "" && privProtocols[u.Priv] == 0:
-		return probe.BadOption(option+".priv", "%q is none of %s", clip(u.Priv), list(privProtocols))
+		return probe.BadOption(option+".priv", "%q is none of %s", message.Clip(u.Priv), list(privProtocols))
 	case u.Priv != "" && u.Auth == "":
 		return probe.BadOption(option+".auth", "messages that are encrypted must be authenticated, too")
 	}
@@ -71,14 +72,14 @@ func list[V any](words map[string]V) string {
 }
 
 // level is how messages of the user must be protected at least.
-func (u User) level() level {
+func (u User) level() message.Level {
 	switch {
 	case u.Priv != "":
-		return authPriv
+		return message.AuthPriv
 	case u.Auth != "":
-		return authNoPriv
+		return message.AuthNoPriv
 	}
-	return noAuth
+	return message.NoAuth
 }
 
 // account is a user with the passwords that were read.

@@ -1,4 +1,4 @@
-package trap
+package message
 
 import (
 	"errors"
@@ -10,10 +10,10 @@ import (
 // section 3.
 const (
 	tagInteger     = 0x02
-	tagOctets      = 0x04
+	TagOctets      = 0x04
 	tagNull        = 0x05
-	tagOID         = 0x06
-	tagSequence    = 0x30
+	TagOID         = 0x06
+	TagSequence    = 0x30
 	tagAddress     = 0x40
 	tagCounter32   = 0x41
 	tagGauge32     = 0x42
@@ -24,26 +24,26 @@ const (
 	tagNoObject    = 0x80
 	tagNoInstance  = 0x81
 	tagEndOfView   = 0x82
-	tagGet         = 0xa0
+	TagGet         = 0xa0
 	tagResponse    = 0xa2
 	tagTrapV1      = 0xa4
-	tagInform      = 0xa6
-	tagTrapV2      = 0xa7
+	TagInform      = 0xa6
+	TagTrapV2      = 0xa7
 	maxArcs        = 128 // of an object identifier: RFC 2578 section 7.1.3
 	maxLengthBytes = 4   // of a length: more is no message that fits into a datagram
 )
 
-var (
-	errCut    = errors.New("it ends too early")
-	errBehind = errors.New("there is something behind its end")
-)
+// ErrBehind says that an element ends before what holds it.
+var ErrBehind = errors.New("there is something behind its end")
 
-// reader reads what BER holds, one element after the other. It never reads beyond its
+var errCut = errors.New("it ends too early")
+
+// Reader reads what BER holds, one element after the other. It never reads beyond its
 // octets, and goes no deeper than its caller does.
-type reader []byte
+type Reader []byte
 
-// element takes the next element.
-func (r *reader) element() (tag byte, content []byte, err error) {
+// Element takes the next element.
+func (r *Reader) Element() (tag byte, content []byte, err error) {
 	b := *r
 	if len(b) < 2 {
 		return 0, nil, errCut
@@ -73,9 +73,9 @@ func (r *reader) element() (tag byte, content []byte, err error) {
 	return tag, b[head : head+length : head+length], nil
 }
 
-// expect takes the next element, which must have a tag.
-func (r *reader) expect(tag byte, what string) ([]byte, error) {
-	got, content, err := r.element()
+// Expect takes the next element, which must have a tag.
+func (r *Reader) Expect(tag byte, what string) ([]byte, error) {
+	got, content, err := r.Element()
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", what, err)
@@ -85,9 +85,9 @@ func (r *reader) expect(tag byte, what string) ([]byte, error) {
 	return content, nil
 }
 
-// integer takes an INTEGER of at most 32 bits.
-func (r *reader) integer(what string) (int32, error) {
-	content, err := r.expect(tagInteger, what)
+// Integer takes an INTEGER of at most 32 bits.
+func (r *Reader) Integer(what string) (int32, error) {
+	content, err := r.Expect(tagInteger, what)
 	if err != nil {
 		return 0, err
 	}
@@ -150,8 +150,8 @@ func checkOID(content []byte) error {
 	return nil
 }
 
-// dotted writes an object identifier that checkOID has found sound.
-func dotted(content []byte) string {
+// Dotted writes an object identifier that checkOID has found sound.
+func Dotted(content []byte) string {
 	b := make([]byte, 0, 3*len(content))
 	arc, first := uint64(0), true
 	for _, c := range content {
@@ -172,8 +172,8 @@ func dotted(content []byte) string {
 	return string(b)
 }
 
-// encodeOID is the content of an object identifier that mib.CheckOID has found sound.
-func encodeOID(text string) ([]byte, error) {
+// EncodeOID is the content of an object identifier that mib.checkOID has found sound.
+func EncodeOID(text string) ([]byte, error) {
 	var arcs []uint64
 	for begin, i := 0, 0; i <= len(text); i++ {
 		if i < len(text) && text[i] != '.' {
@@ -207,8 +207,8 @@ func appendArc(out []byte, arc uint64) []byte {
 	return append(out, byte(arc)&0x7f)
 }
 
-// appendNumber is the content of an INTEGER or, of a number that is not negative, of a counter.
-func appendNumber(out []byte, v int64) []byte {
+// AppendNumber is the content of an INTEGER or, of a number that is not negative, of a counter.
+func AppendNumber(out []byte, v int64) []byte {
 	n := 1
 	for s := v; s > 127 || s < -128; s >>= 8 {
 		n++
@@ -219,10 +219,10 @@ func appendNumber(out []byte, v int64) []byte {
 	return out
 }
 
-// appendUnsigned is the content of a counter of 64 bits.
-func appendUnsigned(out []byte, v uint64) []byte {
+// AppendUnsigned is the content of a counter of 64 bits.
+func AppendUnsigned(out []byte, v uint64) []byte {
 	if v>>63 == 0 {
-		return appendNumber(out, int64(v))
+		return AppendNumber(out, int64(v))
 	}
 	out = append(out, 0)
 	for n := 7; n >= 0; n-- {

@@ -1,4 +1,4 @@
-package trap
+package message
 
 import (
 	"encoding/binary"
@@ -10,12 +10,12 @@ import (
 	"grove/runtime/probe/snmp/mib"
 )
 
-// number is the number that a varbind has, if any; time ticks become seconds, and an
+// Number is the number that a varbind has, if any; time ticks become seconds, and an
 // integer's display hint says where its point is.
-func (v *varbind) number(o *mib.Object) (float64, bool) {
-	switch v.tag {
+func (v *Varbind) Number(o *mib.Object) (float64, bool) {
+	switch v.Tag {
 	case tagInteger:
-		n, err := signed(v.value)
+		n, err := signed(v.Value)
 		x := float64(n)
 		if o != nil {
 			if d := mib.Decimals(o.Hint); d > 0 {
@@ -24,15 +24,15 @@ func (v *varbind) number(o *mib.Object) (float64, bool) {
 		}
 		return x, err == nil
 	case tagTicks:
-		n, err := unsigned(v.value)
+		n, err := unsigned(v.Value)
 		return float64(n) / 100, err == nil
 	case tagCounter32, tagGauge32, tagUnsigned32, tagCounter64:
-		n, err := unsigned(v.value)
+		n, err := unsigned(v.Value)
 		return float64(n), err == nil
 	case tagOpaque:
-		return opaque(v.value)
-	case tagOctets: // many sensors send a number as text
-		n, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimRight(string(v.value), "\x00")), 64)
+		return opaque(v.Value)
+	case TagOctets: // many sensors send a number as text
+		n, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimRight(string(v.Value), "\x00")), 64)
 		return n, err == nil && !math.IsNaN(n) && !math.IsInf(n, 0)
 	}
 	return 0, false
@@ -51,28 +51,28 @@ func opaque(b []byte) (float64, bool) {
 	return x, !math.IsNaN(x) && !math.IsInf(x, 0)
 }
 
-// text writes the value of a varbind for people, on one line of at most maxText bytes.
-func (v *varbind) text(names *mib.Set, o *mib.Object) string {
-	switch v.tag {
-	case tagOctets:
+// Text writes the value of a varbind for people, on one line of at most maxText bytes.
+func (v *Varbind) Text(names *mib.Set, o *mib.Object) string {
+	switch v.Tag {
+	case TagOctets:
 		hint := ""
 		if o != nil {
 			hint = o.Hint
 		}
-		return oneLine(mib.Text(v.value, hint))
-	case tagOID:
-		oid := dotted(v.value)
+		return OneLine(mib.Text(v.Value, hint))
+	case TagOID:
+		oid := Dotted(v.Value)
 		if name, ok := names.Name(oid); ok {
 			_, name, _ = strings.Cut(name, "::")
 			return name
 		}
 		return oid
 	case tagAddress:
-		a, _ := netip.AddrFromSlice(v.value)
+		a, _ := netip.AddrFromSlice(v.Value)
 		return a.String()
 	case tagInteger:
 		if o != nil && (len(o.Enum) > 0 || o.Syntax == mib.Truth) {
-			n, _ := signed(v.value)
+			n, _ := signed(v.Value)
 			switch word := o.Enum[n]; {
 			case word != "":
 				return word
@@ -85,40 +85,40 @@ func (v *varbind) text(names *mib.Set, o *mib.Object) string {
 	case tagNull, tagNoObject, tagNoInstance, tagEndOfView:
 		return ""
 	case tagOpaque:
-		if _, ok := opaque(v.value); !ok {
-			return oneLine(mib.Text(v.value, ""))
+		if _, ok := opaque(v.Value); !ok {
+			return OneLine(mib.Text(v.Value, ""))
 		}
 	}
-	if v.tag == tagCounter64 { // a float64 has not all its digits
-		n, _ := unsigned(v.value)
+	if v.Tag == tagCounter64 { // a float64 has not all its digits
+		n, _ := unsigned(v.Value)
 		return strconv.FormatUint(n, 10)
 	}
-	n, ok := v.number(o)
+	n, ok := v.Number(o)
 	if !ok {
 		return ""
 	}
 	return strconv.FormatFloat(n, 'f', -1, 64)
 }
 
-// maxText bounds the texts that are made of traps, in bytes.
-const maxText = 1024
+// MaxText bounds the texts that are made of traps, in bytes.
+const MaxText = 1024
 
-// oneLine makes a text of an agent fit for a line: what ends lines or steers terminals
+// OneLine makes a text of an agent fit for a line: what ends lines or steers terminals
 // becomes a space.
-func oneLine(s string) string {
+func OneLine(s string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
 			return ' '
 		}
 		return r
 	}, s)
-	return clip(clean)
+	return Clip(clean)
 }
 
-// clip cuts a text off at maxText bytes.
-func clip(s string) string {
-	if len(s) <= maxText {
+// Clip cuts a text off at maxText bytes.
+func Clip(s string) string {
+	if len(s) <= MaxText {
 		return s
 	}
-	return strings.ToValidUTF8(s[:maxText-len("…")], "") + "…"
+	return strings.ToValidUTF8(s[:MaxText-len("…")], "") + "…"
 }
