@@ -3,6 +3,7 @@ package extract
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ohler55/ojg/jp"
 )
@@ -22,17 +23,35 @@ func JSONPath(text string) (jp.Expr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q is no JSONPath: %w", text, err)
 	}
-	descents := 0
 	for _, fragment := range path {
-		switch fragment.(type) {
-		case jp.Descent:
-			descents++
-		case *jp.Proc:
+		if _, ok := fragment.(*jp.Proc); ok {
 			return nil, fmt.Errorf("%q is no JSONPath: procedures are not supported", text)
 		}
 	}
-	if descents > maxDescents {
-		return nil, fmt.Errorf("%q descends by .. %d times, more than %d", text, descents, maxDescents)
+	if n := descents(text); n > maxDescents {
+		return nil, fmt.Errorf("%q descends by .. %d times, more than %d", text, n, maxDescents)
 	}
 	return path, nil
+}
+
+// descents counts the ".." of a path, those within its filters too: these are followed for
+// everything that the path before them finds. What is quoted does not count.
+func descents(text string) (n int) {
+	quote := byte(0)
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quote != 0 && c == '\\':
+			i++
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '\'' || c == '"':
+			quote = c
+		case strings.HasPrefix(text[i:], ".."):
+			n++
+			i++
+		}
+	}
+	return n
 }
