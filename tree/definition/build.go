@@ -66,6 +66,9 @@ func (x *expansion) build(s *shape, p place) (*built, bool) {
 	before := len(x.errs)
 	b := x.fresh(s, p, filled, vague)
 	b.bad = len(x.errs) > before
+	if !b.bad && !x.check {
+		x.def.alike.spec(s, b.spec)
+	}
 	x.built[key] = b
 	return b, !b.bad
 }
@@ -339,7 +342,10 @@ func (b *built) sourceAt(x *expansion, p place) *Source {
 	if b.reading.row && shared.Row != p.rowKey {
 		s := *shared
 		s.Row = p.rowKey
-		return &s
+		return x.def.alike.source(s)
+	}
+	if shared.Value == nil {
+		return x.def.alike.source(*shared)
 	}
 	return shared
 }

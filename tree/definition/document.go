@@ -37,6 +37,7 @@ type Definition struct {
 	probes     []source.Field
 	tree       *shape
 	shapes     int
+	alike      alike
 }
 
 // ProbeKinds lists the kinds of the probes that the definition has, sorted; without those

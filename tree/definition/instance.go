@@ -49,7 +49,7 @@ func (d *Definition) instance(name string, at tree.Path, with, properties *sourc
 	i := &Instance{
 		Name: name, Application: d.Application, Title: d.Title, Description: d.Description,
 		File: pos.File, Definition: d.File, Pos: pos, At: at,
-		Nodes: x.nodes, Loops: x.loops, Monitors: monitors, Parameters: make(map[string]any, len(d.Parameters)),
+		Nodes: slices.Clip(slices.Clone(x.nodes)), Loops: x.loops, Monitors: monitors, Parameters: make(map[string]any, len(d.Parameters)),
 		definition: d, infos: x.probes,
 	}
 	used := x.used()

@@ -112,6 +112,9 @@ func (x *expansion) makeProbe(f *source.Field) *probeInfo {
 	p.Options, p.attributes = options, attributes
 	p.unknown = len(x.errs) > before
 	p.Fingerprint = fingerprint(p, &value)
+	if !x.check {
+		x.def.alike.share(f.Key, options)
+	}
 	return p
 }
 
