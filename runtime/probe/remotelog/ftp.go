@@ -71,7 +71,8 @@ func (s *ftpServer) login(conn *ftp.ServerConn) error {
 	err := conn.Login(user, password)
 	var refused *textproto.Error
 	if errors.As(err, &refused) && refused.Code == ftp.StatusNotLoggedIn {
-		return &answer.Fault{State: "login", Err: err}
+		// Without what the server says of it, which may repeat what it was sent.
+		return &answer.Fault{State: "login", Err: fmt.Errorf("the server refuses the login: code %d", refused.Code)}
 	}
 	return err
 }

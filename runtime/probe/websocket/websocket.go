@@ -61,6 +61,16 @@ type socketProbe struct {
 	dialer  *net.Dialer
 	secrets *secret.Policy
 	files   secure.Files
+	hidden  []string // the secrets that were sent in this run, each with what stands for it
+}
+
+// leastSecret is the shortest secret that is looked for in texts, in bytes.
+const leastSecret = 4
+
+func (p *socketProbe) hide(s string) {
+	if len(s) >= leastSecret {
+		p.hidden = append(p.hidden, s, "[secret]")
+	}
 }
 
 // Target implements probe.Probe.
@@ -118,6 +128,7 @@ func (p *socketProbe) Run(ctx context.Context) (probe.Result, error) {
 
 // prepare reads the files and secrets of the options.
 func (p *socketProbe) prepare() (*websocket.Dialer, http.Header, error) {
+	p.hidden = p.hidden[:0]
 	d := &websocket.Dialer{HandshakeTimeout: time.Hour} // the context ends it
 	if p.plan.url.Scheme == "wss" {
 		config, err := p.files.Config(p.plan.TLS, p.secrets, p.plan.url.Hostname())
@@ -142,6 +153,7 @@ func (p *socketProbe) prepare() (*websocket.Dialer, http.Header, error) {
 			if !isValue(value) {
 				return nil, nil, fmt.Errorf("headers.%s: the secret has a character that headers may not have", name)
 			}
+			p.hide(value)
 		}
 		header.Set(name, value)
 	}
@@ -153,6 +165,7 @@ func (p *socketProbe) prepare() (*websocket.Dialer, http.Header, error) {
 		if !isValue(token) {
 			return nil, nil, errors.New("bearer: the secret has a character that headers may not have")
 		}
+		p.hide(token)
 		header.Set("Authorization", "Bearer "+token)
 	}
 	return d, header, nil
@@ -203,7 +216,11 @@ func (p *socketProbe) talk(ctx context.Context, d *websocket.Dialer, header http
 // await reads messages until one fits.
 func (p *socketProbe) await(conn *websocket.Conn, r *probe.Result) error {
 	var last []byte
-	defer func() { r.Text("message", strings.ToValidUTF8(string(last[:min(len(last), maxLine)]), "�")) }()
+	defer func() {
+		// A server may repeat what it was sent.
+		text := strings.NewReplacer(p.hidden...).Replace(string(last))
+		r.Text("message", strings.ToValidUTF8(text[:min(len(text), maxLine)], "�"))
+	}()
 	for n := 0; ; n++ {
 		_, message, err := conn.ReadMessage()
 		switch {

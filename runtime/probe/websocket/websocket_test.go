@@ -154,6 +154,10 @@ func TestFindings(t *testing.T) {
 		_ = c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseInternalServerErr, ""), time.Now().Add(time.Second))
 		drain(c)
 	})
+	repeats := server(t, false, func(c *websocket.Conn) {
+		_ = c.WriteMessage(websocket.TextMessage, []byte("you sent Bearer open-sesame"))
+		drain(c)
+	})
 	deaf := server(t, false, func(c *websocket.Conn) { _, _ = io.Copy(io.Discard, c.NetConn()) })
 	overTLS := server(t, true, drain)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
@@ -171,6 +175,7 @@ func TestFindings(t *testing.T) {
 		{"over TLS", func(o *Options) { o.URL, o.TLS.CA = ws(overTLS), ca }, map[string]string{"up": "1"}},
 		{"over TLS, from a stranger", func(o *Options) { o.URL = ws(overTLS) }, map[string]string{"up": "0", "state": "tls"}},
 		{"a token", func(o *Options) { o.URL, o.Bearer = ws(quiet)+"/secret", "env:SOCKET_TOKEN" }, map[string]string{"up": "1"}},
+		{"a token that the server repeats", func(o *Options) { o.URL, o.Bearer, o.Expect = ws(repeats), "env:SOCKET_TOKEN", "you sent" }, map[string]string{"up": "1", "message": "you sent Bearer [secret]"}},
 		{"no token", func(o *Options) { o.URL = ws(quiet) + "/secret" }, map[string]string{"up": "0", "state": "handshake", "status": "401",
 			"error": "the server does not switch to WebSocket: status 401"}},
 		{"a silent server", func(o *Options) { o.URL, o.Expect = ws(quiet), "x" }, map[string]string{"up": "0", "state": "timeout"}},
