@@ -153,9 +153,13 @@ func (h *Hub) Serve(ctx context.Context, conn net.PacketConn) error {
 		for i := range messages[:n] {
 			m := &messages[i]
 			source := addressOf(m.Addr)
-			switch _, ok := h.rate.Take(source, 1, now); {
-			case !h.allows(source):
+			// Sources that may not send at all are made up easily: they get no allowance,
+			// of which there are only so many.
+			if !h.allows(source) {
 				h.account.Refused(receive.Denied, 1)
+				continue
+			}
+			switch _, ok := h.rate.Take(source, 1, now); {
 			case !ok:
 				h.account.Refused(receive.RateLimited, 1)
 			case m.N == 0:
