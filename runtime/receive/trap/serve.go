@@ -144,9 +144,13 @@ func (h *Hub) queueUp(q *queue, messages []ipv4.Message, now time.Time) {
 		}
 		peer := from.AddrPort()
 		peer = netip.AddrPortFrom(peer.Addr().Unmap().WithZone(""), peer.Port())
-		switch _, may := h.rate.Take(peer.Addr(), 1, now); {
-		case len(h.opts.Sources) > 0 && !contains(h.opts.Sources, peer.Addr()):
+		// Senders that may not send at all are made up easily: they get no allowance, of
+		// which there are only so many.
+		if len(h.opts.Sources) > 0 && !contains(h.opts.Sources, peer.Addr()) {
 			h.refuse(Foreign, peer.Addr(), now, func() string { return "its sender is not among those that are allowed" })
+			continue
+		}
+		switch _, may := h.rate.Take(peer.Addr(), 1, now); {
 		case !may:
 			h.refuse(RateLimited, peer.Addr(), now, func() string { return "its sender sends too fast" })
 		case m.N > MaxMessage:
