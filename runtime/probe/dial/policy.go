@@ -174,7 +174,7 @@ func (p *Policy) check(shown, plain netip.Addr) error {
 	case isMetadata(plain) && (best == nil || !best.prefix.IsSingleIP()):
 		return &DeniedError{Addr: shown, Rule: "it is the metadata service of a cloud, which only a rule that names it allows"}
 	case best == nil && p != nil && p.listed:
-		return &DeniedError{Addr: shown, Rule: "no rule allows it"}
+		return &DeniedError{Addr: shown, Rule: "no rule allows it (flag --dial of grove serve)"}
 	}
 	return nil
 }

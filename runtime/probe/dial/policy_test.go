@@ -31,7 +31,7 @@ func TestCheck(t *testing.T) {
 		{"nor is link-local", []string{"link-local"}, "169.254.169.254", metadata},
 		{"the address is", []string{"169.254.169.254"}, "169.254.169.254", ""},
 		{"the word is", []string{"all", "metadata"}, "100.100.100.200", ""},
-		{"what no rule allows is refused", []string{"10.0.0.0/8"}, "11.0.0.1", "no rule allows it"},
+		{"what no rule allows is refused", []string{"10.0.0.0/8"}, "11.0.0.1", "no rule allows it (flag --dial of grove serve)"},
 		{"what a rule allows is allowed", []string{"10.0.0.0/8"}, "10.9.8.7", ""},
 		{"only refusals leave the rest allowed", []string{"!private"}, "192.0.2.1", ""},
 		{"a refusal refuses", []string{"!private"}, "10.1.1.1", `the rule "!private" refuses it`},
@@ -42,7 +42,7 @@ func TestCheck(t *testing.T) {
 		{"so is zero by IPv6", []string{"!loopback"}, "::", `the rule "!loopback" refuses it`},
 		{"a zone changes nothing", []string{"!link-local"}, "fe80::1%eth0", `the rule "!link-local" refuses it`},
 		{"a mapped rule is an IPv4 rule", []string{"!::ffff:10.0.0.0/104"}, "10.1.2.3", `the rule "!::ffff:10.0.0.0/104" refuses it`},
-		{"the inner address of NAT64 must be allowed", []string{"64:ff9b::/96"}, "64:ff9b::c000:201", "no rule allows it"},
+		{"the inner address of NAT64 must be allowed", []string{"64:ff9b::/96"}, "64:ff9b::c000:201", "no rule allows it (flag --dial of grove serve)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, err := dial.ParsePolicy(tt.rules)

@@ -90,7 +90,11 @@ func (p *journalProbe) Run(ctx context.Context) (probe.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return r, err
 	}
+	before := p.cursor
 	behind, err := p.read(ctx)
+	if err != nil && p.cursor == before {
+		return r, err // nothing could be read: that no entry came says nothing
+	}
 	if err == nil {
 		value := 0.0
 		if behind {

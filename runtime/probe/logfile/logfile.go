@@ -108,6 +108,7 @@ func (p *logProbe) Run(ctx context.Context) (probe.Result, error) {
 	var written time.Time
 	found := 0
 	budget := int64(maxReading)
+	before := p.counts.bytes
 	for _, name := range slices.Sorted(maps.Keys(p.tails)) {
 		t := p.tails[name]
 		if err := t.run(ctx, now, &budget); err != nil {
@@ -124,6 +125,10 @@ func (p *logProbe) Run(ctx context.Context) (probe.Result, error) {
 	}
 	// A file that does not exist yet is read from its start, unless nobody could look.
 	p.began = p.began || len(errs) == 0
+	if found == 0 && len(errs) > 0 && p.counts.bytes == before {
+		// Nothing could be read: that no line came says nothing.
+		return probe.Result{}, errors.Join(errs...)
+	}
 	r.Number("found", float64(min(found, 1)))
 	r.Number("files", float64(found))
 	r.Number("size", float64(size))

@@ -307,6 +307,9 @@ func TestPolicy(t *testing.T) {
 		if !errors.Is(err, files.ErrDenied) || strings.Contains(fmt.Sprint(r), "secret") {
 			t.Errorf("%s: got %v, %v", path, r, err)
 		}
+		if len(r.Values) > 0 {
+			t.Errorf("%s: what could not be read yields %v, which would look well", path, r.Values)
+		}
 		p.Close()
 	}
 }

@@ -114,8 +114,12 @@ func (p *remoteProbe) Run(ctx context.Context) (probe.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return r, err
 	}
-	err := p.visit(ctx, func(f files) error { return p.look(ctx, &r, f) })
-	err = answer.Add(ctx, &r, start, err)
+	before := p.bytes
+	failure := p.visit(ctx, func(f files) error { return p.look(ctx, &r, f) })
+	err := answer.Add(ctx, &r, start, failure)
+	if failure != nil && p.bytes == before {
+		return r, err // nothing could be read: that no line came says nothing
+	}
 	r.Number("bytes", float64(p.bytes))
 	r.Number("rotations", float64(p.turns))
 	r.Number("gaps", float64(p.gaps))

@@ -302,6 +302,9 @@ func TestWhoMayNotComeIn(t *testing.T) {
 	if j.run(); j.last["up"] != "0" || j.last["state"] != "login" || strings.Contains(j.last["error"], "wrong words") {
 		t.Errorf("got %v", j.last)
 	}
+	if lines, ok := j.last["lines"]; ok {
+		t.Errorf("what could not be read has %s lines, which would look well", lines)
+	}
 	policy, err := dial.ParsePolicy([]string{"!loopback"})
 	if err != nil {
 		t.Fatal(err)
