@@ -54,7 +54,7 @@ const order = `
 	runtime/probe/pattern, runtime/probe/files, runtime/probe/program < runtime/probe/journal;
 	none < runtime/probe/ssh/sshtest;
 	runtime/probe/answer, runtime/probe/secret, runtime/probe/files < runtime/probe/ssh;
-	runtime/probe/program, runtime/probe/ssh < runtime/probe/command;
+	runtime/probe/program, runtime/probe/ssh, runtime/probe/extract < runtime/probe/command;
 	runtime/probe/pattern < runtime/probe/follow;
 	runtime/probe, runtime/probe/secret < runtime/probe/secure;
 	runtime/probe/follow, runtime/probe/secure, runtime/probe/ssh < runtime/probe/remotelog;
@@ -80,7 +80,8 @@ const order = `
 	runtime/receive < runtime/receive/alertmanager;
 	runtime/receive/sample, runtime/receive/allowance < runtime/receive/plaintext < runtime/receive/statsd, runtime/receive/graphite;
 	runtime/probe/snmp/mib < runtime/receive/trap/message;
-	runtime/receive, runtime/receive/allowance, runtime/probe/secret, runtime/receive/trap/message < runtime/receive/trap;
+	runtime/probe, runtime/probe/secret, runtime/receive/trap/message < runtime/receive/trap/usm;
+	runtime/receive, runtime/receive/allowance, runtime/receive/trap/usm < runtime/receive/trap;
 	runtime/receive, runtime/receive/allowance, runtime/probe/pattern < runtime/receive/syslog;
 	runtime/probe/answer < runtime/probe/icmp;
 	runtime/probe/answer, runtime/probe/secure < runtime/probe/dns;
@@ -191,7 +192,7 @@ var modules = map[string][]string{
 	"github.com/expr-lang/expr":                    {"tree/definition/expression"},
 	"github.com/fsnotify/fsnotify":                 {"tree/definition/watch", "runtime/probe/logfile"},
 	"github.com/gorilla/websocket":                 {"viewer/live", "viewer/live/client", "runtime/probe/websocket"},
-	"github.com/gosnmp/gosnmp":                     {"runtime/probe/snmp", "runtime/receive/trap"},
+	"github.com/gosnmp/gosnmp":                     {"runtime/probe/snmp", "runtime/receive/trap", "runtime/receive/trap/usm"},
 	"github.com/invopop/jsonschema":                {"tree/definition/schema", "runtime/probe/http", "runtime/probe/probetest"},
 	"github.com/jlaffaye/ftp":                      {"runtime/probe/remotelog"},
 	"github.com/pkg/sftp":                          {"runtime/probe/remotelog"},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"grove/runtime/receive/trap/message"
+	"grove/runtime/receive/trap/usm"
 )
 
 // index finds the probes that a message may be for. It is made anew when probes come and
@@ -20,7 +21,7 @@ type index struct {
 	of       uint64 // which change of the probes it is made after
 	sources  map[netip.Addr][]*trapProbe
 	patterns []wide
-	users    map[string][]*account // by name
+	users    map[string][]*usm.Account // by name
 }
 
 // wide is a probe that takes messages from more than single addresses.
@@ -45,19 +46,19 @@ func (h *Hub) present() *index {
 	if h.index != nil && h.index.of == of {
 		return h.index
 	}
-	x := &index{of: of, sources: map[netip.Addr][]*trapProbe{}, users: map[string][]*account{}}
+	x := &index{of: of, sources: map[netip.Addr][]*trapProbe{}, users: map[string][]*usm.Account{}}
 	hosts := map[string][]netip.Addr{}
 	if resolved := h.resolved.Load(); resolved != nil {
 		hosts = *resolved
 	}
-	accounts := map[User]*account{}
-	let := func(u User) {
+	accounts := map[usm.User]*usm.Account{}
+	let := func(u usm.User) {
 		if accounts[u] != nil {
 			return
 		}
 		a := h.accounts[u]
 		if a == nil {
-			a = &account{User: u}
+			a = &usm.Account{User: u}
 		}
 		accounts[u] = a
 		x.users[u.User] = append(x.users[u.User], a)

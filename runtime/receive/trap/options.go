@@ -16,6 +16,7 @@ import (
 	"grove/runtime/probe/secret"
 	"grove/runtime/probe/snmp/mib"
 	"grove/runtime/receive/trap/message"
+	"grove/runtime/receive/trap/usm"
 	"grove/tree"
 )
 
@@ -24,7 +25,7 @@ type ProbeOptions struct {
 	Sources     []string            `yaml:"sources,omitempty" jsonschema:"description=From whom traps are taken: IP addresses\\, prefixes such as 10.0.0.0/8 or host names; a port behind them does not count. From everybody when it is left out."`
 	Relays      []string            `yaml:"relays,omitempty" jsonschema:"description=IP addresses or prefixes of programs that forward traps: theirs count as those of the agent that they name (agent-addr\\, snmpTrapAddress)."`
 	Communities []string            `yaml:"communities,omitempty" jsonschema:"description=The communities of version 1 and 2c that are taken\\, each the text itself or a reference (file:/path\\, env:NAME or credential:NAME). All when both communities and users are left out."`
-	Users       []User              `yaml:"users,omitempty" jsonschema:"description=The users of version 3 that are taken."`
+	Users       []usm.User          `yaml:"users,omitempty" jsonschema:"description=The users of version 3 that are taken."`
 	Traps       []string            `yaml:"traps,omitempty" jsonschema:"description=Which traps are taken: names\\, numbers\\, name.* for all below a place\\, or *. By default those that the rules name\\, and all where no rule names any."`
 	Events      []Event             `yaml:"events,omitempty" jsonschema:"description=What a trap becomes in a log; the first rule that matches counts. Without rules every trap becomes a line that lists its varbinds."`
 	Counts      map[string][]string `yaml:"counts,omitempty" jsonschema:"description=Attributes that count traps: a name and which traps."`
@@ -99,7 +100,7 @@ type plan struct {
 	hosts       []string
 	relays      []netip.Prefix
 	communities []string
-	users       []User
+	users       []usm.User
 
 	wanted   patterns
 	events   []eventPlan
@@ -293,7 +294,7 @@ func (p *planner) security(o *ProbeOptions) {
 		p.bad("users", "%d users: at most %d", n, maxUsers)
 	}
 	for i, u := range o.Users {
-		if err := u.check(fmt.Sprintf("users.%d", i)); err != nil && p.err == nil {
+		if err := u.Check(fmt.Sprintf("users.%d", i)); err != nil && p.err == nil {
 			p.err = err
 		}
 	}

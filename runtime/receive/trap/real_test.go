@@ -18,6 +18,7 @@ import (
 	"grove/runtime/probe"
 	"grove/runtime/probe/secret"
 	"grove/runtime/receive"
+	"grove/runtime/receive/trap/usm"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -101,8 +102,8 @@ var linkDown = []string{"1.3.6.1.6.3.1.1.5.3", "1.3.6.1.2.1.2.2.1.1.3", "i", "3"
 // protection, and waits for what a definition would show.
 func TestSendersOfNetSNMP(t *testing.T) {
 	auth, priv := passwordFile(t, testAuth), passwordFile(t, testPriv)
-	user := func(name, authProtocol, privProtocol string) User {
-		u := User{User: name, Auth: authProtocol, Priv: privProtocol}
+	user := func(name, authProtocol, privProtocol string) usm.User {
+		u := usm.User{User: name, Auth: authProtocol, Priv: privProtocol}
 		if authProtocol != "" {
 			u.AuthPassword = secretFile(auth)
 		}
@@ -114,7 +115,7 @@ func TestSendersOfNetSNMP(t *testing.T) {
 	h := NewHub(Options{})
 	_, results := attached(t, h, &ProbeOptions{
 		Sources: []string{"localhost:161"}, Communities: []string{"secret"},
-		Users: []User{
+		Users: []usm.User{
 			user("shaaes", "SHA", "AES"), user("sha256", "SHA256", "AES256C"), user("sha512", "SHA512", ""), user("md5des", "MD5", "DES"), user("plain", "", ""),
 		},
 		Events: []Event{{Text: "{trap} {ifIndex} {ifOperStatus} {user|-}"}},
@@ -169,7 +170,7 @@ func TestSendersThatAreRefused(t *testing.T) {
 	h := NewHub(Options{})
 	_, results := attached(t, h, &ProbeOptions{
 		Traps: []string{"linkDown"}, Communities: []string{"secret"},
-		Users: []User{{User: "shaaes", Auth: "SHA", AuthPassword: secretFile(auth), Priv: "AES", PrivPassword: secretFile(priv)},
+		Users: []usm.User{{User: "shaaes", Auth: "SHA", AuthPassword: secretFile(auth), Priv: "AES", PrivPassword: secretFile(priv)},
 			{User: "lost", Auth: "SHA", AuthPassword: "env:GROVE_TEST_NO_SUCH_VARIABLE"}},
 	})
 	to := listening(t, h, "127.0.0.1:0")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"grove/runtime/receive"
+	"grove/runtime/receive/trap/usm"
 )
 
 // Reason is why a message was not taken.
@@ -49,6 +50,12 @@ func Reasons() []Reason {
 		all[i] = Reason(i)
 	}
 	return all
+}
+
+// reasonOf is the reason for each fault of a message of version 3.
+var reasonOf = [...]Reason{
+	usm.Malformed: Malformed, usm.UnknownEngine: UnknownEngine, usm.UnknownUser: UnknownUser, usm.WeakSecurity: WeakSecurity,
+	usm.WrongDigest: WrongDigest, usm.NotDecrypted: NotDecrypted, usm.NotInTime: NotInTime,
 }
 
 // common is what all receivers call a reason.

@@ -5,10 +5,8 @@ import (
 	"time"
 
 	"grove/runtime/probe/secret"
+	"grove/runtime/receive/trap/usm"
 )
-
-// freshness is how long a secret that was read is used before it is read again.
-const freshness = 10 * time.Second
 
 // communities are those that a probe takes, as its definition refers to them.
 type communities struct {
@@ -22,7 +20,7 @@ func newCommunities(references []string) *communities { return &communities{refe
 // allow says whether a community is one of them. A reference that cannot be read lets
 // nobody in.
 func (c *communities) allow(policy *secret.Policy, community []byte, now time.Time) bool {
-	if c.at.IsZero() || now.Sub(c.at) > freshness || now.Before(c.at) {
+	if c.at.IsZero() || now.Sub(c.at) > usm.Freshness || now.Before(c.at) {
 		c.read, c.at = c.read[:0], now
 		for _, reference := range c.references {
 			if !secret.Looks(reference) {
@@ -37,24 +35,4 @@ func (c *communities) allow(policy *secret.Policy, community []byte, now time.Ti
 		found |= subtle.ConstantTimeCompare(known, community)
 	}
 	return found == 1
-}
-
-// fresh reads the passwords of a user again when they may have changed.
-func (a *account) fresh(policy *secret.Policy, now time.Time) error {
-	if !a.readAt.IsZero() && now.Sub(a.readAt) <= freshness && !now.Before(a.readAt) {
-		return a.unreadable
-	}
-	a.readAt = now
-	auth, err := policy.Read(a.AuthPassword)
-	priv := ""
-	if err == nil {
-		priv, err = policy.Read(a.PrivPassword)
-	}
-	if a.unreadable = err; err != nil {
-		return err
-	}
-	if auth != a.auth || priv != a.priv {
-		a.auth, a.priv, a.keys = auth, priv, nil
-	}
-	return nil
 }

@@ -31,6 +31,7 @@ import (
 	"grove/runtime/receive"
 	"grove/runtime/receive/allowance"
 	"grove/runtime/receive/trap/message"
+	"grove/runtime/receive/trap/usm"
 )
 
 //go:embed doc.md
@@ -57,7 +58,7 @@ type Options struct {
 	Secrets *secret.Policy // what the users' passwords and the communities may refer to
 	Files   *files.Policy  // the MIB files that may be read
 	// Users may send messages of version 3 to probes that name no users of their own.
-	Users []User
+	Users []usm.User
 	// Sources are the prefixes from which messages are taken; nil: from everywhere.
 	Sources []netip.Prefix
 	// Rate is how many messages a second each source may send in the long run, Burst how
@@ -105,10 +106,10 @@ type Hub struct {
 
 	mu        sync.Mutex // guards the rest, and the probes but for their feeds
 	index     *index
-	accounts  map[User]*account
-	engine    *engine
+	accounts  map[usm.User]*usm.Account
+	engine    *usm.Engine
 	message   message.Message
-	prover    User // of a message of version 3: whose passwords it was made with
+	prover    usm.User // of a message of version 3: whose passwords it was made with
 	touched   []*trapProbe
 	words     *dictionary // for what nobody wants
 	unmatched map[unmatchedKey]*UnmatchedTrap
@@ -119,7 +120,7 @@ type Hub struct {
 // NewHub makes a hub. Faults of the options are told by Serve.
 func NewHub(o Options) *Hub {
 	h := &Hub{
-		opts: o, rejoined: make(chan struct{}, 1), lookup: systemLookup, sockets: map[*socket]struct{}{}, accounts: map[User]*account{},
+		opts: o, rejoined: make(chan struct{}, 1), lookup: systemLookup, sockets: map[*socket]struct{}{}, accounts: map[usm.User]*usm.Account{},
 		unmatched: map[unmatchedKey]*UnmatchedTrap{}, seed: maphash.MakeSeed(), words: newDictionary(mib.Builtin()),
 	}
 	if o.Now == nil {
@@ -129,16 +130,16 @@ func NewHub(o Options) *Hub {
 	if o.Rate < 0 || o.Burst < 0 {
 		h.limits = fmt.Errorf("trap: rate %v and burst %d must not be negative", o.Rate, o.Burst)
 	}
-	if n := len(o.EngineID); n > 0 && (n < 5 || n > maxID) { // RFC 3411 section 5
-		h.limits = fmt.Errorf("trap: an engine's identity has 5 to %d bytes, not %d", maxID, n)
+	if n := len(o.EngineID); n > 0 && (n < 5 || n > usm.MaxID) { // RFC 3411 section 5
+		h.limits = fmt.Errorf("trap: an engine's identity has 5 to %d bytes, not %d", usm.MaxID, n)
 	}
 	for i, u := range o.Users {
-		if err := u.check(fmt.Sprintf("user %d", i+1)); err != nil && h.limits == nil {
+		if err := u.Check(fmt.Sprintf("user %d", i+1)); err != nil && h.limits == nil {
 			h.limits = fmt.Errorf("trap: %w", err)
 		}
 	}
 	h.rate = allowance.New[netip.Addr](cmp.Or(o.Rate, DefaultRate), cmp.Or(o.Burst, DefaultBurst))
-	h.engine = newEngine(o.EngineID, h.opts.Now())
+	h.engine = usm.NewEngine(o.EngineID, h.opts.Now())
 	return h
 }
 
@@ -298,7 +299,7 @@ func (h *Hub) reply(datagram []byte, packet *gosnmp.SnmpPacket, now time.Time) [
 	var out []byte
 	var err error
 	if packet != nil {
-		out, err = h.engine.reply(packet, now)
+		out, err = h.engine.Reply(packet, now)
 	} else {
 		out, err = message.Reply(datagram)
 	}
@@ -313,36 +314,36 @@ func (h *Hub) reply(datagram []byte, packet *gosnmp.SnmpPacket, now time.Time) [
 func (h *Hub) secure(datagram []byte, rest message.Reader, now time.Time) (*gosnmp.SnmpPacket, outcome, error) {
 	m := &h.message
 	source := m.Peer.Addr()
-	s, err := readSecured(rest)
+	s, err := usm.ReadSecured(rest)
 	if err != nil {
 		h.refuse(Malformed, source, now, err.Error)
 		return nil, outcome{}, err
 	}
-	var accounts []*account
-	for _, a := range h.present().users[s.user] {
-		if err := a.fresh(h.opts.Secrets, now); err != nil {
-			h.refuse(NoSecret, source, now, func() string { return fmt.Sprintf("user %q: %v", s.user, err) })
+	var accounts []*usm.Account
+	for _, a := range h.present().users[s.User] {
+		if err := a.Fresh(h.opts.Secrets, now); err != nil {
+			h.refuse(NoSecret, source, now, func() string { return fmt.Sprintf("user %q: %v", s.User, err) })
 			return nil, outcome{}, err
 		}
 		if accounts = append(accounts, a); len(accounts) == maxSecrets {
 			break
 		}
 	}
-	packet, prover, err := h.engine.open(datagram, s, accounts, now, m)
+	packet, prover, err := h.engine.Open(datagram, s, accounts, now, m)
 	if err == nil {
 		h.prover = prover
 		return packet, outcome{}, nil
 	}
 	reason, object := Malformed, ""
-	var wrong *secureError
+	var wrong *usm.Error
 	if errors.As(err, &wrong) {
-		reason, object = wrong.reason, wrong.report
+		reason, object = reasonOf[wrong.Fault], wrong.Report
 	}
 	h.refuse(reason, source, now, err.Error)
-	if object == "" || !s.reportable {
+	if object == "" || !s.Reportable {
 		return nil, outcome{}, err
 	}
-	answer, bad := h.engine.report(s, packet, object, h.drops[reason].Load(), now)
+	answer, bad := h.engine.Report(s, packet, object, h.drops[reason].Load(), now)
 	if bad != nil {
 		return nil, outcome{}, err
 	}

@@ -20,6 +20,7 @@ import (
 	"grove/runtime/probe/snmp/mib"
 	"grove/runtime/receive"
 	"grove/runtime/receive/trap/message"
+	"grove/runtime/receive/trap/usm"
 )
 
 func TestContract(t *testing.T) {
@@ -28,7 +29,7 @@ func TestContract(t *testing.T) {
 		&ProbeOptions{},
 		&ProbeOptions{
 			Sources: []string{"192.0.2.7", "10.0.0.0/8", "switch1:161", "2001:db8::1"}, Relays: []string{"192.0.2.1"},
-			Communities: []string{"public", "env:COMMUNITY"}, Users: []User{{User: "grove", Auth: "SHA256", AuthPassword: "env:PASSWORD"}},
+			Communities: []string{"public", "env:COMMUNITY"}, Users: []usm.User{{User: "grove", Auth: "SHA256", AuthPassword: "env:PASSWORD"}},
 			Traps:  []string{"*"},
 			Events: []Event{{Traps: []string{"linkDown", "1.3.6.1.4.1.9.*"}, Text: "{ifIndex|none} {{x}}", Status: "red", Log: "links"}, {By: "{ifOperStatus}", States: map[string]string{"up": "green"}}},
 			Counts: map[string][]string{"starts": {"coldStart", "warmStart"}}, Values: map[string]string{"speed": "ifHighSpeed", "x": "1.3.6.1.4.1.9.1 text"},
@@ -48,11 +49,11 @@ func TestContract(t *testing.T) {
 		bad("source", "sources", `"a b" is no IP address, prefix such as 10.0.0.0/8 or host name`, ProbeOptions{Sources: []string{"a b"}}),
 		bad("relay", "relays", `"proxy" is neither an IP address nor a prefix such as 10.0.0.0/8`, ProbeOptions{Relays: []string{"proxy"}}),
 		bad("community", "communities", "one of them is empty", ProbeOptions{Communities: []string{""}}),
-		bad("user without a name", "users.0.user", "it is empty", ProbeOptions{Users: []User{{}}}),
-		bad("protocol", "users.0.auth", `"ROT13" is none of MD5, SHA, SHA224, SHA256, SHA384, SHA512`, ProbeOptions{Users: []User{{User: "x", Auth: "ROT13"}}}),
-		bad("only encrypted", "users.0.auth", "messages that are encrypted must be authenticated, too", ProbeOptions{Users: []User{{User: "x", Priv: "AES"}}}),
-		bad("no password", "users.0.auth_password", "SHA needs a password", ProbeOptions{Users: []User{{User: "x", Auth: "SHA"}}}),
-		bad("needless password", "users.0.priv_password", "priv does not say what the password is for", ProbeOptions{Users: []User{{User: "x", PrivPassword: "env:X"}}}),
+		bad("user without a name", "users.0.user", "it is empty", ProbeOptions{Users: []usm.User{{}}}),
+		bad("protocol", "users.0.auth", `"ROT13" is none of MD5, SHA, SHA224, SHA256, SHA384, SHA512`, ProbeOptions{Users: []usm.User{{User: "x", Auth: "ROT13"}}}),
+		bad("only encrypted", "users.0.auth", "messages that are encrypted must be authenticated, too", ProbeOptions{Users: []usm.User{{User: "x", Priv: "AES"}}}),
+		bad("no password", "users.0.auth_password", "SHA needs a password", ProbeOptions{Users: []usm.User{{User: "x", Auth: "SHA"}}}),
+		bad("needless password", "users.0.priv_password", "priv does not say what the password is for", ProbeOptions{Users: []usm.User{{User: "x", PrivPassword: "env:X"}}}),
 		bad("name of a trap", "traps", `unknown object "linkDwn": did you mean linkDown?; traps are named, or numbered as RFC 3584 does: the enterprise, 0, and the specific trap`, ProbeOptions{Traps: []string{"linkDwn"}}),
 		bad("template", "events.0.text", "a { without its }; for the brace itself write {{", ProbeOptions{Events: []Event{{Text: "port {ifIndex"}}}),
 		bad("brace", "events.0.text", "a } without its {; for the brace itself write }}", ProbeOptions{Events: []Event{{Text: "port }"}}}),
@@ -374,40 +375,6 @@ func TestInformsWaitUntilTheyAreKept(t *testing.T) {
 	}
 }
 
-// TestEngineTime holds old messages back: RFC 3414 section 3.2 point 7.
-func TestEngineTime(t *testing.T) {
-	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	e := newEngine([]byte("\x80\x00\x00\x00\x01engine"), start)
-	if later := newEngine([]byte("\x80\x00\x00\x00\x01engine"), start.Add(time.Second)); later.boots <= e.boots {
-		t.Error("a later start has not a higher number")
-	}
-	own := e.id
-	for _, tt := range []struct {
-		name        string
-		engine      string
-		boots, time uint32
-		after       time.Duration
-		want        bool
-	}{
-		{"own", own, e.boots, 1000, 1000 * time.Second, true},
-		{"own, at the border", own, e.boots, 850, 1000 * time.Second, true},
-		{"own, too old", own, e.boots, 849, 1000 * time.Second, false},
-		{"own, too far ahead", own, e.boots, 1151, 1000 * time.Second, false},
-		{"own, of another start", own, e.boots - 1, 1000, 1000 * time.Second, false},
-		{"a stranger", "other", 5, 1000, 0, true},
-		{"a little later", "other", 5, 1010, 10 * time.Second, true},
-		{"delayed", "other", 5, 900, 20 * time.Second, true},
-		{"played again", "other", 5, 1000, 161 * time.Second, false},
-		{"after it started anew", "other", 6, 1, 170 * time.Second, true},
-		{"from before that", "other", 5, 1180, 180 * time.Second, false},
-		{"a number of starts at its end", "other", maxInt31, 1, 190 * time.Second, false},
-	} {
-		if got := e.timely(&secured{engine: tt.engine, boots: tt.boots, time: tt.time}, start.Add(tt.after)); got != tt.want {
-			t.Errorf("%s: %v", tt.name, got)
-		}
-	}
-}
-
 // TestWhatIsNoTrap: every shape that is wrong has its reason, and none is taken.
 func TestWhatIsNoTrap(t *testing.T) {
 	w := newWorld(t, &ProbeOptions{})
@@ -562,7 +529,7 @@ func TestServeRefuses(t *testing.T) {
 		o    Options
 	}{
 		{"trap: rate -1 and burst 0 must not be negative", Options{Rate: -1}},
-		{"trap: user 1.auth_password: MD5 needs a password", Options{Users: []User{{User: "x", Auth: "MD5"}}}},
+		{"trap: user 1.auth_password: MD5 needs a password", Options{Users: []usm.User{{User: "x", Auth: "MD5"}}}},
 		{"trap: an engine's identity has 5 to 32 bytes, not 3", Options{EngineID: []byte("abc")}},
 	} {
 		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -620,7 +587,7 @@ func FuzzMessage(f *testing.F) {
 	f.Setenv("TRAP_FUZZ_PASSWORD", "12345678")
 	kind := func(h *Hub) *trapProbe {
 		p, err := Kind(h).New(&ProbeOptions{
-			Communities: []string{"x"}, Users: []User{{User: "u", Auth: "SHA", AuthPassword: "env:TRAP_FUZZ_PASSWORD", Priv: "AES", PrivPassword: "env:TRAP_FUZZ_PASSWORD"}},
+			Communities: []string{"x"}, Users: []usm.User{{User: "u", Auth: "SHA", AuthPassword: "env:TRAP_FUZZ_PASSWORD", Priv: "AES", PrivPassword: "env:TRAP_FUZZ_PASSWORD"}},
 			Traps: []string{"*"}, Events: []Event{{Text: "{trap} {varbinds} {ifIndex} {bgpPeerRemoteAddr} {1} {source}"}}, AlarmMIB: true,
 			Tables: map[string]Table{"t": {Key: "{ospfNbrIpAddr}", States: map[string]string{"*": "x"}}}, Values: map[string]string{"v": "ifMtu"},
 		})

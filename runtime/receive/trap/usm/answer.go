@@ -1,4 +1,4 @@
-package trap
+package usm
 
 import (
 	"crypto/rand"
@@ -9,8 +9,8 @@ import (
 	"github.com/gosnmp/gosnmp"
 )
 
-// reply is the answer to an inform that was taken; the packet is the inform.
-func (e *engine) reply(packet *gosnmp.SnmpPacket, now time.Time) ([]byte, error) {
+// Reply is the answer to an inform that was taken; the packet is the inform.
+func (e *Engine) Reply(packet *gosnmp.SnmpPacket, now time.Time) ([]byte, error) {
 	packet.PDUType = gosnmp.GetResponse
 	packet.MsgFlags &^= gosnmp.Reportable
 	p, ok := packet.SecurityParameters.(*gosnmp.UsmSecurityParameters)
@@ -28,15 +28,15 @@ func (e *engine) reply(packet *gosnmp.SnmpPacket, now time.Time) ([]byte, error)
 	return encode(packet)
 }
 
-// report tells the sender of an inform why it was not taken. The packet is the inform when
+// Report tells the sender of an inform why it was not taken. The packet is the inform when
 // it was found authentic, and nil otherwise. Count is how often that has happened.
-func (e *engine) report(s *secured, packet *gosnmp.SnmpPacket, object string, count uint64, now time.Time) ([]byte, error) {
+func (e *Engine) Report(s *Secured, packet *gosnmp.SnmpPacket, object string, count uint64, now time.Time) ([]byte, error) {
 	out := &gosnmp.SnmpPacket{
 		Version: gosnmp.Version3, MsgID: uint32(s.id), SecurityModel: gosnmp.UserSecurityModel, //nolint:gosec // It is not negative.
 		ContextEngineID: e.id, PDUType: gosnmp.Report,
 		Variables: []gosnmp.SnmpPDU{{Name: object, Type: gosnmp.Counter32, Value: uint32(count & math.MaxUint32)}},
 	}
-	p := &gosnmp.UsmSecurityParameters{UserName: s.user, AuthoritativeEngineID: e.id}
+	p := &gosnmp.UsmSecurityParameters{UserName: s.User, AuthoritativeEngineID: e.id}
 	if packet != nil {
 		out.RequestID = packet.RequestID
 		if known, ok := packet.SecurityParameters.(*gosnmp.UsmSecurityParameters); ok {
@@ -49,7 +49,7 @@ func (e *engine) report(s *secured, packet *gosnmp.SnmpPacket, object string, co
 }
 
 // stamp puts the engine's time on what it says.
-func (e *engine) stamp(p *gosnmp.UsmSecurityParameters, now time.Time) {
+func (e *Engine) stamp(p *gosnmp.UsmSecurityParameters, now time.Time) {
 	p.AuthoritativeEngineID, p.AuthoritativeEngineBoots, p.AuthoritativeEngineTime = e.id, e.boots, e.time(now)
 }
 

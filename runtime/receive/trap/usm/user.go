@@ -1,4 +1,4 @@
-package trap
+package usm
 
 import (
 	"maps"
@@ -35,8 +35,8 @@ var privProtocols = map[string]gosnmp.SnmpV3PrivProtocol{
 
 const maxUser = 32 // bytes: RFC 3414 section 2.4
 
-// check says which option is wrong.
-func (u User) check(option string) error {
+// Check says which option is wrong.
+func (u User) Check(option string) error {
 	switch {
 	case u.User == "":
 		return probe.BadOption(option+".user", "it is empty")
@@ -82,8 +82,8 @@ func (u User) level() message.Level {
 	return message.NoAuth
 }
 
-// account is a user with the passwords that were read.
-type account struct {
+// Account is a user with the passwords that were read.
+type Account struct {
 	User
 	auth, priv string
 	readAt     time.Time
@@ -97,7 +97,7 @@ type account struct {
 const maxKeys = 4096
 
 // at returns the user's parameters at an engine, with the keys when they are at hand.
-func (a *account) at(engine string) *gosnmp.UsmSecurityParameters {
+func (a *Account) at(engine string) *gosnmp.UsmSecurityParameters {
 	if p := a.keys[engine]; p != nil {
 		return p
 	}
@@ -115,9 +115,32 @@ func (a *account) at(engine string) *gosnmp.UsmSecurityParameters {
 }
 
 // keep remembers the keys for an engine from which an authentic message came.
-func (a *account) keep(engine string, p *gosnmp.UsmSecurityParameters) {
+func (a *Account) keep(engine string, p *gosnmp.UsmSecurityParameters) {
 	if a.keys == nil || len(a.keys) >= maxKeys {
 		a.keys = map[string]*gosnmp.UsmSecurityParameters{}
 	}
 	a.keys[engine] = p
+}
+
+// Freshness is how long a secret that was read is used before it is read again.
+const Freshness = 10 * time.Second
+
+// Fresh reads the passwords of a user again when they may have changed.
+func (a *Account) Fresh(policy *secret.Policy, now time.Time) error {
+	if !a.readAt.IsZero() && now.Sub(a.readAt) <= Freshness && !now.Before(a.readAt) {
+		return a.unreadable
+	}
+	a.readAt = now
+	auth, err := policy.Read(a.AuthPassword)
+	priv := ""
+	if err == nil {
+		priv, err = policy.Read(a.PrivPassword)
+	}
+	if a.unreadable = err; err != nil {
+		return err
+	}
+	if auth != a.auth || priv != a.priv {
+		a.auth, a.priv, a.keys = auth, priv, nil
+	}
+	return nil
 }

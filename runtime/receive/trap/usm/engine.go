@@ -1,4 +1,7 @@
-package trap
+// Package usm opens SNMP messages of version 3 by the User-based Security Model (RFC 3412
+// and RFC 3414): their shape is checked first, then gosnmp authenticates and decrypts them,
+// and what they hold is brought into the form of package message. It also answers them.
+package usm
 
 import (
 	"crypto/rand"
@@ -15,10 +18,10 @@ import (
 	"grove/runtime/receive/trap/message"
 )
 
-// engine is this receiver as RFC 3414 sees it: the authority on the time of informs, with
+// Engine is this receiver as RFC 3414 sees it: the authority on the time of informs, with
 // an identity that senders find out. Of traps the sender is the authority; what is known
 // of its clock keeps old messages from being played again.
-type engine struct {
+type Engine struct {
 	id      string
 	boots   uint32
 	started time.Time
@@ -36,18 +39,19 @@ const (
 	window = 150
 	// maxClocks bounds the engines whose clock is known; then all are forgotten.
 	maxClocks = 10_000
-	maxID     = 32 // bytes of an engine's identity: RFC 3411 section 5
-	maxInt31  = math.MaxInt32
+	// MaxID bounds an engine's identity, in bytes: RFC 3411 section 5.
+	MaxID    = 32
+	maxInt31 = math.MaxInt32
 )
 
 // epoch is from when on the seconds are counted that number the starts of an engine whose
 // identity stays: they rise with each start without a file that says how many there were.
 var epoch = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// newEngine makes an engine. Without an identity it makes one up, so that messages that
+// NewEngine makes an engine. Without an identity it makes one up, so that messages that
 // were meant for an earlier start are not taken.
-func newEngine(id []byte, now time.Time) *engine {
-	e := &engine{id: string(id), started: now, clocks: map[string]*clock{}}
+func NewEngine(id []byte, now time.Time) *Engine {
+	e := &Engine{id: string(id), started: now, clocks: map[string]*clock{}}
 	e.boots = uint32(min(max(1, int64(now.Sub(epoch)/time.Second)), maxInt31-1)) //nolint:gosec // It is within the bounds.
 	if e.id == "" {
 		// RFC 3411 section 5: an enterprise number with the highest bit set (8072 is
@@ -60,12 +64,12 @@ func newEngine(id []byte, now time.Time) *engine {
 }
 
 // time is how long ago the engine started, in seconds.
-func (e *engine) time(now time.Time) uint32 {
+func (e *Engine) time(now time.Time) uint32 {
 	return uint32(min(max(0, int64(now.Sub(e.started)/time.Second)), maxInt31)) //nolint:gosec // It is within the bounds.
 }
 
 // timely says whether an authentic message is not too old: RFC 3414 section 3.2 point 7.
-func (e *engine) timely(s *secured, now time.Time) bool {
+func (e *Engine) timely(s *Secured, now time.Time) bool {
 	if s.engine == e.id {
 		difference := int64(s.time) - int64(e.time(now))
 		return s.boots == e.boots && e.boots < maxInt31 && difference <= window && difference >= -window
@@ -89,16 +93,16 @@ func (e *engine) timely(s *secured, now time.Time) bool {
 	return s.boots < maxInt31
 }
 
-// secured is what stands around the data of a message of version 3: RFC 3412 section 6
+// Secured is what stands around the data of a message of version 3: RFC 3412 section 6
 // and RFC 3414 section 2.4.
-type secured struct {
+type Secured struct {
 	id          int32
 	maxSize     int32
 	level       message.Level
-	reportable  bool // the sender waits for an answer: it is an inform, or looks for the engine
+	Reportable  bool // the sender waits for an answer: it is an inform, or looks for the engine
 	engine      string
 	boots, time uint32
-	user        string
+	User        string
 	data        []byte // the rest, encrypted or not
 }
 
@@ -111,9 +115,9 @@ const (
 
 const userModel = 3 // the User-based Security Model: RFC 3411 section 6.1
 
-// readSecured reads what stands behind the version, and checks the shape of all of it.
-func readSecured(in message.Reader) (*secured, error) {
-	var s secured
+// ReadSecured reads what stands behind the version, and checks the shape of all of it.
+func ReadSecured(in message.Reader) (*Secured, error) {
+	var s Secured
 	header, err := in.Expect(message.TagSequence, "header")
 	if err != nil {
 		return nil, err
@@ -140,7 +144,7 @@ func readSecured(in message.Reader) (*secured, error) {
 	case model != userModel:
 		return nil, fmt.Errorf("security model %d is not the User-based one", model)
 	}
-	s.reportable = flags[0]&flagReportable != 0
+	s.Reportable = flags[0]&flagReportable != 0
 	switch {
 	case flags[0]&flagPriv != 0:
 		s.level = message.AuthPriv
@@ -166,7 +170,7 @@ func readSecured(in message.Reader) (*secured, error) {
 }
 
 // parameters reads the security parameters.
-func (s *secured) parameters(in *message.Reader) error {
+func (s *Secured) parameters(in *message.Reader) error {
 	octets, err := in.Expect(message.TagOctets, "security parameters")
 	if err != nil {
 		return err
@@ -208,10 +212,10 @@ func (s *secured) parameters(in *message.Reader) error {
 	switch {
 	case len(p) > 0:
 		return message.ErrBehind
-	case boots < 0 || clock < 0 || len(engine) > maxID || len(user) > maxUser || len(auth) > longestMAC || len(priv) > salt:
+	case boots < 0 || clock < 0 || len(engine) > MaxID || len(user) > maxUser || len(auth) > longestMAC || len(priv) > salt:
 		return errors.New("security parameters beyond the bounds of RFC 3414")
 	}
-	s.engine, s.user = string(engine), string(user)
+	s.engine, s.User = string(engine), string(user)
 	s.boots, s.time = uint32(boots), uint32(clock)
 	return nil
 }
@@ -241,15 +245,6 @@ func checkScoped(content []byte) error {
 	return m.TrapV2(&pdu)
 }
 
-// secureError is why a message of version 3 is not taken.
-type secureError struct {
-	reason Reason
-	report string // object that tells the sender so: RFC 3414 section 5; empty for none
-	err    error
-}
-
-func (e *secureError) Error() string { return e.err.Error() }
-
 // The counters that reports tell: RFC 3414 section 5.
 const (
 	usmLevel      = "1.3.6.1.6.3.15.1.1.1.0"
@@ -260,20 +255,20 @@ const (
 	usmDecryption = "1.3.6.1.6.3.15.1.1.6.0"
 )
 
-// open authenticates and decrypts a message and reads it into m. The accounts are those
+// Open authenticates and decrypts a message and reads it into m. The accounts are those
 // of the user's name; prover is the one whose passwords it was made with, and packet what an
 // inform is answered with.
-func (e *engine) open(datagram []byte, s *secured, accounts []*account, now time.Time, m *message.Message) (packet *gosnmp.SnmpPacket, prover User, err error) {
-	if s.reportable && s.engine != e.id {
-		return nil, User{}, &secureError{UnknownEngine, usmEngine, errors.New("it is for another engine, or looks for one")}
+func (e *Engine) Open(datagram []byte, s *Secured, accounts []*Account, now time.Time, m *message.Message) (packet *gosnmp.SnmpPacket, prover User, err error) {
+	if s.Reportable && s.engine != e.id {
+		return nil, User{}, &Error{UnknownEngine, usmEngine, errors.New("it is for another engine, or looks for one")}
 	}
 	if len(accounts) == 0 {
-		return nil, User{}, &secureError{UnknownUser, usmUser, fmt.Errorf("nobody may send as user %q", s.user)}
+		return nil, User{}, &Error{UnknownUser, usmUser, fmt.Errorf("nobody may send as user %q", s.User)}
 	}
 	var last error
 	for _, a := range accounts {
 		if s.level < a.level() {
-			last = &secureError{WeakSecurity, usmLevel, fmt.Errorf("user %q protects messages better", s.user)}
+			last = &Error{WeakSecurity, usmLevel, fmt.Errorf("user %q protects messages better", s.User)}
 			continue
 		}
 		p := a.at(s.engine)
@@ -287,24 +282,24 @@ func (e *engine) open(datagram []byte, s *secured, accounts []*account, now time
 				a.keep(s.engine, p)
 			}
 			if !e.timely(s, now) {
-				return packet, User{}, &secureError{NotInTime, usmWindow, errors.New("its time is not that of its engine")}
+				return packet, User{}, &Error{NotInTime, usmWindow, errors.New("its time is not that of its engine")}
 			}
 		}
-		m.Version, m.User, m.Level = 3, s.user, s.level
+		m.Version, m.User, m.Level = 3, s.User, s.level
 		return packet, a.User, fill(m, packet)
 	}
 	return nil, User{}, last
 }
 
 // blame sorts the errors of gosnmp, which have no names.
-func (e *engine) blame(err error, s *secured) error {
+func (e *Engine) blame(err error, s *Secured) error {
 	switch {
 	case strings.Contains(err.Error(), "not authentic"), strings.Contains(err.Error(), "msgAuthenticationParameters"):
-		return &secureError{WrongDigest, usmDigest, fmt.Errorf("it is not authentic: user %q has another password or another auth", s.user)}
+		return &Error{WrongDigest, usmDigest, fmt.Errorf("it is not authentic: user %q has another password or another auth", s.User)}
 	case s.level == message.AuthPriv:
-		return &secureError{NotDecrypted, usmDecryption, fmt.Errorf("it cannot be decrypted: user %q has another priv_password or another priv", s.user)}
+		return &Error{NotDecrypted, usmDecryption, fmt.Errorf("it cannot be decrypted: user %q has another priv_password or another priv", s.User)}
 	}
-	return &secureError{Malformed, "", err}
+	return &Error{Malformed, "", err}
 }
 
 // decode has gosnmp check and decrypt a message. The shape of what is not encrypted was
@@ -322,7 +317,7 @@ func decode(datagram []byte, p *gosnmp.UsmSecurityParameters) (packet *gosnmp.Sn
 
 // fill takes what gosnmp has read.
 func fill(m *message.Message, packet *gosnmp.SnmpPacket) error {
-	malformed := func(err error) error { return &secureError{Malformed, "", err} }
+	malformed := func(err error) error { return &Error{Malformed, "", err} }
 	switch packet.PDUType {
 	case gosnmp.SNMPv2Trap:
 	case gosnmp.InformRequest:
