@@ -49,6 +49,7 @@ type DeliveryOptions struct {
 // Delivery returns the kind "mail_delivery". Its probes connect where the first policy
 // allows, and read the secrets that the second does; nil is the default of each.
 func Delivery(policy *dial.Policy, secrets *secret.Policy) probe.Kind {
+	waiting := new(marks)
 	return probe.Kind{
 		Name:       "mail_delivery",
 		Title:      "Delivery of mail, from SMTP to the mailbox",
@@ -86,6 +87,7 @@ func Delivery(policy *dial.Policy, secrets *secret.Policy) probe.Kind {
 				options: o,
 				smtp:    reach{Server: o.SMTP, host: out, dialer: dialer(), secrets: secrets},
 				imap:    reach{Server: o.IMAP, host: in, dialer: dialer(), secrets: secrets},
+				waiting: waiting,
 			}, nil
 		},
 	}
@@ -94,6 +96,7 @@ func Delivery(policy *dial.Policy, secrets *secret.Policy) probe.Kind {
 type deliveryProbe struct {
 	options    DeliveryOptions
 	smtp, imap reach
+	waiting    *marks
 }
 
 // Target implements probe.Probe.
@@ -136,6 +139,8 @@ func (p *deliveryProbe) series() string {
 
 // deliver looks into the mailbox first: a message is not sent that could not be found.
 func (p *deliveryProbe) deliver(ctx context.Context, out, in prepared, start time.Time, r *probe.Result) error {
+	mark := p.series() + "-" + rand.Text()
+	defer p.waiting.begin(mark)()
 	box, err := p.imap.open(ctx, in)
 	if err != nil {
 		return fmt.Errorf("imap: %w", err)
@@ -151,12 +156,11 @@ func (p *deliveryProbe) deliver(ctx context.Context, out, in prepared, start tim
 		}
 		return fmt.Errorf("imap: %w", err)
 	}
-	late, err := p.takeBack(box, p.series())
+	late, err := p.takeBack(box, p.series(), p.waiting.of(p.series())...)
 	if err != nil {
 		return fmt.Errorf("imap: %w", err)
 	}
 	r.Number("late", float64(late))
-	mark := p.series() + "-" + rand.Text()
 	if err := p.send(ctx, out, mark); err != nil {
 		return fmt.Errorf("smtp: %w", err)
 	}
@@ -235,9 +239,14 @@ func (p *deliveryProbe) await(ctx context.Context, box *imapclient.Client, mark 
 	}
 }
 
-// takeBack deletes the messages of this kind whose mark contains a text, and counts them.
-func (p *deliveryProbe) takeBack(box *imapclient.Client, mark string) (int, error) {
-	found, err := box.UIDSearch(&imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: header, Value: mark}}}, nil).Wait()
+// takeBack deletes the messages of this kind whose mark contains a text but none of some
+// others, and counts them.
+func (p *deliveryProbe) takeBack(box *imapclient.Client, mark string, others ...string) (int, error) {
+	criteria := marked(mark)
+	for _, other := range others {
+		criteria.Not = append(criteria.Not, marked(other))
+	}
+	found, err := box.UIDSearch(&criteria, nil).Wait()
 	if err != nil {
 		return 0, no("SEARCH", err)
 	}
@@ -253,4 +262,8 @@ func (p *deliveryProbe) takeBack(box *imapclient.Client, mark string) (int, erro
 		return len(list), nil // EXPUNGE would delete what others have marked, too
 	}
 	return len(list), no("EXPUNGE", box.UIDExpunge(set).Close())
+}
+
+func marked(mark string) imap.SearchCriteria {
+	return imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: header, Value: mark}}}
 }

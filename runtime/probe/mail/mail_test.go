@@ -149,6 +149,23 @@ func TestPostfixAndDovecot(t *testing.T) {
 		}
 		expect(t, got, map[string]string{"up": "0", "state": "missing"})
 	})
+	t.Run("two of the same", func(t *testing.T) {
+		// One runs again and again while the other waits for its message.
+		kind := Delivery(nil, nil)
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				for range 3 {
+					got, err := ask(t, kind, delivery(func(*DeliveryOptions) {}), enough)
+					if err != nil {
+						t.Error(err)
+					}
+					expect(t, got, map[string]string{"up": "1", "state": "up", "late": "0"})
+				}
+			})
+		}
+		wg.Wait()
+	})
 	t.Run("imap", func(t *testing.T) {
 		for _, tt := range []struct {
 			name   string
