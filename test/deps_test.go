@@ -54,7 +54,7 @@ const order = `
 	runtime/probe/pattern, runtime/probe/files, runtime/probe/program < runtime/probe/journal;
 	none < runtime/probe/ssh/sshtest;
 	runtime/probe/answer, runtime/probe/secret, runtime/probe/files < runtime/probe/ssh;
-	runtime/probe/program, runtime/probe/ssh, runtime/probe/extract < runtime/probe/command;
+	runtime/probe/program, runtime/probe/ssh < runtime/probe/command;
 	runtime/probe/pattern < runtime/probe/follow;
 	runtime/probe, runtime/probe/secret < runtime/probe/secure;
 	runtime/probe/follow, runtime/probe/secure, runtime/probe/ssh < runtime/probe/remotelog;
