@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,6 +71,9 @@ func (c *newCommand) Run(p *Process, all *commands) error {
 	}
 	if err := f.Close(); err != nil {
 		return err
+	}
+	if called := cmp.Or(c.Name, strings.TrimSuffix(name, filepath.Ext(name))); called == "grove" || called == "host" {
+		fmt.Fprintf(p.Stderr, "grove: the instance %q would take the place of the one that grove serve brings: choose another name by --name\n", called)
 	}
 	fmt.Fprintf(p.Stdout, "%s: an instance of %s at %s; put it into the directory of definitions of a server\n", plain(c.Output), d.Application, plain(c.At))
 	return nil
