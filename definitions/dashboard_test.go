@@ -191,33 +191,41 @@ func newGarden(t *testing.T, tr *tree.Tree) map[string]tree.Path {
 // reds are what is red in a planted tree: of each application a node that turns red at
 // once, and what an alert says of it.
 var reds = map[string]struct{ path, alert, value string }{
-	"activemq":          {planted + "/activemq/Answer/Up", "ActivemqAnswerUp", "0"},
-	"cassandra":         {planted + "/cassandra/Answer/Up", "CassandraAnswerUp", "0"},
-	"go-application":    {planted + "/go-application/Answer/Up", "GoApplicationAnswerUp", "0"},
-	"grove":             {"/grove/Answers/Healthy", "GroveAnswersHealthy", "0"},
-	"j2ee-server":       {planted + "/j2ee-server/Answer/Up", "J2eeServerAnswerUp", "0"},
-	"jvm":               {planted + "/jvm/Answer/Up", "JvmAnswerUp", "0"},
-	"kafka":             {planted + "/kafka/Answer/Up", "KafkaAnswerUp", "0"},
-	"linux-host":        {planted + "/linux-host/File systems/~1var/Used", "LinuxHostFileSystemsUsed", "191%"},
-	"mariadb":           {planted + "/mariadb/Answer/Up", "MariadbAnswerUp", "0"},
-	"memcached":         {planted + "/memcached/Answer/Up", "MemcachedAnswerUp", "0"},
-	"nats":              {planted + "/nats/Answer/Up", "NatsAnswerUp", "0"},
-	"nginx":             {planted + "/nginx/Answer/Up", "NginxAnswerUp", "0"},
-	"openldap":          {planted + "/openldap/Answer/Up", "OpenldapAnswerUp", "0"},
-	"postgresql":        {planted + "/postgresql/Answer/Up", "PostgresqlAnswerUp", "0"},
-	"rabbitmq":          {planted + "/rabbitmq/Answer/Up", "RabbitmqAnswerUp", "0"},
-	"redis":             {planted + "/redis/Answer/Up", "RedisAnswerUp", "0"},
-	"sap-system":        {planted + "/sap-system/Answer/Up", "SapSystemAnswerUp", "0"},
-	"snmp-printer":      {planted + "/snmp-printer/Printer/Answers", "SnmpPrinterPrinterAnswers", "0"},
-	"snmp-router":       {planted + "/snmp-router/Router/Answers", "SnmpRouterRouterAnswers", "0"},
-	"snmp-switch":       {planted + "/snmp-switch/Agent/Answers", "SnmpSwitchAgentAnswers", "0"},
-	"snmp-ups":          {planted + "/snmp-ups/Device/Answers", "SnmpUpsDeviceAnswers", "0"},
-	"spring-boot":       {planted + "/spring-boot/Answer/Up", "SpringBootAnswerUp", "0"},
-	"ssh-server":        {planted + "/ssh-server/Answer/Up", "SshServerAnswerUp", "0"},
-	"tomcat":            {planted + "/tomcat/Answer/Up", "TomcatAnswerUp", "0"},
-	"web-service":       {planted + "/web-service/Up", "WebServiceUp", "0"},
-	"windows-host":      {planted + "/windows-host/Answer/Up", "WindowsHostAnswerUp", "0"},
-	"windows-host-snmp": {planted + "/windows-host-snmp/Host/Answers", "WindowsHostSnmpHostAnswers", "0"},
+	"activemq":           {planted + "/activemq/Answer/Up", "ActivemqAnswerUp", "0"},
+	"apache":             {planted + "/apache/Answer/Up", "ApacheAnswerUp", "0"},
+	"bind":               {planted + "/bind/Statistics/Up", "BindStatisticsUp", "0"},
+	"cassandra":          {planted + "/cassandra/Answer/Up", "CassandraAnswerUp", "0"},
+	"content-delivery":   {planted + "/content-delivery/Streaming/Up", "ContentDeliveryStreamingUp", "0"},
+	"docker-host":        {planted + "/docker-host/Containers/web/Killed", "DockerHostContainersKilled", "2 processes"},
+	"go-application":     {planted + "/go-application/Answer/Up", "GoApplicationAnswerUp", "0"},
+	"grove":              {"/grove/Answers/Healthy", "GroveAnswersHealthy", "0"},
+	"haproxy":            {planted + "/haproxy/Answer/Up", "HaproxyAnswerUp", "0"},
+	"j2ee-server":        {planted + "/j2ee-server/Answer/Up", "J2eeServerAnswerUp", "0"},
+	"jvm":                {planted + "/jvm/Answer/Up", "JvmAnswerUp", "0"},
+	"kafka":              {planted + "/kafka/Answer/Up", "KafkaAnswerUp", "0"},
+	"kubernetes-cluster": {planted + "/kubernetes-cluster/API server/Answers", "KubernetesClusterAPIServerAnswers", "0"},
+	"kubernetes-node":    {planted + "/kubernetes-node/Kubelet/Answers", "KubernetesNodeKubeletAnswers", "0"},
+	"linux-host":         {planted + "/linux-host/File systems/~1var/Used", "LinuxHostFileSystemsUsed", "191%"},
+	"mariadb":            {planted + "/mariadb/Answer/Up", "MariadbAnswerUp", "0"},
+	"memcached":          {planted + "/memcached/Answer/Up", "MemcachedAnswerUp", "0"},
+	"nats":               {planted + "/nats/Answer/Up", "NatsAnswerUp", "0"},
+	"nginx":              {planted + "/nginx/Answer/Up", "NginxAnswerUp", "0"},
+	"openldap":           {planted + "/openldap/Answer/Up", "OpenldapAnswerUp", "0"},
+	"postfix":            {planted + "/postfix/Answer/State", "PostfixAnswerState", ""},
+	"postgresql":         {planted + "/postgresql/Answer/Up", "PostgresqlAnswerUp", "0"},
+	"rabbitmq":           {planted + "/rabbitmq/Answer/Up", "RabbitmqAnswerUp", "0"},
+	"redis":              {planted + "/redis/Answer/Up", "RedisAnswerUp", "0"},
+	"sap-instance":       {planted + "/sap-instance/Answer/Up", "SapInstanceAnswerUp", "0"},
+	"snmp-printer":       {planted + "/snmp-printer/Printer/Answers", "SnmpPrinterPrinterAnswers", "0"},
+	"snmp-router":        {planted + "/snmp-router/Router/Answers", "SnmpRouterRouterAnswers", "0"},
+	"snmp-switch":        {planted + "/snmp-switch/Agent/Answers", "SnmpSwitchAgentAnswers", "0"},
+	"snmp-ups":           {planted + "/snmp-ups/Device/Answers", "SnmpUpsDeviceAnswers", "0"},
+	"spring-boot":        {planted + "/spring-boot/Answer/Up", "SpringBootAnswerUp", "0"},
+	"ssh-server":         {planted + "/ssh-server/Answer/Up", "SshServerAnswerUp", "0"},
+	"tomcat":             {planted + "/tomcat/Answer/Up", "TomcatAnswerUp", "0"},
+	"web-service":        {planted + "/web-service/Up", "WebServiceUp", "0"},
+	"windows-host":       {planted + "/windows-host/Answer/Up", "WindowsHostAnswerUp", "0"},
+	"windows-host-snmp":  {planted + "/windows-host-snmp/Host/Answers", "WindowsHostSnmpHostAnswers", "0"},
 }
 
 func isRed(p tree.Path) bool {
@@ -238,13 +246,23 @@ func water(tr *tree.Tree, bad func(tree.Path) bool) {
 		if bad(n.Path) {
 			r.Value = reading(n, tree.Red)
 		}
-		if n.Kind != tree.Group && n.Kind != tree.Log {
+		if n.Kind != tree.Group && n.Kind != tree.Log && (bad(n.Path) || !alwaysBad(n)) {
 			reports = append(reports, r)
 		}
 		return true
 	})
 	tr.Report(reports...)
 	tr.Flush()
+}
+
+// alwaysBad says whether a node has a colour for every text, and none of them is green: it
+// is there only while something is wrong.
+func alwaysBad(n *tree.Node) bool {
+	if n.Kind != tree.State || n.Threshold == nil {
+		return false
+	}
+	_, every := n.Threshold.States["*"]
+	return every && !slices.Contains(slices.Collect(maps.Values(n.Threshold.States)), tree.Green)
 }
 
 // reading makes a value that gives a node a status, if it can have it.

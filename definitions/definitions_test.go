@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -115,6 +116,40 @@ func TestCompanyOfAll(t *testing.T) {
 	}
 	if want := len(applications(t)); len(plan.Instances) != want {
 		t.Errorf("%d instances, want %d", len(plan.Instances), want)
+	}
+}
+
+// expected are the applications that people look for in the catalogue.
+var expected = []string{
+	"linux-host", "windows-host", "grove", "go-application", "jvm", "tomcat", "spring-boot", "kafka", "cassandra", "activemq", "j2ee-server",
+	"nginx", "apache", "haproxy", "postgresql", "mariadb", "redis", "memcached", "rabbitmq", "nats", "bind", "postfix", "openldap", "ssh-server",
+	"docker-host", "kubernetes-cluster", "snmp-switch", "snmp-router", "snmp-printer", "snmp-ups", "web-service", "content-delivery", "sap-instance",
+}
+
+// TestNothingIsMissing holds the catalogue to what it must have, and the README of the
+// whole to naming all of it.
+func TestNothingIsMissing(t *testing.T) {
+	entries, err := fs.ReadDir(definitions.Catalogue(), ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var there []string
+	for _, e := range entries {
+		there = append(there, e.Name())
+	}
+	for _, app := range expected {
+		if !slices.Contains(there, app) {
+			t.Errorf("the catalogue has no %s", app)
+		}
+	}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, app := range there {
+		if !strings.Contains(string(readme), "["+app+"](definitions/"+app+"/README.md)") {
+			t.Errorf("README.md does not list %s", app)
+		}
 	}
 }
 

@@ -127,10 +127,13 @@ func TestRulesFire(t *testing.T) {
 		{"unknown", func(*tree.Tree) {}},
 	} {
 		t.Run(state.name, func(t *testing.T) {
+			t.Parallel()
 			tr := tree.New(tree.Options{})
 			grow := newGarden(t, tr)
 			state.water(tr)
-			fired := 0
+			dir, fired := t.TempDir(), 0
+			c := unitCase{Name: state.name, Interval: "1m", Input: exposed(t, tr)}
+			test := unitTest{EvaluationInterval: "1m"}
 			for _, app := range applications(t) {
 				text, err := rules.Prometheus(one(t, app), rules.Options{})
 				if err != nil {
@@ -140,12 +143,8 @@ func TestRulesFire(t *testing.T) {
 				if err := yaml.Unmarshal(text, &f); err != nil {
 					t.Fatal(err)
 				}
-				file := filepath.Join(t.TempDir(), "it.rules")
-				if err := os.WriteFile(file, text, 0o600); err != nil {
-					t.Fatal(err)
-				}
-				c := unitCase{Name: app + " " + state.name, Interval: "1m", Input: exposed(t, tr)}
-				byName := map[string]int{}
+				test.RuleFiles = append(test.RuleFiles, configure(t, filepath.Join(dir, app+".rules"), string(text)))
+				byName := map[string]int{} // A name begins with that of its application.
 				for _, r := range f.Groups[0].Rules {
 					at, there := byName[r.Alert]
 					if !there {
@@ -157,16 +156,14 @@ func TestRulesFire(t *testing.T) {
 					fired += len(expect)
 					c.Alerts[at].Expect = append(c.Alerts[at].Expect, expect...)
 				}
-				out, err := yaml.Marshal(unitTest{RuleFiles: []string{file}, EvaluationInterval: "1m", Tests: []unitCase{c}})
-				if err != nil {
-					t.Fatal(err)
-				}
-				test := filepath.Join(t.TempDir(), "it.test.yaml")
-				if err := os.WriteFile(test, out, 0o600); err != nil {
-					t.Fatal(err)
-				}
-				accepts(t, "/usr/bin/promtool", "test", "rules", test)
 			}
+			test.Tests = []unitCase{c}
+			out, err := yaml.Marshal(test)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// One run for all, since reading the series is what takes long.
+			accepts(t, "/usr/bin/promtool", "test", "rules", configure(t, filepath.Join(dir, "it.test.yaml"), string(out)))
 			if want := map[string]int{"bad": 40, "good": 0, "unknown": 5}[state.name]; fired < want || want == 0 && fired > 0 {
 				t.Errorf("%d alerts fire, want %d", fired, want)
 			}
@@ -229,7 +226,9 @@ func firing(t *testing.T, tr *tree.Tree, at tree.Path, r alertRule) []unitFires 
 			}
 			value = s.Scale.Of(number)
 			for _, l := range s.Labels {
-				labels[l.Name] = l.Value
+				if l.Value != "" { // To Prometheus an empty label is none.
+					labels[l.Name] = l.Value
+				}
 			}
 		}
 		labels["at"] = at.String()

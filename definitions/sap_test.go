@@ -11,10 +11,10 @@ import (
 	"grove/viewer/export/sapcontrol"
 )
 
-// TestSAPSystem runs the definition of a SAP system on the SAPControl of another grove:
+// TestSAPInstance runs the definition of a SAP system on the SAPControl of another grove:
 // what that shows grows here, and follows it. It is no SAP system, but it answers by
 // the same WSDL; recorded answers are with the probe.
-func TestSAPSystem(t *testing.T) {
+func TestSAPInstance(t *testing.T) {
 	var elements *ccms.Exporter
 	there := tree.New(tree.Options{Statuses: func(c []tree.StatusChange) { elements.Statuses(c) }})
 	elements, err := ccms.New(ccms.Options{Tree: there, Guard: grant.NewGuard(there), System: "T10"})
@@ -50,7 +50,7 @@ func TestSAPSystem(t *testing.T) {
 	report(hidden, tree.Number(1))
 
 	w := grow(t, fmt.Sprintf(`
-use: sap-system
+use: sap-instance
 at: /sap/t10
 with: { url: %q, every: 1s, timeout: 900ms }
 `, server.URL))

@@ -130,7 +130,7 @@ name: works
 at: /works
 with: { url: %[1]q, password: %[2]q, token: %[3]q }
 ---
-use: sap-system
+use: sap-instance
 name: sap
 at: /sap
 with: { url: "http://127.0.0.1:1/SAPControl", user: grove, password: %[4]q, every: 1s, timeout: 900ms }

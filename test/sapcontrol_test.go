@@ -24,7 +24,7 @@ func TestSAPRoundTrip(t *testing.T) {
 	there.is("/shop/Connections/Active", "12", "green")
 
 	here := serve(t)
-	here.write("t10.yaml", fmt.Sprintf("use: sap-system\nat: /sap/t10\nname: t10\nwith: { url: %q, contexts: ^shop$, every: 1s, timeout: 900ms }\n", there.url+"/SAPControl"))
+	here.write("t10.yaml", fmt.Sprintf("use: sap-instance\nat: /sap/t10\nname: t10\nwith: { url: %q, contexts: ^shop$, every: 1s, timeout: 900ms }\n", there.url+"/SAPControl"))
 	here.loaded("t10")
 	const active = `/sap/t10/Alerts/shop\Connections\Active`
 	here.is("/sap/t10/Answer/System", "T10", "green")

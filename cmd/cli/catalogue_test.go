@@ -178,7 +178,7 @@ func TestNewInstanceIsRefused(t *testing.T) {
 			t.Errorf("%s: %d %s%s, want %d %s", line, code, stdout, stderr, c.code, c.says)
 		}
 	}
-	if code, stdout, stderr := run(t, "definitions", "new", "sap-system", "--at", "/sap", "--with", "url=http://127.0.0.1:50013", "--with", "password=hunter2"); code != Wrong || strings.Contains(stdout+stderr, "hunter2") {
+	if code, stdout, stderr := run(t, "definitions", "new", "sap-instance", "--at", "/sap", "--with", "url=http://127.0.0.1:50013", "--with", "password=hunter2"); code != Wrong || strings.Contains(stdout+stderr, "hunter2") {
 		t.Errorf("%d %s%s", code, stdout, stderr)
 	}
 }
