@@ -61,7 +61,7 @@ func TestRouter(t *testing.T) {
 		t.Skip("bgpd runs as a user of its own, which only root can start it as")
 	}
 	snmpd := installed(t, "snmpd", "snmpd")
-	dir, err := os.MkdirTemp("", "router")
+	dir, err := os.MkdirTemp("", "router") //nolint:usetesting // others than root must reach it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func TestProbe(t *testing.T) {
 		{"tables, with units", []string{"probe", "host", "--try"}, OK, []string{"filesystems:", "mountpoint", "GiB"}},
 		{"nested options and lists", []string{"probe", "http", "url=http://" + address + "/", "tls.insecure=true", "status=[200, 2xx]", "--timeout", "50ms"}, OK, []string{"up", "0\n"}},
 		{"a kind that is not there", []string{"probe", "tpc"}, Usage, []string{`no kind of probe "tpc"`, `did you mean "tcp"?`}},
-		{"an option that is not there", []string{"probe", "tcp", "adress=x"}, Usage, []string{`"adress"`, `did you mean "address"?`}},
+		{"an option that is not there", []string{"probe", "tcp", "addresss=x"}, Usage, []string{`"addresss"`, `did you mean "address"?`}},
 		{"an option that is wrong", []string{"probe", "tcp", "address=x"}, Usage, []string{"address: \"x\": is not a host and a port"}},
 		{"no option at all", []string{"probe", "tcp", "x"}, Usage, []string{`"x" is no option: NAME=VALUE is wanted`}},
 		{"a list that is none", []string{"probe", "http", "status=[1"}, Usage, []string{"option status"}},

@@ -498,11 +498,11 @@ func (r *loading) growRow(f *finder, row map[string]tree.Value) *Grown {
 }
 
 // blame lets errors say which row they are about.
-func (q *request) blame(errs source.Errors) {
-	if q.row == nil {
+func (r *request) blame(errs source.Errors) {
+	if r.row == nil {
 		return
 	}
 	for _, e := range errs {
-		e.Msg = "row " + strconv.Quote(q.rowKey) + ": " + e.Msg
+		e.Msg = "row " + strconv.Quote(r.rowKey) + ": " + e.Msg
 	}
 }

@@ -45,8 +45,8 @@ type Field struct {
 	Info beans.AttributeInfo
 }
 
-// Number, Counter, Bool and Text make fields that a kind knows by itself, which are found
-// by their own names.
+// Number makes a field that a kind knows by itself, as Counter, Bool and Text do: it is
+// found by its own name.
 func Number(name, unit, description string) Field {
 	return Field{Name: name, From: name, Info: beans.AttributeInfo{Name: name, Type: beans.TypeFloat, Unit: unit, Readable: true, Description: description}}
 }

@@ -84,7 +84,7 @@ func Agent(mbeans ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	program := filepath.Join(dir, "Agent.java")
 	if err := os.WriteFile(program, source, 0o600); err != nil {
 		return nil, err

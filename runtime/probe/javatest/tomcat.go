@@ -103,5 +103,5 @@ func Tomcat(base string) (*Server, error) {
 	}
 	said := s.said()
 	s.Stop()
-	return nil, errors.New("Tomcat does not start: " + said) //nolint:staticcheck // It is a name.
+	return nil, errors.New("Tomcat does not start: " + said)
 }

@@ -52,7 +52,7 @@ func find(t testing.TB, debianPackage string, names ...string) string {
 // will run as; an empty name stands for the one that runs the tests.
 func newServer(t testing.TB, as string) (*Server, *syscall.Credential) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "grove") // a short name: it has to fit into a socket's
+	dir, err := os.MkdirTemp("", "grove") //nolint:usetesting // a short name: it has to fit into a socket's
 	if err != nil {
 		t.Fatal(err)
 	}

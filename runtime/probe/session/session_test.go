@@ -146,7 +146,7 @@ func TestHide(t *testing.T) {
 	}
 	d := dialer(t, session.Options{Address: "localhost:1", Password: secret.Ref("file:" + file)}, nil)
 	plain := errors.New("nothing to hide")
-	if d.HideError(plain) != plain || d.HideError(nil) != nil {
+	if got := d.HideError(plain); !errors.Is(got, plain) || got.Error() != plain.Error() || d.HideError(nil) != nil {
 		t.Error("an error is changed")
 	}
 	if p, err := d.Password(); err != nil || p != "hunter22" {

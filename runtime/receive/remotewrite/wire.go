@@ -88,7 +88,6 @@ func next(b []byte) (f field, rest []byte, ok bool) {
 type message struct {
 	version int
 	keys    []byte // of all series, one after the other
-	names   []byte // scratch
 	symbols [][]byte
 	refs    []uint32
 	series  []timeSeries

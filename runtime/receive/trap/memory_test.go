@@ -67,7 +67,7 @@ func TestRestart(t *testing.T) {
 	send(upsRemoved, ups(8))
 	text := p.Memory()
 
-	w, p = again(t, w.now.Add(time.Hour), watched(), text)
+	w, _ = again(t, w.now.Add(time.Hour), watched(), text)
 	const ports = "ports: 4 | down | 2026-01-02T03:04:05Z | 1 | Gi1/4\nports: 3 | up | 2026-01-02T03:04:05Z | 1 | Gi1/3"
 	const alarm = "\nalarms: ups 7 | major | red | ? | 10.0.0.1 | 2026-01-02T03:04:05Z | 1"
 	steps := []struct {
