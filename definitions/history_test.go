@@ -17,6 +17,7 @@ import (
 // TestEveryPanelHasDataInGrove evaluates the queries of all dashboards on grove's own
 // history, with nothing in between.
 func TestEveryPanelHasDataInGrove(t *testing.T) {
+	t.Parallel()
 	past, err := history.Open(history.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)

@@ -227,6 +227,7 @@ func (s *webServer) flood() {
 
 // TestNginx runs the definition of nginx on Debian's nginx, and takes it away.
 func TestNginx(t *testing.T) {
+	t.Parallel()
 	s := startNginx(t)
 	w := grow(t, fmt.Sprintf(`
 use: nginx

@@ -19,6 +19,7 @@ import (
 // scrapes a tree with everything in it, in which every application has a problem: no
 // query may fail, and none may be without series.
 func TestEveryPanelHasData(t *testing.T) {
+	t.Parallel()
 	tr := tree.New(tree.Options{})
 	plant(t, tr)
 	e, err := prometheus.New(prometheus.Options{Tree: tr, Guard: grant.NewGuard(tr)})

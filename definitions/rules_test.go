@@ -267,6 +267,7 @@ func expand(t *testing.T, text string, labels map[string]string, value float64) 
 // TestPrometheusRaisesAlerts has a real Prometheus load all rules and scrape a tree in
 // which one node of each application is red.
 func TestPrometheusRaisesAlerts(t *testing.T) {
+	t.Parallel()
 	tr := tree.New(tree.Options{})
 	plant(t, tr)
 	e, err := prometheus.New(prometheus.Options{Tree: tr, Guard: grant.NewGuard(tr)})

@@ -15,6 +15,7 @@ import (
 // what that shows grows here, and follows it. It is no SAP system, but it answers by
 // the same WSDL; recorded answers are with the probe.
 func TestSAPInstance(t *testing.T) {
+	t.Parallel()
 	var elements *ccms.Exporter
 	there := tree.New(tree.Options{Statuses: func(c []tree.StatusChange) { elements.Statuses(c) }})
 	elements, err := ccms.New(ccms.Options{Tree: there, Guard: grant.NewGuard(there), System: "T10"})

@@ -68,6 +68,7 @@ func (a *agent) start() {
 // TestSwitch runs the definition of a switch on Debian's snmpd: on an agent that is
 // not there yet, comes, goes and comes again.
 func TestSwitch(t *testing.T) {
+	t.Parallel()
 	a := newAgent(t)
 	w := grow(t, fmt.Sprintf(`
 use: snmp-switch

@@ -2,6 +2,7 @@ package definitions_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"strings"
 	"sync"
@@ -18,7 +19,17 @@ import (
 	"grove/tree"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain runs more tests beside each other than there are processors, since most of
+// them wait for servers.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if n := flag.Lookup("test.parallel"); n.Value.String() == n.DefValue {
+		if err := n.Value.Set("6"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience is how long a test waits for what must come; it is long, since the machine
 // may be busy, and nothing waits so long when all is well.
@@ -152,6 +163,7 @@ func (w *world) String() string {
 
 // TestLinuxHost runs the default tree on this machine.
 func TestLinuxHost(t *testing.T) {
+	t.Parallel()
 	w := grow(t, "{ use: linux-host, at: /host, with: { every: 1s } }")
 	w.within("/host/CPU/Used", 0, 100)
 	w.within("/host/CPU/Waiting for disks", 0, 100)
