@@ -113,7 +113,7 @@ on('the attributes of a node follow it, and its thresholds are set', async (open
   const { records } = await grove.get('/api/v1/audit?action=bean%20set');
   assert.deepEqual(records.map((r) => [r.target, r.outcome]), [[`${active} GreenToYellow`, 'ok'], [`${active} GreenToYellow`, 'begun']]);
   await page.getByRole('button', { name: 'Change GreenToYellow', exact: true }).click();
-  await page.keyboard.press('Escape');
+  await field.press('Escape'); // A key that comes before the field has the focus is nobody's.
   await field.waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Show node' }).click();
   await page.getByRole('complementary', { name: 'Node /shop/Connections/Active' }).waitFor();
