@@ -151,48 +151,8 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request) (status int, err erro
 	if m.Version != "4" {
 		return http.StatusBadRequest, fmt.Errorf("the request is not Alertmanager's webhook of version 4 but of version %q", m.Version)
 	}
-	probes := h.attached.All()
-	applied, denied, nobody := 0, 0, 0
 	now := h.options.Now()
-	may := make([]error, len(probes))
-	for k, p := range probes {
-		if h.options.May != nil {
-			may[k] = h.options.May(r.Context(), p.Instance)
-		}
-	}
-	given := make([][]*alert, len(probes))
-	for i := range m.Alerts {
-		a := &m.Alerts[i]
-		wanted, taken := false, false
-		for k, p := range probes {
-			if errors.Is(may[k], receive.ErrHidden) || !p.Probe.wants(a) {
-				continue
-			}
-			wanted = true
-			if may[k] != nil {
-				err = may[k]
-				continue
-			}
-			taken = true
-			given[k] = append(given[k], a)
-		}
-		switch {
-		case taken:
-			applied++
-		case wanted:
-			denied++
-		default:
-			nobody++
-		}
-	}
-	for k, p := range probes {
-		if len(given[k]) > 0 {
-			p.Probe.take(given[k], now)
-		}
-	}
-	h.account.Applied(applied)
-	h.account.Refused(receive.NoNode, nobody)
-	h.account.Refused(receive.Denied, denied)
+	applied, denied, err := receive.Dispatch(r.Context(), &h.attached, &h.account, h.options.May, m.Alerts, (*keeper).wants, func(k *keeper, given []*alert) { k.take(given, now) })
 	if denied > 0 && applied == 0 {
 		return http.StatusForbidden, err
 	}

@@ -5,7 +5,6 @@ package record
 
 import (
 	"context"
-	"errors"
 	"regexp"
 	"slices"
 	"sync"
@@ -138,46 +137,6 @@ func (p *Probe) take(list []*Record, now time.Time) {
 // became of them. Denied is how many could be given to none of these since the sender
 // may not, and err why.
 func (h *Hub) Take(ctx context.Context, list []Record, now time.Time) (denied int, err error) {
-	probes := h.attached.All()
-	may := make([]error, len(probes))
-	for k, p := range probes {
-		if h.May != nil {
-			may[k] = h.May(ctx, p.Instance)
-		}
-	}
-	given := make([][]*Record, len(probes))
-	applied, nobody := 0, 0
-	for i := range list {
-		r := &list[i]
-		wanted, taken := false, false
-		for k, p := range probes {
-			if errors.Is(may[k], receive.ErrHidden) || !p.Probe.wants(r) {
-				continue
-			}
-			wanted = true
-			if may[k] != nil {
-				err = may[k]
-				continue
-			}
-			taken = true
-			given[k] = append(given[k], r)
-		}
-		switch {
-		case taken:
-			applied++
-		case wanted:
-			denied++
-		default:
-			nobody++
-		}
-	}
-	for k, p := range probes {
-		if len(given[k]) > 0 {
-			p.Probe.take(given[k], now)
-		}
-	}
-	h.account.Applied(applied)
-	h.account.Refused(receive.NoNode, nobody)
-	h.account.Refused(receive.Denied, denied)
+	_, denied, err = receive.Dispatch(ctx, &h.attached, &h.account, h.May, list, (*Probe).wants, func(p *Probe, given []*Record) { p.take(given, now) })
 	return denied, err
 }
