@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -52,13 +53,17 @@ type target struct {
 	*httptest.Server
 	text, contentType string
 	status            int
-	got               http.Header
+
+	mu  sync.Mutex // guards got: two probes may ask at the same time
+	got http.Header
 }
 
 func newTarget(t testing.TB, text string) *target {
 	s := &target{text: text, contentType: "text/plain; version=0.0.4", status: 200}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
 		s.got = r.Header
+		s.mu.Unlock()
 		w.Header().Set("Content-Type", s.contentType)
 		w.WriteHeader(s.status)
 		_, _ = w.Write([]byte(s.text))
