@@ -23,7 +23,7 @@ const order = `
 	beans < beans/timer, beans/monitor, beans/beanstest;
 
 	# The live tree, and the language that grows it.
-	beans < tree < tree/monitor, tree/metric, tree/grant;
+	beans < tree < tree/monitor, tree/metric, tree/grant, tree/alert;
 	none < tree/definition/source, tree/definition/watch;
 	tree, tree/definition/source
 		< tree/definition/expression, tree/definition/rule, tree/definition/variable;
@@ -125,8 +125,9 @@ const order = `
 		< runtime/probe/builtin;
 	runtime/probe, runtime/schedule, tree/definition, beans/monitor, tree/monitor < runtime/bind;
 
-	# The bus of notifications.
+	# The bus of notifications; who is told of alerts, and how.
 	beans < notify;
+	tree/alert < notify/channel;
 
 	# Who may come in.
 	none < viewer/access/attempt, viewer/access/password, viewer/access/oidc/oidctest;

@@ -108,6 +108,8 @@ type Spec struct {
 	// History says what is kept of the node's readings; nil is every reading for as
 	// long as the manager keeps any.
 	History *History
+	// Alerting says what its status means to people; nil is as those above say.
+	Alerting *Alerting
 }
 
 // History says what is kept of a node's readings.
@@ -148,6 +150,11 @@ func (s *Spec) Check() error {
 	case s.Edge.Map > FixedStatus || s.Edge.Fixed > Red:
 		return fmt.Errorf("%w: unknown edge map", ErrRollup)
 	}
+	if s.Alerting != nil {
+		if err := s.Alerting.Check(s.Kind); err != nil {
+			return err
+		}
+	}
 	if s.Threshold != nil {
 		return s.Threshold.Check()
 	}
@@ -166,7 +173,7 @@ func (s *Spec) Equal(o *Spec) bool {
 		return false
 	}
 	a, b := *s, *o
-	if !maps.Equal(a.Labels, b.Labels) || !maps.Equal(a.Properties, b.Properties) || !equalHistory(a.History, b.History) || !equalThreshold(a.Threshold, b.Threshold) || !equalRollup(a.Rollup, b.Rollup) {
+	if !maps.Equal(a.Labels, b.Labels) || !maps.Equal(a.Properties, b.Properties) || !equalHistory(a.History, b.History) || !equalThreshold(a.Threshold, b.Threshold) || !equalRollup(a.Rollup, b.Rollup) || !equalAlerting(a.Alerting, b.Alerting) {
 		return false
 	}
 	return a.Kind == b.Kind && a.Description == b.Description && a.Unit == b.Unit && a.Edge == b.Edge &&
