@@ -192,3 +192,9 @@ type Step struct {
 	By     string      `json:"by,omitempty"` // a person; empty is grove
 	Text   string      `json:"text,omitempty"`
 }
+
+// Result is what came of one change that a person asked for.
+type Result struct {
+	ID    ID     `json:"id"`
+	Error string `json:"error,omitempty"` // why not; empty: it is done
+}
