@@ -40,6 +40,7 @@ const order = `
 	tree/metric, tree/history/fold < tree/history/remote;
 	tree < tree/store < tree/store/journal, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/drawer, tree/store/storetest;
 	tree/history, tree/grant, tree/store/journal < tree/history/past;
+	tree/store/drawer, tree/definition/source < tree/maintenance;
 	tree/grant, tree/store/audit < tree/store/account;
 
 	# Probes and receivers: one folder a kind, and none knows another.
@@ -187,6 +188,7 @@ const order = `
 // is a weight that all carry: it stays in the room that needs it.
 var modules = map[string][]string{
 	"github.com/VictoriaMetrics/metrics":           {"viewer/export/prometheus", "viewer", "viewer/live", "viewer/export/jolokia", "viewer/export/cloudevents", "runtime/receive/push", "cmd/app"},
+	"github.com/teambition/rrule-go":               {"tree/maintenance"},
 	"github.com/agnivade/levenshtein":              {"tree", "tree/definition/source", "runtime/probe/snmp/mib"},
 	"github.com/alecthomas/kong":                   {"cmd/cli"},
 	"github.com/danielgtaylor/huma/v2":             {"viewer", "viewer/record", "viewer/act", "viewer/bean", "viewer/desk", "viewer/system", "viewer/moment", "viewer/access/rest", "runtime/receive/push", "cmd/app"},
