@@ -59,10 +59,11 @@ func TestAPieceThatFailsTakesNothingElseWithIt(t *testing.T) {
 		})
 		<-held
 		refused := errors.New("changed my mind")
-		errs := make([]error, 12)
+		errs, told := make([]error, 12), make([][]error, 12)
 		for i := range errs {
 			all.Go(func() {
 				errs[i] = s.Write(t.Context(), func(tx *store.Tx) error {
+					tx.Ended(func(err error) { told[i] = append(told[i], err) })
 					if err := put(fmt.Sprintf("d%02d", i/2))(tx); err != nil {
 						return err
 					}
@@ -93,9 +94,33 @@ func TestAPieceThatFailsTakesNothingElseWithIt(t *testing.T) {
 		if !errors.Is(errs[10], refused) || !errors.Is(errs[11], refused) {
 			t.Errorf("errors of those that gave up: %v, %v", errs[10], errs[11])
 		}
+		for i, err := range errs {
+			if len(told[i]) != 1 || (told[i][0] == nil) != (err == nil) || !errors.Is(err, told[i][0]) {
+				t.Errorf("piece %d ended with %v, and was told %v", i, err, told[i])
+			}
+		}
 		stats, err := s.Stats(t.Context())
 		if err != nil || stats.Commits != 2 || stats.Pieces != 13 || !stats.Ready || stats.Bytes == 0 || stats.Engine != d.Engine {
 			t.Errorf("stats %+v, %v, want 2 commits of 13 pieces", stats, err)
+		}
+	})
+}
+
+// TestAPieceIsToldHowItEnded: also one that is alone, and one of a database that goes.
+func TestAPieceIsToldHowItEnded(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, d *storetest.Database) {
+		s := d.Open(t)
+		refused := errors.New("changed my mind")
+		var told []error
+		for _, want := range []error{nil, refused, store.ErrUnavailable, nil} {
+			err := s.Write(t.Context(), func(tx *store.Tx) error {
+				told = nil // it may be run again
+				tx.Ended(func(err error) { told = append(told, err) })
+				return want
+			})
+			if len(told) != 1 || !errors.Is(told[0], want) || (told[0] == nil) != (err == nil) {
+				t.Errorf("a piece that ends with %v was told %v, and Write returned %v", want, told, err)
+			}
 		}
 	})
 }

@@ -24,10 +24,26 @@ type Tx struct {
 	learned    []int64 // nodes that the table has once the transaction is committed
 	rows       int64   // changed
 	committed  func()  // called by the writer after the commit; nil is nothing
+	ended      []func(error)
 }
 
 // Context ends when the work should.
 func (t *Tx) Context() context.Context { return t.ctx }
+
+// Ended has do called once it is known what became of the piece of work: nil when it is
+// committed, else why it was undone. ErrUnavailable may mean that it was committed
+// nonetheless, when the connection broke at that moment. A piece that is run again begins
+// without what it had asked for. Do is called in the goroutine of the writer, before
+// Write returns: it must be quick, and must not use the store. Only Write calls it.
+func (t *Tx) Ended(do func(err error)) { t.ended = append(t.ended, do) }
+
+// end tells those who asked, once.
+func (t *Tx) end(err error) {
+	for _, do := range t.ended {
+		do(err)
+	}
+	t.ended = nil
+}
 
 // Exec runs a statement and returns how many rows it changed.
 func (t *Tx) Exec(query string, args ...any) (int64, error) {

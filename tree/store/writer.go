@@ -209,7 +209,13 @@ func (s *Store) transact(group []*work) (errs []error, err error) {
 	}
 	defer cancel()
 	reused, asked := s.conn != nil, false
+	txs := make([]*Tx, 0, len(group))
 	defer func() {
+		if err != nil {
+			for _, tx := range txs {
+				tx.end(err)
+			}
+		}
 		if err != nil {
 			s.dropConn()
 		}
@@ -229,19 +235,23 @@ func (s *Store) transact(group []*work) (errs []error, err error) {
 	if _, err := s.conn.ExecContext(ctx, begin); err != nil {
 		return nil, s.classify(err)
 	}
-	txs := make([]*Tx, len(group))
 	errs = make([]error, len(group))
 	if err := s.fence(ctx); err != nil {
 		return nil, err
 	}
 	for i, w := range group {
-		txs[i] = &Tx{s: s, ctx: ctx, conn: s.conn, statements: s.statements}
-		if errs[i], err = s.attempt(ctx, w, txs[i], len(group) > 1); err != nil {
+		tx := &Tx{s: s, ctx: ctx, conn: s.conn, statements: s.statements}
+		txs = append(txs, tx)
+		if errs[i], err = s.attempt(ctx, w, tx, len(group) > 1); err != nil {
 			return nil, err
 		}
 		if errs[i] != nil && len(group) == 1 { // all of it was undone
 			_, err := s.conn.ExecContext(ctx, "ROLLBACK")
+			tx.end(errs[i])
 			return errs, s.classify(err)
+		}
+		if errs[i] != nil { // so is this piece
+			tx.end(errs[i])
 		}
 	}
 	if err := s.notify(ctx, txs, errs); err != nil {
@@ -320,6 +330,7 @@ func (s *Store) committed(group []*work, txs []*Tx, errs []error) {
 			continue
 		}
 		rows += tx.rows
+		tx.end(nil)
 		if tx.committed != nil {
 			tx.committed()
 		}
