@@ -129,6 +129,7 @@ const order = `
 	# The bus of notifications; who is told of alerts, and how.
 	beans < notify;
 	tree/alert < notify/channel;
+	notify/channel < notify/template;
 
 	# Who may come in.
 	none < viewer/access/attempt, viewer/access/password, viewer/access/oidc/oidctest;
