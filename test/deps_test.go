@@ -24,7 +24,7 @@ const order = `
 
 	# The live tree, and the language that grows it.
 	beans < tree < tree/monitor, tree/metric, tree/grant, tree/alert;
-	none < tree/definition/source, tree/definition/watch;
+	none < tree/definition/source, tree/definition/watch, tree/week;
 	tree, tree/definition/source
 		< tree/definition/expression, tree/definition/rule, tree/definition/variable;
 	tree/definition/variable < tree/definition/file;
@@ -129,6 +129,7 @@ const order = `
 	# The bus of notifications; who is told of alerts, and how.
 	beans < notify;
 	tree/alert < notify/channel;
+	tree/alert, tree/store/journal < notify/book;
 	notify/channel < notify/template;
 
 	# Who may come in.

@@ -1,0 +1,145 @@
+// Package book is the book of alerts: it says when trouble becomes an alert, what it
+// follows from, and when it is over.
+//
+// # How it decides
+//
+// The tree tells the book which nodes took another status ([Book.Statuses]); that only
+// notes their paths. So long after ([Options.Settle]) [Book.Run] looks at what each of them
+// is by then, compares it with the alert that it has of the node, and decides. Nothing is
+// concluded from the change itself: what is told twice, late or not at all, as after a
+// restart or a flood, comes to the same, since a look at the node decides.
+//
+// # Consequences
+//
+// After each round the alerts that can be causes are put in relation anew ([cause.Graph])
+// when they are others than before, and every alert is held against them: what follows from
+// another alert, from a group that alerts as a whole, or lies in a maintenance is suppressed.
+// A cause that is over goes on holding back what follows from it for [Options.Recover],
+// since what is below turns well at its next poll only, and services take time to start.
+//
+// # What is kept
+//
+// A round is written in pieces, each one transaction with its lines of the journal; then
+// readers see it and [Options.Changed] is told. While the database cannot be written the
+// book goes on deciding, keeps what it decided in memory, and tries again; when that is too
+// much it decides nothing more until there is room, and then goes by what the nodes are.
+//
+// # Concurrency
+//
+// One at a time decides: Run, or somebody who acknowledges. Whoever holds the turn owns
+// the entries; mu guards what readers see, which are alerts that are never changed.
+package book
+
+import (
+	"cmp"
+	"log/slog"
+	"time"
+
+	"grove/tree"
+	"grove/tree/alert"
+	"grove/tree/store"
+	"grove/tree/store/journal"
+)
+
+// Journal takes entries in a transaction of the caller's.
+type Journal interface {
+	Add(tx *store.Tx, entries ...journal.Entry) error
+}
+
+// Options are the surroundings of a Book.
+type Options struct {
+	Tree    *tree.Tree
+	Store   *store.Store
+	Journal Journal
+	Manager string // its name, which is in every alert
+	// Maintained says whether somebody works on a node; nil: nobody ever does. Its result
+	// is asked for again when MaintenanceChanged is called, at Suppression.Until, and every
+	// half minute.
+	Maintained func(p tree.Path, at time.Time) (alert.Suppression, bool)
+	// Changed is told of alerts after they are committed, one call at a time and in order:
+	// those that are new and those that took a step. Of one alert it is told the state
+	// after the last of several steps. It must return soon, may call the methods that read,
+	// and must not call those that change alerts. Nil: nobody is told.
+	Changed func([]alert.Alert)
+	// Settle is how long a change of status waits before it is decided, so that its cause
+	// can arrive first; 500 ms when zero.
+	Settle time.Duration
+	// Silence is for how long an attribute may be white where its definition does not say;
+	// 1 min when zero.
+	Silence time.Duration
+	// Reopen is how long after its end an alert is reopened rather than followed by
+	// another; 5 min when zero.
+	Reopen time.Duration
+	// Recover is how long a cause that is over goes on holding back its consequences; 1 min
+	// when zero.
+	Recover time.Duration
+	Now     func() time.Time // nil is time.Now
+	Log     *slog.Logger     // nil is nowhere
+}
+
+// The defaults of Options.
+const (
+	DefaultSettle  = 500 * time.Millisecond
+	DefaultSilence = time.Minute
+	DefaultReopen  = 5 * time.Minute
+	DefaultRecover = time.Minute
+)
+
+// Flapping: an alert that is reopened FlapTimes within FlapWithin ends only once the node
+// was well for Calm. So does that of a node which the tree calls flapping.
+const (
+	FlapTimes  = 3
+	FlapWithin = 15 * time.Minute
+	Calm       = 5 * time.Minute
+)
+
+// Waits beyond those of the options.
+const (
+	// MissingAfter is how long an expected child must be missing: what grows at the first
+	// poll after a reload is there by then.
+	MissingAfter = time.Minute
+	// GoneAtStart is how long after the start an alert of a node that is not there waits
+	// for it: instances that are discovered come later than those of files.
+	GoneAtStart = 5 * time.Minute
+)
+
+// Bounds of a book.
+const (
+	// MaxAlerts are not resolved at most. Beyond, some are given up: yellow ones that are
+	// suppressed first, then others that are, and of equals the oldest.
+	MaxAlerts = 200_000
+	// Keep and MaxRows are how long, and how many, resolved alerts are kept.
+	Keep    = 400 * 24 * time.Hour
+	MaxRows = 1_000_000
+	// maxQueue bounds the paths that wait to be looked at. When there are more the book
+	// looks at the whole tree instead.
+	maxQueue = 1 << 18
+	// maxUnwritten bounds the alerts that wait for the database: when there are so many
+	// nothing more is decided.
+	maxUnwritten = 200_000
+)
+
+// Book is the book of alerts of one manager. Its methods may be called from many
+// goroutines; Run runs once.
+type Book struct {
+	o Options
+	intake
+	shown
+
+	turn chan struct{} // holds an element while somebody decides; guards decider
+	decider
+}
+
+// New makes a book that is empty until Begin.
+func New(o Options) *Book {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Settle, o.Silence = cmp.Or(o.Settle, DefaultSettle), cmp.Or(o.Silence, DefaultSilence)
+	o.Reopen, o.Recover = cmp.Or(o.Reopen, DefaultReopen), cmp.Or(o.Recover, DefaultRecover)
+	b := &Book{o: o, turn: make(chan struct{}, 1)}
+	return b
+}
