@@ -69,13 +69,13 @@ type Journal struct {
 
 	// What follows belongs to Run.
 	batch    []Entry // that is being written
-	last     ID      // the highest number that was given
-	known    bool
-	replaced int64 // of the store, when last was read
+	known    bool    // a batch had numbers before
+	replaced int64   // of the store, when that was so
 	counted  time.Time
 	overdue  bool // there is more to delete, or to count
 
-	paths pathCache
+	numbers numbers
+	paths   pathCache
 }
 
 // New makes a journal. Nothing is written before Run runs.

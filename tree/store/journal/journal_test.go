@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"grove/tree"
+	"grove/tree/store"
 	"grove/tree/store/storetest"
 )
 
@@ -228,12 +229,10 @@ func TestWhatIsLateTakesItsPlace(t *testing.T) {
 
 func TestEveryEntryOfOneMillisecondIsKept(t *testing.T) {
 	// 2^20 fit into a millisecond; more pass on to the next.
-	j := &Journal{o: Options{}, known: true}
-	j.last = firstID(start) + 1<<idBits - 2
+	n := numbers{known: true, last: firstID(start) + 1<<idBits - 2}
 	batch := []Entry{entry(0, "/a", Status, 0, 1, ""), entry(0, "/b", Status, 0, 1, ""), entry(0, "/c", Status, 0, 1, ""), entry(time.Millisecond, "/d", Status, 0, 1, "")}
 	s := storetest.SQLite(t).Open(t)
-	j.o.Store = s
-	if err := j.number(t.Context(), batch); err != nil {
+	if err := s.Write(t.Context(), func(tx *store.Tx) error { return n.give(tx, 0, batch) }); err != nil {
 		t.Fatal(err)
 	}
 	for i, e := range batch {

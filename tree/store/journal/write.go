@@ -146,130 +146,70 @@ func (j *Journal) write(ctx context.Context) bool {
 	}
 }
 
-const insertHead = "INSERT INTO journal (manager, id, node, kind, was, status, form, value, text)"
-
 // try writes the batch once. The numbers that it gives stay with the entries, so that a
 // second try of what was committed after all changes nothing.
 func (j *Journal) try(ctx context.Context) error {
-	batch := j.batch
-	if err := j.number(ctx, batch); err != nil {
+	if replaced := j.o.Store.Replaced(); !j.known || replaced != j.replaced {
+		j.rows.Store(-1)
+		j.overdue = true // They are counted at once, not at the next look for what is old.
+		for i := range j.batch {
+			j.batch[i].ID = 0
+		}
+		j.known, j.replaced = true, replaced
+	}
+	if j.batch[len(j.batch)-1].ID == 0 {
+		// What is written in the order of numbers is written soonest.
+		slices.SortStableFunc(j.batch, func(a, b Entry) int { return cmp.Compare(milliseconds(a.Time), milliseconds(b.Time)) })
+	}
+	// What was begun is not given up, or it would not be known whether it was done.
+	return j.o.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error { return j.Add(tx, j.batch...) })
+}
+
+// Add writes entries in a transaction of the caller's: they are in the journal once that
+// is committed. They get their numbers where they stand, and keep those that they have:
+// who passes the same ones again, since the transaction runs once more or since nobody
+// knows whether it was committed, writes none of them twice.
+func (j *Journal) Add(tx *store.Tx, entries ...Entry) error {
+	if err := j.numbers.give(tx, j.o.Store.Replaced(), entries); err != nil {
 		return err
 	}
-	places := make([]store.Place, 0, len(batch))
-	args := make([]any, 0, 9*len(batch))
-	var inserted int64
-	// What was begun is not given up, or it would not be known whether it was done.
-	err := j.o.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) (err error) {
-		places, args = places[:0], args[:0]
-		manager := tx.Manager()
-		if manager == 0 {
-			return errNoManager
-		}
-		for i := range batch {
-			e := &batch[i]
-			place := store.Place{Number: store.NodeNumber(e.Path), Path: e.Path}
-			places = append(places, place)
-			form, value := valueColumns(e.Value)
-			args = append(args, manager, int64(e.ID), place.Number, int64(e.Kind), int64(e.From), int64(e.To), form, value, store.Clean(e.Text))
-		}
-		if err := tx.Know(places); err != nil {
-			return err
-		}
-		inserted, err = tx.Insert(insertHead, "ON CONFLICT DO NOTHING", 9, args)
+	return j.insert(tx, entries)
+}
+
+const insertHead = "INSERT INTO journal (manager, id, node, kind, was, status, form, value, text)"
+
+// insert writes entries that have numbers, but for those that are written already.
+func (j *Journal) insert(tx *store.Tx, entries []Entry) error {
+	manager := tx.Manager()
+	if manager == 0 {
+		return errNoManager
+	}
+	places := make([]store.Place, 0, len(entries))
+	args := make([]any, 0, 9*len(entries))
+	for i := range entries {
+		e := &entries[i]
+		place := store.Place{Number: store.NodeNumber(e.Path), Path: e.Path}
+		places = append(places, place)
+		form, value := valueColumns(e.Value)
+		args = append(args, manager, int64(e.ID), place.Number, int64(e.Kind), int64(e.From), int64(e.To), form, value, store.Clean(e.Text))
+	}
+	if err := tx.Know(places); err != nil {
 		return err
-	})
+	}
+	inserted, err := tx.Insert(insertHead, "ON CONFLICT DO NOTHING", 9, args)
 	if err != nil {
 		return err
 	}
-	j.written.Add(uint64(inserted))
-	if j.rows.Load() >= 0 {
-		j.rows.Add(inserted)
-	}
-	j.last = max(j.last, batch[len(batch)-1].ID)
+	tx.Ended(func(err error) {
+		if err != nil {
+			return
+		}
+		j.written.Add(uint64(inserted))
+		if j.rows.Load() >= 0 {
+			j.rows.Add(inserted)
+		}
+	})
 	return nil
 }
 
 var errNoManager = errors.New("the database was opened by a tool, which has no journal")
-
-// number gives the entries of a batch their numbers, in the order of their times. What is
-// older than what was written already takes its place among it.
-func (j *Journal) number(ctx context.Context, batch []Entry) error {
-	s := j.o.Store
-	if replaced := s.Replaced(); !j.known || replaced != j.replaced {
-		var last int64
-		err := s.Read(ctx, func(tx *store.Tx) error {
-			_, err := tx.Row("SELECT COALESCE(MAX(id), 0) FROM journal WHERE manager = $1", []any{tx.Manager()}, &last)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		j.last, j.known, j.replaced = ID(last), true, replaced
-		j.rows.Store(-1)
-		j.overdue = true // They are counted at once, not at the next look for what is old.
-		for i := range batch {
-			batch[i].ID = 0
-		}
-	}
-	if batch[len(batch)-1].ID != 0 {
-		return nil // they have theirs from the try before
-	}
-	slices.SortStableFunc(batch, func(a, b Entry) int { return cmp.Compare(milliseconds(a.Time), milliseconds(b.Time)) })
-	last, late := j.last, 0
-	for late < len(batch) && milliseconds(batch[late].Time) < int64(last>>idBits) {
-		late++
-	}
-	if err := j.numberLate(ctx, batch[:late]); err != nil {
-		return err
-	}
-	for i := late; i < len(batch); i++ {
-		last = max(last+1, firstID(batch[i].Time))
-		batch[i].ID = last
-	}
-	return nil
-}
-
-// numberLate finds room for entries among those of the same milliseconds.
-func (j *Journal) numberLate(ctx context.Context, late []Entry) error {
-	if len(late) == 0 {
-		return nil
-	}
-	ids := make([]ID, len(late))
-	err := j.o.Store.Read(ctx, func(tx *store.Tx) error {
-		next := ID(0) // the first that is free after the entry before
-		for i := range late {
-			first := firstID(late[i].Time)
-			if i > 0 && ids[i-1]>>idBits >= first>>idBits {
-				ids[i] = next
-			} else {
-				ids[i] = first
-			}
-			// A millisecond that is full passes what comes on to the next.
-			for i == 0 || ids[i]>>idBits != ids[i-1]>>idBits {
-				var highest int64
-				found, err := tx.Row("SELECT COALESCE(MAX(id), -1) FROM journal WHERE manager = $1 AND id >= $2 AND id < $3",
-					[]any{tx.Manager(), int64(ids[i]), int64((ids[i]>>idBits + 1) << idBits)}, &highest)
-				if err != nil {
-					return err
-				}
-				if !found || highest < 0 {
-					break
-				}
-				full := ID(highest)>>idBits != ID(highest+1)>>idBits
-				ids[i] = ID(highest + 1)
-				if !full {
-					break
-				}
-			}
-			next = ids[i] + 1
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for i := range late {
-		late[i].ID = ids[i]
-	}
-	return nil
-}
