@@ -163,6 +163,9 @@ type Suppression struct {
 	Text  string     `json:"text"`
 	Since time.Time  `json:"since"`
 	Until *time.Time `json:"until,omitempty"`
+	// Hidden says that what it is a consequence of is not for who reads this: there is no
+	// Cause, and At is the alert's own path.
+	Hidden bool `json:"hidden,omitempty"`
 }
 
 // What is a kind of step in the life of an alert.
