@@ -131,6 +131,7 @@ const order = `
 	tree/alert < notify/channel;
 	tree/alert, tree/store/journal < notify/book;
 	notify/channel < notify/template;
+	notify/channel < notify/channel/trap;
 
 	# Who may come in.
 	none < viewer/access/attempt, viewer/access/password, viewer/access/oidc/oidctest;
@@ -197,7 +198,7 @@ var modules = map[string][]string{
 	"github.com/expr-lang/expr":                    {"tree/definition/expression"},
 	"github.com/fsnotify/fsnotify":                 {"tree/definition/watch", "runtime/probe/logfile"},
 	"github.com/gorilla/websocket":                 {"viewer/live", "viewer/live/client", "runtime/probe/websocket"},
-	"github.com/gosnmp/gosnmp":                     {"runtime/probe/snmp", "runtime/receive/trap", "runtime/receive/trap/usm"},
+	"github.com/gosnmp/gosnmp":                     {"runtime/probe/snmp", "runtime/receive/trap", "runtime/receive/trap/usm", "notify/channel/trap"},
 	"github.com/invopop/jsonschema":                {"tree/definition/schema", "runtime/probe/http", "runtime/probe/probetest"},
 	"github.com/jlaffaye/ftp":                      {"runtime/probe/remotelog"},
 	"github.com/pkg/sftp":                          {"runtime/probe/remotelog"},
