@@ -131,6 +131,7 @@ const order = `
 	tree/alert < notify/channel;
 	tree/alert, tree/store/journal < notify/book;
 	notify/channel < notify/template;
+	notify/template, tree/definition/source < notify/channel/channeltest;
 	notify/channel < notify/channel/trap;
 
 	# Who may come in.
@@ -227,8 +228,8 @@ var modules = map[string][]string{
 	"charm.land/bubbletea/v2":                      {"cmd/terminal"},
 	"charm.land/lipgloss/v2":                       {"cmd/terminal"},
 	"github.com/creack/pty":                        nil, // tests only
-	"github.com/google/go-cmp":                     {"runtime/probe/probetest", "viewer/export/goldentest"},
-	"go.uber.org/goleak":                           {"runtime/probe/probetest", "tree/store/storetest"},
+	"github.com/google/go-cmp":                     {"notify/channel/channeltest", "runtime/probe/probetest", "viewer/export/goldentest"},
+	"go.uber.org/goleak":                           {"notify/channel/channeltest", "runtime/probe/probetest", "tree/store/storetest"},
 	"github.com/rogpeppe/go-internal":              nil, // tests only
 	"github.com/santhosh-tekuri/jsonschema/v6":     nil, // tests only
 	"github.com/prometheus/prometheus":             {"tree/history", "tree/history/fold", "tree/history/rollup", "tree/history/shelf", "tree/history/promql", "tree/history/remote", "runtime/probe/series", "runtime/probe/prometheus", "runtime/probe/promquery", "runtime/receive/sample", "runtime/receive/remotewrite", "runtime/receive/otlp"},
@@ -250,7 +251,7 @@ var modules = map[string][]string{
 }
 
 // suites are packages that only tests import.
-var suites = []string{"runtime/probe/ssh/sshtest", "runtime/probe/javatest", "runtime/probe/servertest", "beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest"}
+var suites = []string{"notify/channel/channeltest", "runtime/probe/ssh/sshtest", "runtime/probe/javatest", "runtime/probe/servertest", "beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest"}
 
 // floors are the floors of the house from the ground up. The test files of a package may
 // import everything on their own room of the floor and on the floors below.
