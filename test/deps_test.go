@@ -149,6 +149,13 @@ const order = `
 	viewer, tree/definition/rule < viewer/act;
 	viewer, tree/monitor < viewer/bean;
 	viewer, tree/store/drawer < viewer/desk;
+	viewer, tree/store < viewer/deed;
+	viewer < viewer/stream;
+	tree/alert, tree/grant < viewer/alert/sight;
+	viewer/alert/sight, viewer/deed, viewer/stream < viewer/alert;
+	viewer/alert/sight, viewer/deed < viewer/route, viewer/whatif;
+	tree/maintenance, viewer/deed < viewer/maintenance;
+	viewer/deed < viewer/outbox;
 	viewer < viewer/system;
 	viewer, tree/store/journal < viewer/moment;
 	viewer, tree/history, tree/store/journal, tree/store/audit, tree/store/revision, viewer/record/archive < viewer/record;
@@ -180,7 +187,7 @@ const order = `
 	tree/history, tree/history/remote, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/drawer,
 	notify,
 	tree/history/past, viewer/access/rest, viewer/certificate,
-	viewer/record, viewer/act, viewer/bean, viewer/desk, viewer/system, viewer/moment, viewer/web, viewer/live, viewer/export/prometheus, viewer/export/promql, viewer/export/jolokia,
+	viewer/record, viewer/act, viewer/bean, viewer/desk, viewer/system, viewer/moment, viewer/alert, viewer/maintenance, viewer/route, viewer/outbox, viewer/whatif, viewer/web, viewer/live, viewer/export/prometheus, viewer/export/promql, viewer/export/jolokia,
 	viewer/export/ccms/rest, viewer/export/sapcontrol, viewer/export/sapcontrol/listener, viewer/export/cloudevents, viewer/export/otlp, viewer/export/document/rest, viewer/export/document/publish,
 	definitions
 		< cmd/app;
@@ -195,7 +202,7 @@ var modules = map[string][]string{
 	"github.com/teambition/rrule-go":               {"tree/maintenance"},
 	"github.com/agnivade/levenshtein":              {"tree", "tree/definition/source", "runtime/probe/snmp/mib"},
 	"github.com/alecthomas/kong":                   {"cmd/cli"},
-	"github.com/danielgtaylor/huma/v2":             {"viewer", "viewer/record", "viewer/act", "viewer/bean", "viewer/desk", "viewer/system", "viewer/moment", "viewer/access/rest", "runtime/receive/push", "cmd/app"},
+	"github.com/danielgtaylor/huma/v2":             {"viewer", "viewer/record", "viewer/act", "viewer/bean", "viewer/desk", "viewer/system", "viewer/moment", "viewer/deed", "viewer/alert", "viewer/maintenance", "viewer/route", "viewer/outbox", "viewer/whatif", "viewer/access/rest", "runtime/receive/push", "cmd/app"},
 	"github.com/expr-lang/expr":                    {"tree/definition/expression"},
 	"github.com/fsnotify/fsnotify":                 {"tree/definition/watch", "runtime/probe/logfile"},
 	"github.com/gorilla/websocket":                 {"viewer/live", "viewer/live/client", "runtime/probe/websocket"},
