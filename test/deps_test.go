@@ -130,6 +130,7 @@ const order = `
 	beans < notify;
 	tree/alert < notify/channel;
 	tree/alert, tree/store/journal < notify/book;
+	notify/channel, tree/store, tree/definition/source < notify/outbox;
 	notify/channel < notify/template;
 	notify/template, tree/definition/source < notify/channel/channeltest;
 	notify/channel < notify/channel/trap;

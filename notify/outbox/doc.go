@@ -1,0 +1,34 @@
+// Package outbox is the queue through which every message leaves a manager. What was put
+// into it in a committed transaction is sent at least once: it waits on disk until its
+// channel has accepted it, and what repeats after a crash has the same key.
+//
+// # Order
+//
+// Each channel sends for itself, one message at a time, the urgent ones first, then the
+// normal ones, then bulk; those of the same precedence in the order in which they were
+// put. While one is tried again those behind it wait, unless it is given up as a dead
+// letter; those of another precedence do not.
+//
+// # Room
+//
+// What waits is in memory too, within [Limits]. When there is no room for a new message,
+// what follows happens in this order, until there is:
+//
+//  1. the oldest message whose time to live is over is dropped,
+//  2. the oldest bulk message that is not persistent is dropped,
+//  3. a new bulk message is refused,
+//  4. for a new urgent message the oldest normal one that is not persistent is dropped,
+//  5. the new message is refused.
+//
+// Where the limit of one precedence is what there is no room under, only messages of that
+// precedence are dropped. A message that is refused fails the transaction that it was to
+// be part of, see [FullError].
+//
+// # Memory and database
+//
+// The database has a row for every persistent message; memory follows the commits. What
+// was sent is marked afterwards, in groups. While the database cannot be written no more
+// persistent messages are sent than are marked at a time: they would be sent again after
+// a crash. Messages that are not persistent are in memory alone: they go out meanwhile,
+// and a restart loses them.
+package outbox

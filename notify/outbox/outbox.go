@@ -1,0 +1,351 @@
+package outbox
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"grove/tree/store"
+)
+
+// Options say what an outbox works with.
+type Options struct {
+	Store *store.Store
+	// Send delivers one message, of one channel one at a time. It ends with ctx. Errors
+	// are told apart by channel.IsPermanent and channel.Wait.
+	Send     func(ctx context.Context, m *Message) error
+	Settings Settings
+	Timeout  time.Duration    // of one attempt; DefaultTimeout when zero
+	Attempts int              // after so many a message is given up; DefaultAttempts when zero
+	Senders  int              // channels that send at the same time; DefaultSenders when zero
+	Now      func() time.Time // nil: time.Now
+	Log      *slog.Logger     // nil: nowhere
+}
+
+// Defaults of Options. So many attempts take a day.
+const (
+	DefaultTimeout  = 30 * time.Second
+	DefaultAttempts = 300
+	DefaultSenders  = 1000
+)
+
+// Bounds of what is kept of messages that do not wait any more.
+const (
+	MaxSent      = 1000
+	MaxSentBytes = 16 << 20
+	MaxSentAge   = 24 * time.Hour
+	MaxDead      = 10_000
+	MaxDeadBytes = 64 << 20
+)
+
+// Outbox is the queue. Its methods may be called from many goroutines.
+type Outbox struct {
+	options Options
+	store   *store.Store
+	log     *slog.Logger
+	wake    chan struct{} // there may be something to send
+	dirty   chan struct{} // there is something to write
+	saving  chan struct{} // holds one token: who has it writes
+
+	mu       sync.Mutex
+	rooms    [precedences + 1]Room
+	throttle Throttles
+	lines    map[string]*line
+	all      line // what holds for all channels: stopped, window
+	taken    [precedences]amount
+	fleeting [precedences]*queue // those that wait and are not persistent, of all lines
+	known    map[int64]*entry
+	keys     map[name]*entry
+	sent     keeping
+	dead     keeping
+	last     int64     // number of a message
+	soonest  time.Time // not later than when the first time to live ends; zero: none has an end
+	inMemory int       // that wait and are not persistent
+	noted    int       // of these, as the database knows
+
+	loaded   bool
+	replaced int64 // store.Replaced when it was loaded
+	doubt    bool  // the database may have rows that memory does not know
+	away     error // why the last attempt to write failed
+	lost     int   // that were in memory when the process before ended
+	changed  map[*entry]struct{}
+	settings map[string]struct{} // channels whose row is to be written
+	stopping bool
+	senders  int
+	active   sync.WaitGroup // the senders
+
+	said map[string]*said // what was logged of what happens often
+}
+
+// New makes an outbox; Run starts it.
+func New(o Options) *Outbox {
+	o.Timeout, o.Attempts, o.Senders = cmp.Or(o.Timeout, DefaultTimeout), cmp.Or(o.Attempts, DefaultAttempts), cmp.Or(o.Senders, DefaultSenders)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	b := &Outbox{
+		options: o, store: o.Store, log: o.Log, rooms: o.Settings.Limits.rooms(), throttle: o.Settings.Throttles,
+		wake: make(chan struct{}, 1), dirty: make(chan struct{}, 1), saving: make(chan struct{}, 1),
+		lines: map[string]*line{}, known: map[int64]*entry{}, keys: map[name]*entry{},
+		sent:    keeping{most: MaxSent, mostBytes: MaxSentBytes},
+		dead:    keeping{most: MaxDead, mostBytes: MaxDeadBytes},
+		changed: map[*entry]struct{}{}, settings: map[string]struct{}{}, said: map[string]*said{},
+	}
+	for p := range b.fleeting {
+		b.fleeting[p] = &queue{}
+	}
+	return b
+}
+
+// Configure puts other settings in the place of the present ones. What waits beyond a
+// lower limit goes on waiting.
+func (o *Outbox) Configure(s Settings) {
+	o.mu.Lock()
+	o.rooms, o.throttle = s.Limits.rooms(), s.Throttles
+	o.mu.Unlock()
+	o.Wake()
+}
+
+// Wake has the outbox look whether there is something to send. It does so by itself
+// after a commit.
+func (o *Outbox) Wake() { poke(o.wake) }
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Put puts messages into the outbox in the transaction of a caller: all of them, or none.
+// They are sent once it is committed. What is known already is left as it is. The error
+// is a *FullError when there is no room for one of them, or wraps ErrMessage when one is
+// wrong; the caller's piece of work has to fail with it.
+func (o *Outbox) Put(tx *store.Tx, messages ...Message) error {
+	for i := range messages {
+		if err := messages[i].check(o.options.Now()); err != nil {
+			return err
+		}
+	}
+	if err := o.load(tx); err != nil {
+		return err
+	}
+	p, err := o.plan(messages)
+	if err != nil {
+		return err
+	}
+	tx.Ended(p.end)
+	if err := insert(tx, p.put); err != nil {
+		p.failed = true
+		return fmt.Errorf("outbox: %w", err)
+	}
+	return nil
+}
+
+// Add is Put in a transaction of its own. When none of the messages is persistent it
+// needs no database.
+func (o *Outbox) Add(ctx context.Context, messages ...Message) error {
+	for i := range messages {
+		if messages[i].Persistent {
+			return o.store.Write(ctx, func(tx *store.Tx) error { return o.Put(tx, messages...) })
+		}
+	}
+	for i := range messages {
+		if err := messages[i].check(o.options.Now()); err != nil {
+			return err
+		}
+	}
+	p, err := o.plan(messages)
+	if err == nil {
+		p.end(nil)
+	}
+	return err
+}
+
+// plan is what becomes of the messages of one Put once that is committed.
+type plan struct {
+	o         *Outbox
+	put, drop []*entry
+	repeated  []*entry // that were known
+	failed    bool     // the rows could not be written
+}
+
+// plan decides on messages, and reserves the room for them.
+func (o *Outbox) plan(messages []Message) (*plan, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p, now := &plan{o: o}, o.options.Now()
+	for i := range messages {
+		m := &messages[i]
+		if known := o.keys[m.name()]; known != nil {
+			p.repeated = append(p.repeated, known)
+			continue
+		}
+		drop, full := o.roomLocked(m, now)
+		if full != nil {
+			p.undoLocked()
+			o.refusedLocked(m, full)
+			return nil, full
+		}
+		e := &entry{Message: *m, line: o.lineLocked(m.Channel)}
+		e.ID = o.numberLocked(now, e.Persistent)
+		o.keys[e.name()], o.known[e.ID] = e, e
+		o.taken[e.Precedence].add(1, e.bytes())
+		p.put, p.drop = append(p.put, e), append(p.drop, drop...)
+	}
+	return p, nil
+}
+
+// numberLocked returns the number of a new message: the time in milliseconds and a
+// counter, so that the order of numbers is that of putting. Those of messages that are
+// not persistent are odd: they meet no number in the database, though it be read later.
+func (o *Outbox) numberLocked(now time.Time, persistent bool) int64 {
+	o.last = max((o.last|1)+1, now.UnixMilli()<<20)
+	if !persistent {
+		o.last++
+	}
+	return o.last
+}
+
+// refusedLocked counts and logs a refusal.
+func (o *Outbox) refusedLocked(m *Message, full *FullError) {
+	c := &o.lineLocked(m.Channel).counts[m.Precedence]
+	if c.Refused == nil {
+		c.Refused = map[Refusal]uint64{}
+	}
+	c.Refused[full.Reason]++
+	o.sayLocked(slog.LevelError, "a message was refused", "err", full)
+}
+
+// undoLocked takes back what was planned.
+func (p *plan) undoLocked() {
+	for _, e := range p.drop {
+		p.o.releaseLocked(e)
+	}
+	for _, e := range p.put {
+		p.o.unknowLocked(e)
+		p.o.taken[e.Precedence].add(-1, e.bytes())
+	}
+}
+
+// end is called once it is known what became of the transaction.
+func (p *plan) end(err error) {
+	o := p.o
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err != nil || p.failed {
+		p.undoLocked()
+		if p.failed || errors.Is(err, store.ErrUnavailable) {
+			o.doubt = true // It may be there nonetheless.
+		}
+		poke(o.wake) // What was reserved is free.
+		return
+	}
+	for _, e := range p.drop {
+		o.droppedLocked(e)
+	}
+	for _, e := range p.repeated {
+		e.line.counts[e.Precedence].Repeated++
+	}
+	for _, e := range p.put {
+		o.enterLocked(e)
+		e.line.counts[e.Precedence].Put++
+	}
+	if len(p.put) > 0 {
+		poke(o.wake)
+	}
+}
+
+// droppedLocked drops a message to make room.
+func (o *Outbox) droppedLocked(e *entry) {
+	if e.over(o.options.Now()) {
+		o.expireLocked(e)
+		return
+	}
+	o.dropLocked(e, DroppedForRoom)
+}
+
+// dropLocked takes a waiting message out, for a reason that is counted.
+func (o *Outbox) dropLocked(e *entry, why Drop) {
+	c := &e.line.counts[e.Precedence]
+	if c.Dropped == nil {
+		c.Dropped = map[Drop]uint64{}
+	}
+	c.Dropped[why]++
+	o.sayLocked(slog.LevelWarn, "a message was dropped", "reason", string(why), "key", e.Key, "channel", e.Channel, "precedence", e.Precedence.String(), "title", e.Title)
+	o.leaveLocked(e)
+	o.forgetLocked(e)
+}
+
+// expireLocked takes a waiting message out whose time to live is over: one that was tried
+// is a dead letter, so that somebody sees why it did not go.
+func (o *Outbox) expireLocked(e *entry) {
+	if e.Attempts > 0 {
+		o.giveUpLocked(e, fmt.Sprintf("its time to live is over after %d attempts: %s", e.Attempts, e.Error))
+		return
+	}
+	e.line.counts[e.Precedence].Expired++
+	o.sayLocked(slog.LevelWarn, "the time to live of a message is over", "key", e.Key, "channel", e.Channel, "precedence", e.Precedence.String(), "title", e.Title)
+	o.leaveLocked(e)
+	o.forgetLocked(e)
+}
+
+// giveUpLocked makes a waiting message a dead letter.
+func (o *Outbox) giveUpLocked(e *entry, why string) {
+	e.line.counts[e.Precedence].Dead++
+	e.Error = cut(store.Clean(why), maxErrorBytes)
+	o.sayLocked(slog.LevelError, "a message was given up", "key", e.Key, "channel", e.Channel, "precedence", e.Precedence.String(), "title", e.Title, "err", e.Error)
+	o.leaveLocked(e)
+	o.settledLocked(e, Dead, &o.dead)
+}
+
+// settledLocked keeps a message for looking at.
+func (o *Outbox) settledLocked(e *entry, s State, in *keeping) {
+	e.State, e.Next, e.Settled = s, time.Time{}, milliseconds(o.options.Now())
+	o.changedLocked(e)
+	for _, old := range in.add(e) {
+		if s == Dead {
+			o.sayLocked(slog.LevelWarn, "the oldest dead letter makes room for another", "key", old.Key, "channel", old.Channel, "title", old.Title)
+		}
+		o.forgetLocked(old)
+	}
+}
+
+// changedLocked notes that the database is to know of a change.
+func (o *Outbox) changedLocked(e *entry) {
+	e.version++
+	if e.Persistent {
+		o.changed[e] = struct{}{}
+		poke(o.dirty)
+	}
+}
+
+// Pauses before a message is tried again: the first, and the longest.
+const (
+	firstPause = time.Second
+	MaxPause   = 5 * time.Minute
+	// maxWait bounds what a channel may ask for.
+	maxWait = time.Hour
+	// earlyPause is after how long a message is tried again when another has just gone
+	// through on its channel.
+	earlyPause = 5 * time.Second
+)
+
+// pause is how long to wait after so many attempts: twice as long each time, a fifth more
+// or less, so that what failed together does not come together again.
+func pause(attempts int) time.Duration {
+	d := MaxPause
+	if attempts < 10 { // 2^9 seconds are more
+		d = min(d, firstPause<<(attempts-1))
+	}
+	d = time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+	return min(d, MaxPause)
+}

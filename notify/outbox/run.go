@@ -1,0 +1,304 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"grove/notify/channel"
+	"grove/tree/store"
+)
+
+const (
+	// maxUnmarked bounds what a channel has sent that is not yet marked: what a crash at
+	// that moment repeats.
+	maxUnmarked = 256
+	// sweepEvery is how often what is over is looked for, and a database that was away.
+	sweepEvery = time.Second
+	// graceTime is what attempts get that are under way when the outbox is to stop, and
+	// what marking gets after them.
+	graceTime = 5 * time.Second
+)
+
+// Run sends until ctx ends. It returns once the attempts under way have ended and what
+// became of them is on disk, or why it is not. It is called once.
+func (o *Outbox) Run(ctx context.Context) error {
+	attempts, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var saver sync.WaitGroup
+	saver.Go(func() { o.saveWhenDirty(ctx) })
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	due := time.NewTimer(0)
+	defer due.Stop()
+	for ctx.Err() == nil {
+		if next := o.start(attempts); !next.IsZero() {
+			due.Reset(max(next.Sub(o.options.Now()), 0))
+		}
+		select {
+		case <-ctx.Done():
+		case <-o.wake:
+		case <-due.C:
+		case <-sweep.C:
+			o.sweep()
+		}
+	}
+	return o.end(cancel, &saver)
+}
+
+// end stops what Run has started.
+func (o *Outbox) end(cancel context.CancelFunc, saver *sync.WaitGroup) error {
+	o.mu.Lock()
+	o.stopping = true
+	o.mu.Unlock()
+	late := time.AfterFunc(graceTime, cancel)
+	o.active.Wait()
+	late.Stop()
+	saver.Wait()
+	ctx, stop := context.WithTimeout(context.Background(), graceTime)
+	defer stop()
+	err := o.save(ctx)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.inMemory > 0 {
+		o.log.Warn("messages that are not persistent are lost with this stop", "messages", o.inMemory)
+	}
+	if err != nil {
+		return fmt.Errorf("outbox: what became of %d messages is not on disk, the next start sends them again: %w", len(o.changed), err)
+	}
+	return nil
+}
+
+// saveWhenDirty writes what has changed, soon; and when that fails, again and again.
+func (o *Outbox) saveWhenDirty(ctx context.Context) {
+	again := time.NewTicker(sweepEvery)
+	defer again.Stop()
+	for {
+		err := o.save(ctx)
+		dirty := o.dirty
+		if err != nil { // The database is asked no more often than the ticker says.
+			dirty = nil
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-dirty:
+		case <-again.C:
+		}
+	}
+}
+
+// start starts a sender for every channel that has something to send, and returns when
+// to look again; zero is not before it is woken.
+func (o *Outbox) start(ctx context.Context) (next time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.options.Now()
+	for _, l := range o.lines {
+		if l.running || o.senders >= o.options.Senders {
+			continue
+		}
+		e, due := o.nextLocked(l, now)
+		if e == nil {
+			if !due.IsZero() && (next.IsZero() || due.Before(next)) {
+				next = due
+			}
+			continue
+		}
+		l.running = true
+		o.senders++
+		o.active.Go(func() { o.send(ctx, l) })
+	}
+	return next
+}
+
+// nextLocked returns what a channel may send now, or else when there may be something;
+// zero is when something changes.
+func (o *Outbox) nextLocked(l *line, now time.Time) (ready *entry, due time.Time) {
+	l.throttled = time.Time{}
+	if o.stopping || !o.all.stopped.IsZero() || !l.stopped.IsZero() {
+		return nil, time.Time{}
+	}
+	if now.Before(l.hold) {
+		return nil, l.hold
+	}
+	for _, p := range byPrecedence {
+		e := o.headLocked(l, p, now)
+		switch {
+		case e == nil || e.reserved:
+			continue
+		case now.Before(e.Next):
+			if due.IsZero() || e.Next.Before(due) {
+				due = e.Next
+			}
+			continue
+		case e.Persistent && (o.away != nil || l.unmarked >= maxUnmarked):
+			continue
+		}
+		one := o.throttle.Channels[l.channel]
+		for _, until := range []time.Time{l.window.until(&one, e.bytes(), now), o.all.window.until(&o.throttle.Total, e.bytes(), now)} {
+			if until.After(l.throttled) {
+				l.throttled = until
+			}
+		}
+		if !l.throttled.IsZero() {
+			return nil, l.throttled
+		}
+		return e, time.Time{}
+	}
+	return nil, due
+}
+
+// headLocked returns the first of a lane that may still be sent: what is over, or too
+// large for the throttle, is taken out.
+func (o *Outbox) headLocked(l *line, p Precedence, now time.Time) *entry {
+	for {
+		e := l.lanes[p].first()
+		if e == nil || e.reserved || e.sending {
+			return e
+		}
+		one := o.throttle.Channels[l.channel]
+		if e.over(now) {
+			o.expireLocked(e)
+		} else if why := one.never(e.bytes()); why != "" {
+			o.giveUpLocked(e, why)
+		} else if why := o.throttle.Total.never(e.bytes()); why != "" {
+			o.giveUpLocked(e, why)
+		} else {
+			return e
+		}
+	}
+}
+
+// send sends what one channel has, until there is nothing to send now.
+func (o *Outbox) send(ctx context.Context, l *line) {
+	for {
+		o.mu.Lock()
+		now := o.options.Now()
+		e, _ := o.nextLocked(l, now)
+		if e == nil {
+			l.running = false
+			o.senders--
+			o.mu.Unlock()
+			poke(o.wake) // for the time at which there is something, and for those who had no sender
+			return
+		}
+		e.sending = true
+		one := o.throttle.Channels[l.channel]
+		e.began = [2]time.Time{l.window.take(&one, e.bytes(), now), o.all.window.take(&o.throttle.Total, e.bytes(), now)}
+		m := e.Message
+		o.mu.Unlock()
+		m.Attempts++
+		err := o.attempt(ctx, &m)
+		o.mu.Lock()
+		o.attemptedLocked(l, e, err, ctx.Err() != nil)
+		o.mu.Unlock()
+	}
+}
+
+// attempt tries once to deliver a message.
+func (o *Outbox) attempt(ctx context.Context, m *Message) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, o.options.Timeout)
+	defer cancel()
+	defer func() {
+		if r := recover(); r != nil {
+			o.log.Error("the channel failed", "channel", m.Channel, "panic", r, "stack", string(debug.Stack()))
+			err = errors.New("the channel failed: see the log")
+		}
+	}()
+	return o.options.Send(ctx, m)
+}
+
+// attemptedLocked does what follows from an attempt. One that was given up since the
+// outbox stops does not count.
+func (o *Outbox) attemptedLocked(l *line, e *entry, err error, stopped bool) {
+	now := o.options.Now()
+	e.sending = false
+	c := &l.counts[e.Precedence]
+	if err != nil {
+		l.window.back(e.began[0], e.bytes())
+		o.all.window.back(e.began[1], e.bytes())
+		if stopped {
+			return
+		}
+		e.Attempts++
+		e.failed = now
+		e.Error = cut(store.Clean(err.Error()), maxErrorBytes)
+		c.Failed++
+		l.lastError, l.lastErrorAt = e.Error, now
+		wait, asked := channel.Wait(err)
+		switch {
+		case channel.IsPermanent(err):
+			o.giveUpLocked(e, e.Error)
+		case e.Attempts >= o.options.Attempts:
+			o.giveUpLocked(e, fmt.Sprintf("%d attempts have failed, the last: %s", e.Attempts, e.Error))
+		case e.over(now):
+			o.expireLocked(e)
+		default:
+			e.Next = milliseconds(now.Add(pause(e.Attempts)))
+			if asked {
+				e.Next = milliseconds(now.Add(min(max(wait, 0), maxWait)))
+				l.hold = e.Next
+			}
+			o.changedLocked(e)
+			o.sayLocked(slog.LevelWarn, "a message was not delivered and is tried again", "channel", l.channel, "key", e.Key, "attempt", e.Attempts, "next", e.Next, "err", e.Error)
+		}
+		return
+	}
+	e.Attempts++
+	e.Error = ""
+	c.Sent++
+	l.lastSent = now
+	o.leaveLocked(e)
+	o.settledLocked(e, Sent, &o.sent)
+	if e.Persistent {
+		e.unmarked = true
+		l.unmarked++
+	}
+	one := o.throttle.Channels[l.channel]
+	o.countedLocked(l.channel, one.counts())
+	o.countedLocked("", o.throttle.Total.counts())
+	// The channel works again: what waits for another attempt need not wait for long.
+	for p := range l.lanes {
+		if first := l.lanes[p].first(); first != nil && now.Before(first.Next) && !now.Before(first.failed.Add(earlyPause)) {
+			first.Next = time.Time{}
+		}
+	}
+}
+
+// countedLocked has the window of a throttle written, if there is one.
+func (o *Outbox) countedLocked(channel string, counts bool) {
+	if counts {
+		o.settings[channel] = struct{}{}
+		poke(o.dirty)
+	}
+}
+
+// sweep takes out what is over, wherever it stands, and what has been kept for long enough.
+func (o *Outbox) sweep() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.options.Now()
+	for _, e := range o.sent.before(now.Add(-MaxSentAge)) {
+		o.forgetLocked(e)
+	}
+	if o.soonest.IsZero() || now.Before(o.soonest) {
+		return
+	}
+	o.soonest = time.Time{}
+	for _, l := range o.lines {
+		for p := range l.lanes {
+			for e := range l.lanes[p].all() {
+				if e.free() && e.over(now) {
+					o.expireLocked(e)
+				} else {
+					o.soonestLocked(e)
+				}
+			}
+		}
+	}
+}
