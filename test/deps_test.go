@@ -129,7 +129,10 @@ const order = `
 	# The bus of notifications; who is told of alerts, and how.
 	beans < notify;
 	tree/alert < notify/channel;
-	tree/alert, tree/store/journal < notify/book;
+	tree/alert < notify/cause;
+	tree/alert, tree/grant < notify/subject;
+	tree/alert, tree/store < notify/ledger;
+	notify/cause, notify/subject, notify/ledger, tree/store/journal < notify/book;
 	notify/channel, tree/store, tree/definition/source < notify/outbox;
 	notify/channel < notify/template;
 	notify/template, tree/definition/source < notify/channel/channeltest;

@@ -52,6 +52,7 @@ var allTables = []table{
 	{name: "tuning", key: 2, kinds: "iitti", columns: []string{"manager", "node", "defined", "threshold", "tuned_at"}},
 	{name: "memory", key: 2, kinds: "iiiiitii", columns: []string{"manager", "node", "status", "since", "form", "value", "read_at", "seen_at"}},
 	{name: "drawer", key: 3, kinds: "ittt", columns: []string{"manager", "kind", "name", "text"}},
+	{name: "alert", key: 2, kinds: "iittiiiiiittt", since: 4, columns: []string{"manager", "id", "path", "kind", "status", "severity", "opened", "resolved", "closed", "cause", "instance", "customers", "document"}},
 	{name: "outbox", key: 2, kinds: "iittiiiiiiittttt", since: 5, columns: []string{"manager", "id", "key", "channel", "precedence", "state", "made", "ends", "settled", "attempts", "next", "title", "path", "purpose", "error", "body"}},
 	{name: "outbox_channel", key: 2, kinds: "itiiii", since: 5, columns: []string{"manager", "channel", "stopped", "began", "messages", "bytes"}},
 	{name: "outbox_memory", key: 1, kinds: "ii", since: 5, passing: true, columns: []string{"manager", "messages"}},
