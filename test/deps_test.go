@@ -136,6 +136,9 @@ const order = `
 	notify/channel, tree/store, tree/definition/source < notify/outbox;
 	notify/channel < notify/template;
 	notify/template, tree/definition/source < notify/channel/channeltest;
+	notify/template < notify/channel/mail;
+	notify/channel/mail
+		< notify/channel/builtin;
 	notify/channel < notify/channel/trap;
 
 	# Who may come in.
@@ -229,6 +232,7 @@ var modules = map[string][]string{
 	"github.com/miekg/dns":                         {"runtime/discover/dnssrv", "runtime/probe/dns"},
 	"github.com/beevik/ntp":                        {"runtime/probe/ntp"},
 	"google.golang.org/grpc":                       {"runtime/probe/grpchealth", "runtime/receive/otlp"},
+	"github.com/wneessen/go-mail":                  {"notify/channel/mail"},
 	"github.com/emersion/go-imap/v2":               {"runtime/probe/mail"},
 	"go.yaml.in/yaml/v4":                           {"runtime/discover/group", "tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
 	"golang.org/x/sys":                             {"runtime/probe/program", "cmd/app", "runtime/probe/icmp"},

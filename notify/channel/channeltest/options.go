@@ -15,6 +15,12 @@ import (
 
 var keyPattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
+// Texts holds that the texts of a kind are whole, as Run does.
+func Texts(t *testing.T, k channel.Kind) {
+	t.Helper()
+	checkTexts(t, Subject{Kind: k})
+}
+
 // checkTexts holds that the operator finds every option in the documentation, and that its
 // example works.
 func checkTexts(t *testing.T, s Subject) {
