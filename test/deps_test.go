@@ -134,6 +134,7 @@ const order = `
 	tree/alert, tree/store < notify/ledger;
 	notify/cause, notify/subject, notify/ledger, tree/store/journal < notify/book;
 	notify/channel, tree/store, tree/definition/source < notify/outbox;
+	notify/outbox < notify/heartbeat;
 	notify/channel < notify/template;
 	notify/template, tree/definition/source < notify/channel/channeltest;
 	notify/template < notify/channel/mail;

@@ -9,7 +9,7 @@ import (
 
 // TestKinds holds what is the same for all kinds; the rest each holds with the suite.
 func TestKinds(t *testing.T) {
-	all := Registry()
+	all := Kinds()
 	if len(all.Names()) == 0 {
 		t.Fatal("there is no kind")
 	}
@@ -28,5 +28,5 @@ func TestKinds(t *testing.T) {
 			t.Error("a kind is taken twice: the second would hide the first")
 		}
 	}()
-	newKinds(channel.Kind{Name: "a"}, channel.Kind{Name: "a"})
+	registry(channel.Kind{Name: "a"}, channel.Kind{Name: "a"})
 }
