@@ -90,9 +90,21 @@ func (a *Alerting) Check(k Kind) error {
 		return fmt.Errorf("%w: more than %d nodes it depends on, or children it expects", errAlerting, MaxAlerting)
 	case a.Yellow > Critical || a.Red > Critical:
 		return fmt.Errorf("%w: unknown severity", errAlerting)
+	case a.EventType != "" && !IsEventType(a.EventType):
+		return fmt.Errorf("%w: unknown event type %q", errAlerting, clip(a.EventType))
 	}
 	return nil
 }
+
+// EventTypes are those of ITU-T X.733 and X.736, in the order of their numbers in
+// IANA-ITU-ALARM-TC-MIB (IANAItuEventType), which begin with 1.
+var EventTypes = [...]string{
+	"other", "communicationsAlarm", "qualityOfServiceAlarm", "processingErrorAlarm", "equipmentAlarm", "environmentalAlarm",
+	"integrityViolation", "operationalViolation", "physicalViolation", "securityServiceOrMechanismViolation", "timeDomainViolation",
+}
+
+// IsEventType says whether X.733 or X.736 have an event type.
+func IsEventType(name string) bool { return slices.Contains(EventTypes[:], name) }
 
 func equalAlerting(a, b *Alerting) bool {
 	if a == b {

@@ -30,6 +30,10 @@ type built struct {
 	program *expression.Program
 	derived *Expression // the value of a node that no variable changes
 	bad     bool
+	vital   vital
+	// dependsOn is where the node says what it depends on; zero: it does not.
+	dependsOn source.Pos
+	levels    map[uint8]*tree.Spec // the specs of copies that are vital for groups so far above
 }
 
 // build makes the spec and the source of a node, or takes those of a node that is
@@ -93,7 +97,7 @@ func (x *expansion) fresh(s *shape, p place, filled []string, vague map[int]bool
 	what := "the node"
 	x.errs.Append(settings.Decode(&n, source.DecodeOptions{What: what})...)
 	b := &built{spec: &tree.Spec{Owner: x.owner}}
-	x.common(&n, b)
+	x.common(&n, b, s.attr)
 	x.keepHistory(p.history, &n, b)
 	if !s.attr {
 		x.group(&n, b)
@@ -123,7 +127,7 @@ func refill(v *source.Value, filled []string, next *int) {
 	}
 }
 
-func (x *expansion) common(n *file.Node, b *built) {
+func (x *expansion) common(n *file.Node, b *built, attribute bool) {
 	if n.Description.Given() {
 		text, bad := n.Description.Str()
 		x.errs.Append(bad)
@@ -144,6 +148,7 @@ func (x *expansion) common(n *file.Node, b *built) {
 		x.errs.Append(errs...)
 		b.spec.Properties = p
 	}
+	x.alerting(n, b, attribute)
 }
 
 func (x *expansion) group(n *file.Node, b *built) {
@@ -152,13 +157,16 @@ func (x *expansion) group(n *file.Node, b *built) {
 		x.errs.Append(errs...)
 		b.spec.Rollup = r
 	}
+	if n.Expect.Given() {
+		x.errs.Append(rule.ParseExpect(&n.Expect.Value, b.alerting())...)
+	}
 }
 
 // attribute builds a node that has a value.
 func (x *expansion) attribute(s *shape, p place, n *file.Node, b *built, vague bool) {
 	first := s.settings[0].Pos
 	for i := range s.settings {
-		if f := &s.settings[i]; !file.ForBoth(f.Key) && f.Key != "rollup" {
+		if f := &s.settings[i]; file.ForAttributes(f.Key) {
 			first = f.Pos
 			if len(s.children) > 0 {
 				x.errs.Add(f.Pos, "%s is for attributes, but the node has children, so it is a group", f.Key)
@@ -169,6 +177,9 @@ func (x *expansion) attribute(s *shape, p place, n *file.Node, b *built, vague b
 	}
 	if n.Rollup.Given() {
 		x.errs.Add(n.Rollup.Pos, "rollup is for groups, but the node is an attribute")
+	}
+	if n.Expect.Given() {
+		x.errs.Add(n.Expect.Pos, "expect is for groups, but the node is an attribute")
 	}
 	fed := n.From.Given() || n.Value.Given()
 	switch {
@@ -202,6 +213,7 @@ func (x *expansion) attribute(s *shape, p place, n *file.Node, b *built, vague b
 	x.threshold(n, b)
 	x.exported(n, b)
 	x.keep(n, b)
+	x.vital(n, b)
 	if b.reading != nil {
 		b.spec.Source = b.label()
 	}

@@ -32,6 +32,7 @@ type Definition struct {
 	at         source.Value    // where it hangs itself; null: nowhere
 	history    file.History    // of all its nodes
 	properties file.Properties // of its top
+	dependsOn  file.Texts      // likewise
 	monitors   file.Named
 	templates  map[string]*template
 	probes     []source.Field
@@ -148,7 +149,7 @@ func readDefinition(d document, kinds Kinds, facts *variable.Scope, files func(n
 	if f.Profile.Given() {
 		r.profile(&f.Profile.Value)
 	}
-	def.history, def.properties, def.monitors = f.History, f.Properties, f.Monitors
+	def.history, def.properties, def.dependsOn, def.monitors = f.History, f.Properties, f.DependsOn, f.Monitors
 	r.parts(d.file, &f, nil)
 	if !f.Tree.Given() {
 		r.errs.Add(d.value.Pos, "the definition has no tree")

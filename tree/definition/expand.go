@@ -31,11 +31,12 @@ type expansion struct {
 	loops      []*Loop
 	built      map[builtKey]*built
 	conditions map[conditionKey]*expression.Program
-	properties *source.Value // what the instance says of its top; nil: nothing
-	// propertiesRow is the row that they may name; nil: none.
-	propertiesRow *variable.Value
-	limit         int // nodes that may still be made
-	stopped       bool
+	own        topSettings // what the instance says of its top
+	at         tree.Path   // where the tree hangs
+	needed     []needed    // nodes of the definition that others need
+	ups        []upNode    // nodes that are vital by default
+	limit      int         // nodes that may still be made
+	stopped    bool
 }
 
 func newExpansion(def *Definition, owner string, scope *variable.Scope, check bool) *expansion {
@@ -93,8 +94,12 @@ func (x *expansion) top(at tree.Path) {
 	}
 	p.parent = at
 	p.history = x.defaultHistory()
+	x.at = at
 	x.node(s, p, at)
 	x.topProperties()
+	x.topDependsOn()
+	x.checkNeeded()
+	x.vitalByDefault()
 }
 
 // grow grows a child of a group, with all copies that its loop makes.
@@ -342,7 +347,7 @@ func (x *expansion) node(s *shape, p place, path tree.Path) {
 		return
 	}
 	if ok {
-		x.nodes = append(x.nodes, Node{Path: path, Spec: b.spec, Source: b.sourceAt(x, p), Pos: s.pos})
+		x.nodes = append(x.nodes, Node{Path: path, Spec: x.vitalSpec(s, b, p, path), Source: b.sourceAt(x, p), Pos: s.pos})
 		p.history = b.history()
 	}
 	p.parent = path

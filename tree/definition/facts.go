@@ -54,7 +54,7 @@ func (b *built) history() tree.History {
 // of the instance. What the instance says goes before what the tree says, and that
 // before what the definition says.
 func (x *expansion) topProperties() {
-	general, own := x.fillProperties(x.def.properties.Given(), &x.def.properties.Value, nil), x.fillProperties(x.properties != nil, x.properties, x.propertiesRow)
+	general, own := x.fillProperties(x.def.properties.Given(), &x.def.properties.Value, nil), x.fillProperties(x.own.properties != nil, x.own.properties, x.own.row)
 	if len(x.nodes) == 0 || len(general)+len(own) == 0 {
 		return
 	}

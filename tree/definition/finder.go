@@ -26,6 +26,7 @@ type finder struct {
 	at         source.Value
 	with       *source.Value
 	properties *source.Value
+	dependsOn  *source.Value
 	where      *source.Value
 
 	runner  *Instance
@@ -93,7 +94,7 @@ func readFinder(d document, fallback string) (*finder, source.Errors) {
 		value *source.Value
 		to    **source.Value
 	}{
-		{f.With.Given(), &f.With.Value, &q.with}, {f.Properties.Given(), &f.Properties.Value, &q.properties}, {f.Where.Given(), &f.Where.Value, &q.where},
+		{f.With.Given(), &f.With.Value, &q.with}, {f.Properties.Given(), &f.Properties.Value, &q.properties}, {f.DependsOn.Given(), &f.DependsOn.Value, &q.dependsOn}, {f.Where.Given(), &f.Where.Value, &q.where},
 	} {
 		if part.given {
 			*part.to = part.value
@@ -228,7 +229,7 @@ func (f *finder) columns() {
 			return nil
 		}, nil)
 	}
-	for _, v := range []*source.Value{f.name, f.use, &f.at, f.with, f.properties, f.where} {
+	for _, v := range []*source.Value{f.name, f.use, &f.at, f.with, f.properties, f.dependsOn, f.where} {
 		note(v)
 	}
 	if f.choice != nil {
@@ -251,7 +252,7 @@ func (r *loading) checkFinder(f *finder, probe *probeInfo) source.Errors {
 		}
 	}
 	scope := rowScope(f.scope, sample, true)
-	for _, v := range []*source.Value{f.name, f.use, &f.at, f.properties} {
+	for _, v := range []*source.Value{f.name, f.use, &f.at, f.properties, f.dependsOn} {
 		if v != nil {
 			_, _, bad := fillValue(v, scope, false)
 			errs.Append(f.columnErrors(bad)...)
@@ -274,7 +275,7 @@ func (r *loading) checkFinder(f *finder, probe *probeInfo) source.Errors {
 		if def == nil {
 			continue
 		}
-		_, bad := def.instance(instanceName(f.discovery.Name+"-sample"), TestTop, given, nil, nil, f.discovery.Pos, true)
+		_, bad := def.instance(instanceName(f.discovery.Name+"-sample"), TestTop, given, topSettings{}, f.discovery.Pos, true)
 		errs.Append(bad...)
 		if f.with != nil && f.with.Kind == source.Map {
 			errs.Append(variable.CheckNames(def.Parameters, f.with, "definition "+quoted(def.Application))...)
@@ -378,7 +379,7 @@ func (r *loading) request(f *finder, cells map[string]tree.Value) (q request, wh
 		}
 	}
 	scope := rowScope(f.scope, row, true)
-	q = request{pos: d.Pos, with: f.with, properties: f.properties, row: &row, rowKey: key, discovery: d.Name, why: "row " + strconv.Quote(key)}
+	q = request{pos: d.Pos, with: f.with, top: topSettings{f.properties, f.dependsOn, &row}, rowKey: key, discovery: d.Name, why: "row " + strconv.Quote(key)}
 	name := d.Name + "-" + key
 	if f.name != nil {
 		filled, _, bad := fillValue(f.name, scope, false)
@@ -499,7 +500,7 @@ func (r *loading) growRow(f *finder, row map[string]tree.Value) *Grown {
 
 // blame lets errors say which row they are about.
 func (r *request) blame(errs source.Errors) {
-	if r.row == nil {
+	if r.top.row == nil {
 		return
 	}
 	for _, e := range errs {

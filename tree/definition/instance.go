@@ -15,18 +15,22 @@ import (
 // stands for an empty map. Pos is where the instance is asked for. The errors are
 // about the values: the definition itself was found to be right when it was loaded.
 func (d *Definition) Instance(name string, at tree.Path, with *source.Value, pos source.Pos) (*Instance, source.Errors) {
-	return d.instance(name, at, with, nil, nil, pos, false)
+	return d.instance(name, at, with, topSettings{}, pos, false)
 }
 
-// instance makes an instance; properties are those that it gives its top itself, nil
-// for none, row is the row of a discovery that with and properties may name, nil for none,
-// and samples stand for required parameters that with leaves out.
-func (d *Definition) instance(name string, at tree.Path, with, properties *source.Value, row *variable.Value, pos source.Pos, samples bool) (*Instance, source.Errors) {
+// topSettings are what an instance says of its top itself; nil is nothing.
+type topSettings struct {
+	properties, dependsOn *source.Value
+	row                   *variable.Value // of a discovery, which they and with may name
+}
+
+// instance makes an instance; samples stand for required parameters that with leaves out.
+func (d *Definition) instance(name string, at tree.Path, with *source.Value, own topSettings, pos source.Pos, samples bool) (*Instance, source.Errors) {
 	scope := d.facts.With("instance", variable.Value{Text: name, Any: name})
 	if with != nil {
 		outer := scope
-		if row != nil {
-			outer = rowScope(scope, *row, true)
+		if own.row != nil {
+			outer = rowScope(scope, *own.row, true)
 		}
 		filled, _, errs := fillValue(with, outer, false)
 		if len(errs) > 0 {
@@ -39,7 +43,7 @@ func (d *Definition) instance(name string, at tree.Path, with, properties *sourc
 		return nil, errs
 	}
 	x := newExpansion(d, name, scope, false)
-	x.properties, x.propertiesRow = properties, row
+	x.own = own
 	x.makeProbes()
 	x.top(at)
 	monitors := x.makeMonitors(at)
@@ -97,14 +101,13 @@ type request struct {
 	application string
 	at          source.Value
 	with        *source.Value
-	properties  *source.Value
+	top         topSettings
 	pos         source.Pos
 	usePos      source.Pos
 	definition  *Definition // set when the definition is its own instance
 	named       bool        // the file gives the name
 
 	// Of a row that a discovery found.
-	row       *variable.Value // nil: a file asks for the instance itself
 	rowKey    string
 	discovery string
 	why       string
@@ -149,7 +152,10 @@ func readRequest(d document, fallback string) (request, source.Errors) {
 		r.with = &f.With.Value
 	}
 	if f.Properties.Given() {
-		r.properties = &f.Properties.Value
+		r.top.properties = &f.Properties.Value
+	}
+	if f.DependsOn.Given() {
+		r.top.dependsOn = &f.DependsOn.Value
 	}
 	return r, errs
 }

@@ -551,7 +551,7 @@ func (r *loading) build(q *request, errs *source.Errors) *Instance {
 	if def == nil || bad != nil {
 		return nil
 	}
-	instance, more := def.instance(q.name, at, q.with, q.properties, q.row, q.pos, false)
+	instance, more := def.instance(q.name, at, q.with, q.top, q.pos, false)
 	if instance != nil {
 		instance.Discovery, instance.Row, instance.Why = q.discovery, q.rowKey, q.why
 	}

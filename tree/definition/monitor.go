@@ -233,7 +233,7 @@ func (r *monitorReader) nodesOf(s *file.Monitor) {
 		}
 		if !strings.Contains(v.Text, "*") && !r.grows(p) {
 			if r.check {
-				r.noNode(v, below)
+				r.noNode(v, r.at, below)
 			}
 			continue
 		}
@@ -268,22 +268,22 @@ func (r *monitorReader) fits(s *file.Monitor) {
 }
 
 // grows says whether the instance has a node, or may get it with rows.
-func (r *monitorReader) grows(p tree.Path) bool {
-	if slices.ContainsFunc(r.nodes, func(n Node) bool { return n.Path == p }) {
+func (x *expansion) grows(p tree.Path) bool {
+	if slices.ContainsFunc(x.nodes, func(n Node) bool { return n.Path == p }) {
 		return true
 	}
-	return slices.ContainsFunc(r.looped, func(parent tree.Path) bool { return parent != p && parent.Contains(p) })
+	return slices.ContainsFunc(x.looped, func(parent tree.Path) bool { return parent != p && parent.Contains(p) })
 }
 
-func (r *monitorReader) noNode(v *source.Value, below tree.Path) {
+func (x *expansion) noNode(v *source.Value, at, below tree.Path) {
 	var known []string
-	for i := range r.nodes {
-		if p, ok := r.at.Below(r.nodes[i].Path); ok && !p.IsRoot() {
+	for i := range x.nodes {
+		if p, ok := at.Below(x.nodes[i].Path); ok && !p.IsRoot() {
 			known = append(known, strings.TrimPrefix(p.String(), "/"))
 		}
 	}
 	text := strings.TrimPrefix(below.String(), "/")
-	r.errs.Add(v.Pos, "the definition has no node %q", text).WithHint("%s", source.DidYouMean(text, known))
+	x.errs.Add(v.Pos, "the definition has no node %q", text).WithHint("%s", source.DidYouMean(text, known))
 }
 
 // texts returns a text, or those of a list.
@@ -477,7 +477,7 @@ func (r *monitorReader) log(s *file.Monitor) {
 	k := slices.IndexFunc(r.nodes, func(n Node) bool { return n.Path == p })
 	switch {
 	case k < 0 && r.check:
-		r.noNode(&s.Log.Value, below)
+		r.noNode(&s.Log.Value, r.at, below)
 	case k < 0: // a condition leaves it out
 	case r.nodes[k].Spec.Kind != tree.Log:
 		r.errs.Add(s.Log.Pos, "node %q is of kind %s, not log", text, r.nodes[k].Spec.Kind)

@@ -33,7 +33,7 @@ func (g *rowGrower) expand(row map[string]tree.Value) ([]Node, error) {
 		g.conditions = map[conditionKey]*expression.Program{}
 	}
 	x := &expansion{
-		def: g.base.def, owner: g.base.owner, scope: g.base.scope, limit: MaxNodes,
+		def: g.base.def, owner: g.base.owner, at: g.base.at, scope: g.base.scope, limit: MaxNodes,
 		probes: g.base.probes, probeNames: g.base.probeNames, probeList: g.base.probeList,
 		built: g.built, conditions: g.conditions,
 	}
@@ -72,6 +72,9 @@ func (x *expansion) makeup(s *shape, p place) string {
 	x.loopTexts = append(x.loopTexts, text.String())
 	h.Write([]byte(text.String()))
 	fmt.Fprintf(h, "%+v\x00", p.history)
+	if strings.Contains(text.String(), `"depends_on":`) {
+		fmt.Fprintf(h, "%s\x00", x.at) // Paths below the top are other ones elsewhere.
+	}
 	seen := map[string]bool{}
 	for _, name := range p.scope.Names() {
 		if v, ok := p.scope.Get(name); ok && !seen[name] {

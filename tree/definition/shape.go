@@ -147,7 +147,7 @@ func (c *compiler) body(s *shape, v *source.Value) {
 	for i := range s.settings {
 		f := &s.settings[i]
 		c.texts(s, &f.Value, i)
-		if !file.ForBoth(f.Key) && f.Key != "rollup" {
+		if file.ForAttributes(f.Key) {
 			s.attr = true
 		}
 	}

@@ -328,7 +328,7 @@ var TestTop = tree.MustPath("/test")
 // ForTest makes the instance that a test works on: at TestTop, with the parameters of
 // the test; samples stand for required ones that it does not give.
 func (d *Definition) ForTest(t *Test) (*Instance, source.Errors) {
-	return d.instance("test", TestTop, t.With, nil, nil, t.Pos, true)
+	return d.instance("test", TestTop, t.With, topSettings{}, t.Pos, true)
 }
 
 func (i *Instance) checkTest(t *Test, errs *source.Errors) {

@@ -309,6 +309,7 @@ func fields(o, n *definition.Node) []string {
 	field(&out, "labels", labels(a.Labels), labels(b.Labels))
 	field(&out, "history", history(a.History), history(b.History))
 	field(&out, "properties", labels(a.Properties), labels(b.Properties))
+	alertFields(&out, orQuiet(a.Alerting), orQuiet(b.Alerting))
 	field(&out, "from", o.Source.String(), n.Source.String())
 	x, y := orNone(o.Source), orNone(n.Source)
 	field(&out, "every", duration(x.Every), duration(y.Every))
@@ -334,6 +335,78 @@ func thresholdFields(out *[]string, a, b *tree.Threshold) {
 	field(out, "clear", duration(a.ClearAfter), duration(b.ClearAfter))
 	field(out, "flap", flap(a.Flap), flap(b.Flap))
 	field(out, "white", duration(a.StaleAfter), duration(b.StaleAfter))
+}
+
+func alertFields(out *[]string, a, b *tree.Alerting) {
+	field(out, "alert", alert(a), alert(b))
+	field(out, "vital", vital(a), vital(b))
+	field(out, "depends_on", paths(a.DependsOn), paths(b.DependsOn))
+	field(out, "expect", expect(a), expect(b))
+}
+
+func orQuiet(a *tree.Alerting) *tree.Alerting {
+	if a == nil {
+		return &tree.Alerting{}
+	}
+	return a
+}
+
+func alert(a *tree.Alerting) string {
+	var parts []string
+	add := func(name, text string) {
+		if text != "" {
+			parts = append(parts, strings.TrimSpace(name+" "+text))
+		}
+	}
+	if a.Rule != tree.AlertInherit {
+		add("", a.Rule.String())
+	}
+	if a.Yellow != tree.Cleared {
+		add("yellow", a.Yellow.String())
+	}
+	if a.Red != tree.Cleared {
+		add("red", a.Red.String())
+	}
+	switch {
+	case a.Silence < 0:
+		add("silence", "never")
+	case a.Silence > 0:
+		add("silence", tree.FormatDuration(a.Silence))
+	}
+	add("event type", a.EventType)
+	for _, p := range [][2]string{{"probable cause", a.ProbableCause}, {"repair", a.Repair}} {
+		if p[1] != "" {
+			add(p[0], strconv.Quote(p[1]))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// vital says how many groups above one fails.
+func vital(a *tree.Alerting) string {
+	switch a.Vital {
+	case 0:
+		return ""
+	case 1:
+		return "its group"
+	}
+	return fmt.Sprintf("the group %d above", a.Vital)
+}
+
+func paths(list []tree.Path) string {
+	names := make([]string, len(list))
+	for i, p := range list {
+		names[i] = p.String()
+	}
+	return strings.Join(names, ", ")
+}
+
+func expect(a *tree.Alerting) string {
+	text := strings.Join(a.Expect, ", ")
+	if a.AtLeast > 0 {
+		text = strings.TrimPrefix(text+"; at least "+strconv.Itoa(a.AtLeast), "; ")
+	}
+	return text
 }
 
 func orEmpty(t *tree.Threshold) *tree.Threshold {

@@ -26,6 +26,7 @@ type Definition struct {
 	At          Text       `yaml:"at" jsonschema:"description=Path in the tree. With it the file is its own instance"`
 	History     History    `yaml:"history" jsonschema:"description=What is kept of the readings of all its nodes: off\\, on\\, a resolution such as 1m\\, or every and keep. Default: on"`
 	Properties  Properties `yaml:"properties" jsonschema:"description=Facts about what is watched\\, put on the top node: location\\, customer\\, service"`
+	DependsOn   Texts      `yaml:"depends_on" jsonschema:"description=Nodes without which nothing here can work: absolute paths\\, or paths below the top of the definition"`
 	Parameters  Named      `yaml:"parameters" jsonschema:"description=What an instance may set"`
 	Include     Included   `yaml:"include" jsonschema:"description=Files beside this one whose parameters\\, templates and probes are known here"`
 	Templates   Named      `yaml:"templates" jsonschema:"description=Pieces of tree that nodes use by name"`
@@ -44,6 +45,7 @@ type Instance struct {
 	With       Any            `yaml:"with" jsonschema:"description=Values of the definition's parameters"`
 	Name       Text           `yaml:"name" jsonschema:"description=Name of the instance. Default: the name of the file\\, over rows followed by the key of the row"`
 	Properties Properties     `yaml:"properties" jsonschema:"description=Facts about this use\\, put on its top node\\, before those of the definition"`
+	DependsOn  Texts          `yaml:"depends_on" jsonschema:"description=Nodes without which nothing here can work: absolute paths\\, or paths below the top of the instance"`
 	Each       Finder         `yaml:"each" jsonschema:"description=Probe that finds what instances are made of: one for each row of its table. Default of every: 5m"`
 	Table      Text           `yaml:"table" jsonschema:"description=Table of the probe\\, when it has several"`
 	Where      Text           `yaml:"where" jsonschema:"description=Expression over row: there is an instance only where it is true"`
@@ -95,14 +97,18 @@ type Node struct {
 	Change Change     `yaml:"change" jsonschema:"description=rate or delta: what a rising count changed\\, per second or between readings"`
 	Scale  Text       `yaml:"scale" jsonschema:"description=Factor for the number"`
 	Keep   Text       `yaml:"keep" jsonschema:"description=How many events a log keeps"`
+	Vital  Vital      `yaml:"vital" jsonschema:"description=Which group has failed when the node is red: true is its parent\\, top the whole instance\\, or the name of a group above. Default of PROBE.up: the group that holds all that the probe feeds"`
 	// Of groups.
 	Rollup Rollup `yaml:"rollup" jsonschema:"description=How the status of the group follows from its children. Default: worst"`
+	Expect Expect `yaml:"expect" jsonschema:"description=Children that the group must have: names\\, or children and at_least; what is missing is alerted"`
 	// Of both.
 	Description Text       `yaml:"description" jsonschema:"description=What the node says\\, for people"`
 	As          Edge       `yaml:"as" jsonschema:"description=How the node counts in its parent. Default: as_is"`
 	Weight      Text       `yaml:"weight" jsonschema:"description=Weight in a weighted parent. Default: 1"`
 	History     History    `yaml:"history" jsonschema:"description=What is kept of the readings of the node and of all below it: off\\, on\\, a resolution such as 1m\\, or every and keep"`
 	Properties  Properties `yaml:"properties" jsonschema:"description=Facts about what the node stands for\\, by names of your own: location\\, host\\, service"`
+	Alert       Alert      `yaml:"alert" jsonschema:"description=Which nodes alert here and below\\, and how gravely: never\\, each\\, whole\\, or a map. Default: each"`
+	DependsOn   Texts      `yaml:"depends_on" jsonschema:"description=Nodes without which the node and all below it cannot work: absolute paths\\, or paths below the top of the definition"`
 	Each        Each       `yaml:"each" jsonschema:"description=Loop: a node for each item of a list\\, of a range such as 1..24\\, of ${parameter}\\, or of the rows of probe.table"`
 	Where       Text       `yaml:"where" jsonschema:"description=Expression over parameters\\, item and row: the node exists only where it is true"`
 	Use         Text       `yaml:"use" jsonschema:"description=Template whose settings and children the node takes"`
@@ -179,10 +185,15 @@ func IsNodeKey(key string) bool { return slices.Contains(NodeKeys, key) }
 func IsStructure(key string) bool { return slices.Contains(structure, key) }
 
 // forBoth are the settings that groups and attributes have alike.
-var forBoth = []string{"description", "as", "weight", "history", "properties"}
+var forBoth = []string{"description", "as", "weight", "history", "properties", "alert", "depends_on"}
 
-// ForBoth says whether a setting is for groups and attributes alike.
-func ForBoth(key string) bool { return slices.Contains(forBoth, key) }
+// forGroups are the settings that only groups have.
+var forGroups = []string{"rollup", "expect"}
+
+// ForAttributes says whether a setting is for attributes alone.
+func ForAttributes(key string) bool {
+	return !slices.Contains(forBoth, key) && !slices.Contains(forGroups, key)
+}
 
 // Raw is a value that is looked at later, with its position.
 type Raw struct{ source.Value }
@@ -228,6 +239,12 @@ type (
 	History struct{ Raw }
 	// Properties is written { location: Berlin }.
 	Properties struct{ Raw }
+	// Alert is written never, { rule: whole, red: critical }.
+	Alert struct{ Raw }
+	// Vital is written true, top, false or the name of a group.
+	Vital struct{ Raw }
+	// Expect is written [a, b], { children: [a, b], at_least: 2 }.
+	Expect struct{ Raw }
 	// MonitorKind is gauge, counter or string.
 	MonitorKind struct{ Raw }
 	// Texts is a text or a list of texts.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/invopop/jsonschema"
 
+	"grove/tree"
 	"grove/tree/definition"
 	"grove/tree/definition/file"
 	"grove/tree/definition/rule"
@@ -126,6 +127,17 @@ func forms() map[reflect.Type]*jsonschema.Schema {
 	history := &jsonschema.Schema{Type: "object", AdditionalProperties: jsonschema.FalseSchema, Properties: jsonschema.NewProperties()}
 	history.Properties.Set("every", duration())
 	history.Properties.Set("keep", duration())
+	alert := &jsonschema.Schema{Type: "object", AdditionalProperties: jsonschema.FalseSchema, Properties: jsonschema.NewProperties()}
+	alert.Properties.Set("rule", open(words(rule.AlertRules...)))
+	alert.Properties.Set("yellow", open(words(rule.SeverityNames...)))
+	alert.Properties.Set("red", open(words(rule.SeverityNames...)))
+	alert.Properties.Set("silence", anyOf(words("never"), duration()))
+	alert.Properties.Set("event_type", open(words(tree.EventTypes[:]...)))
+	alert.Properties.Set("probable_cause", scalar())
+	alert.Properties.Set("repair", scalar())
+	expect := &jsonschema.Schema{Type: "object", AdditionalProperties: jsonschema.FalseSchema, Properties: jsonschema.NewProperties()}
+	expect.Properties.Set("children", anyOf(scalar(), listOf(scalar())))
+	expect.Properties.Set("at_least", open(typed("integer")))
 	children := mapOf(anyOf(ref("node"), typed("null")))
 	return map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[file.Any]():        jsonschema.TrueSchema,
@@ -145,6 +157,9 @@ func forms() map[reflect.Type]*jsonschema.Schema {
 		reflect.TypeFor[file.History](): open(words("on", "off"), typed("boolean"), pattern(durationPattern, "1m"), history),
 		reflect.TypeFor[file.Properties](): {Type: "object", AdditionalProperties: jsonschema.FalseSchema,
 			PatternProperties: map[string]*jsonschema.Schema{rule.PropertyPattern: scalar()}},
+		reflect.TypeFor[file.Alert]():          open(words(rule.AlertRules...), alert),
+		reflect.TypeFor[file.Vital]():          scalar(),
+		reflect.TypeFor[file.Expect]():         anyOf(scalar(), listOf(scalar()), expect),
 		reflect.TypeFor[file.MonitorKind]():    open(words("gauge", "counter", "string")),
 		reflect.TypeFor[file.Texts]():          anyOf(scalar(), listOf(scalar())),
 		reflect.TypeFor[file.Change]():         open(words("rate", "delta")),
