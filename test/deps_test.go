@@ -200,7 +200,7 @@ const order = `
 	definitions
 		< cmd/app;
 	viewer/live/client, viewer/record < cmd/terminal;
-	cmd/app, cmd/terminal, tree/definition/rolluptest, tree/definition/schema, viewer/export/grafana, viewer/export/rules < cmd/cli < cmd/grove;
+	cmd/app, cmd/terminal, tree/definition/rolluptest, tree/definition/schema, viewer/export/grafana, viewer/export/rules, notify/channel/builtin < cmd/cli < cmd/grove;
 `
 
 // modules says which packages may import which module directly, tests aside. A module

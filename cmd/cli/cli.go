@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
@@ -55,6 +56,16 @@ type Process struct {
 	Getenv         func(string) string
 	// Started, when set, is told the address at which serve listens.
 	Started func(address string)
+	// Now is the clock by which it is said how long ago something was; nil is time.Now.
+	Now func() time.Time
+}
+
+// now is the present time.
+func (p *Process) now() time.Time {
+	if p.Now != nil {
+		return p.Now()
+	}
+	return time.Now()
 }
 
 // commands is the command line.
@@ -72,6 +83,14 @@ type commands struct {
 	Get         getCommand         `cmd:"" help:"Print one node of a running server."`
 	History     historyCommand     `cmd:"" help:"Draw what a node of a running server was."`
 	Journal     journalCommand     `cmd:"" help:"Print what happened in a running server."`
+	Alerts      alertsCommand      `cmd:"" help:"Print what is wrong in a running server, the worst first."`
+	Ack         ackCommand         `cmd:"" help:"Acknowledge alerts: I know, and see to it."`
+	Unack       unackCommand       `cmd:"" help:"Take acknowledgements back."`
+	Maintenance maintenanceCommand `cmd:"" help:"When nobody is to be alerted: list, add, end, remove."`
+	Route       routeCommand       `cmd:"" help:"Print the routes of alerts, or explain who would be told of one."`
+	Outbox      outboxCommand      `cmd:"" help:"Messages that leave a running server: list, dead, send, drop, stop, start."`
+	Channel     channelCommand     `cmd:"" help:"List the kinds of channels, explain one, or test a channel of a running server."`
+	WhatIf      whatIfCommand      `cmd:"" name:"what-if" help:"Print what would happen if nodes had other statuses: grove what-if /shop/web1/Up=red"`
 	Definitions definitionsCommand `cmd:"" help:"Definitions that managers share: put, list, show, history, diff, rollback, remove."`
 	User        userCommand        `cmd:"" help:"Who may come in: add, list, grant, password, disable, enable, remove."`
 	Token       tokenCommand       `cmd:"" help:"What programs show to come in: create, list, revoke."`

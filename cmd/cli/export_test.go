@@ -125,7 +125,9 @@ func TestProvisioning(t *testing.T) {
 func TestHelp(t *testing.T) {
 	var all strings.Builder
 	for _, command := range []string{"", "history", "journal", "definitions", "definitions put", "definitions new", "definitions list", "definitions show", "definitions history", "definitions diff",
-		"definitions rollback", "definitions remove", "audit list", "audit verify", "backup", "restore", "document", "report", "dashboard", "rules"} {
+		"definitions rollback", "definitions remove", "audit list", "audit verify", "backup", "restore", "document", "report", "dashboard", "rules",
+		"alerts", "ack", "unack", "maintenance list", "maintenance add", "maintenance end", "maintenance remove", "route", "outbox list", "outbox dead", "outbox send", "outbox drop", "outbox stop", "outbox start",
+		"channel explain", "channel test", "what-if"} {
 		code, stdout, stderr := run(t, append(strings.Fields(command), "--help")...)
 		if code != OK || stderr != "" {
 			t.Errorf("%s: %d %s", command, code, stderr)

@@ -27,6 +27,11 @@ func screen(w io.Writer) (columns, rows int) {
 // scrolled away. What has no room is left out, and the last line says so. Without a
 // size everything is written, as pipes want it.
 func fit(text string, columns, rows int) string {
+	return fitting(text, columns, rows, "name a path, --depth or --status")
+}
+
+// fitting is fit with what to do to see the lines that are left out.
+func fitting(text string, columns, rows int, advice string) string {
 	if columns < 1 || rows < 2 {
 		return text
 	}
@@ -34,7 +39,7 @@ func fit(text string, columns, rows int) string {
 	left := 0
 	if most := rows - 1; len(lines) > most {
 		left = len(lines) - (most - 1)
-		lines = append(lines[:most-1:most-1], cut(fmt.Sprintf("… %d more lines: name a path, --depth or --status", left), columns))
+		lines = append(lines[:most-1:most-1], cut(fmt.Sprintf("… %d more lines: %s", left, advice), columns))
 	}
 	var b strings.Builder
 	b.WriteString("\x1b[H")

@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"grove/tree"
+	"grove/tree/alert"
+	view "grove/viewer/alert"
+)
+
+// chosen are the arguments that name alerts.
+type chosen struct {
+	Alerts []string `arg:"" name:"id-or-path" help:"Numbers of alerts; or paths: all alerts of the node and below it."`
+}
+
+// ackCommand acknowledges alerts.
+type ackCommand struct {
+	remote
+	chosen
+	Comment string `short:"m" help:"For whoever reads it." placeholder:"TEXT"`
+	Sticky  bool   `help:"Until the alert is over; else until it gets worse."`
+	For     days   `help:"For so long at most: 2h." placeholder:"TIME"`
+}
+
+// Run implements the command.
+func (c *ackCommand) Run(ctx context.Context, p *Process, all *commands) error {
+	body := view.AlertChange{Comment: c.Comment, Sticky: c.Sticky}
+	if c.For > 0 {
+		until := p.now().Add(time.Duration(c.For)).Truncate(time.Second)
+		body.Until = &until
+	}
+	d := drawing{color: all.colored(p.Stdout)}
+	return c.change(ctx, p.Stdout, d, &c.remote, "acknowledge", "acknowledged", alert.Open, &body)
+}
+
+// unackCommand takes acknowledgements back.
+type unackCommand struct {
+	remote
+	chosen
+	Comment string `short:"m" help:"For whoever reads it." placeholder:"TEXT"`
+}
+
+// Run implements the command.
+func (c *unackCommand) Run(ctx context.Context, p *Process, all *commands) error {
+	d := drawing{color: all.colored(p.Stdout)}
+	return c.change(ctx, p.Stdout, d, &c.remote, "unacknowledge", "open again", alert.Acknowledged, &view.AlertChange{Comment: c.Comment})
+}
+
+// maxTold bounds the lines about single alerts.
+const maxTold = 50
+
+// change finds the alerts and changes them; a path stands for those in a state.
+func (c *chosen) change(ctx context.Context, w io.Writer, d drawing, r *remote, action, done string, state alert.State, body *view.AlertChange) error {
+	var list []alert.Alert
+	for _, arg := range c.Alerts {
+		if id, err := alert.ParseID(arg); err == nil {
+			list = append(list, alert.Alert{ID: id})
+			continue
+		}
+		path, err := tree.ParsePath(arg)
+		if err != nil {
+			return exit(Usage, "%w", err)
+		}
+		found, err := r.alertsBelow(ctx, path, state)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			return exit(Wrong, "no alert at %s, or below it, is %s", path, state)
+		}
+		list = append(list, found...)
+	}
+	failed, told := 0, 0
+	for len(list) > 0 {
+		part := list[:min(len(list), view.MaxIDs)]
+		list = list[len(part):]
+		body.IDs = nil
+		for i := range part {
+			body.IDs = append(body.IDs, part[i].ID.String())
+		}
+		text, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		answer, err := r.do(ctx, http.MethodPost, alertsPath+"/"+action, text)
+		if err != nil {
+			return err
+		}
+		var results view.AlertResults
+		if err := json.Unmarshal(answer, &results); err != nil || len(results.Results) != len(part) {
+			return exit(NoReply, "the answer of %s does not say what came of each alert", r.Server)
+		}
+		for i := range part {
+			why := results.Results[i].Error
+			if why != "" {
+				failed++
+			}
+			if told++; told <= maxTold || why != "" {
+				d.changed(w, &part[i], done, why)
+			}
+		}
+	}
+	if told > maxTold {
+		fmt.Fprintf(w, "… %d altogether, %d %s\n", told, told-failed, done)
+	}
+	if failed > 0 {
+		return exit(Wrong, "not done for %d of %d", failed, told)
+	}
+	return nil
+}
+
+// changed prints what came of a change of one alert.
+func (d drawing) changed(w io.Writer, a *alert.Alert, done, why string) {
+	text := "alert " + a.ID.String()
+	if a.Path != tree.Root {
+		m := marks[a.Status.String()]
+		text = d.paint(m.shape, m.color) + " " + cell(a.Message)
+	}
+	if why != "" {
+		done = "not done: " + why
+	}
+	fmt.Fprintf(w, "%s: %s\n", text, cell(done))
+}
+
+// alertsBelow returns the alerts in a state at and below a path.
+func (r *remote) alertsBelow(ctx context.Context, path tree.Path, state alert.State) (list []alert.Alert, err error) {
+	after := ""
+	for {
+		query := []string{"state", string(state), "limit", strconv.Itoa(view.MaxIDs)}
+		if !path.IsRoot() {
+			query = append(query, "under", path.String())
+		}
+		if after != "" {
+			query = append(query, "after", after)
+		}
+		body, err := r.get(ctx, alertsPath, query...)
+		if err != nil {
+			return nil, err
+		}
+		var page alert.Page
+		if err := json.Unmarshal(body, &page); err != nil {
+			return nil, exit(NoReply, "the answer of %s has no alerts: %w", r.Server, err)
+		}
+		list = append(list, page.Alerts...)
+		if after = page.Next; after == "" || len(page.Alerts) == 0 {
+			return list, nil
+		}
+	}
+}
