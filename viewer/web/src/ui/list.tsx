@@ -38,10 +38,21 @@ export interface ListProps<T> {
   onOpen?(item: T): void; // click, tap, Enter
   selected?: string | undefined; // key
   live?: boolean; // items come and go by themselves: hold them still under the pointer
+  order?: string; // what somebody changed the order by: when it is another, the rows are put in order at once
   row?: number; // height in pixels, 32 by default
   slimRow?: number; // on the phone, 48 by default
   more?(): void; // the end is in the window: fetch more
+  marks?: Marks<T>; // rows can be marked, to do something with many
   empty?: ComponentChildren;
+}
+
+/** Marks are the rows that somebody has chosen: by their boxes, with shift a stretch of
+ * them, and by the space bar, shift with the arrows, and control with A. */
+export interface Marks<T> {
+  of: ReadonlySet<string>; // keys
+  can(item: T): boolean;
+  label(item: T): string; // of its box: "Choose /shop/web1/Up"
+  onMark(keys: readonly string[], marked: boolean): void;
 }
 
 const around = 6; // rows drawn before and after the window
@@ -60,16 +71,16 @@ export function List<T>(props: ListProps<T>) {
   const [own, setOwn] = useState<Sort | undefined>(props.sort);
   const sort = props.onSort ? props.sort : own;
   const scroller = useRef<HTMLDivElement>(null);
-  const at = useRef({ top: 0, height: 600, focus: '', grab: false, until: 0, moved: false });
+  const at = useRef({ top: 0, height: 600, focus: '', grab: false, until: 0, moved: false, anchor: '' });
   const shown = useRef<Held<T>>({ keys: [], items: new Map() });
   const slim = slimQuery.matches;
   const rowHeight = slim ? (props.slimRow ?? 48) : (props.row ?? 32);
 
   // The order of the rows is found anew when the items are others, or the order is.
-  const held = useRef({ items: undefined as readonly T[] | undefined, sort, gone: new Set<string>(), waiting: 0 });
+  const held = useRef({ items: undefined as readonly T[] | undefined, sort, order: props.order, gone: new Set<string>(), waiting: 0 });
   const last = held.current;
   const keysBefore = shown.current.keys;
-  const resorted = last.sort !== sort;
+  const resorted = last.sort !== sort || last.order !== props.order;
   const still = props.live === true && !resorted && performance.now() < at.current.until;
   if (resorted || items !== last.items || (!still && last.gone.size + last.waiting > 0)) {
     const now = new Map<string, T>();
@@ -95,7 +106,7 @@ export function List<T>(props: ListProps<T>) {
       if (by) list = [...items].sort((a, b) => (sort.down ? by(b, a) : by(a, b)));
       shown.current = { keys: list.map(keyOf), items: now };
     }
-    held.current = { items, sort, gone, waiting };
+    held.current = { items, sort, order: props.order, gone, waiting };
   }
   const { gone, waiting } = held.current;
   const now = shown.current.items;
@@ -172,15 +183,41 @@ export function List<T>(props: ListProps<T>) {
     at.current.top = element.scrollTop;
     draw(undefined);
   };
+  const { marks } = props;
+  const markable = (list: readonly string[]) => list.filter((key) => now.has(key) && !gone.has(key) && marks!.can(now.get(key)!));
+  /** mark changes a row, or all from the one that was changed last. */
+  const mark = (key: string, stretch: boolean, marked = !marks!.of.has(key)) => {
+    const [a, b] = [keys.indexOf(at.current.anchor), keys.indexOf(key)];
+    marks!.onMark(markable(stretch && a >= 0 ? keys.slice(Math.min(a, b), Math.max(a, b) + 1) : [key]), marked);
+    if (!stretch || a < 0) at.current.anchor = key;
+  };
+  const markByKey = (event: KeyboardEvent, row: HTMLElement): boolean => {
+    const key = keys[Number(row.dataset.row)]!;
+    if (event.key === ' ' && event.target === row) mark(key, event.shiftKey);
+    else if (event.key === 'a' && (event.ctrlKey || event.metaKey)) marks!.onMark(markable(keys), true);
+    else if (event.shiftKey && (event.key === 'ArrowDown' || event.key === 'ArrowUp')) {
+      const next = Math.max(0, Math.min(keys.length - 1, Number(row.dataset.row) + (event.key === 'ArrowDown' ? 1 : -1)));
+      if (!keys.includes(at.current.anchor) || !marks!.of.has(key)) at.current.anchor = key;
+      mark(keys[next]!, true, true);
+      move(next);
+    } else return false;
+    return true;
+  };
   const onKey = (event: KeyboardEvent) => {
-    const row = (event.target as Element).closest?.('[data-row]');
+    const row = (event.target as Element).closest?.<HTMLElement>('[data-row]');
+    if (marks && row && markByKey(event, row)) {
+      hold();
+      event.preventDefault();
+      event.stopPropagation();
+      return;
+    }
     if (!row || event.altKey || event.ctrlKey || event.metaKey) return;
     const page = Math.max(1, Math.floor(at.current.height / rowHeight) - 1);
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -keys.length, End: keys.length };
     const step = steps[event.key];
-    if (step !== undefined) move(Number((row as HTMLElement).dataset.row) + step);
+    if (step !== undefined) move(Number(row.dataset.row) + step);
     else if (event.key === 'Enter' && event.target === row && props.onOpen) {
-      const item = now.get(keys[Number((row as HTMLElement).dataset.row)]!);
+      const item = now.get(keys[Number(row.dataset.row)]!);
       if (item) props.onOpen(item);
     } else return;
     hold();
@@ -204,7 +241,29 @@ export function List<T>(props: ListProps<T>) {
     else setOwn(next);
   };
 
-  const there = columns.filter((c) => !(slim && c.slim === false));
+  const marking: Column<T> | undefined = marks && {
+    name: 'mark',
+    title: '',
+    width: '22px',
+    slim: '30px',
+    draw: (item) =>
+      marks.can(item) ? (
+        <input
+          type="checkbox"
+          aria-label={marks.label(item)}
+          checked={marks.of.has(keyOf(item))}
+          tabIndex={-1}
+          onClick={(event) => {
+            event.stopPropagation();
+            // What the box shows is what the list says: a click is not done until that is drawn.
+            event.preventDefault();
+            const key = keyOf(item);
+            setTimeout(() => mark(key, event.shiftKey, !marks.of.has(key)));
+          }}
+        />
+      ) : null,
+  };
+  const there = [...(marking ? [marking] : []), ...columns.filter((c) => !(slim && c.slim === false))];
   const widths = there.map((c) => (slim && c.slim) || c.width || 'minmax(0, 1fr)').join(' ');
   return (
     <div
@@ -222,7 +281,15 @@ export function List<T>(props: ListProps<T>) {
             const sorted = sort?.column === c.name ? (sort.down ? 'descending' : 'ascending') : undefined;
             return (
               <span key={c.name} class={`c-${c.name}`} role="columnheader" aria-sort={c.order ? (sorted ?? 'none') : undefined}>
-                {c.order ? (
+                {c === marking ? (
+                  <input
+                    type="checkbox"
+                    aria-label="Choose all that are listed"
+                    disabled={keys.length === 0}
+                    checked={keys.length > 0 && markable(keys).length > 0 && markable(keys).every((key) => marks!.of.has(key))}
+                    onChange={(event) => marks!.onMark(markable(keys), event.currentTarget.checked)}
+                  />
+                ) : c.order ? (
                   <button class={`sorter${sorted ? ' ' + sorted : ''}`} onClick={() => sortBy(c)}>
                     {c.title}
                   </button>
