@@ -4,6 +4,8 @@
 import { createContext } from 'preact';
 import { useContext, useEffect, useReducer } from 'preact/hooks';
 import { type Preferences, applyTheme, mirror, mirrored, preferencesOf } from './account/preferences';
+import { Notifier } from './alerts/notifier';
+import { AlertStream } from './alerts/stream';
 import { Problem, get, onUnauthorized, send } from './api';
 import { Feed } from './feed';
 import { setZone } from './format';
@@ -14,6 +16,7 @@ export type { Params, Preferences, Route, Session };
 
 export interface App {
   readonly feed: Feed;
+  readonly alerts: AlertStream;
   readonly route: Route;
   readonly session: Session | undefined; // undefined until the server answered
   readonly prefs: Preferences;
@@ -35,6 +38,8 @@ export interface App {
   /** readSession asks again who this is, after a login or logout. */
   readSession(): Promise<void>;
   announce(sentence: string): void;
+  /** wished takes up what somebody wants to be notified of, which has changed. */
+  wished(): void;
   /** subscribe tells a listener that anything here changed, at most once a frame. */
   subscribe(listener: () => void): () => void;
 }
@@ -43,10 +48,12 @@ const loginPage = 'login';
 
 export class Shell implements App {
   readonly feed: Feed;
+  readonly alerts = new AlertStream();
   route: Route = readRoute(location.hash);
   session: Session | undefined;
   prefs: Preferences = mirrored();
   announcement = '';
+  private readonly notifier = new Notifier({ alerts: this.alerts, now: () => this.now(), openAlert: (id) => this.go('alerts', id === undefined ? {} : { alert: id }) });
   private skew = 0; // server's clock minus ours
   private scheduled = false;
   private readonly lastParams = new Map<string, Params>();
@@ -58,10 +65,12 @@ export class Shell implements App {
     live.hash = live.search = '';
     this.feed = new Feed({ url: live.href, health: 'healthz' });
     this.feed.onLogout = () => this.login();
+    this.alerts.onChange(() => this.changed());
     let state = this.feed.link.state;
     this.feed.onLink((link) => {
       if (link.time > 0) this.skew = link.time - link.heardAt;
       // A login that has run out looks like a server that does not answer.
+      this.alerts.live(link.state === 'live');
       if ((link.state === 'waiting' && state !== 'waiting') || (link.state === 'live' && !this.session)) void this.readSession();
       state = link.state;
       this.changed();
@@ -169,6 +178,7 @@ export class Shell implements App {
 
   private login(): void {
     this.feed.stop();
+    this.alerts.live(false);
     if (this.route.page === loginPage) return;
     history.replaceState(null, '', writeRoute({ page: loginPage, params: { to: location.hash }, node: undefined, at: undefined }));
     this.follow();
@@ -205,6 +215,11 @@ export class Shell implements App {
 
   announce(sentence: string): void {
     this.announcement = sentence;
+    this.changed();
+  }
+
+  wished(): void {
+    void this.notifier.look();
     this.changed();
   }
 }

@@ -12,3 +12,6 @@ export * from '../src/announce';
 export * from '../src/node/level';
 export * from '../src/node/series';
 export * from '../src/overview/pack';
+export * from '../src/alerts/rows';
+export * from '../src/maintenance/rule';
+export * from '../src/ui/when';

@@ -226,6 +226,13 @@ export class StandIn {
       json({ name: '', open: true, grants: [{ role: 'admin' }], methods: [] });
     } else if (url.pathname === '/api/v1/me/preferences') {
       json({ theme: 'system', zone: 'local', sound: false });
+    } else if (url.pathname === '/api/v1/alerts/stream') {
+      res.writeHead(200, { 'Content-Type': 'text/event-stream' });
+      res.write('event: changed\ndata: {"counts":{}}\n\n');
+    } else if (url.pathname === '/api/v1/alerts') {
+      json({ alerts: [], counts: {} });
+    } else if (url.pathname === '/api/v1/maintenance') {
+      json({ windows: [] });
     } else if (url.pathname.startsWith('/api/v1/nodes')) {
       const path = '/' + url.pathname.slice('/api/v1/nodes/'.length).split('/').filter(Boolean).map(decodeURIComponent).join('/');
       const n = this.tree.byPath.get(path);

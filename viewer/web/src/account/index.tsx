@@ -3,6 +3,7 @@
 import type { ComponentChildren } from 'preact';
 import { useId, useState } from 'preact/hooks';
 import { useApp } from '../app';
+import { DesktopWishes } from '../alerts/desktop';
 import { moment } from '../format';
 import { toast } from '../ui/dialog';
 import { CheckField, Choice, ErrorText, Form, Submit, TextField, useAction } from '../ui/form';
@@ -42,6 +43,9 @@ export function AccountPage() {
       )}
       <Part title="Preferences">
         <Wishes />
+      </Part>
+      <Part title="Notifications on the desktop" about="In this browser alone.">
+        <DesktopWishes />
       </Part>
       <Part title="Saved views">
         <Views />

@@ -10,6 +10,7 @@ import { type Live, useLive } from '../live';
 import { joinNames, names } from '../path';
 import { Counts, Icon, Mark } from '../ui/marks';
 import { Group, White, kindWords, statusWords } from '../wire';
+import { NodeAlerts } from './alert';
 import { Beans } from './beans';
 import { Facts } from './facts';
 import { History, type Live as Present } from './history';
@@ -59,6 +60,7 @@ export function NodePanel({ path }: { path: string }) {
           </p>
         ) : null}
         {node ? <Cause node={node} /> : null}
+        {app.at === undefined && kind !== undefined && kind !== 'text' && !way ? <NodeAlerts key={path} path={path} group={kind === 'group'} /> : null}
         {kind !== undefined && !way ? <History key={path} path={path} name={name} unit={node?.unit ?? ''} numbers={numbers} lines={numbers ? lines : []} live={present} /> : null}
         {node ? (
           <Thresholds

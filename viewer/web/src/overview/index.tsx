@@ -9,7 +9,7 @@ import { joinNames, names } from '../path';
 import { type Trouble, useTroubles } from '../problems/model';
 import { may, nothingSeen } from '../session';
 import { none } from '../tree';
-import { Mark } from '../ui/marks';
+import { Icon, Mark } from '../ui/marks';
 import { Green, Red, type Status, White, Yellow, statusWords } from '../wire';
 import { type Area, areasOf, placeOf } from './areas';
 import { AreaMap } from './map';
@@ -55,6 +55,9 @@ export function Overview() {
                 <span class="n">{figures(tree.count(place, s))}</span> {statusWords[s]}
               </a>
             ))}
+            <a class="chip to-alerts" href={app.href('alerts', inside === '/' ? {} : { in: inside })}>
+              <Icon name="bell" /> alerts
+            </a>
           </div>
         )}
       </div>

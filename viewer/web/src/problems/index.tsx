@@ -48,6 +48,9 @@ export function Problems() {
             </button>
           </p>
         )}
+        <a class="button" href={app.href('alerts', path === '/' ? {} : { in: path })}>
+          <Icon name="bell" /> Alerts
+        </a>
         <Sound waits={waits} />
       </div>
       <Table items={items} loaded={loaded} refusal={refusal} sort={sort} filtered={find !== '' || path !== '/'} />

@@ -28,11 +28,18 @@ export function Navigation() {
 
 function Entry({ page, onGo }: { page: Page; onGo?: () => void }) {
   const app = useApp();
-  const current = app.route.page === page.name;
+  const current = app.route.page === page.name || pages.find((p) => p.name === app.route.page)?.of === page.name;
+  const open = page.name === 'alerts' && app.alerts.known ? (app.alerts.counts.open ?? 0) : 0;
   return (
     <a class="page-link" href={app.href(page.name)} aria-current={current ? 'page' : undefined} title={page.title} onClick={onGo}>
       <Icon name={page.icon} />
       <span>{page.title}</span>
+      {open > 0 ? (
+        <b class="open-alerts">
+          {open > 999 ? '999+' : open}
+          <i class="hidden"> open</i>
+        </b>
+      ) : null}
     </a>
   );
 }

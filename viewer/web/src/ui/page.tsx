@@ -5,7 +5,7 @@ import { Component, type ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { UserMenu } from '../account/menu';
 import { useApp, useNow } from '../app';
-import { clock, duration, plural } from '../format';
+import { clock, duration, figures, plural } from '../format';
 import { useLive } from '../live';
 import { NodePanel } from '../node';
 import { pages } from '../pages';
@@ -81,11 +81,12 @@ function Header({ travel, onTravel }: { travel: boolean; onTravel: () => void })
   const sum = red + yellow > 0 ? plural(red + yellow, 'problem') + (hidden ? ' and hidden ones' : '') : overall === Green ? 'no problems' : hidden ? 'problems that you may not see' : '';
   const live = app.feed.link.state === 'live';
   const { at } = app;
+  const open = live && app.alerts.known ? (app.alerts.counts.open ?? 0) : 0;
   useEffect(() => {
     const counts = [red && `${red} red`, yellow && `${yellow} yellow`].filter(Boolean).join(', ');
-    document.title = `${!live && known ? 'Not live – ' : at !== undefined ? 'The past – ' : counts ? `${counts} – ` : ''}Grove`;
-    document.getElementById('icon')?.setAttribute('href', `icon-${statusWords[live ? overall : White]}.svg`);
-  }, [red, yellow, overall, live, known, at]);
+    document.title = `${!live && known ? 'Not live – ' : at !== undefined ? 'The past – ' : `${open > 0 ? `(${figures(open)}) ` : ''}${counts ? `${counts} – ` : ''}`}Grove`;
+    document.getElementById('icon')?.setAttribute('href', `icon-${statusWords[live ? overall : White]}${open > 0 ? '-alert' : ''}.svg`);
+  }, [red, yellow, overall, live, known, at, open]);
   const told = useRef(Infinity);
   useEffect(() => {
     // The page of the tree tells its own changes, by name.

@@ -1,0 +1,218 @@
+// Everything about one alert: what is wrong and what to do, who knows, why it is quiet, what
+// follows from it, who is told, and what happened so far.
+
+import type { ComponentChildren } from 'preact';
+import { useState } from 'preact/hooks';
+import { useApp, useNow } from '../app';
+import { clock, day, duration, moment, plural } from '../format';
+import { Fact } from '../node/facts';
+import { NodeLink } from '../node/link';
+import { writeRoute } from '../route';
+import { Explained } from '../routes/explained';
+import { Icon, Mark } from '../ui/marks';
+import { type Status, statusWords } from '../wire';
+import { Acts } from './acts';
+import { type Alert, type Step, fetchAlert, fetchAlerts, markOf, mayAct } from './api';
+import { Notes, StateText } from './marks';
+import { useFresh } from './reading';
+
+const shownConsequences = 20;
+
+/** AlertPanel shows one alert beside the list, or in its place on the phone. */
+export function AlertPanel({ id, onClose, onDone }: { id: string; onClose: () => void; onDone: () => void }) {
+  const { value: alert, error, again } = useFresh(id, (signal) => fetchAlert(id, signal));
+  return (
+    <aside class="alert-panel" aria-label={alert ? `Alert ${alert.path}` : 'Alert'} onKeyDown={(e) => e.key === 'Escape' && !e.defaultPrevented && onClose()}>
+      <header>
+        {alert ? <Mark status={markOf(alert)} size={20} /> : null}
+        <h2>{alert ? <NodeLink path={alert.path} from="/" /> : 'Alert'}</h2>
+        <button class="plain" onClick={onClose} aria-label="Close the alert">
+          <Icon name="close" />
+        </button>
+      </header>
+      <div class="body" tabIndex={-1}>
+        {error ? (
+          <p class="trouble" role="alert">
+            {error}
+          </p>
+        ) : null}
+        {alert ? <About alert={alert} onDone={() => (again(), onDone())} /> : error ? null : <p class="soft">Loading…</p>}
+      </div>
+    </aside>
+  );
+}
+
+function Part({ title, children }: { title: string; children: ComponentChildren }) {
+  return (
+    <section aria-label={title}>
+      <h3>{title}</h3>
+      {children}
+    </section>
+  );
+}
+
+function About({ alert: a, onDone }: { alert: Alert; onDone: () => void }) {
+  const app = useApp();
+  const now = useNow();
+  const opened = Date.parse(a.opened);
+  const ended = a.resolved ? Date.parse(a.resolved) : undefined;
+  const pairs = (of: Record<string, string> | undefined) => Object.entries(of ?? {}).map(([k, v]) => `${k}=${v}`).join(', ');
+  const status = markOf(a);
+  const facts: [string, ComponentChildren][] = [
+    ['Kind', a.kind === 'status' ? '' : a.kind === 'silence' ? 'silence: nothing is known of it any more' : 'missing: its definition expects it'],
+    ['Value', a.value ? `${a.value} ${a.unit ?? ''}` : ''],
+    ['Threshold', a.threshold],
+    ['Worst', a.worst !== a.status ? a.worst : ''],
+    ['Turned bad', a.count > 1 ? plural(a.count, 'time') : ''],
+    ['Event type', a.eventType],
+    ['Probable cause', a.probableCause],
+    ['Instance', a.instance],
+    ['Labels', pairs(a.labels)],
+    ['Properties', pairs(a.properties)],
+    ['Customer', a.customers?.join(', ')],
+    ['Manager', a.manager],
+    ['Number', a.id],
+    ['Key', a.key],
+  ];
+  return (
+    <>
+      <div class={`now ${statusWords[status]}`}>
+        <p class="words">{a.message}</p>
+        <p class="state">
+          <b>{statusWords[status]}</b> {a.severity}
+          <Notes alert={a} />
+        </p>
+        <p class="soft">
+          {ended === undefined ? `for ${duration(now - opened)}, since ${moment(opened, now)}` : `from ${moment(opened, now)} to ${moment(ended, now)}, ${duration(ended - opened)}`}
+        </p>
+        <p>
+          <StateText alert={a} />
+        </p>
+      </div>
+      {mayAct(app.session, a) ? (
+        <div class="actions">
+          <Acts alerts={[a]} onDone={onDone} />
+        </div>
+      ) : null}
+      {a.acknowledgement ? <Known alert={a} now={now} /> : null}
+      {a.suppression ? <Quiet alert={a} now={now} /> : null}
+      {a.proposedRepairActions ? (
+        <Part title="What to do">
+          <p class="repair">{a.proposedRepairActions}</p>
+        </Part>
+      ) : null}
+      <Part title="The node">
+        <p class="raw">
+          <a href={writeRoute({ page: 'tree', params: {}, node: a.path, at: undefined })}>In the tree, as it is now</a>
+          <a href={writeRoute({ page: 'tree', params: {}, node: a.path, at: opened })}>As it was when the alert opened, with its chart</a>
+          <a href={app.href('events', { in: a.path })}>Its events</a>
+        </p>
+      </Part>
+      {a.consequences ? <Consequences alert={a} /> : null}
+      <Told alert={a} />
+      <Part title="What happened">
+        <Steps steps={a.history ?? []} now={now} />
+      </Part>
+      <Part title="About">
+        <dl>
+          {facts.map(([name, text]) =>
+            text ? (
+              <Fact key={name} name={name}>
+                {text}
+              </Fact>
+            ) : null,
+          )}
+        </dl>
+      </Part>
+    </>
+  );
+}
+
+function Known({ alert, now }: { alert: Alert; now: number }) {
+  const ack = alert.acknowledgement!;
+  return (
+    <Part title="Acknowledged">
+      <p>
+        by <b>{ack.by}</b>, {moment(Date.parse(ack.at), now)}
+        {ack.until ? `, until ${moment(Date.parse(ack.until), now)}` : ''}
+        {ack.sticky ? ', also when it gets worse' : ''}
+      </p>
+      {ack.comment ? <p class="comment">{ack.comment}</p> : null}
+    </Part>
+  );
+}
+
+function Quiet({ alert, now }: { alert: Alert; now: number }) {
+  const app = useApp();
+  const s = alert.suppression!;
+  return (
+    <Part title="Why nobody is told">
+      <p>{s.text}</p>
+      <p class="soft">
+        since {moment(Date.parse(s.since), now)}
+        {s.until ? `, until ${moment(Date.parse(s.until), now)}` : ''}
+      </p>
+      <p class="raw">
+        {s.cause ? <a href={app.href('alerts', { ...app.route.params, alert: s.cause })}>The alert that causes it</a> : null}
+        <NodeLink path={s.at} from="/" />
+      </p>
+    </Part>
+  );
+}
+
+function Consequences({ alert }: { alert: Alert }) {
+  const app = useApp();
+  const { value } = useFresh(alert.id, (signal) => fetchAlerts({ cause: alert.id, limit: shownConsequences }, signal));
+  const list = value?.alerts ?? [];
+  return (
+    <Part title={plural(alert.consequences ?? 0, 'consequence')}>
+      <ul class="list">
+        {list.map((c) => (
+          <li key={c.id} class="consequence">
+            <Mark status={markOf(c)} size={12} label={statusWords[markOf(c)]} />
+            <a href={app.href('alerts', { ...app.route.params, alert: c.id })} title={c.message}>
+              {c.path}
+            </a>
+          </li>
+        ))}
+      </ul>
+      {(alert.consequences ?? 0) > list.length && list.length > 0 ? <a href={app.href('alerts', { cause: alert.id })}>All of them</a> : null}
+    </Part>
+  );
+}
+
+/** Told says who is told of it, when somebody wants to know. */
+function Told({ alert }: { alert: Alert }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <section aria-label="Who is told">
+      <details class="fold" onToggle={(e) => setOpen(e.currentTarget.open)}>
+        <summary>Who is told</summary>
+        {open ? <Explained path={alert.path} status={alert.state === 'resolved' ? alert.worst : alert.status} at={Date.parse(alert.opened)} /> : null}
+      </details>
+    </section>
+  );
+}
+
+/** Steps are the history of an alert as a time line, the latest first. */
+function Steps({ steps, now }: { steps: readonly Step[]; now: number }) {
+  if (steps.length === 0) return <p class="soft">Nothing is written down.</p>;
+  return (
+    <ol class="steps">
+      {[...steps].reverse().map((s, i) => {
+        const at = Date.parse(s.time);
+        return (
+          <li key={`${s.time} ${i}`}>
+            <Mark status={Math.max(0, statusWords.indexOf(s.status)) as Status} size={12} label={s.status} />
+            <p>
+              <b>{s.what}</b>
+              {s.by ? ` by ${s.by}` : ''}
+              {s.text ? <span class="said">{s.text}</span> : null}
+            </p>
+            <time title={s.time}>{day(at) === day(now) ? clock(at) : moment(at, now)}</time>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
