@@ -136,9 +136,15 @@ const order = `
 	notify/channel, tree/store, tree/definition/source < notify/outbox;
 	notify/outbox < notify/heartbeat;
 	notify/channel < notify/template;
+	notify/channel, tree/definition/source, tree/week < notify/route/match;
+	notify/channel < notify/route/grouping;
+	tree/store, notify/route/grouping < notify/route/told;
+	notify/template, notify/route/grouping < notify/route/compose;
+	notify/outbox, notify/route/match, notify/route/told, notify/route/compose < notify/route;
+	notify/channel < notify/oncall;
 	notify/template, tree/definition/source < notify/channel/channeltest;
-	notify/template < notify/channel/mail;
-	notify/channel/mail
+	notify/template < notify/channel/mail, notify/channel/syslog, notify/channel/command;
+	notify/channel/mail, notify/channel/syslog, notify/channel/command
 		< notify/channel/builtin;
 	notify/channel < notify/channel/trap;
 
@@ -207,7 +213,7 @@ const order = `
 // is a weight that all carry: it stays in the room that needs it.
 var modules = map[string][]string{
 	"github.com/VictoriaMetrics/metrics":           {"viewer/export/prometheus", "viewer", "viewer/live", "viewer/export/jolokia", "viewer/export/cloudevents", "runtime/receive/push", "cmd/app"},
-	"github.com/teambition/rrule-go":               {"tree/maintenance"},
+	"github.com/teambition/rrule-go":               {"tree/maintenance", "notify/oncall"},
 	"github.com/agnivade/levenshtein":              {"tree", "tree/definition/source", "runtime/probe/snmp/mib"},
 	"github.com/alecthomas/kong":                   {"cmd/cli"},
 	"github.com/danielgtaylor/huma/v2":             {"viewer", "viewer/record", "viewer/act", "viewer/bean", "viewer/desk", "viewer/system", "viewer/moment", "viewer/deed", "viewer/alert", "viewer/maintenance", "viewer/route", "viewer/outbox", "viewer/whatif", "viewer/access/rest", "runtime/receive/push", "cmd/app"},
@@ -234,6 +240,7 @@ var modules = map[string][]string{
 	"github.com/beevik/ntp":                        {"runtime/probe/ntp"},
 	"google.golang.org/grpc":                       {"runtime/probe/grpchealth", "runtime/receive/otlp"},
 	"github.com/wneessen/go-mail":                  {"notify/channel/mail"},
+	"github.com/emersion/go-ical":                  {"notify/oncall"},
 	"github.com/emersion/go-imap/v2":               {"runtime/probe/mail"},
 	"go.yaml.in/yaml/v4":                           {"runtime/discover/group", "tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
 	"golang.org/x/sys":                             {"runtime/probe/program", "cmd/app", "runtime/probe/icmp"},

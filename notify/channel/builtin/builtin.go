@@ -7,7 +7,9 @@ import (
 	"slices"
 
 	"grove/notify/channel"
+	"grove/notify/channel/command"
 	"grove/notify/channel/mail"
+	"grove/notify/channel/syslog"
 )
 
 // Registry holds kinds of channels by name.
@@ -16,7 +18,9 @@ type Registry struct{ byName map[string]channel.Kind }
 // Kinds returns a registry of all kinds.
 func Kinds() *Registry {
 	return registry(
+		command.Kind(),
 		mail.Kind(),
+		syslog.Kind(),
 	)
 }
 
