@@ -146,7 +146,14 @@ const order = `
 	notify/template < notify/channel/mail, notify/channel/syslog, notify/channel/command;
 	notify/channel/mail, notify/channel/syslog, notify/channel/command
 		< notify/channel/builtin;
-	notify/channel < notify/channel/trap;
+	notify/template < notify/channel/trap;
+	notify/template < notify/channel/post
+		< notify/channel/slack, notify/channel/mattermost, notify/channel/teams, notify/channel/discord, notify/channel/telegram,
+		notify/channel/pagerduty, notify/channel/opsgenie, notify/channel/ntfy, notify/channel/jira, notify/channel/servicenow;
+	notify/channel/channeltest < notify/channel/post/posttest;
+	notify/channel/trap, notify/channel/slack, notify/channel/mattermost, notify/channel/teams, notify/channel/discord, notify/channel/telegram,
+	notify/channel/pagerduty, notify/channel/opsgenie, notify/channel/ntfy, notify/channel/jira, notify/channel/servicenow
+		< notify/channel/builtin;
 
 	# Who may come in.
 	none < viewer/access/attempt, viewer/access/password, viewer/access/oidc/oidctest;
@@ -274,7 +281,7 @@ var modules = map[string][]string{
 }
 
 // suites are packages that only tests import.
-var suites = []string{"notify/channel/channeltest", "runtime/probe/ssh/sshtest", "runtime/probe/javatest", "runtime/probe/servertest", "beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest"}
+var suites = []string{"notify/channel/channeltest", "notify/channel/post/posttest", "runtime/probe/ssh/sshtest", "runtime/probe/javatest", "runtime/probe/servertest", "beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest"}
 
 // floors are the floors of the house from the ground up. The test files of a package may
 // import everything on their own room of the floor and on the floors below.

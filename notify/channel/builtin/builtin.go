@@ -8,8 +8,19 @@ import (
 
 	"grove/notify/channel"
 	"grove/notify/channel/command"
+	"grove/notify/channel/discord"
+	"grove/notify/channel/jira"
 	"grove/notify/channel/mail"
+	"grove/notify/channel/mattermost"
+	"grove/notify/channel/ntfy"
+	"grove/notify/channel/opsgenie"
+	"grove/notify/channel/pagerduty"
+	"grove/notify/channel/servicenow"
+	"grove/notify/channel/slack"
 	"grove/notify/channel/syslog"
+	"grove/notify/channel/teams"
+	"grove/notify/channel/telegram"
+	"grove/notify/channel/trap"
 )
 
 // Registry holds kinds of channels by name.
@@ -19,8 +30,19 @@ type Registry struct{ byName map[string]channel.Kind }
 func Kinds() *Registry {
 	return registry(
 		command.Kind(),
+		discord.Kind(),
+		jira.Kind(),
 		mail.Kind(),
+		mattermost.Kind(),
+		ntfy.Kind(),
+		opsgenie.Kind(),
+		pagerduty.Kind(),
+		servicenow.Kind(),
+		slack.Kind(),
 		syslog.Kind(),
+		teams.Kind(),
+		telegram.Kind(),
+		trap.Kind(),
 	)
 }
 

@@ -2,12 +2,12 @@ package trap
 
 import (
 	"fmt"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/gosnmp/gosnmp"
 
 	"grove/notify/channel"
+	"grove/notify/template"
 	"grove/tree"
 	"grove/tree/alert"
 )
@@ -170,7 +170,7 @@ func octets(name string, b []byte) gosnmp.SnmpPDU {
 
 // text is a text of so many bytes at most: what is longer is cut between characters.
 func text(name, s string, most int) gosnmp.SnmpPDU {
-	s = strings.ToValidUTF8(s, "�")
+	s = template.Plain(s)
 	if len(s) > most {
 		const mark = "…"
 		s = s[:most-len(mark)]
