@@ -263,6 +263,14 @@ func (p *part) contains(t time.Time) bool {
 	return false
 }
 
+// In returns a time as the clock on the wall shows it, in the zone of the first part.
+func (w *Week) In(t time.Time) time.Time {
+	if len(w.parts) == 0 {
+		return t
+	}
+	return t.In(w.parts[0].zone)
+}
+
 // IsZero says whether no times were given.
 func (w *Week) IsZero() bool { return len(w.parts) == 0 }
 

@@ -1,0 +1,221 @@
+package route
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"grove/notify/channel"
+	"grove/notify/route/told"
+	"grove/tree/store"
+)
+
+// minute counts the messages of a route, for Rule.Most.
+type minute struct {
+	began time.Duration
+	n     int
+}
+
+// room is how many messages a route may still make in this minute, and when the next begins.
+func (r *Router) room(rt *route) (n int, next time.Duration) {
+	m := r.spent[rt.Name]
+	if m == nil || r.tick >= m.began+time.Minute {
+		m = &minute{began: r.tick}
+		r.spent[rt.Name] = m
+	}
+	return rt.most - m.n, m.began + time.Minute
+}
+
+// Bounds of one transaction, so that others get their turn, and of one message.
+const (
+	maxDecisions = 200
+	maxTold      = 20_000
+)
+
+// decide makes the messages that are due.
+func (r *Router) decide(ctx context.Context, now time.Time) error {
+	for {
+		due := r.due(now)
+		if len(due) == 0 {
+			return nil
+		}
+		targets := newResolver(r, now)
+		for some := range slices.Chunk(due, maxDecisions) {
+			decisions := make([]*decision, 0, len(some))
+			for _, g := range some {
+				if d := r.decision(g, now, targets); d != nil {
+					decisions = append(decisions, d)
+				}
+			}
+			if err := r.write(ctx, decisions); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// due returns the groups of which something is to be told now, the most pressing first, and
+// puts off what is beyond the bound of its route. Groups that are empty are forgotten.
+func (r *Router) due(now time.Time) []*group {
+	var ends, list []*group
+	busy := map[string]int{} // how many groups of a route want a message
+	for _, g := range r.groups {
+		if g.dirty {
+			if len(g.members) == 0 && g.id == "" {
+				r.forget(g)
+				continue
+			}
+			g.plan(r, now)
+		}
+		switch {
+		case g.due > r.tick:
+		case g.end <= r.tick: // It is as many messages as told of the opening, not more.
+			ends = append(ends, g)
+		default:
+			list = append(list, g)
+			busy[g.name]++
+		}
+	}
+	slices.SortFunc(list, r.pressing)
+	slices.SortFunc(ends, r.pressing)
+	taken := ends
+	merged := map[*group]bool{}
+	for _, g := range list {
+		if merged[g] {
+			continue
+		}
+		n, next := r.room(g.route)
+		crowd := busy[g.name] > n
+		switch {
+		case crowd && g.id == "" && !g.merged && n <= 1:
+			// What is left of the room is for one message about all that is too much.
+			to := r.merge(g, now)
+			if n == 1 && !merged[to] && to.due <= r.tick {
+				merged[to] = true
+				r.spent[g.name].n++
+				taken = append(taken, to)
+			} else if n <= 0 && !merged[to] {
+				to.retry, to.dirty = next, true
+			}
+		case n <= 0:
+			g.retry, g.dirty = next, true
+		default:
+			r.spent[g.name].n++
+			taken = append(taken, g)
+		}
+		busy[g.name]--
+	}
+	return taken
+}
+
+// pressing orders groups that are due: escalations, then what nobody was told of, then the
+// rest, each in the order of time.
+func (r *Router) pressing(a, b *group) int {
+	class := func(g *group) int {
+		switch {
+		case g.escalate <= r.tick:
+			return 0
+		case g.tell <= r.tick && g.id == "" && !g.merged:
+			return 1
+		}
+		return 2
+	}
+	return cmp.Or(cmp.Compare(class(a), class(b)), cmp.Compare(a.due, b.due), cmp.Compare(a.key, b.key))
+}
+
+// merge moves what waits in a group into the group of all that is too much for groups of
+// its own.
+func (r *Router) merge(g *group, now time.Time) *group {
+	to := r.group(g.name, g.route, nil, true)
+	for id, m := range g.members {
+		r.drop(g, id)
+		r.keep(to, m)
+	}
+	r.forget(g)
+	to.plan(r, now)
+	r.count(func(s *Stats) { s.Merged++ })
+	return to
+}
+
+// write puts decisions on disk, and then into memory. What the outbox refuses is tried
+// alone, and then later.
+func (r *Router) write(ctx context.Context, decisions []*decision) error {
+	if len(decisions) == 0 {
+		return nil
+	}
+	err := r.o.Store.Write(ctx, func(tx *store.Tx) error {
+		for _, d := range decisions {
+			if len(d.messages) > 0 {
+				if err := r.o.Outbox.Put(tx, d.messages...); err != nil {
+					return refusal{err}
+				}
+			}
+			if err := told.Save(tx, &d.change); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+	case !isRefusal(err):
+		r.count(func(s *Stats) { s.Refused++ })
+		return err
+	case len(decisions) > 1:
+		for _, d := range decisions {
+			if err := r.write(ctx, []*decision{d}); err != nil {
+				return err
+			}
+		}
+		return nil
+	default:
+		r.count(func(s *Stats) { s.Refused++ })
+		g := decisions[0].g
+		if g.fails == 0 {
+			r.o.Log.Error("the outbox does not take a message: it is tried again", "route", g.name, "group", g.common.String(), "error", err)
+		}
+		g.fails++
+		g.retry, g.dirty = r.tick+min(time.Second<<min(g.fails-1, 6), time.Minute), true
+		return nil
+	}
+	r.count(func(s *Stats) {
+		for _, d := range decisions {
+			for i := range d.messages {
+				s.Messages[channel.Purpose(d.messages[i].Purpose)]++
+			}
+		}
+	})
+	for _, d := range decisions {
+		r.done(d)
+	}
+	r.o.Outbox.Wake()
+	return nil
+}
+
+// done notes a decision that is on disk.
+func (r *Router) done(d *decision) {
+	g := d.g
+	if d.change.Ends {
+		r.forget(g)
+		return
+	}
+	c := &d.change
+	g.id, g.began, g.told, g.step, g.knows, g.precedence = c.ID, c.Began, c.Told, c.Step, c.Acknowledged, c.Precedence
+	for name, sequence := range c.Channels {
+		g.channels[name] = sequence
+	}
+	if d.tells {
+		g.last = r.tick
+		g.others = 0
+	}
+	for id, as := range c.Alerts {
+		m := g.members[id]
+		m.told, m.again = &as, false
+		m.fresh = m.needs()
+	}
+	for _, id := range c.Gone {
+		r.drop(g, id)
+	}
+	g.fails, g.retry, g.dirty = 0, 0, true
+}

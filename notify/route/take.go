@@ -1,0 +1,164 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"grove/notify/route/told"
+	"grove/tree/alert"
+)
+
+// load reads what was told, compares it with the book, and takes in what stands.
+func (r *Router) load(ctx context.Context, now time.Time) error {
+	groups, err := told.Load(ctx, r.o.Store)
+	if err != nil {
+		return err
+	}
+	live := map[alert.ID]*alert.Alert{}
+	r.o.Book.Live(func(a *alert.Alert) bool {
+		live[a.ID] = a
+		return true
+	})
+	r.groups, r.of = map[string]*group{}, map[alert.ID][]*group{}
+	for _, t := range groups {
+		g := r.group(t.Route, r.routeOf(t.Route), t.Common, t.Merged)
+		g.id, g.precedence, g.began, g.told, g.step, g.knows, g.channels = t.ID, t.Precedence, t.Began, t.Told, t.Step, t.Acknowledged, t.Channels
+		g.last, g.dirty = r.ago(t.Told, now), true
+		for id, as := range t.Alerts {
+			a := live[id]
+			if a == nil {
+				one, err := r.o.Book.Get(ctx, id)
+				switch {
+				case errors.Is(err, alert.ErrNone): // It was given up, or is too old to be kept.
+					a = &alert.Alert{ID: id, State: alert.Resolved, Changed: now}
+				case err != nil:
+					return fmt.Errorf("alert %s, of which %d channels were told: %w", id, len(t.Channels), err)
+				default:
+					a = &one
+				}
+			}
+			m := &member{a: a, from: as.Since, start: r.ago(as.Since, now), told: &as}
+			r.keep(g, m)
+			r.freshen(m, a.State, now)
+		}
+	}
+	r.sortAgain(now, true)
+	return nil
+}
+
+func (r *Router) routeOf(name string) *route {
+	for _, rt := range *r.routes.Load() {
+		if rt.Name == name {
+			return rt
+		}
+	}
+	return nil
+}
+
+// turned says whether a time of the week has begun or ended since the last look.
+func (r *Router) turned(now time.Time) bool {
+	for i, rt := range *r.routes.Load() {
+		if i < len(r.open) && r.open[i] != rt.when.Open(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// sortAgain looks for a route for all alerts that none has told of: the routes are others,
+// or other times of the week have begun.
+func (r *Router) sortAgain(now time.Time, replaced bool) {
+	routes, timed := *r.routes.Load(), false
+	r.open = make([]bool, len(routes))
+	for i, rt := range routes {
+		r.open[i] = rt.when.Open(now)
+		timed = timed || rt.when.Timed()
+	}
+	if !timed {
+		r.open = nil
+	}
+	if replaced {
+		for _, g := range r.groups {
+			g.route, g.dirty, g.retry = r.routeOf(g.name), true, 0
+			for id, m := range g.members {
+				if m.told == nil {
+					r.drop(g, id)
+				}
+			}
+		}
+	}
+	r.o.Book.Live(func(a *alert.Alert) bool {
+		r.sort(a, now)
+		return true
+	})
+}
+
+// apply takes in how an alert is now.
+func (r *Router) apply(a *alert.Alert, now time.Time) {
+	for _, g := range slices.Clone(r.of[a.ID]) {
+		m := g.members[a.ID]
+		if a.Revision < m.a.Revision {
+			return
+		}
+		was := m.a.State
+		m.a, g.dirty = a, true
+		if m.told == nil && a.State != alert.Open {
+			r.drop(g, a.ID)
+			continue
+		}
+		r.freshen(m, was, now)
+	}
+	r.sort(a, now)
+}
+
+// freshen finds out whether an alert of a group is to be told, after it was in a state.
+func (r *Router) freshen(m *member, was alert.State, now time.Time) {
+	if m.told != nil && m.a.State == alert.Open {
+		if was == alert.Suppressed || lastStep(m.a, alert.Released).After(m.told.Told) {
+			m.again = true
+		}
+		if t := lastStep(m.a, alert.Unacknowledged, alert.Released, alert.Reopened); t.After(m.from) {
+			m.from, m.start = t, r.ago(t, now)
+		}
+	}
+	fresh := m.needs()
+	if fresh && !m.fresh {
+		m.since = r.ago(m.a.Changed, now)
+	}
+	m.fresh = fresh
+}
+
+// sort puts an alert into the groups of the routes that take it, unless it was told
+// already as bad as it is.
+func (r *Router) sort(a *alert.Alert, now time.Time) {
+	if a.State != alert.Open {
+		return
+	}
+	for _, g := range r.of[a.ID] {
+		if m := g.members[a.ID]; m.told != nil && g.route != nil && !m.worse() {
+			return
+		}
+	}
+	wanted := map[string]bool{}
+	for _, rt := range *r.routes.Load() {
+		if !rt.when.Match(a, now) {
+			continue
+		}
+		wanted[rt.Name] = true
+		if !slices.ContainsFunc(r.of[a.ID], func(g *group) bool { return g.name == rt.Name }) {
+			m := &member{a: a, fresh: true, since: r.ago(a.Changed, now), from: now, start: r.tick}
+			r.keep(r.group(rt.Name, rt, rt.by.Of(a), false), m)
+		}
+		if !rt.Continue {
+			break
+		}
+	}
+	for _, g := range slices.Clone(r.of[a.ID]) {
+		if g.members[a.ID].told == nil && !wanted[g.name] {
+			r.drop(g, a.ID)
+		}
+	}
+}
