@@ -253,7 +253,9 @@ func (o *Outbox) saveSome(ctx context.Context) (more bool, err error) {
 		o.away = nil
 		poke(o.wake)
 	}
-	o.noted = memory
+	if memory != noted {
+		o.noted = memory
+	}
 	for i := range records {
 		r := &records[i]
 		if r.version == r.e.version {

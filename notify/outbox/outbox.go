@@ -51,6 +51,7 @@ type Outbox struct {
 	wake    chan struct{} // there may be something to send
 	dirty   chan struct{} // there is something to write
 	saving  chan struct{} // holds one token: who has it writes
+	again   time.Duration // after which writing is tried again
 
 	mu       sync.Mutex
 	rooms    [precedences + 1]Room
@@ -93,7 +94,8 @@ func New(o Options) *Outbox {
 	}
 	b := &Outbox{
 		options: o, store: o.Store, log: o.Log, rooms: o.Settings.Limits.rooms(), throttle: o.Settings.Throttles,
-		wake: make(chan struct{}, 1), dirty: make(chan struct{}, 1), saving: make(chan struct{}, 1),
+		again: sweepEvery,
+		wake:  make(chan struct{}, 1), dirty: make(chan struct{}, 1), saving: make(chan struct{}, 1),
 		lines: map[string]*line{}, known: map[int64]*entry{}, keys: map[name]*entry{},
 		sent:    keeping{most: MaxSent, mostBytes: MaxSentBytes},
 		dead:    keeping{most: MaxDead, mostBytes: MaxDeadBytes},

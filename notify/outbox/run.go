@@ -75,7 +75,7 @@ func (o *Outbox) end(cancel context.CancelFunc, saver *sync.WaitGroup) error {
 
 // saveWhenDirty writes what has changed, soon; and when that fails, again and again.
 func (o *Outbox) saveWhenDirty(ctx context.Context) {
-	again := time.NewTicker(sweepEvery)
+	again := time.NewTicker(o.again)
 	defer again.Stop()
 	for {
 		err := o.save(ctx)

@@ -108,6 +108,10 @@ type Stats struct {
 func (o *Outbox) Stats() Stats {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.statsLocked()
+}
+
+func (o *Outbox) statsLocked() Stats {
 	now := o.options.Now()
 	s := Stats{Stopped: o.all.stopped, Dead: len(o.dead.entries), Kept: len(o.sent.entries), Lost: o.lost, Channels: make([]ChannelStats, 0, len(o.lines))}
 	if o.away != nil {

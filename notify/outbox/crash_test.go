@@ -1,0 +1,313 @@
+package outbox
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"grove/notify/channel"
+	"grove/tree/store"
+	"grove/tree/store/storetest"
+)
+
+// These make this test program the one that is killed.
+const (
+	crashAddress = "GROVE_TEST_OUTBOX_ADDRESS"
+	crashRound   = "GROVE_TEST_OUTBOX_ROUND"
+	crashLedger  = "GROVE_TEST_OUTBOX_LEDGER"
+)
+
+// crashChannels is how many channels the program to be killed sends to; the first of them
+// refuses every seventh message at first, and every fiftieth for good.
+const crashChannels = 4
+
+// ledger is a receiver that writes down what it gets in a file that outlives the program.
+func ledger(file io.Writer) func(ctx context.Context, m *Message) error {
+	var mu sync.Mutex
+	tries := map[string]int{}
+	return func(_ context.Context, m *Message) error {
+		mu.Lock()
+		defer mu.Unlock()
+		n, _ := strconv.Atoi(m.Key[strings.LastIndex(m.Key, "-")+1:])
+		if tries[m.Key]++; m.Channel == "c0" && n%50 == 49 {
+			return channel.Permanent(errors.New("never"))
+		} else if m.Channel == "c0" && n%7 == 6 && tries[m.Key] == 1 {
+			return channel.RetryAfter(errors.New("not now"), 0)
+		}
+		_, err := fmt.Fprintf(file, "%s %s\n", m.Channel, m.Key)
+		return err
+	}
+}
+
+func TestCrashHelper(t *testing.T) {
+	address := os.Getenv(crashAddress)
+	if address == "" {
+		t.Skip("only as the child of TestNothingIsLostByKills")
+	}
+	s, err := store.Open(t.Context(), store.Options{Address: address, Manager: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(os.Getenv(crashLedger), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := New(Options{Store: s, Send: ledger(file), Timeout: time.Second})
+	var mu sync.Mutex
+	for c := range crashChannels {
+		go func() {
+			for i := 0; ; i++ {
+				m := Message{
+					Key: fmt.Sprintf("%s-%d-%d", os.Getenv(crashRound), c, i), Channel: fmt.Sprintf("c%d", c), Precedence: Precedence(i % precedences),
+					Persistent: true, Body: json.RawMessage(`{}`),
+				}
+				if err := o.Add(context.Background(), m); err != nil {
+					fmt.Println("error", err)
+					return
+				}
+				mu.Lock()
+				_, _ = io.WriteString(os.Stdout, "acknowledged "+m.Channel+" "+m.Key+"\n")
+				mu.Unlock()
+			}
+		}()
+	}
+	t.Log(o.Run(context.Background()))
+}
+
+// TestNothingIsLostByKills kills a program that puts and sends, again and again: what was
+// acknowledged is delivered or a dead letter in the end, and no more is delivered twice
+// than was not yet marked.
+func TestNothingIsLostByKills(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, d *storetest.Database) {
+		if err := d.Open(t).Close(); err != nil { // makes the tables
+			t.Fatal(err)
+		}
+		const rounds = 5
+		random := rand.New(rand.NewPCG(6, uint64(time.Now().UnixNano())))
+		name := filepath.Join(t.TempDir(), "ledger")
+		owed := map[string]bool{}
+		for round := range rounds {
+			cmd := exec.Command(os.Args[0], "-test.run", "^TestCrashHelper$", "-test.v")
+			cmd.Env = append(os.Environ(), crashAddress+"="+d.Address, fmt.Sprintf("%s=%d", crashRound, round), crashLedger+"="+name)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines, until := bufio.NewScanner(out), 100+random.IntN(900)
+			for n := 0; lines.Scan(); {
+				if why, bad := strings.CutPrefix(lines.Text(), "error "); bad {
+					t.Error(why)
+				}
+				key, ok := strings.CutPrefix(lines.Text(), "acknowledged ")
+				if !ok {
+					continue
+				}
+				owed[key] = true
+				if n++; n == until {
+					if err := cmd.Process.Kill(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			_ = cmd.Wait() // It was killed.
+		}
+		if len(owed) < 100*rounds {
+			t.Fatalf("only %d were acknowledged", len(owed))
+		}
+		file, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		w := newWorld(t, d)
+		w.options.Send, w.options.Now = ledger(file), nil
+		w.Outbox = New(w.options)
+		w.run()
+		w.until("everything", func() bool {
+			w.Outbox.mu.Lock()
+			loaded := w.loaded
+			w.Outbox.mu.Unlock()
+			return loaded && w.counts().Waiting == 0
+		})
+		balanced(t, w.Outbox)
+		dead, err := w.List(t.Context(), Query{State: Dead, Limit: MaxLimit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := map[string]int{}
+		for _, m := range dead.Messages {
+			ended[m.Channel+" "+m.Key]++
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		repeats := 0
+		for key := range strings.Lines(string(text)) {
+			key = strings.TrimSpace(key)
+			if ended[key]++; ended[key] > 1 {
+				repeats++
+			}
+		}
+		for key := range owed {
+			if ended[key] == 0 {
+				t.Errorf("%s was acknowledged and is lost", key)
+			}
+		}
+		// What was put when the program was killed, and not acknowledged, may be there too.
+		if len(ended) > len(owed)+rounds*crashChannels {
+			t.Errorf("%d were delivered of %d", len(ended), len(owed))
+		}
+		if repeats > rounds*crashChannels*maxUnmarked {
+			t.Errorf("%d repeats", repeats)
+		}
+		t.Logf("%d acknowledged, %d delivered or dead, %d repeats by %d kills", len(owed), len(ended), repeats, rounds)
+	})
+}
+
+// TestEveryWriteMayFail lets the database refuse the first, the second, the third of its
+// writes, once or until somebody looks after it: whatever fails, nothing is lost or sent
+// twice, and what is said to have failed did not happen.
+func TestEveryWriteMayFail(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t))
+	exec := func(statement string, args ...any) {
+		t.Helper()
+		if err := w.store.Write(t.Context(), func(tx *store.Tx) error { _, err := tx.Exec(statement, args...); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("CREATE TABLE fault (n BIGINT)")
+	exec("INSERT INTO fault VALUES (1000000)")
+	for _, event := range []string{"INSERT", "UPDATE", "DELETE"} {
+		exec("CREATE TRIGGER fault_" + event + " BEFORE " + event + " ON outbox BEGIN UPDATE fault SET n = n - 1; SELECT RAISE(ABORT, 'disk I/O error') WHERE (SELECT n FROM fault) < 0; END")
+	}
+	w.sent.most, w.again = 3, time.Millisecond // so that rows go, too
+	refused, put := 0, 0
+	for rung := range 16 {
+		for _, sticky := range []bool{false, true} {
+			name := fmt.Sprintf("r%d%t", rung, sticky)
+			delivered := map[string]int{}
+			w.answers(func(m *Message) error {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				if strings.HasSuffix(m.Key, "bad") {
+					return channel.Permanent(errors.New("no"))
+				}
+				if strings.HasSuffix(m.Key, "slow") && m.Attempts == 1 {
+					return channel.RetryAfter(errors.New("later"), 0)
+				}
+				delivered[m.Key]++
+				return nil
+			})
+			exec("UPDATE fault SET n = $1", rung)
+			w.run()
+			owed := map[string]bool{}
+			for _, key := range []string{"one", "slow", "bad", "two", "three", "four"} {
+				key = name + key
+				err := w.Add(t.Context(), message("mail "+key))
+				owed[key] = err == nil
+				put++
+				if err != nil {
+					refused++
+					if !sticky {
+						exec("UPDATE fault SET n = 1000000")
+					}
+				}
+			}
+			exec("UPDATE fault SET n = 1000000")
+			w.until("the end", func() bool {
+				s := w.Stats()
+				return s.Total.Waiting == 0 && s.Unmarked == 0 && s.Away == "" && len(w.unsaved()) == 0
+			})
+			w.restart()
+			w.until("the start", func() bool { w.Outbox.mu.Lock(); defer w.Outbox.mu.Unlock(); return w.loaded })
+			w.end()
+			w.mu.Lock()
+			for key, is := range owed {
+				want := 1
+				if !is || strings.HasSuffix(key, "bad") {
+					want = 0
+				}
+				if delivered[key] != want {
+					t.Errorf("%s was delivered %d times, want %d", key, delivered[key], want)
+				}
+			}
+			w.mu.Unlock()
+			balanced(t, w.Outbox)
+			w.Outbox = New(w.options)
+			w.sent.most, w.again = 3, time.Millisecond
+		}
+	}
+	if refused == 0 || refused == put {
+		t.Errorf("%d of %d puts failed", refused, put)
+	}
+}
+
+// unsaved are those that the database does not know as they are.
+func (w *world) unsaved() (all []string) {
+	w.Outbox.mu.Lock()
+	defer w.Outbox.mu.Unlock()
+	for e := range w.changed {
+		all = append(all, e.Key)
+	}
+	return all
+}
+
+// TestADatabaseThatIsAway: what is in memory alone goes on, nothing more of the rest is
+// sent once it is seen that it cannot be marked, and nothing is lost.
+func TestADatabaseThatIsAway(t *testing.T) {
+	d := storetest.Postgres(t)
+	w := newWorld(t, d)
+	w.run()
+	if err := w.Stop(t.Context(), "mail"); err != nil {
+		t.Fatal(err)
+	}
+	w.add("mail m1", "mail m2", "chat c1")
+	w.delivers("chat c1")
+	w.until("marks", func() bool { return w.Stats().Unmarked == 0 })
+	server := storetest.TheServer()
+	if err := server.Stop(3); err != nil { // SIGQUIT, as a crash would
+		t.Fatal(err)
+	}
+	if err := w.Stop(t.Context(), "sms"); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("a stop that is not kept: %v", err)
+	}
+	if err := w.Start(t.Context(), "mail"); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("a start that is not kept: %v", err)
+	}
+	if err := w.Add(t.Context(), message("mail lost")); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("a message that is not kept: %v", err)
+	}
+	w.add("beat B1 NORMAL", "beat B2 NORMAL")
+	w.until("what is in memory", func() bool { return w.Stats().Channels[0].Normal.Sent == 2 })
+	if s := w.Stats(); s.Away == "" || s.Total.Sent != 3 {
+		t.Errorf("%+v", s)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.until("all", func() bool { s := w.Stats(); return s.Total.Waiting == 0 && s.Unmarked == 0 && s.Away == "" })
+	if n := w.counts(); n.Sent != 5 || n.Put != 5 {
+		t.Errorf("%+v", n)
+	}
+	w.restart()
+	w.until("the start", func() bool { return w.Stats().Kept == 3 })
+	if w.counts().Waiting != 0 {
+		t.Errorf("%+v", w.Stats())
+	}
+}
