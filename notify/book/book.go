@@ -32,9 +32,13 @@ package book
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
+	"grove/notify/ledger"
+	"grove/notify/subject"
 	"grove/tree"
 	"grove/tree/alert"
 	"grove/tree/store"
@@ -122,11 +126,13 @@ const (
 // Book is the book of alerts of one manager. Its methods may be called from many
 // goroutines; Run runs once.
 type Book struct {
-	o Options
-	intake
-	shown
+	o      Options
+	ledger *ledger.Ledger
+	in     intake
+	shown  shown
+	plan   atomic.Pointer[plan] // what the last look at the whole tree found
 
-	turn chan struct{} // holds an element while somebody decides; guards decider
+	deciding chan struct{} // holds an element while somebody has the turn; guards what follows
 	decider
 }
 
@@ -138,8 +144,36 @@ func New(o Options) *Book {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Maintained == nil {
+		o.Maintained = func(tree.Path, time.Time) (alert.Suppression, bool) { return alert.Suppression{}, false }
+	}
+	if o.Changed == nil {
+		o.Changed = func([]alert.Alert) {}
+	}
 	o.Settle, o.Silence = cmp.Or(o.Settle, DefaultSettle), cmp.Or(o.Silence, DefaultSilence)
 	o.Reopen, o.Recover = cmp.Or(o.Reopen, DefaultReopen), cmp.Or(o.Recover, DefaultRecover)
-	b := &Book{o: o, turn: make(chan struct{}, 1)}
+	b := &Book{o: o, ledger: ledger.New(o.Store), deciding: make(chan struct{}, 1)}
+	b.in.wake, b.in.watched = make(chan struct{}, 1), map[tree.Path]struct{}{}
+	b.shown.live, b.shown.progress = map[alert.ID]*alert.Alert{}, make(chan struct{})
+	b.shown.stats.Rows = -1
+	b.plan.Store(&plan{})
+	b.register = subject.NewRegister(o.Tree)
+	b.most = MaxAlerts
+	b.forget()
 	return b
 }
+
+// now is the time as it is kept: in UTC and to the millisecond.
+func (b *Book) now() time.Time { return b.o.Now().UTC().Truncate(time.Millisecond) }
+
+// take takes the turn, unless ctx ends first.
+func (b *Book) take(ctx context.Context) error {
+	select {
+	case b.deciding <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (b *Book) leave() { <-b.deciding }

@@ -1,0 +1,226 @@
+package book
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"grove/tree"
+	"grove/tree/alert"
+	"grove/tree/store/journal"
+)
+
+const (
+	// pace is the shortest time between two rounds.
+	pace = 20 * time.Millisecond
+	// sweepEvery is how often all alerts are looked at, for what nobody tells: that a node
+	// is flapping, and that a maintenance has begun.
+	sweepEvery = 30 * time.Second
+)
+
+// round decides what is due, and writes it. It returns when to come again.
+func (b *Book) round(ctx context.Context) time.Time {
+	b.time = b.now()
+	if !b.ready(ctx) {
+		return b.time.Add(retryEvery)
+	}
+	later := false
+	if len(b.unwritten) < maxUnwritten {
+		later = b.decide()
+	}
+	b.commit(ctx)
+	b.trim(ctx)
+	b.tell()
+	return b.next(later)
+}
+
+// decide takes what was told and decides what is due of it. Later says that the whole tree
+// is to be looked at, and not yet.
+func (b *Book) decide() (later bool) {
+	after := b.noted
+	t := b.drain(b.maySurvey())
+	b.noted = t.upTo
+	for _, n := range t.notes {
+		due := n.at + int64(b.o.Settle)
+		if last := len(b.settling) - 1; last >= 0 {
+			due = max(due, b.settling[last].due)
+		}
+		b.settling = append(b.settling, settling{n.path, due, after})
+	}
+	if t.look() {
+		b.survey(after)
+	}
+	b.anew = b.anew || t.maintenance
+	b.considerDue()
+	if b.time.Sub(b.swept) >= sweepEvery {
+		b.swept = b.time
+		b.anew = true
+		for _, e := range b.byID {
+			if e.live() {
+				b.consider(e.path)
+			}
+		}
+	}
+	b.settle()
+	return t.later
+}
+
+// settle ends what decide, or somebody who changes alerts, has begun.
+func (b *Book) settle() {
+	b.relate()
+	b.suppress()
+	b.tally()
+	b.finish()
+	b.drop()
+}
+
+// considerDue looks at the nodes that are due, and at those that what opens may follow from.
+func (b *Book) considerDue() {
+	now := b.time.UnixNano()
+	looked := map[tree.Path]struct{}{}
+	look := func(p tree.Path) {
+		if _, done := looked[p]; !done {
+			looked[p] = struct{}{}
+			b.consider(p)
+		}
+	}
+	for b.head < len(b.settling) && b.settling[b.head].due <= now {
+		look(b.settling[b.head].path)
+		b.head++
+	}
+	for {
+		p, ok := b.agenda.next(now)
+		if !ok {
+			break
+		}
+		b.consider(p) // again, if something became due by the look before
+	}
+	if b.head == len(b.settling) {
+		b.settling, b.head = nil, 0
+		return
+	}
+	b.hurry(look)
+	if b.head > len(b.settling)/2 {
+		b.settling = append(b.settling[:0], b.settling[b.head:]...)
+		b.head = 0
+	}
+}
+
+// hurry looks at causes before they have settled, as soon as what may follow from them
+// opens: else people would be told of the consequences first.
+func (b *Book) hurry(look func(tree.Path)) {
+	p := b.plan.Load()
+	if len(p.vital) == 0 && len(p.depended) == 0 || len(b.touched) == 0 {
+		return
+	}
+	coming := map[tree.Path][]tree.Path{} // by the group that fails, or what is needed
+	for _, s := range b.settling[b.head:] {
+		if group, ok := p.vital[s.path]; ok {
+			coming[group] = append(coming[group], s.path)
+		}
+		if _, ok := p.depended[s.path]; ok {
+			coming[s.path] = append(coming[s.path], s.path)
+		}
+	}
+	take := func(at tree.Path) {
+		causes := coming[at]
+		delete(coming, at)
+		for _, c := range causes {
+			look(c)
+		}
+	}
+	for i := 0; i < len(b.touched) && len(coming) > 0; i++ { // what is looked at may be touched
+		e := b.touched[i]
+		if len(e.steps) == 0 || !e.live() {
+			continue
+		}
+		upwards(e.path.Parent(), take)
+		for _, d := range b.register.DependsOn(e.path) {
+			upwards(d, take)
+		}
+	}
+}
+
+// upwards yields a path and all above it.
+func upwards(p tree.Path, yield func(tree.Path)) {
+	for {
+		yield(p)
+		if p.IsRoot() {
+			return
+		}
+		p = p.Parent()
+	}
+}
+
+// maxLineBytes bounds the text of a line in the journal.
+const maxLineBytes = 1024
+
+// finish ends a round: what took a step gets a line in the journal, and is to be written.
+func (b *Book) finish() {
+	for _, e := range b.touched {
+		e.touched = false
+		if !e.fresh {
+			continue
+		}
+		if len(e.steps) > 0 {
+			e.lines = append(e.lines, journal.Entry{Time: b.time, Path: e.path, Kind: journal.Alert, From: e.was, To: e.a.Status, Text: line(e.steps)})
+			e.steps = nil
+		}
+		if !e.waiting {
+			e.waiting = true
+			b.unwritten = append(b.unwritten, e)
+		}
+	}
+	clear(b.touched)
+	b.touched = b.touched[:0]
+	for _, e := range b.recounted {
+		e.fresh = false
+	}
+}
+
+// line tells the steps of a round: "opened: /a is red; suppressed: /b has failed".
+func line(steps []alert.Step) string {
+	var text strings.Builder
+	for i, s := range steps {
+		if i > 0 {
+			text.WriteString("; ")
+		}
+		text.WriteString(string(s.What))
+		if s.By != "" {
+			text.WriteString(" by " + s.By)
+		}
+		if s.Text != "" {
+			text.WriteString(": " + s.Text)
+		}
+		if text.Len() > maxLineBytes {
+			return strings.ToValidUTF8(text.String()[:maxLineBytes], "") + "…"
+		}
+	}
+	return text.String()
+}
+
+// next is when the next round is due.
+func (b *Book) next(later bool) time.Time {
+	next := b.swept.Add(sweepEvery)
+	sooner := func(t time.Time) {
+		if t.Before(next) {
+			next = t
+		}
+	}
+	if b.head < len(b.settling) {
+		sooner(time.Unix(0, b.settling[b.head].due))
+	}
+	if at := b.agenda.first(); at != 0 {
+		sooner(time.Unix(0, at))
+	}
+	for _, l := range b.over {
+		sooner(l.until)
+	}
+	if later {
+		sooner(b.nextSurvey())
+	}
+	if b.piece != nil || len(b.unwritten) > 0 {
+		sooner(b.retry)
+	}
+	return next
+}
