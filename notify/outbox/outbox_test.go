@@ -605,7 +605,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 		w.add(fmt.Sprintf("good g%d", i), fmt.Sprintf("bad b%d", i))
 	}
 	w.until("all", func() bool { n := w.counts(); return n.Sent == 6 && n.Dead == 6 })
-	if s := w.Stats(); s.Kept != 3 || s.Dead != 2 {
+	if s := w.Stats(); s.Kept != 3 || s.Dead != 2 || s.Channels[0].Channel != "bad" || s.Channels[0].Letters != 2 || s.Channels[1].Letters != 0 {
 		t.Errorf("%+v", s)
 	}
 	w.restart()

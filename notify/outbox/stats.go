@@ -81,6 +81,8 @@ type ChannelStats struct {
 	LastError   string    `json:"lastError,omitempty"`
 	LastErrorAt time.Time `json:"lastErrorAt,omitzero"`
 	LastSent    time.Time `json:"lastSent,omitzero"`
+	// Letters are the dead letters that are kept now.
+	Letters int `json:"letters"`
 }
 
 // Of returns the counts of a precedence.
@@ -117,8 +119,12 @@ func (o *Outbox) statsLocked() Stats {
 	if o.away != nil {
 		s.Away = o.away.Error()
 	}
+	letters := make(map[*line]int, len(o.lines))
+	for _, e := range o.dead.entries {
+		letters[e.line]++
+	}
 	for _, l := range o.lines {
-		c := ChannelStats{Channel: l.channel, Stopped: l.stopped, LastError: l.lastError, LastErrorAt: l.lastErrorAt, LastSent: l.lastSent}
+		c := ChannelStats{Letters: letters[l], Channel: l.channel, Stopped: l.stopped, LastError: l.lastError, LastErrorAt: l.lastErrorAt, LastSent: l.lastSent}
 		if now.Before(l.throttled) {
 			c.Throttled = l.throttled
 		}
