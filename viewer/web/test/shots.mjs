@@ -21,7 +21,7 @@ const hashes = wanted.length > 0 ? wanted : [
   '#/tree?find=web&status=red,yellow&sort=severity',
   '#/tree?find=nowhere',
   `#/tree?open=/shop&at=${new Date(Date.now() - 2000).toISOString()}`,
-  '#/overview', '#/problems', '#/events', '#/definitions', '#/system', '#/board', '#/beans', '#/people', '#/account',
+  '#/overview', '#/problems', '#/alerts', '#/maintenance', '#/routes', '#/outbox', '#/what-if', '#/events', '#/definitions', '#/system', '#/board', '#/beans', '#/people', '#/account',
 ];
 const looks = {
   light: { colorScheme: 'light' },

@@ -59,7 +59,7 @@ export function StateText({ alert: a }: { alert: Alert }) {
     <span class={`alert-state ${a.state}`}>
       <Icon name={stateIcons[a.state]} />
       <span>
-        {a.state === 'acknowledged' && ack ? (
+        {a.state === 'acknowledged' && ack?.by ? (
           <>
             acknowledged by <b>{ack.by}</b>
           </>

@@ -133,7 +133,12 @@ function Known({ alert, now }: { alert: Alert; now: number }) {
   return (
     <Part title="Acknowledged">
       <p>
-        by <b>{ack.by}</b>, {moment(Date.parse(ack.at), now)}
+        {ack.by ? (
+          <>
+            by <b>{ack.by}</b>,{' '}
+          </>
+        ) : null}
+        {moment(Date.parse(ack.at), now)}
         {ack.until ? `, until ${moment(Date.parse(ack.until), now)}` : ''}
         {ack.sticky ? ', also when it gets worse' : ''}
       </p>

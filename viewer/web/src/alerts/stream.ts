@@ -13,6 +13,7 @@ interface Told {
 }
 
 const againMs = 3000;
+const longestMs = 60_000; // between two tries of a stream that the server does not give
 const calmMs = 600; // between two readings of what is shown
 const hiddenMs = 30_000; // how long a tab without a lock listens behind others
 
@@ -28,6 +29,7 @@ export class AlertStream {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private wanted = false;
   private asked = false;
+  private tries = 0;
 
   constructor() {
     const name = `grove alerts ${new URL('.', document.baseURI).href}`;
@@ -92,6 +94,7 @@ export class AlertStream {
       } catch {
         return; // not of ours
       }
+      this.tries = 0;
       this.tell(counts ?? this.counts);
       this.channel?.postMessage({ counts: this.counts } satisfies Told);
     });
@@ -99,7 +102,7 @@ export class AlertStream {
       source.close();
       if (this.source !== source) return;
       this.source = undefined;
-      this.timer = setTimeout(() => this.connect(), againMs);
+      this.timer = setTimeout(() => this.connect(), Math.min(longestMs, againMs * 2 ** this.tries++));
     };
   }
 

@@ -39,6 +39,7 @@ interface Answer {
 const kinds: readonly (readonly [kind: string, title: string])[] = [
   ['status', 'Changes of status'],
   ['event', 'Events of logs'],
+  ['alert', 'Alerts'],
   ['definition', 'Definitions'],
   ['tuning', 'Thresholds'],
   ['manager', 'Starts and stops'],

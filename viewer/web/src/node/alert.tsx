@@ -6,11 +6,11 @@ import { Acts } from '../alerts/acts';
 import { type Alert, fetchAlerts, markOf, mayAct } from '../alerts/api';
 import { Notes, Since, StateText } from '../alerts/marks';
 import { useFresh } from '../alerts/reading';
-import { useApp, useNow } from '../app';
+import { type App, type Params, useApp, useNow } from '../app';
 import { duration, moment } from '../format';
 import { covers, fetchWindows } from '../maintenance/api';
 import { Plan } from '../maintenance/form';
-import { writeList } from '../route';
+import { readList, writeList } from '../route';
 import { maySomewhere } from '../session';
 import { Icon, Mark } from '../ui/marks';
 
@@ -60,13 +60,20 @@ export function NodeAlerts({ path, group }: { path: string; group: boolean }) {
             <Icon name="wrench" /> Maintain for…
           </button>
         ) : null}
-        <a class="button" href={app.href('what-if', { red: writeList([path]) })}>
+        <a class="button" href={app.href('what-if', supposing(app, path))}>
           <Icon name="what" /> What if it were red?
         </a>
       </div>
       {planning ? <Plan soon at={path} onClose={() => plan(false)} onDone={windows.again} /> : null}
     </section>
   );
+}
+
+/** supposing is the choice of the page “What if” with a node that is red; what was chosen there stays. */
+function supposing(app: App, path: string): Params {
+  const { page, params } = app.route;
+  if (page !== 'what-if') return { red: writeList([path]) };
+  return { ...params, red: writeList([...new Set([...readList(params.red ?? ''), path])]) };
 }
 
 function Own({ alert: a, now, again }: { alert: Alert; now: number; again: () => void }) {

@@ -56,7 +56,8 @@ export function Overview() {
               </a>
             ))}
             <a class="chip to-alerts" href={app.href('alerts', inside === '/' ? {} : { in: inside })}>
-              <Icon name="bell" /> alerts
+              <Icon name="bell" />
+              {inside === '/' && app.alerts.known ? <span class="n">{figures(app.alerts.counts.open ?? 0)}</span> : null} alerts
             </a>
           </div>
         )}

@@ -1,6 +1,8 @@
 // The problems page: everything that is not well, live.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { type Alert, fetchAlerts } from '../alerts/api';
+import { useFresh } from '../alerts/reading';
 import { useApp, useNow } from '../app';
 import { age, figures, moment, plural, show } from '../format';
 import { useLive } from '../live';
@@ -14,6 +16,7 @@ import { useSound, wake } from './sound';
 
 const offered = [Red, Yellow, White] as const;
 const typingMs = 200;
+const mostMarked = 500; // alerts that somebody knows, or that are held back
 
 /** statusesOf reads the statuses of the address; red and yellow when it says nothing. */
 function statusesOf(text: string | undefined): Status[] {
@@ -139,6 +142,7 @@ function Sound({ waits }: { waits: boolean }) {
 
 interface Shown extends Trouble {
   now: number;
+  alert: Alert | undefined; // that somebody knows, or that is held back
 }
 
 const columns: readonly Column<Shown>[] = [
@@ -174,6 +178,11 @@ const columns: readonly Column<Shown>[] = [
       <>
         <span class="place">
           <b>{t.name}</b>
+          {t.alert ? (
+            <span class="note" title={t.alert.suppression?.text ?? t.alert.acknowledgement?.comment}>
+              {t.alert.state === 'suppressed' ? (t.alert.suppression?.reason === 'maintenance' ? 'in maintenance' : 'suppressed') : ['acknowledged', t.alert.acknowledgement?.by].filter(Boolean).join(' by ')}
+            </span>
+          ) : null}
           {t.flapping ? <span class="note">flapping</span> : null}
           {t.pending ? (
             <span class="note" title="A hold time is running: the status may change soon">
@@ -225,7 +234,10 @@ function Table({ items, loaded, refusal, sort, filtered }: { items: readonly Tro
   const app = useApp();
   const now = useNow();
   const second = Math.floor(now / 1000);
-  const shown = useMemo(() => items.map((i) => ({ ...i, now: second * 1000 })), [items, second]);
+  const under = app.route.params.in ?? '/';
+  const known = useFresh(app.at === undefined ? under : '', (signal) => fetchAlerts({ states: ['acknowledged', 'suppressed'], kinds: ['status'], under, limit: mostMarked }, signal)).value;
+  const marks = useMemo(() => new Map((known?.alerts ?? []).map((a) => [a.path, a])), [known]);
+  const shown = useMemo(() => items.map((i) => ({ ...i, now: second * 1000, alert: marks.get(i.path) })), [items, second, marks]);
   return (
     <List
       label="Problems, the worst first"
