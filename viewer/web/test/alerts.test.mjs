@@ -2,7 +2,7 @@
 // every kind at once, storms, and answers that come out badly.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { accessible } from './axe.mjs';
 import { openPage, startBrowser } from './browser.mjs';
 import { StandInTree, hamlet } from './standin.mjs';
@@ -15,9 +15,11 @@ before(async () => {
 });
 after(() => browser?.close());
 
+const cases = [];
+
 /** on names a test with a stand-in of its own, whose pages must not complain. */
 function on(name, body) {
-  test(name + ' (stand-in)', { timeout: 60_000 }, async () => {
+  cases.push([name + ' (stand-in)', async () => {
     const server = await new AlertStandIn(new StandInTree(hamlet())).listen();
     const pages = [];
     const open = async (address, options) => {
@@ -33,7 +35,7 @@ function on(name, body) {
       for (const page of pages) await page.context().close();
       await server.close();
     }
-  });
+  }]);
 }
 
 const rows = (page) => page.locator('.sheet-sizer .sheet-row');
@@ -319,4 +321,9 @@ on('the pages about alerts keep nothing from screen readers and keyboards, in li
     await accessible(page);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing is wider than the window');
   }
+});
+
+// Each has a stand-in of its own: they run beside each other.
+describe('the page', { concurrency: 3 }, () => {
+  for (const [name, body] of cases) test(name, { timeout: 60_000 }, body);
 });

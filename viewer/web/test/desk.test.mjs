@@ -2,7 +2,7 @@
 // a stand-in for the server.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { accessible } from './axe.mjs';
 import { openPage, startBrowser } from './browser.mjs';
 import { StandInTree, hamlet } from './standin.mjs';
@@ -15,8 +15,10 @@ before(async () => {
 });
 after(() => browser?.close());
 
+const cases = [];
+
 function on(name, body) {
-  test(name + ' (stand-in)', { timeout: 60_000 }, async () => {
+  cases.push([name + ' (stand-in)', async () => {
     const server = await new AlertStandIn(new StandInTree(hamlet())).listen();
     const pages = [];
     const open = async (address, options) => {
@@ -33,7 +35,7 @@ function on(name, body) {
       for (const page of pages) await page.context().close();
       await server.close();
     }
-  });
+  }]);
 }
 
 const ago = (minutes) => new Date(Date.now() - minutes * 60_000).toISOString();
@@ -211,4 +213,9 @@ on('the pages fit a phone, in light and dark', async (_, open) => {
     await accessible(page);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${address} is wider than the window`);
   }
+});
+
+// Each has a stand-in of its own: they run beside each other.
+describe('the page', { concurrency: 3 }, () => {
+  for (const [name, body] of cases) test(name, { timeout: 60_000 }, body);
 });

@@ -10,7 +10,7 @@ import { Calm } from './stream';
 
 const pageSize = 200;
 /** What is read again at once when something changed; who scrolled further scrolls again. */
-const mostAgain = 2000;
+const mostAgain = 1000;
 /** So many consequences are shown below their cause; the list itself can show them all. */
 export const mostUnfolded = 100;
 
