@@ -25,6 +25,7 @@ const order = `
 	# The live tree, and the language that grows it.
 	beans < tree < tree/monitor, tree/metric, tree/grant, tree/alert;
 	none < tree/definition/source, tree/definition/watch, tree/week;
+	tree < tree/whatif;
 	tree, tree/definition/source
 		< tree/definition/expression, tree/definition/rule, tree/definition/variable;
 	tree/definition/variable < tree/definition/file;
