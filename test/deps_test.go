@@ -173,6 +173,7 @@ const order = `
 	viewer, tree/store/drawer < viewer/desk;
 	viewer, tree/store < viewer/deed;
 	viewer < viewer/stream;
+	tree/grant < viewer/viewertest;
 	tree/alert, tree/grant < viewer/alert/sight;
 	viewer/alert/sight, viewer/deed, viewer/stream < viewer/alert;
 	viewer/alert/sight, viewer/deed < viewer/route, viewer/whatif;
@@ -224,7 +225,7 @@ var modules = map[string][]string{
 	"github.com/teambition/rrule-go":               {"tree/maintenance", "notify/oncall"},
 	"github.com/agnivade/levenshtein":              {"tree", "tree/definition/source", "runtime/probe/snmp/mib"},
 	"github.com/alecthomas/kong":                   {"cmd/cli"},
-	"github.com/danielgtaylor/huma/v2":             {"viewer", "viewer/record", "viewer/act", "viewer/bean", "viewer/desk", "viewer/system", "viewer/moment", "viewer/deed", "viewer/alert", "viewer/maintenance", "viewer/route", "viewer/outbox", "viewer/whatif", "viewer/access/rest", "runtime/receive/push", "cmd/app"},
+	"github.com/danielgtaylor/huma/v2":             {"viewer", "viewer/record", "viewer/act", "viewer/bean", "viewer/desk", "viewer/system", "viewer/moment", "viewer/deed", "viewer/viewertest", "viewer/alert", "viewer/maintenance", "viewer/route", "viewer/outbox", "viewer/whatif", "viewer/access/rest", "runtime/receive/push", "cmd/app"},
 	"github.com/expr-lang/expr":                    {"tree/definition/expression"},
 	"github.com/fsnotify/fsnotify":                 {"tree/definition/watch", "runtime/probe/logfile"},
 	"github.com/gorilla/websocket":                 {"viewer/live", "viewer/live/client", "runtime/probe/websocket"},
