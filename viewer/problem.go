@@ -23,6 +23,7 @@ var answers = []struct {
 	status int
 }{
 	{tree.ErrNoNode, http.StatusNotFound},
+	{tree.ErrSuppose, http.StatusUnprocessableEntity},
 	{grant.ErrDenied, http.StatusForbidden},
 	{grant.ErrGrant, http.StatusUnprocessableEntity},
 	{grant.ErrBusy, http.StatusServiceUnavailable},

@@ -144,7 +144,13 @@ func (d drawing) explanation(w io.Writer, x *alert.Explanation) {
 	if s := a.Suppression; s != nil {
 		fmt.Fprintf(w, "  held back: %s\n", cell(s.Text))
 	}
+	taken := false
 	for _, r := range x.Routes {
+		taken = taken || r.Takes
+		if r.Route == "" { // There are none.
+			fmt.Fprintf(w, "\n%s\n", cell(r.Text))
+			continue
+		}
 		fmt.Fprintf(w, "\n%s route %s", d.tick(r.Takes), cell(r.Route))
 		if r.Takes && r.Group != "" {
 			fmt.Fprintf(w, ", together with %s", cell(r.Group))
@@ -170,8 +176,10 @@ func (d drawing) explanation(w io.Writer, x *alert.Explanation) {
 		d.told(w, x.Told)
 	case a.Suppression != nil:
 		fmt.Fprintln(w, "nobody is told, since it is held back")
+	case taken:
+		fmt.Fprintln(w, "nobody is told, for the reasons that the routes have")
 	default:
-		fmt.Fprintln(w, "nobody is told: no route takes it, or none leads to a channel")
+		fmt.Fprintln(w, "nobody is told: no route takes it")
 	}
 }
 

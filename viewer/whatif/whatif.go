@@ -164,7 +164,8 @@ func (a *API) changes(who *grant.Subject, set map[tree.Path]tree.Status, changes
 	}
 	for _, c := range changes {
 		_, said := set[c.Path]
-		out.Changes = append(out.Changes, SupposedChange{c.Path.String(), c.From.String(), c.To.String(), said})
+		// What is said of a group is said of all attributes below it.
+		out.Changes = append(out.Changes, SupposedChange{c.Path.String(), c.From.String(), c.To.String(), said || c.Kind != tree.Group})
 	}
 }
 

@@ -132,8 +132,12 @@ func (e *Eye) Alerts(list []alert.Alert, all iter.Seq[*alert.Alert]) []alert.Ale
 	return out
 }
 
+// plain are the conditions of routes that name no nodes and nobody.
+var plain = []string{"status", "severity", "kind", "during", "not_during"}
+
 // Explanation returns what is seen of an explanation of an alert whose node is seen: not
-// the routes that do not take it, since those tell of other nodes and customers.
+// the routes that do not take it, since those tell of other nodes and customers, and of the
+// conditions of the others what the alert has.
 func (e *Eye) Explanation(x alert.Explanation) alert.Explanation {
 	if e.Whole() {
 		return x
@@ -141,7 +145,16 @@ func (e *Eye) Explanation(x alert.Explanation) alert.Explanation {
 	x.Alert = e.Alert(x.Alert)
 	x.Routes = slices.DeleteFunc(slices.Clone(x.Routes), func(r alert.Routing) bool { return !r.Takes })
 	for i := range x.Routes {
-		x.Routes[i].Text = ""
+		r := &x.Routes[i]
+		r.Text, r.Conditions = "", slices.Clone(r.Conditions)
+		for k := range r.Conditions {
+			switch c := &r.Conditions[k]; {
+			case c.Name == "text":
+				c.Want, c.Have = "", x.Alert.Message
+			case !slices.Contains(plain, c.Name):
+				c.Want = c.Have
+			}
+		}
 	}
 	return x
 }
