@@ -6,7 +6,7 @@ package discord
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -18,23 +18,19 @@ import (
 	"grove/notify/template"
 )
 
-//go:embed doc.md
-var doc string
-
-//go:embed example.yaml
-var example string
+//go:embed doc.md example.yaml
+var files embed.FS
 
 // Kind describes the channel.
 func Kind() channel.Kind {
-	return post.KindOf("discord", doc, example, func() *Options { return &Options{Options: post.Defaults()} }, open)
+	return post.KindOf("discord", files, func() *Options { return &Options{HookOptions: post.HookOptions{Options: post.Defaults()}} }, open)
 }
 
 // Options of the channel.
 type Options struct {
-	Webhook string `yaml:"webhook" jsonschema:"description=Reference to the address of a webhook: file:/path\\, env:NAME or credential:NAME."`
-	Thread  string `yaml:"thread,omitempty" jsonschema:"description=ID of a thread of the webhook's channel to write to."`
+	Thread string `yaml:"thread,omitempty" jsonschema:"description=ID of a thread of the webhook's channel to write to."`
 
-	post.Options `yaml:",inline"`
+	post.HookOptions `yaml:",inline"`
 }
 
 // Limits of an embed, in units of UTF-16; together they stay below 6000.
@@ -45,23 +41,20 @@ const (
 )
 
 type discord struct {
-	*post.Client
+	*post.Hook
 	o *Options
 }
 
 func open(w *channel.World, o *Options) (channel.Channel, error) {
-	if err := post.CheckSecret(w, "webhook", o.Webhook); err != nil {
-		return nil, err
-	}
-	c, err := post.New(w, o.Options)
+	h, err := post.NewHook(w, o.HookOptions)
 	if err != nil {
 		return nil, err
 	}
-	return &discord{c, o}, nil
+	return &discord{h, o}, nil
 }
 
 type message struct {
-	Embeds   []embed  `json:"embeds"`
+	Embeds   []card   `json:"embeds"`
 	Mentions mentions `json:"allowed_mentions"`
 }
 
@@ -70,7 +63,7 @@ type mentions struct {
 	Parse []string `json:"parse"`
 }
 
-type embed struct {
+type card struct {
 	Title       string `json:"title"`
 	Description string `json:"description"`
 	URL         string `json:"url,omitempty"`
@@ -85,21 +78,11 @@ type footer struct {
 
 // Send implements channel.Channel.
 func (c *discord) Send(ctx context.Context, m *channel.Message) error {
-	address, err := c.Address("webhook", c.o.Webhook)
-	if err != nil {
-		return err
-	}
-	u, err := url.Parse(address)
-	if err != nil {
-		return errors.New("the address of the webhook cannot be read") // without the error, which has it
-	}
-	query := u.Query()
-	query.Set("wait", "true") // the answer says whether the message was stored
+	query := url.Values{"wait": {"true"}} // the answer says whether the message was stored
 	if c.o.Thread != "" {
 		query.Set("thread_id", c.o.Thread)
 	}
-	u.RawQuery = query.Encode()
-	e := embed{
+	e := card{
 		Title:       post.Fit(c.Title(m), maxTitle, post.Units, template.Markdown),
 		Description: post.Fit(c.Text(m), maxText, post.Units, template.Markdown),
 		URL:         m.URL, Color: post.Colour(m), Footer: footer{post.Fit(post.Source(m), maxFooter, post.Units, nil)},
@@ -107,8 +90,7 @@ func (c *discord) Send(ctx context.Context, m *channel.Message) error {
 	if !m.Time.IsZero() {
 		e.Timestamp = m.Time.UTC().Format(time.RFC3339)
 	}
-	err = c.Do(ctx, post.Request{URL: u.String(), Secrets: []string{address, u.Path}, Body: message{[]embed{e}, mentions{[]string{}}}})
-	return slower(err)
+	return slower(c.Put(ctx, message{[]card{e}, mentions{[]string{}}}, query))
 }
 
 // slower reads from the body of an answer how long to wait: seconds, where the header may

@@ -6,65 +6,52 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
-
 	"grove/notify/channel"
 	"grove/notify/channel/channeltest"
 	"grove/notify/channel/post"
 	"grove/notify/channel/post/posttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+var service = posttest.Service{
+	Kind: Kind(), Secrets: map[string]string{"env:HOOK": "URL/api/webhooks/123456/secretsecretsecret"},
+	Options: func(string) any { return with(func(*Options) {}) },
+}
 
-var secrets = map[string]string{"env:HOOK": "URL/api/webhooks/123456/secretsecretsecret"}
-
-func options(string) any {
-	o := Kind().Options().(*Options)
-	o.Webhook = "env:HOOK"
+// with returns options that work, changed.
+func with(change func(*Options)) *Options {
+	o := &Options{HookOptions: post.HookOptions{Webhook: "env:HOOK", Options: post.Defaults()}}
+	change(o)
 	return o
 }
 
 func TestRecordedContract(t *testing.T) {
-	known := posttest.Secrets(secrets, "URL")
-	channeltest.Run(t, channeltest.Subject{
-		Kind: Kind(), Secrets: known,
-		Start: posttest.Start(known, options, func(r channeltest.Request) (channeltest.Delivery, bool) {
-			return channeltest.Delivery{Text: posttest.Text(r.Body, "embeds.0.title") + "\n" + posttest.Text(r.Body, "embeds.0.description")}, true
-		}, nil),
+	service.Contract(t, channeltest.Subject{
+		NoKey: "webhooks of Discord have no place for it", NoGroup: "webhooks of Discord have no place for it",
 		Hostile: func(t *testing.T, d channeltest.Delivery) {
 			if strings.Contains(d.Text, "](http") || strings.Contains(d.Text, " *bold") {
 				t.Errorf("Markdown stands in %q", d.Text)
 			}
 		},
-		NoKey: "webhooks of Discord have no place for it", NoGroup: "webhooks of Discord have no place for it",
 		Bad: []channeltest.Bad{
 			{Options: Kind().Options(), Option: "webhook"},
-			{Options: &Options{Webhook: "https://discord.com/api/webhooks/1/x"}, Option: "webhook"},
-			{Options: &Options{Webhook: "env:HOOK"}, Option: "timeout"},
+			{Options: with(func(o *Options) { o.Webhook = "https://discord.com/api/webhooks/1/x" }), Option: "webhook"},
+			{Options: with(func(o *Options) { o.Timeout = 0 }), Option: "timeout"},
 		},
+	}, func(r channeltest.Request) (channeltest.Delivery, bool) {
+		return channeltest.Delivery{Text: posttest.Text(r.Body, "embeds.0.title") + "\n" + posttest.Text(r.Body, "embeds.0.description")}, true
 	})
 }
 
 func TestRecordedShape(t *testing.T) {
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Tell: []*channel.Message{
-		posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop is red", "@everyone *look*" }),
-	}, Options: func(url string) any {
-		o := options(url).(*Options)
-		o.Thread = "42"
-		return o
-	}})
-	if err != nil || len(got) != 1 || got[0].Path != "/api/webhooks/123456/secretsecretsecret" || got[0].Query.Encode() != "thread_id=42&wait=true" {
-		t.Fatalf("%v, %+v", err, got)
-	}
-	want := `{
+	firing := posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop is red", "@everyone *look*" })
+	r := posttest.With(service, func(o *Options) { o.Thread = "42" }).Posts(t, firing, "/api/webhooks/123456/secretsecretsecret", `{
   "allowed_mentions": {
     "parse": []
   },
   "embeds": [
     {
       "color": 11534368,
-      "description": "@` + "\u200b" + `everyone \\*look\\*",
+      "description": "@`+"\u200b"+`everyone \\*look\\*",
       "footer": {
         "text": "grove grove, route databases"
       },
@@ -74,9 +61,9 @@ func TestRecordedShape(t *testing.T) {
     }
   ]
 }
-`
-	if diff := cmp.Diff(want, posttest.Shape(t, got[0].Body)); diff != "" {
-		t.Error(diff)
+`)
+	if q := r.Query.Encode(); q != "thread_id=42&wait=true" {
+		t.Error(q)
 	}
 }
 
@@ -86,8 +73,7 @@ func TestRecordedPause(t *testing.T) {
 		"both":   {Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"65"}}, Body: `{"retry_after":0.75}`},
 		"header": {Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"0.75"}}},
 	} {
-		_, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: options, Tell: []*channel.Message{posttest.Sample("firing", nil)},
-			Answer: func(channeltest.Request) channeltest.Answer { return a }})
+		_, err := service.Says(a).Tell(t, posttest.Sample("firing", nil))
 		if wait, ok := channel.Wait(err); !ok || wait != 750*time.Millisecond {
 			t.Errorf("%s: %v, %v", name, wait, err)
 		}
@@ -95,15 +81,10 @@ func TestRecordedPause(t *testing.T) {
 }
 
 func TestRecordedLimits(t *testing.T) {
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: options, Tell: []*channel.Message{
-		posttest.Sample("firing", func(m *channel.Message) {
-			m.Title, m.Text = strings.Repeat("🔥", 500), strings.Repeat("*_ä🔥\n", 3000)
-		}),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	title, text := posttest.Text(got[0].Body, "embeds.0.title"), posttest.Text(got[0].Body, "embeds.0.description")
+	r := service.Asks(t, posttest.Sample("firing", func(m *channel.Message) {
+		m.Title, m.Text = strings.Repeat("🔥", 500), strings.Repeat("*_ä🔥\n", 3000)
+	}))
+	title, text := posttest.Text(r.Body, "embeds.0.title"), posttest.Text(r.Body, "embeds.0.description")
 	if post.Units(title) > maxTitle || post.Units(text) > maxText || !strings.Contains(text, "more lines") {
 		t.Errorf("%d and %d, ends in %q", post.Units(title), post.Units(text), text[len(text)-40:])
 	}

@@ -6,7 +6,7 @@ package jira
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -19,15 +19,12 @@ import (
 	"grove/tree"
 )
 
-//go:embed doc.md
-var doc string
-
-//go:embed example.yaml
-var example string
+//go:embed doc.md example.yaml
+var files embed.FS
 
 // Kind describes the channel.
 func Kind() channel.Kind {
-	return post.KindOf("jira", doc, example, func() *Options {
+	return post.KindOf("jira", files, func() *Options {
 		return &Options{Edition: "cloud", IssueType: "Task", Done: "Done", Options: post.Defaults()}
 	}, open)
 }
@@ -63,39 +60,36 @@ type jira struct {
 }
 
 func open(w *channel.World, o *Options) (channel.Channel, error) {
-	if err := post.CheckURL("url", o.URL); err != nil {
-		return nil, err
-	}
-	if err := post.CheckSecret(w, "token", o.Token); err != nil {
-		return nil, err
-	}
-	switch {
-	case o.Edition != "cloud" && o.Edition != "server":
-		return nil, channel.BadOption("edition", "%q is neither cloud nor server", o.Edition)
-	case o.Edition == "cloud" && o.User == "":
-		return nil, channel.BadOption("user", "the cloud needs the address of the user that the token is of")
-	case !projectPattern.MatchString(o.Project):
-		return nil, channel.BadOption("project", "%q is no key of a project, such as OPS", o.Project)
-	case o.IssueType == "":
-		return nil, channel.BadOption("issue_type", "it is empty")
-	case len(o.Labels) > maxLabels:
-		return nil, channel.BadOption("labels", "%d are more than %d", len(o.Labels), maxLabels)
-	}
-	for i, l := range o.Labels {
-		if l == "" || strings.ContainsAny(l, " \t\n") || len(l) > 255 {
-			return nil, channel.BadOption(fmt.Sprintf("labels[%d]", i), "%q is no label: it has blanks, or not 1 to 255 characters", l)
-		}
-	}
-	for s := range o.Priorities {
-		if _, err := tree.ParseSeverity(s); err != nil {
-			return nil, channel.BadOption("priorities."+s, "%w", err)
-		}
-	}
-	c, err := post.New(w, o.Options)
+	c, err := post.New(w, o.Options, post.CheckURL("url", o.URL), post.CheckSecret(w, "token", o.Token), post.CheckLength("labels", len(o.Labels), maxLabels), o.check())
 	if err != nil {
 		return nil, err
 	}
 	return &jira{Client: c, o: o}, nil
+}
+
+// check says which option of the channel's own is wrong.
+func (o *Options) check() error {
+	switch {
+	case o.Edition != "cloud" && o.Edition != "server":
+		return channel.BadOption("edition", "%q is neither cloud nor server", o.Edition)
+	case o.Edition == "cloud" && o.User == "":
+		return channel.BadOption("user", "the cloud needs the address of the user that the token is of")
+	case !projectPattern.MatchString(o.Project):
+		return channel.BadOption("project", "%q is no key of a project, such as OPS", o.Project)
+	case o.IssueType == "":
+		return channel.BadOption("issue_type", "it is empty")
+	}
+	for i, l := range o.Labels {
+		if l == "" || strings.ContainsAny(l, " \t\n") || len(l) > 255 {
+			return channel.BadOption(fmt.Sprintf("labels[%d]", i), "%q is no label: it has blanks, or not 1 to 255 characters", l)
+		}
+	}
+	for s := range o.Priorities {
+		if _, err := tree.ParseSeverity(s); err != nil {
+			return channel.BadOption("priorities."+s, "%w", err)
+		}
+	}
+	return nil
 }
 
 // errHeartbeat says why a message is given up.

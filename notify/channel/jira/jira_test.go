@@ -9,26 +9,24 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
-
 	"grove/notify/channel"
 	"grove/notify/channel/channeltest"
 	"grove/notify/channel/post"
 	"grove/notify/channel/post/posttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var secrets = map[string]string{"env:TOKEN": "ATATT-secretsecret"}
-
-func options(url string) any {
-	o := Kind().Options().(*Options)
-	o.URL, o.User, o.Token, o.Project = url, "grove@example.org", "env:TOKEN", "OPS"
-	return o
+// service is Jira, where a stand-in keeps the issues.
+func service(s *standIn) posttest.Service {
+	return posttest.Service{
+		Kind: Kind(), Secrets: map[string]string{"env:TOKEN": "ATATT-secretsecret"}, Answer: s.answer,
+		Options: func(url string) any { return with(func(o *Options) { o.URL = url }) },
+	}
 }
 
+// with returns options that work, changed.
 func with(change func(*Options)) *Options {
-	o := options("https://jira.example").(*Options)
+	o := Kind().Options().(*Options)
+	o.URL, o.User, o.Token, o.Project = "https://jira.example", "grove@example.org", "env:TOKEN", "OPS"
 	change(o)
 	return o
 }
@@ -80,20 +78,7 @@ func (s *standIn) answer(r channeltest.Request) channeltest.Answer {
 
 func TestRecordedContract(t *testing.T) {
 	var s standIn
-	channeltest.Run(t, channeltest.Subject{
-		Kind: Kind(), Secrets: secrets,
-		Start: posttest.Start(secrets, options, func(r channeltest.Request) (channeltest.Delivery, bool) {
-			if r.Method != http.MethodPost || strings.HasSuffix(r.Path, "/transitions") {
-				return channeltest.Delivery{}, false
-			}
-			text := posttest.Text(r.Body, "fields.description") + posttest.Text(r.Body, "body")
-			label := posttest.Text(r.Body, "fields.labels.0")
-			if issue, ok := strings.CutPrefix(r.Path, "/rest/api/2/issue/"); ok {
-				label = s.labels[strings.TrimSuffix(issue, "/comment")]
-			}
-			lines := strings.Split(text[strings.LastIndex(text, "{noformat}")+1:], "\n")
-			return channeltest.Delivery{Key: lines[1], Group: label, Text: posttest.Text(r.Body, "fields.summary") + "\n" + text}, true
-		}, s.answer),
+	service(&s).Contract(t, channeltest.Subject{
 		Skips: map[channel.Purpose]string{channel.Heartbeat: "an issue cannot say that grove lives"},
 		Bad: []channeltest.Bad{
 			{Options: with(func(o *Options) { o.URL = "" }), Option: "url"},
@@ -106,6 +91,17 @@ func TestRecordedContract(t *testing.T) {
 			{Options: with(func(o *Options) { o.Priorities = map[string]string{"bad": "High"} }), Option: "priorities.bad"},
 			{Options: with(func(o *Options) { o.Timeout = -1 }), Option: "timeout"},
 		},
+	}, func(r channeltest.Request) (channeltest.Delivery, bool) {
+		if r.Method != http.MethodPost || strings.HasSuffix(r.Path, "/transitions") {
+			return channeltest.Delivery{}, false
+		}
+		text := posttest.Text(r.Body, "fields.description") + posttest.Text(r.Body, "body")
+		label := posttest.Text(r.Body, "fields.labels.0")
+		if issue, ok := strings.CutPrefix(r.Path, "/rest/api/2/issue/"); ok {
+			label = s.labels[strings.TrimSuffix(issue, "/comment")]
+		}
+		lines := strings.Split(text[strings.LastIndex(text, "{noformat}")+1:], "\n")
+		return channeltest.Delivery{Key: lines[1], Group: label, Text: posttest.Text(r.Body, "fields.summary") + "\n" + text}, true
 	})
 }
 
@@ -121,7 +117,7 @@ func steps(requests []channeltest.Request) []string {
 func TestRecordedLifeOfAnIssue(t *testing.T) {
 	firing, reminder, over := posttest.Sample("firing", nil), posttest.Sample("reminder", nil), posttest.Sample("resolved", nil)
 	s := standIn{lags: true}
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: options, Answer: s.answer, Tell: []*channel.Message{firing, reminder, over, over, firing}})
+	got, err := service(&s).Tell(t, firing, reminder, over, over, firing)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,13 +141,11 @@ func TestRecordedLifeOfAnIssue(t *testing.T) {
 
 func TestRecordedOtherOptions(t *testing.T) {
 	var s standIn
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Answer: s.answer, Options: func(url string) any {
-		o := options(url).(*Options)
+	server := posttest.With(service(&s), func(o *Options) {
 		o.Edition, o.User, o.Priorities, o.Labels, o.Done = "server", "", map[string]string{"major": "High"}, []string{"monitoring"}, ""
-		return o
-	}, Tell: []*channel.Message{posttest.Sample("firing", func(m *channel.Message) {
-		m.Title, m.Text = "/shop is red", "*one* {noformat}[~ada]"
-	}), posttest.Sample("resolved", nil)}})
+	})
+	firing := posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop is red", "*one* {noformat}[~ada]" })
+	got, err := server.Tell(t, firing, posttest.Sample("resolved", nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,25 +171,17 @@ func TestRecordedOtherOptions(t *testing.T) {
 
 func TestRecordedRefusals(t *testing.T) {
 	var s standIn
-	run := func(answer func(channeltest.Request) channeltest.Answer, change func(*Options), tell ...*channel.Message) error {
-		_, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Answer: answer, Tell: tell, Options: func(url string) any {
-			o := options(url).(*Options)
-			change(o)
-			return o
-		}})
-		return err
-	}
-	err := run(s.answer, func(o *Options) { o.Done = "Closed" }, posttest.Sample("firing", nil), posttest.Sample("resolved", nil))
+	jira := service(&s)
+	_, err := posttest.With(jira, func(o *Options) { o.Done = "Closed" }).Tell(t, posttest.Sample("firing", nil), posttest.Sample("resolved", nil))
 	if !channel.IsPermanent(err) || err.Error() != `OPS-1 has no transition "Closed": give the option done one of Start, Finish` {
 		t.Error(err)
 	}
-	err = run(func(channeltest.Request) channeltest.Answer {
-		return channeltest.Answer{Status: http.StatusUnauthorized, Body: "Basic authentication with passwords is deprecated."}
-	}, func(*Options) {}, posttest.Sample("firing", nil))
+	refuses := jira.Says(channeltest.Answer{Status: http.StatusUnauthorized, Body: "Basic authentication with passwords is deprecated."})
+	_, err = refuses.Tell(t, posttest.Sample("firing", nil))
 	if !channel.IsPermanent(err) || !strings.HasSuffix(err.Error(), "answers 401 Unauthorized: Basic authentication with passwords is deprecated.") {
 		t.Error(err)
 	}
-	if err := run(s.answer, func(*Options) {}, posttest.Sample("heartbeat", nil)); !channel.IsPermanent(err) {
+	if _, err := jira.Tell(t, posttest.Sample("heartbeat", nil)); !channel.IsPermanent(err) {
 		t.Error(err)
 	}
 }

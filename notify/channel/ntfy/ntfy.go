@@ -5,7 +5,7 @@ package ntfy
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"regexp"
 
 	"grove/notify/channel"
@@ -13,15 +13,12 @@ import (
 	"grove/tree"
 )
 
-//go:embed doc.md
-var doc string
-
-//go:embed example.yaml
-var example string
+//go:embed doc.md example.yaml
+var files embed.FS
 
 // Kind describes the channel.
 func Kind() channel.Kind {
-	return post.KindOf("ntfy", doc, example, func() *Options { return &Options{API: "https://ntfy.sh", Options: post.Defaults()} }, open)
+	return post.KindOf("ntfy", files, func() *Options { return &Options{API: "https://ntfy.sh", Options: post.Defaults()} }, open)
 }
 
 // Options of the channel.
@@ -54,19 +51,12 @@ func open(w *channel.World, o *Options) (channel.Channel, error) {
 	if !c.hidden && !topicPattern.MatchString(o.Topic) {
 		return nil, channel.BadOption("topic", "%q is no topic of 1 to 64 letters, digits, hyphens and underscores, and no reference to one", o.Topic)
 	}
-	if err := post.CheckURL("api", o.API); err != nil {
-		return nil, err
-	}
+	var token error
 	if o.Token != "" {
-		if err := post.CheckSecret(w, "token", o.Token); err != nil {
-			return nil, err
-		}
-	}
-	if len(o.Tags) > maxTags {
-		return nil, channel.BadOption("tags", "%d are more than %d", len(o.Tags), maxTags)
+		token = post.CheckSecret(w, "token", o.Token)
 	}
 	var err error
-	c.Client, err = post.New(w, o.Options)
+	c.Client, err = post.New(w, o.Options, post.CheckURL("api", o.API), token, post.CheckLength("tags", len(o.Tags), maxTags))
 	if err != nil {
 		return nil, err
 	}

@@ -4,51 +4,43 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
-
 	"grove/notify/channel"
 	"grove/notify/channel/channeltest"
+	"grove/notify/channel/post"
 	"grove/notify/channel/post/posttest"
 	"grove/tree"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+var service = posttest.Service{
+	Kind: Kind(), Secrets: map[string]string{"env:TOPIC": "secret-topic-qx7", "env:TOKEN": "tk_secretsecretsecret"},
+	Options: func(url string) any { return with(func(o *Options) { o.API = url }) },
+}
 
-var secrets = map[string]string{"env:TOPIC": "secret-topic-qx7", "env:TOKEN": "tk_secretsecretsecret"}
-
-func options(url string) any {
-	o := Kind().Options().(*Options)
-	o.API, o.Topic, o.Token, o.Tags = url, "env:TOPIC", "env:TOKEN", []string{"grove"}
+// with returns options that work, changed.
+func with(change func(*Options)) *Options {
+	o := &Options{Topic: "env:TOPIC", API: "https://x", Token: "env:TOKEN", Tags: []string{"grove"}, Options: post.Defaults()}
+	change(o)
 	return o
 }
 
 func TestRecordedContract(t *testing.T) {
-	channeltest.Run(t, channeltest.Subject{
-		Kind: Kind(), Secrets: secrets,
-		Start: posttest.Start(secrets, options, func(r channeltest.Request) (channeltest.Delivery, bool) {
-			return channeltest.Delivery{Group: posttest.Text(r.Body, "sequence_id"), Text: posttest.Texts(r.Body)}, true
-		}, nil),
+	service.Contract(t, channeltest.Subject{
 		NoKey: "a later message of a group takes the place of the earlier one, a repeated one too",
 		Bad: []channeltest.Bad{
 			{Options: Kind().Options(), Option: "topic"},
-			{Options: &Options{Topic: "a b"}, Option: "topic"},
-			{Options: &Options{Topic: "t"}, Option: "api"},
-			{Options: &Options{Topic: "t", API: "https://x", Token: "tk_x"}, Option: "token"},
-			{Options: &Options{Topic: "t", API: "https://x", Tags: make([]string, 11)}, Option: "tags"},
-			{Options: &Options{Topic: "t", API: "https://x"}, Option: "timeout"},
+			{Options: with(func(o *Options) { o.Topic = "a b" }), Option: "topic"},
+			{Options: with(func(o *Options) { o.API = "" }), Option: "api"},
+			{Options: with(func(o *Options) { o.Token = "tk_x" }), Option: "token"},
+			{Options: with(func(o *Options) { o.Tags = make([]string, 11) }), Option: "tags"},
+			{Options: with(func(o *Options) { o.Timeout = 0 }), Option: "timeout"},
 		},
+	}, func(r channeltest.Request) (channeltest.Delivery, bool) {
+		return channeltest.Delivery{Group: posttest.Text(r.Body, "sequence_id"), Text: posttest.Texts(r.Body)}, true
 	})
 }
 
 func TestRecordedShape(t *testing.T) {
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: options, Tell: []*channel.Message{
-		posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop is red", "one" }),
-	}})
-	if err != nil || len(got) != 1 || got[0].Path != "/" || got[0].Header.Get("Authorization") != "Bearer tk_secretsecretsecret" {
-		t.Fatalf("%v, %+v", err, got)
-	}
-	want := `{
+	r := service.Posts(t, posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop is red", "one" }), "/", `{
   "click": "https://grove.example/alerts",
   "message": "one",
   "priority": 4,
@@ -60,9 +52,9 @@ func TestRecordedShape(t *testing.T) {
   "title": "/shop is red",
   "topic": "secret-topic-qx7"
 }
-`
-	if diff := cmp.Diff(want, posttest.Shape(t, got[0].Body)); diff != "" {
-		t.Error(diff)
+`)
+	if a := r.Header.Get("Authorization"); a != "Bearer tk_secretsecretsecret" {
+		t.Error(a)
 	}
 }
 
@@ -76,16 +68,11 @@ func TestRecordedPriorities(t *testing.T) {
 		{"firing", tree.Critical, 5, "red_circle"}, {"firing", tree.Minor, 3, "red_circle"}, {"resolved", tree.Cleared, 3, "white_check_mark"},
 		{"heartbeat", tree.Cleared, 1, "information_source"}, {"announcement", tree.Cleared, 3, "information_source"},
 	} {
-		got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: options, Tell: []*channel.Message{
-			posttest.Sample(c.sample, func(m *channel.Message) { m.Severity, m.Text = c.severity, strings.Repeat("ä\n", 5000) }),
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if p, e := posttest.Get(got[0].Body, "priority"), posttest.Text(got[0].Body, "tags.0"); p != c.priority || e != c.emoji {
+		r := service.Asks(t, posttest.Sample(c.sample, func(m *channel.Message) { m.Severity, m.Text = c.severity, strings.Repeat("ä\n", 5000) }))
+		if p, e := posttest.Get(r.Body, "priority"), posttest.Text(r.Body, "tags.0"); p != c.priority || e != c.emoji {
 			t.Errorf("%s: %v, %s", c.sample, p, e)
 		}
-		if text := posttest.Text(got[0].Body, "message"); len(text) > 4096 || !strings.HasSuffix(text, "more lines") {
+		if text := posttest.Text(r.Body, "message"); len(text) > 4096 || !strings.HasSuffix(text, "more lines") {
 			t.Errorf("%d bytes", len(text))
 		}
 	}

@@ -6,7 +6,7 @@ package opsgenie
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"errors"
 	"net/http"
 	"net/url"
@@ -16,15 +16,12 @@ import (
 	"grove/tree"
 )
 
-//go:embed doc.md
-var doc string
-
-//go:embed example.yaml
-var example string
+//go:embed doc.md example.yaml
+var files embed.FS
 
 // Kind describes the channel.
 func Kind() channel.Kind {
-	return post.KindOf("opsgenie", doc, example, func() *Options { return &Options{API: "https://api.opsgenie.com", Options: post.Defaults()} }, open)
+	return post.KindOf("opsgenie", files, func() *Options { return &Options{API: "https://api.opsgenie.com", Options: post.Defaults()} }, open)
 }
 
 // Options of the channel.
@@ -53,19 +50,8 @@ type opsgenie struct {
 }
 
 func open(w *channel.World, o *Options) (channel.Channel, error) {
-	if err := post.CheckSecret(w, "key", o.Key); err != nil {
-		return nil, err
-	}
-	if err := post.CheckURL("api", o.API); err != nil {
-		return nil, err
-	}
-	switch {
-	case len(o.Teams) > maxTeams:
-		return nil, channel.BadOption("teams", "%d are more than %d", len(o.Teams), maxTeams)
-	case len(o.Tags) > maxTags:
-		return nil, channel.BadOption("tags", "%d are more than %d", len(o.Tags), maxTags)
-	}
-	c, err := post.New(w, o.Options)
+	c, err := post.New(w, o.Options, post.CheckSecret(w, "key", o.Key), post.CheckURL("api", o.API),
+		post.CheckLength("teams", len(o.Teams), maxTeams), post.CheckLength("tags", len(o.Tags), maxTags))
 	if err != nil {
 		return nil, err
 	}

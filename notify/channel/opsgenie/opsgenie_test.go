@@ -5,27 +5,25 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
-
 	"grove/notify/channel"
 	"grove/notify/channel/channeltest"
+	"grove/notify/channel/post"
 	"grove/notify/channel/post/posttest"
 	"grove/tree/alert"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+const key = "eb243592-faa2-4ba2-a551q-1afdf565c889"
 
-var secrets = map[string]string{"env:KEY": "eb243592-faa2-4ba2-a551q-1afdf565c889"}
+var service = posttest.Service{
+	Kind: Kind(), Secrets: map[string]string{"env:KEY": key},
+	Options: func(url string) any { return with(func(o *Options) { o.API = url }) },
+}.Says(channeltest.Answer{Status: http.StatusAccepted, Body: `{"result":"Request will be processed","took":0.1,"requestId":"x"}`})
 
-func options(url string) any {
-	o := Kind().Options().(*Options)
-	o.API, o.Key, o.Teams, o.Tags, o.Heartbeat = url, "env:KEY", []string{"ops"}, []string{"grove"}, "grove-a"
+// with returns options that work, changed.
+func with(change func(*Options)) *Options {
+	o := &Options{Key: "env:KEY", API: "https://x", Teams: []string{"ops"}, Tags: []string{"grove"}, Heartbeat: "grove-a", Options: post.Defaults()}
+	change(o)
 	return o
-}
-
-func accepted(channeltest.Request) channeltest.Answer {
-	return channeltest.Answer{Status: http.StatusAccepted, Body: `{"result":"Request will be processed","took":0.1,"requestId":"x"}`}
 }
 
 // group is the alias of a request, in its body or its path.
@@ -37,34 +35,27 @@ func group(r channeltest.Request) string {
 }
 
 func TestRecordedContract(t *testing.T) {
-	channeltest.Run(t, channeltest.Subject{
-		Kind: Kind(), Secrets: secrets,
-		Start: posttest.Start(secrets, options, func(r channeltest.Request) (channeltest.Delivery, bool) {
-			key := posttest.Text(r.Body, "details.key")
-			if note := posttest.Text(r.Body, "note"); note != "" {
-				key = note[strings.LastIndex(note, "\n")+1:]
-			}
-			return channeltest.Delivery{Key: key, Group: group(r), Text: r.Path + posttest.Texts(r.Body)}, true
-		}, accepted),
+	service.Contract(t, channeltest.Subject{
 		Bad: []channeltest.Bad{
 			{Options: Kind().Options(), Option: "key"},
-			{Options: &Options{Key: "eb24"}, Option: "key"},
-			{Options: &Options{Key: "env:KEY", API: "api.opsgenie.com"}, Option: "api"},
-			{Options: &Options{Key: "env:KEY", API: "https://x", Teams: make([]string, 51)}, Option: "teams"},
-			{Options: &Options{Key: "env:KEY", API: "https://x", Tags: make([]string, 21)}, Option: "tags"},
-			{Options: &Options{Key: "env:KEY", API: "https://x"}, Option: "timeout"},
+			{Options: with(func(o *Options) { o.Key = "eb24" }), Option: "key"},
+			{Options: with(func(o *Options) { o.API = "api.opsgenie.com" }), Option: "api"},
+			{Options: with(func(o *Options) { o.Teams = make([]string, 51) }), Option: "teams"},
+			{Options: with(func(o *Options) { o.Tags = make([]string, 21) }), Option: "tags"},
+			{Options: with(func(o *Options) { o.Timeout = 0 }), Option: "timeout"},
 		},
+	}, func(r channeltest.Request) (channeltest.Delivery, bool) {
+		key := posttest.Text(r.Body, "details.key")
+		if note := posttest.Text(r.Body, "note"); note != "" {
+			key = note[strings.LastIndex(note, "\n")+1:]
+		}
+		return channeltest.Delivery{Key: key, Group: group(r), Text: r.Path + posttest.Texts(r.Body)}, true
 	})
 }
 
 func TestRecordedShape(t *testing.T) {
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: options, Answer: accepted, Tell: []*channel.Message{
-		posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = strings.Repeat("long ", 40), "one" }),
-	}})
-	if err != nil || len(got) != 1 || got[0].Path != "/v2/alerts" || got[0].Header.Get("Authorization") != "GenieKey "+secrets["env:KEY"] {
-		t.Fatalf("%v, %+v", err, got)
-	}
-	want := `{
+	long := posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = strings.Repeat("long ", 40), "one" })
+	r := service.Posts(t, long, "/v2/alerts", `{
   "alias": "grove/databases/9f2c",
   "description": "one",
   "details": {
@@ -89,9 +80,9 @@ func TestRecordedShape(t *testing.T) {
     "grove"
   ]
 }
-`
-	if diff := cmp.Diff(want, posttest.Shape(t, got[0].Body)); diff != "" {
-		t.Error(diff)
+`)
+	if a := r.Header.Get("Authorization"); a != "GenieKey "+key {
+		t.Error(a)
 	}
 }
 
@@ -110,19 +101,12 @@ func TestRecordedActions(t *testing.T) {
 		{"heartbeat", nil, "GET", "/v2/heartbeats/grove-a/ping", ""},
 		{"announcement", nil, "POST", "/v2/alerts", ""},
 	} {
-		got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: options, Answer: accepted, Tell: []*channel.Message{posttest.Sample(c.sample, c.change)}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r := got[0]; r.Method != c.method || r.Path != c.path || r.Query.Encode() != c.query {
+		r := service.Asks(t, posttest.Sample(c.sample, c.change))
+		if r.Method != c.method || r.Path != c.path || r.Query.Encode() != c.query {
 			t.Errorf("%s: %s %s?%s", c.sample, r.Method, r.Path, r.Query.Encode())
 		}
 	}
-	_, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Tell: []*channel.Message{posttest.Sample("heartbeat", nil)}, Options: func(url string) any {
-		o := options(url).(*Options)
-		o.Heartbeat = ""
-		return o
-	}})
+	_, err := posttest.With(service, func(o *Options) { o.Heartbeat = "" }).Tell(t, posttest.Sample("heartbeat", nil))
 	if !channel.IsPermanent(err) || !strings.Contains(err.Error(), "needs the option heartbeat") {
 		t.Error(err)
 	}

@@ -5,7 +5,7 @@ package pagerduty
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"time"
 
 	"grove/notify/channel"
@@ -13,15 +13,12 @@ import (
 	"grove/tree"
 )
 
-//go:embed doc.md
-var doc string
-
-//go:embed example.yaml
-var example string
+//go:embed doc.md example.yaml
+var files embed.FS
 
 // Kind describes the channel.
 func Kind() channel.Kind {
-	return post.KindOf("pagerduty", doc, example, func() *Options { return &Options{API: "https://events.pagerduty.com", Options: post.Defaults()} }, open)
+	return post.KindOf("pagerduty", files, func() *Options { return &Options{API: "https://events.pagerduty.com", Options: post.Defaults()} }, open)
 }
 
 // Options of the channel.
@@ -45,13 +42,7 @@ type pagerduty struct {
 }
 
 func open(w *channel.World, o *Options) (channel.Channel, error) {
-	if err := post.CheckSecret(w, "routing_key", o.RoutingKey); err != nil {
-		return nil, err
-	}
-	if err := post.CheckURL("api", o.API); err != nil {
-		return nil, err
-	}
-	c, err := post.New(w, o.Options)
+	c, err := post.New(w, o.Options, post.CheckSecret(w, "routing_key", o.RoutingKey), post.CheckURL("api", o.API))
 	if err != nil {
 		return nil, err
 	}

@@ -5,55 +5,43 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
-
 	"grove/notify/channel"
 	"grove/notify/channel/channeltest"
+	"grove/notify/channel/post"
 	"grove/notify/channel/post/posttest"
 	"grove/tree"
 	"grove/tree/alert"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+var service = posttest.Service{
+	Kind: Kind(), Secrets: map[string]string{"env:KEY": "0123456789abcdef0123456789abcdef"},
+	Options: func(url string) any { return with(func(o *Options) { o.API = url }) },
+}.Says(channeltest.Answer{Status: http.StatusAccepted, Body: `{"status":"success","message":"Event processed","dedup_key":"x"}`})
 
-var secrets = map[string]string{"env:KEY": "0123456789abcdef0123456789abcdef"}
-
-func options(url string) any {
-	o := Kind().Options().(*Options)
-	o.API, o.RoutingKey = url, "env:KEY"
+// with returns options that work, changed.
+func with(change func(*Options)) *Options {
+	o := &Options{RoutingKey: "env:KEY", API: "https://events.example", Options: post.Defaults()}
+	change(o)
 	return o
 }
 
-func accepted(channeltest.Request) channeltest.Answer {
-	return channeltest.Answer{Status: http.StatusAccepted, Body: `{"status":"success","message":"Event processed","dedup_key":"x"}`}
-}
-
 func TestRecordedContract(t *testing.T) {
-	channeltest.Run(t, channeltest.Subject{
-		Kind: Kind(), Secrets: secrets,
-		Start: posttest.Start(secrets, options, func(r channeltest.Request) (channeltest.Delivery, bool) {
-			return channeltest.Delivery{
-				Key: posttest.Text(r.Body, "payload.custom_details.key"), Group: posttest.Text(r.Body, "dedup_key"), Text: posttest.Texts(r.Body),
-			}, true
-		}, accepted),
+	service.Contract(t, channeltest.Subject{
 		Bad: []channeltest.Bad{
 			{Options: Kind().Options(), Option: "routing_key"},
-			{Options: &Options{RoutingKey: "0123"}, Option: "routing_key"},
-			{Options: &Options{RoutingKey: "env:KEY", API: "x"}, Option: "api"},
-			{Options: &Options{RoutingKey: "env:KEY", API: "https://x"}, Option: "timeout"},
+			{Options: with(func(o *Options) { o.RoutingKey = "0123" }), Option: "routing_key"},
+			{Options: with(func(o *Options) { o.API = "x" }), Option: "api"},
+			{Options: with(func(o *Options) { o.Timeout = 0 }), Option: "timeout"},
 		},
+	}, func(r channeltest.Request) (channeltest.Delivery, bool) {
+		return channeltest.Delivery{
+			Key: posttest.Text(r.Body, "payload.custom_details.key"), Group: posttest.Text(r.Body, "dedup_key"), Text: posttest.Texts(r.Body),
+		}, true
 	})
 }
 
 func TestRecordedShape(t *testing.T) {
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: options, Answer: accepted, Tell: []*channel.Message{
-		posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop is red", "one" }),
-	}})
-	if err != nil || len(got) != 1 || got[0].Path != "/v2/enqueue" {
-		t.Fatalf("%v, %+v", err, got)
-	}
-	want := `{
+	service.Posts(t, posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop is red", "one" }), "/v2/enqueue", `{
   "client": "grove",
   "client_url": "https://grove.example/alerts",
   "dedup_key": "grove/databases/9f2c",
@@ -89,10 +77,7 @@ func TestRecordedShape(t *testing.T) {
   },
   "routing_key": "0123456789abcdef0123456789abcdef"
 }
-`
-	if diff := cmp.Diff(want, posttest.Shape(t, got[0].Body)); diff != "" {
-		t.Error(diff)
-	}
+`)
 }
 
 func TestRecordedActions(t *testing.T) {
@@ -114,18 +99,14 @@ func TestRecordedActions(t *testing.T) {
 		{"announcement", nil, "/v2/change/enqueue", "", ""},
 		{"heartbeat", nil, "/v2/change/enqueue", "", ""},
 	} {
-		got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: options, Answer: accepted, Tell: []*channel.Message{posttest.Sample(c.sample, c.change)}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := got[0]
+		r := service.Asks(t, posttest.Sample(c.sample, c.change))
 		if a, s := posttest.Text(r.Body, "event_action"), posttest.Text(r.Body, "payload.severity"); r.Path != c.path || a != c.action || s != c.gravity {
 			t.Errorf("%s: %s, %s, %s", c.sample, r.Path, a, s)
 		}
 	}
 	long := posttest.Sample("firing", func(m *channel.Message) { m.Group, m.Title = strings.Repeat("g", 300), strings.Repeat("t", 3000) })
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: options, Answer: accepted, Tell: []*channel.Message{long}})
-	if err != nil || len(posttest.Text(got[0].Body, "dedup_key")) != 38 || len(posttest.Text(got[0].Body, "payload.summary")) > 1024 {
-		t.Errorf("%v, %s", err, got[0].Body)
+	r := service.Asks(t, long)
+	if len(posttest.Text(r.Body, "dedup_key")) != 38 || len(posttest.Text(r.Body, "payload.summary")) > maxSummary {
+		t.Errorf("%s", r.Body)
 	}
 }

@@ -6,6 +6,7 @@ package post
 import (
 	"bytes"
 	"context"
+	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,10 +20,15 @@ import (
 	"grove/notify/template"
 )
 
-// KindOf makes a kind of its texts, the defaults of its options, and what makes a channel.
-func KindOf[O any](name, doc, example string, defaults func() *O, open func(*channel.World, *O) (channel.Channel, error)) channel.Kind {
+// KindOf makes a kind of the files doc.md and example.yaml, the defaults of its options, and
+// what makes a channel.
+func KindOf[O any](name string, files embed.FS, defaults func() *O, open func(*channel.World, *O) (channel.Channel, error)) channel.Kind {
+	read := func(file string) string {
+		text, _ := files.ReadFile(file) // The suite of every kind holds that it is there.
+		return string(text)
+	}
 	return channel.Kind{
-		Name: name, Doc: doc, Example: example,
+		Name: name, Doc: read("doc.md"), Example: read("example.yaml"),
 		Options: func() any { return defaults() },
 		New: func(w *channel.World, options any) (channel.Channel, error) {
 			o, ok := options.(*O)
@@ -60,8 +66,14 @@ type Client struct {
 	http *http.Client
 }
 
-// New checks the options and makes a client, which does no I/O before it is used.
-func New(w *channel.World, o Options) (*Client, error) {
+// New checks the options and makes a client, which does no I/O before it is used. The
+// checks are what a kind found of its own options: the first error counts.
+func New(w *channel.World, o Options, checks ...error) (*Client, error) {
+	for _, err := range checks {
+		if err != nil {
+			return nil, err
+		}
+	}
 	if o.Timeout <= 0 || o.Timeout > MaxTimeout {
 		return nil, channel.BadOption("timeout", "%v is not within 0 and %v", o.Timeout, MaxTimeout)
 	}
@@ -104,6 +116,14 @@ func CheckSecret(w *channel.World, option, reference string) error {
 	return nil
 }
 
+// CheckLength says whether an option has so many entries at most.
+func CheckLength(option string, have, most int) error {
+	if have > most {
+		return channel.BadOption(option, "%d are more than %d", have, most)
+	}
+	return nil
+}
+
 // Secret reads what an option refers to: one line without blanks around it. An error is
 // worth another try, since somebody may mend what is missing.
 func (c *Client) Secret(option, reference string) (string, error) {
@@ -140,6 +160,8 @@ type Request struct {
 	URL    string
 	Header map[string]string
 	Body   any // becomes JSON; nil: there is none
+	// Raw is a body in place of Body, with its Content-Type in Header.
+	Raw []byte
 	// Secrets are what must not stand in errors, beside the path and the query of the URL.
 	Secrets []string
 	// Into, unless nil, takes the JSON of an answer that says that all is well.
@@ -213,7 +235,10 @@ func (r *Request) make(ctx context.Context, version string) (*http.Request, erro
 		method = http.MethodPost
 	}
 	var body io.Reader = http.NoBody
-	if r.Body != nil {
+	switch {
+	case r.Raw != nil:
+		body = bytes.NewReader(r.Raw)
+	case r.Body != nil:
 		var b bytes.Buffer
 		e := json.NewEncoder(&b)
 		e.SetEscapeHTML(false)

@@ -2,6 +2,7 @@ package post_test
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"net/http"
 	"strings"
@@ -252,7 +253,7 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%s: %v", option, err)
 		}
 	}
-	if _, err := post.KindOf("x", "", "", func() *int { return new(int) }, nil).New(w, "no options"); err == nil {
+	if _, err := post.KindOf("x", embed.FS{}, func() *int { return new(int) }, nil).New(w, "no options"); err == nil {
 		t.Error("options of another kind are taken")
 	}
 }

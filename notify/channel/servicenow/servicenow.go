@@ -5,7 +5,7 @@ package servicenow
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -17,15 +17,12 @@ import (
 	"grove/tree"
 )
 
-//go:embed doc.md
-var doc string
-
-//go:embed example.yaml
-var example string
+//go:embed doc.md example.yaml
+var files embed.FS
 
 // Kind describes the channel.
 func Kind() channel.Kind {
-	return post.KindOf("servicenow", doc, example, func() *Options {
+	return post.KindOf("servicenow", files, func() *Options {
 		return &Options{Table: "incident", CloseCode: "Solution provided", Options: post.Defaults()}
 	}, open)
 }
@@ -65,36 +62,33 @@ type servicenow struct {
 }
 
 func open(w *channel.World, o *Options) (channel.Channel, error) {
-	if err := post.CheckURL("url", o.URL); err != nil {
-		return nil, err
-	}
 	option, reference := "password", o.Password
 	if o.User == "" {
 		option, reference = "token", o.Token
 	}
-	if err := post.CheckSecret(w, option, reference); err != nil {
-		return nil, err
-	}
-	switch {
-	case o.User == "" && o.Password != "":
-		return nil, channel.BadOption("user", "a password needs a user")
-	case o.User != "" && o.Token != "":
-		return nil, channel.BadOption("token", "a user has a password: either both or a token")
-	case !namePattern.MatchString(o.Table):
-		return nil, channel.BadOption("table", "%q is no name of a table", o.Table)
-	case len(o.Fields) > maxMore:
-		return nil, channel.BadOption("fields", "%d are more than %d", len(o.Fields), maxMore)
-	}
-	for name := range o.Fields {
-		if !namePattern.MatchString(name) || reserved[name] {
-			return nil, channel.BadOption("fields."+name, "it is no name of a field, or one that grove fills itself")
-		}
-	}
-	c, err := post.New(w, o.Options)
+	c, err := post.New(w, o.Options, post.CheckURL("url", o.URL), o.check(), post.CheckSecret(w, option, reference), post.CheckLength("fields", len(o.Fields), maxMore))
 	if err != nil {
 		return nil, err
 	}
 	return &servicenow{c, o}, nil
+}
+
+// check says which option of the channel's own is wrong.
+func (o *Options) check() error {
+	switch {
+	case o.User == "" && o.Password != "":
+		return channel.BadOption("user", "a password needs a user")
+	case o.User != "" && o.Token != "":
+		return channel.BadOption("token", "a user has a password: either both or a token")
+	case !namePattern.MatchString(o.Table):
+		return channel.BadOption("table", "%q is no name of a table", o.Table)
+	}
+	for name := range o.Fields {
+		if !namePattern.MatchString(name) || reserved[name] {
+			return channel.BadOption("fields."+name, "it is no name of a field, or one that grove fills itself")
+		}
+	}
+	return nil
 }
 
 // errHeartbeat says why a message is given up.

@@ -8,26 +8,24 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
-
 	"grove/notify/channel"
 	"grove/notify/channel/channeltest"
 	"grove/notify/channel/post"
 	"grove/notify/channel/post/posttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var secrets = map[string]string{"env:PASSWORD": "secretsecret", "env:TOKEN": "oauth-secretsecret"}
-
-func options(url string) any {
-	o := Kind().Options().(*Options)
-	o.URL, o.User, o.Password = url, "grove", "env:PASSWORD"
-	return o
+// service is ServiceNow, where a stand-in keeps the incidents.
+func service(s *standIn) posttest.Service {
+	return posttest.Service{
+		Kind: Kind(), Secrets: map[string]string{"env:PASSWORD": "secretsecret", "env:TOKEN": "oauth-secretsecret"}, Answer: s.answer,
+		Options: func(url string) any { return with(func(o *Options) { o.URL = url }) },
+	}
 }
 
+// with returns options that work, changed.
 func with(change func(*Options)) *Options {
-	o := options("https://now.example").(*Options)
+	o := Kind().Options().(*Options)
+	o.URL, o.User, o.Password = "https://now.example", "grove", "env:PASSWORD"
 	change(o)
 	return o
 }
@@ -64,20 +62,7 @@ func (s *standIn) answer(r channeltest.Request) channeltest.Answer {
 
 func TestRecordedContract(t *testing.T) {
 	var s standIn
-	channeltest.Run(t, channeltest.Subject{
-		Kind: Kind(), Secrets: secrets,
-		Start: posttest.Start(secrets, options, func(r channeltest.Request) (channeltest.Delivery, bool) {
-			if r.Method == http.MethodGet {
-				return channeltest.Delivery{}, false
-			}
-			text := posttest.Text(r.Body, "description") + posttest.Text(r.Body, "work_notes")
-			group := posttest.Text(r.Body, "correlation_id")
-			if id, ok := strings.CutPrefix(r.Path, "/api/now/table/incident/"); ok {
-				group = s.correlation[id]
-			}
-			lines := strings.Split(text, "\n")
-			return channeltest.Delivery{Key: lines[len(lines)-2], Group: group, Text: posttest.Text(r.Body, "short_description") + "\n" + text}, true
-		}, s.answer),
+	service(&s).Contract(t, channeltest.Subject{
 		Skips: map[channel.Purpose]string{channel.Heartbeat: "an incident cannot say that grove lives"},
 		Bad: []channeltest.Bad{
 			{Options: with(func(o *Options) { o.URL = "now.example" }), Option: "url"},
@@ -89,17 +74,26 @@ func TestRecordedContract(t *testing.T) {
 			{Options: with(func(o *Options) { o.Fields = map[string]string{"state": "6"} }), Option: "fields.state"},
 			{Options: with(func(o *Options) { o.Timeout = 0 }), Option: "timeout"},
 		},
+	}, func(r channeltest.Request) (channeltest.Delivery, bool) {
+		if r.Method == http.MethodGet {
+			return channeltest.Delivery{}, false
+		}
+		text := posttest.Text(r.Body, "description") + posttest.Text(r.Body, "work_notes")
+		group := posttest.Text(r.Body, "correlation_id")
+		if id, ok := strings.CutPrefix(r.Path, "/api/now/table/incident/"); ok {
+			group = s.correlation[id]
+		}
+		lines := strings.Split(text, "\n")
+		return channeltest.Delivery{Key: lines[len(lines)-2], Group: group, Text: posttest.Text(r.Body, "short_description") + "\n" + text}, true
 	})
 }
 
 func TestRecordedLifeOfAnIncident(t *testing.T) {
 	var s standIn
-	firing, reminder, over := posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop is red", "one" }), posttest.Sample("reminder", nil), posttest.Sample("resolved", nil)
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Answer: s.answer, Options: func(url string) any {
-		o := options(url).(*Options)
-		o.Fields = map[string]string{"assignment_group": "Operations", "urgency": "1"}
-		return o
-	}, Tell: []*channel.Message{firing, reminder, over, over, firing}})
+	firing := posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop is red", "one" })
+	over := posttest.Sample("resolved", nil)
+	now := posttest.With(service(&s), func(o *Options) { o.Fields = map[string]string{"assignment_group": "Operations", "urgency": "1"} })
+	got, err := now.Tell(t, firing, posttest.Sample("reminder", nil), over, over, firing)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,13 +132,9 @@ func TestRecordedLifeOfAnIncident(t *testing.T) {
 }
 
 func TestRecordedToken(t *testing.T) {
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: func(url string) any {
-		o := options(url).(*Options)
-		o.User, o.Password, o.Token = "", "", "env:TOKEN"
-		return o
-	}, Answer: func(channeltest.Request) channeltest.Answer {
-		return channeltest.Answer{Status: http.StatusForbidden, Body: `{"error":{"message":"Operation Failed for oauth-secretsecret"},"status":"failure"}`}
-	}, Tell: []*channel.Message{posttest.Sample("firing", nil)}})
+	now := posttest.With(service(new(standIn)), func(o *Options) { o.User, o.Password, o.Token = "", "", "env:TOKEN" })
+	refuses := now.Says(channeltest.Answer{Status: http.StatusForbidden, Body: `{"error":{"message":"Operation Failed for oauth-secretsecret"},"status":"failure"}`})
+	got, err := refuses.Tell(t, posttest.Sample("firing", nil))
 	if got[0].Header.Get("Authorization") != "Bearer oauth-secretsecret" || !channel.IsPermanent(err) || !strings.Contains(err.Error(), "403 Forbidden: ") || strings.Contains(err.Error(), "oauth-secret") {
 		t.Error(err)
 	}

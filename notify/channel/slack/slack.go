@@ -7,7 +7,7 @@ package slack
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,15 +18,12 @@ import (
 	"grove/notify/template"
 )
 
-//go:embed doc.md
-var doc string
-
-//go:embed example.yaml
-var example string
+//go:embed doc.md example.yaml
+var files embed.FS
 
 // Kind describes the channel.
 func Kind() channel.Kind {
-	return post.KindOf("slack", doc, example, func() *Options { return &Options{API: "https://slack.com/api", Options: post.Defaults()} }, open)
+	return post.KindOf("slack", files, func() *Options { return &Options{API: "https://slack.com/api", Options: post.Defaults()} }, open)
 }
 
 // Options of the channel.
@@ -52,27 +49,26 @@ type slack struct {
 }
 
 func open(w *channel.World, o *Options) (channel.Channel, error) {
-	if (o.Webhook == "") == (o.Token == "") {
-		return nil, channel.BadOption("webhook", "either a webhook or a token is needed, and not both")
-	}
 	option, reference := "webhook", o.Webhook
 	if o.Token != "" {
 		option, reference = "token", o.Token
 	}
-	if err := post.CheckSecret(w, option, reference); err != nil {
-		return nil, err
-	}
-	if (o.Channel == "") != (o.Token == "") {
-		return nil, channel.BadOption("channel", "a token needs a channel, and a webhook has its own")
-	}
-	if err := post.CheckURL("api", o.API); err != nil {
-		return nil, err
-	}
-	c, err := post.New(w, o.Options)
+	c, err := post.New(w, o.Options, o.check(), post.CheckSecret(w, option, reference), post.CheckURL("api", o.API))
 	if err != nil {
 		return nil, err
 	}
 	return &slack{Client: c, o: o}, nil
+}
+
+// check says which option of the channel's own is wrong.
+func (o *Options) check() error {
+	switch {
+	case (o.Webhook == "") == (o.Token == ""):
+		return channel.BadOption("webhook", "either a webhook or a token is needed, and not both")
+	case (o.Channel == "") != (o.Token == ""):
+		return channel.BadOption("channel", "a token needs a channel, and a webhook has its own")
+	}
+	return nil
 }
 
 // message is what both ways take; those below Channel are of chat.postMessage only.

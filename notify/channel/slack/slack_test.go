@@ -6,14 +6,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
-
 	"grove/notify/channel"
 	"grove/notify/channel/channeltest"
 	"grove/notify/channel/post/posttest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // with returns the defaults, changed.
 func with(change func(*Options)) *Options {
@@ -29,6 +25,11 @@ func bot(url string) any {
 func hook(string) any { return with(func(o *Options) { o.Webhook = "env:HOOK" }) }
 
 var secrets = map[string]string{"env:TOKEN": "xoxb-secret-token", "env:HOOK": "URL/services/T000/B000/secretsecret"}
+
+var (
+	bots  = posttest.Service{Kind: Kind(), Secrets: secrets, Options: bot, Answer: fine}
+	hooks = posttest.Service{Kind: Kind(), Secrets: secrets, Options: hook}
+)
 
 func fine(channeltest.Request) channeltest.Answer {
 	return channeltest.Answer{Body: `{"ok":true,"channel":"C1","ts":"1503435956.000247"}`}
@@ -50,9 +51,8 @@ func quiet(t *testing.T, d channeltest.Delivery) {
 }
 
 func TestRecordedContractOfBots(t *testing.T) {
-	known := posttest.Secrets(secrets, "")
-	channeltest.Run(t, channeltest.Subject{
-		Kind: Kind(), Secrets: known, Start: posttest.Start(known, bot, read, fine), Hostile: quiet,
+	bots.Contract(t, channeltest.Subject{
+		Hostile: quiet,
 		Bad: []channeltest.Bad{
 			{Options: with(func(*Options) {}), Option: "webhook"},
 			{Options: with(func(o *Options) { o.Token, o.Webhook = "env:T", "env:W" }), Option: "webhook"},
@@ -62,25 +62,18 @@ func TestRecordedContractOfBots(t *testing.T) {
 			{Options: with(func(o *Options) { o.Webhook, o.Timeout = "env:W", 0 }), Option: "timeout"},
 			{Options: with(func(o *Options) { o.Webhook, o.Options.Options.Text = "env:W", "{{" }), Option: "text"},
 		},
-	})
+	}, read)
 }
 
 func TestRecordedContractOfWebhooks(t *testing.T) {
-	known := posttest.Secrets(secrets, "URL")
-	channeltest.Run(t, channeltest.Subject{
-		Kind: Kind(), Secrets: known, Start: posttest.Start(known, hook, read, nil), Hostile: quiet,
-		NoKey: "incoming webhooks take no metadata", NoGroup: "incoming webhooks take no metadata",
-	})
+	hooks.Contract(t, channeltest.Subject{
+		Hostile: quiet, NoKey: "incoming webhooks take no metadata", NoGroup: "incoming webhooks take no metadata",
+	}, read)
 }
 
 func TestRecordedWebhook(t *testing.T) {
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Options: hook, Secrets: secrets, Tell: []*channel.Message{
-		posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop & <b> is red", "a < b\n*c*" }),
-	}})
-	if err != nil || len(got) != 1 || got[0].Path != "/services/T000/B000/secretsecret" {
-		t.Fatalf("%v, %+v", err, got)
-	}
-	want := `{
+	firing := posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop & <b> is red", "a < b\n*c*" })
+	hooks.Posts(t, firing, "/services/T000/B000/secretsecret", `{
   "attachments": [
     {
       "blocks": [
@@ -113,15 +106,13 @@ func TestRecordedWebhook(t *testing.T) {
   "unfurl_links": false,
   "unfurl_media": false
 }
-`
-	if diff := cmp.Diff(want, posttest.Shape(t, got[0].Body)); diff != "" {
-		t.Error(diff)
-	}
+`)
 }
 
 func TestRecordedThread(t *testing.T) {
 	n := 0
-	answer := func(r channeltest.Request) channeltest.Answer {
+	forgetful := bots
+	forgetful.Answer = func(channeltest.Request) channeltest.Answer {
 		n++
 		if n == 4 {
 			return channeltest.Answer{Body: `{"ok":false,"error":"thread_not_found"}`}
@@ -129,10 +120,8 @@ func TestRecordedThread(t *testing.T) {
 		return channeltest.Answer{Body: fmt.Sprintf(`{"ok":true,"ts":"%d.0"}`, n)}
 	}
 	firing, reminder, over := posttest.Sample("firing", nil), posttest.Sample("reminder", nil), posttest.Sample("resolved", nil)
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Options: bot, Secrets: secrets, Answer: answer, Tell: []*channel.Message{
-		firing, reminder, posttest.Sample("firing", func(m *channel.Message) { m.Group = "another" }),
-		reminder /* whose thread is gone */, over, firing,
-	}})
+	another := posttest.Sample("firing", func(m *channel.Message) { m.Group = "another" })
+	got, err := forgetful.Tell(t, firing, reminder, another, reminder /* whose thread is gone */, over, firing)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,8 +147,7 @@ func TestRecordedRefusals(t *testing.T) {
 		{"no JSON", `<html>`, "answers 200 with something that is not its documented JSON: \"<html>\"", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := posttest.Run(t, posttest.Case{Kind: Kind(), Options: bot, Secrets: secrets, Tell: []*channel.Message{posttest.Sample("firing", nil)},
-				Answer: func(channeltest.Request) channeltest.Answer { return channeltest.Answer{Body: c.body} }})
+			_, err := bots.Says(channeltest.Answer{Body: c.body}).Tell(t, posttest.Sample("firing", nil))
 			if err == nil || !strings.HasSuffix(err.Error(), c.want) || channel.IsPermanent(err) != c.final {
 				t.Errorf("%v, permanent %v", err, channel.IsPermanent(err))
 			}

@@ -7,7 +7,7 @@ package teams
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"strings"
 
 	"grove/notify/channel"
@@ -16,41 +16,30 @@ import (
 	"grove/tree"
 )
 
-//go:embed doc.md
-var doc string
-
-//go:embed example.yaml
-var example string
+//go:embed doc.md example.yaml
+var files embed.FS
 
 // Kind describes the channel.
 func Kind() channel.Kind {
-	return post.KindOf("teams", doc, example, func() *Options { return &Options{Options: post.Defaults()} }, open)
+	return post.KindOf("teams", files, func() *Options { return &Options{HookOptions: post.HookOptions{Options: post.Defaults()}} }, open)
 }
 
 // Options of the channel.
 type Options struct {
-	Webhook string `yaml:"webhook" jsonschema:"description=Reference to the address of the workflow's webhook: file:/path\\, env:NAME or credential:NAME."`
-
-	post.Options `yaml:",inline"`
+	post.HookOptions `yaml:",inline"`
 }
 
 // maxText bounds the text, in bytes as JSON has them: a message has 28 KB at most.
 const maxText = 18 << 10
 
-type teams struct {
-	*post.Client
-	o *Options
-}
+type teams struct{ *post.Hook }
 
 func open(w *channel.World, o *Options) (channel.Channel, error) {
-	if err := post.CheckSecret(w, "webhook", o.Webhook); err != nil {
-		return nil, err
-	}
-	c, err := post.New(w, o.Options)
+	h, err := post.NewHook(w, o.HookOptions)
 	if err != nil {
 		return nil, err
 	}
-	return &teams{c, o}, nil
+	return &teams{h}, nil
 }
 
 type message struct {
@@ -111,10 +100,6 @@ func quoted(s string) int {
 
 // Send implements channel.Channel.
 func (c *teams) Send(ctx context.Context, m *channel.Message) error {
-	address, err := c.Address("webhook", c.o.Webhook)
-	if err != nil {
-		return err
-	}
 	body := card{
 		Schema: "http://adaptivecards.io/schemas/adaptive-card.json", Type: "AdaptiveCard", Version: "1.4",
 		Width: map[string]string{"width": "Full"},
@@ -127,7 +112,5 @@ func (c *teams) Send(ctx context.Context, m *channel.Message) error {
 	if m.URL != "" {
 		body.Actions = []action{{"Action.OpenUrl", "Open in grove", m.URL}}
 	}
-	return c.Do(ctx, post.Request{URL: address, Secrets: []string{address}, Body: message{
-		Type: "message", Attachments: []attachment{{"application/vnd.microsoft.card.adaptive", body}},
-	}})
+	return c.Put(ctx, message{Type: "message", Attachments: []attachment{{"application/vnd.microsoft.card.adaptive", body}}}, nil)
 }

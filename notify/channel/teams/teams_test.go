@@ -5,62 +5,45 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
-
 	"grove/notify/channel"
 	"grove/notify/channel/channeltest"
+	"grove/notify/channel/post"
 	"grove/notify/channel/post/posttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+var service = posttest.Service{
+	Kind: Kind(), Secrets: map[string]string{"env:HOOK": "URL/workflows/abc/triggers/manual/paths/invoke?sig=secretsecretsecret"},
+	Options: func(string) any { return with(func(*Options) {}) },
+}.Says(channeltest.Answer{Status: http.StatusAccepted})
 
-var secrets = map[string]string{"env:HOOK": "URL/workflows/abc/triggers/manual/paths/invoke?sig=secretsecretsecret"}
-
-func options(string) any {
-	o := Kind().Options().(*Options)
-	o.Webhook = "env:HOOK"
+// with returns options that work, changed.
+func with(change func(*Options)) *Options {
+	o := &Options{HookOptions: post.HookOptions{Webhook: "env:HOOK", Options: post.Defaults()}}
+	change(o)
 	return o
 }
 
-func accepted(channeltest.Request) channeltest.Answer {
-	return channeltest.Answer{Status: http.StatusAccepted}
-}
-
 func TestRecordedContract(t *testing.T) {
-	known := posttest.Secrets(secrets, "URL")
-	channeltest.Run(t, channeltest.Subject{
-		Kind: Kind(), Secrets: known,
-		Start: posttest.Start(known, options, func(r channeltest.Request) (channeltest.Delivery, bool) {
-			return channeltest.Delivery{Text: posttest.Texts(r.Body)}, true
-		}, accepted),
+	service.Contract(t, channeltest.Subject{
+		NoKey: "a workflow has no place for it", NoGroup: "a workflow has no place for it",
 		Hostile: func(t *testing.T, d channeltest.Delivery) {
-			for _, bad := range []string{"@here", "@all", "](http"} {
-				if strings.Contains(d.Text, bad) {
-					t.Errorf("%s stands in %q", bad, d.Text)
-				}
-			}
-			if d.Size > 28<<10 {
-				t.Errorf("%d bytes", d.Size)
+			if strings.Contains(d.Text, "@here") || strings.Contains(d.Text, "](http") || d.Size > 28<<10 {
+				t.Errorf("%d bytes, %q", d.Size, d.Text)
 			}
 		},
-		NoKey: "a workflow has no place for it", NoGroup: "a workflow has no place for it",
 		Bad: []channeltest.Bad{
 			{Options: Kind().Options(), Option: "webhook"},
-			{Options: &Options{Webhook: "https://prod.example/x"}, Option: "webhook"},
-			{Options: &Options{Webhook: "env:HOOK"}, Option: "timeout"},
+			{Options: with(func(o *Options) { o.Webhook = "https://prod.example/x" }), Option: "webhook"},
+			{Options: with(func(o *Options) { o.Timeout = 0 }), Option: "timeout"},
 		},
+	}, func(r channeltest.Request) (channeltest.Delivery, bool) {
+		return channeltest.Delivery{Text: posttest.Texts(r.Body)}, true
 	})
 }
 
 func TestRecordedShape(t *testing.T) {
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: options, Answer: accepted, Tell: []*channel.Message{
-		posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop is red", "one\ntwo" }),
-	}})
-	if err != nil || len(got) != 1 || got[0].Query.Get("sig") != "secretsecretsecret" {
-		t.Fatalf("%v, %+v", err, got)
-	}
-	want := `{
+	firing := posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop is red", "one\ntwo" })
+	r := service.Posts(t, firing, "/workflows/abc/triggers/manual/paths/invoke", `{
   "attachments": [
     {
       "content": {
@@ -105,20 +88,18 @@ func TestRecordedShape(t *testing.T) {
   ],
   "type": "message"
 }
-`
-	if diff := cmp.Diff(want, posttest.Shape(t, got[0].Body)); diff != "" {
-		t.Error(diff)
+`)
+	if r.Query.Get("sig") != "secretsecretsecret" {
+		t.Errorf("%v", r.Query)
 	}
 }
 
 // A long text stays within what Teams takes, whatever it is made of.
 func TestRecordedLimit(t *testing.T) {
 	for name, text := range map[string]string{"one line": strings.Repeat("\"*\\", 50_000), "many": strings.Repeat("<ä>\"\\_*\n", 10_000)} {
-		got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: options, Answer: accepted, Tell: []*channel.Message{
-			posttest.Sample("firing", func(m *channel.Message) { m.Text = text }),
-		}})
-		if err != nil || len(got[0].Body) > 28<<10 {
-			t.Errorf("%s: %v, %d bytes", name, err, len(got[0].Body))
+		r := service.Asks(t, posttest.Sample("firing", func(m *channel.Message) { m.Text = text }))
+		if len(r.Body) > 28<<10 {
+			t.Errorf("%s: %d bytes", name, len(r.Body))
 		}
 	}
 }

@@ -5,7 +5,7 @@ package telegram
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,15 +18,12 @@ import (
 	"grove/notify/template"
 )
 
-//go:embed doc.md
-var doc string
-
-//go:embed example.yaml
-var example string
+//go:embed doc.md example.yaml
+var files embed.FS
 
 // Kind describes the channel.
 func Kind() channel.Kind {
-	return post.KindOf("telegram", doc, example, func() *Options { return &Options{API: "https://api.telegram.org", Options: post.Defaults()} }, open)
+	return post.KindOf("telegram", files, func() *Options { return &Options{API: "https://api.telegram.org", Options: post.Defaults()} }, open)
 }
 
 // Options of the channel.
@@ -58,23 +55,22 @@ type telegram struct {
 }
 
 func open(w *channel.World, o *Options) (channel.Channel, error) {
-	if err := post.CheckSecret(w, "token", o.Token); err != nil {
-		return nil, err
-	}
-	if !chatPattern.MatchString(o.Chat) {
-		return nil, channel.BadOption("chat", "%q is neither a number nor the @name of a channel", o.Chat)
-	}
-	if o.Topic < 0 {
-		return nil, channel.BadOption("topic", "%d is no number of a topic", o.Topic)
-	}
-	if err := post.CheckURL("api", o.API); err != nil {
-		return nil, err
-	}
-	c, err := post.New(w, o.Options)
+	c, err := post.New(w, o.Options, post.CheckSecret(w, "token", o.Token), o.check(), post.CheckURL("api", o.API))
 	if err != nil {
 		return nil, err
 	}
 	return &telegram{Client: c, o: o}, nil
+}
+
+// check says which option of the channel's own is wrong.
+func (o *Options) check() error {
+	switch {
+	case !chatPattern.MatchString(o.Chat):
+		return channel.BadOption("chat", "%q is neither a number nor the @name of a channel", o.Chat)
+	case o.Topic < 0:
+		return channel.BadOption("topic", "%d is no number of a topic", o.Topic)
+	}
+	return nil
 }
 
 type message struct {

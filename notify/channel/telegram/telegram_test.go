@@ -7,47 +7,32 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
-
 	"grove/notify/channel"
 	"grove/notify/channel/channeltest"
 	"grove/notify/channel/post"
 	"grove/notify/channel/post/posttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+var service = posttest.Service{
+	Kind: Kind(), Secrets: map[string]string{"env:TOKEN": "123456:secretsecretsecretsecret", "env:BAD": "http://x"},
+	Options: func(url string) any { return with(func(o *Options) { o.API = url }) },
+}.Says(channeltest.Answer{Body: `{"ok":true,"result":{"message_id":17}}`})
 
-var secrets = map[string]string{"env:TOKEN": "123456:secretsecretsecretsecret", "env:BAD": "http://x"}
-
-func options(url string) any {
-	o := Kind().Options().(*Options)
-	o.API, o.Token, o.Chat = url, "env:TOKEN", "-100123"
-	return o
-}
-
-func fine(channeltest.Request) channeltest.Answer {
-	return channeltest.Answer{Body: `{"ok":true,"result":{"message_id":17}}`}
-}
-
+// with returns options that work, changed.
 func with(change func(*Options)) *Options {
-	o := options("https://telegram.example").(*Options)
+	o := &Options{Token: "env:TOKEN", Chat: "-100123", API: "https://telegram.example", Options: post.Defaults()}
 	change(o)
 	return o
 }
 
 func TestRecordedContract(t *testing.T) {
-	channeltest.Run(t, channeltest.Subject{
-		Kind: Kind(), Secrets: secrets,
-		Start: posttest.Start(secrets, options, func(r channeltest.Request) (channeltest.Delivery, bool) {
-			return channeltest.Delivery{Text: posttest.Text(r.Body, "text")}, true
-		}, fine),
+	service.Contract(t, channeltest.Subject{
+		NoKey: "the Bot API has no place for it", NoGroup: "the Bot API has no place for it",
 		Hostile: func(t *testing.T, d channeltest.Delivery) {
 			if strings.Contains(d.Text, "<script>") {
 				t.Errorf("HTML stands in %q", d.Text)
 			}
 		},
-		NoKey: "the Bot API has no place for it", NoGroup: "the Bot API has no place for it",
 		Bad: []channeltest.Bad{
 			{Options: with(func(o *Options) { o.Token = "" }), Option: "token"},
 			{Options: with(func(o *Options) { o.Token = "123:abc" }), Option: "token"},
@@ -56,23 +41,14 @@ func TestRecordedContract(t *testing.T) {
 			{Options: with(func(o *Options) { o.API = "ftp://x" }), Option: "api"},
 			{Options: with(func(o *Options) { o.Timeout = time.Hour }), Option: "timeout"},
 		},
+	}, func(r channeltest.Request) (channeltest.Delivery, bool) {
+		return channeltest.Delivery{Text: posttest.Text(r.Body, "text")}, true
 	})
 }
 
 func TestRecordedShape(t *testing.T) {
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: func(url string) any {
-		o := options(url).(*Options)
-		o.Topic = 5
-		return o
-	}, Answer: fine, Tell: []*channel.Message{
-		posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop is <red>", "a & b" }),
-		posttest.Sample("resolved", func(m *channel.Message) { m.Title, m.Text = "over", "" }),
-		posttest.Sample("firing", nil),
-	}})
-	if err != nil || len(got) != 3 || got[0].Path != "/bot123456:secretsecretsecretsecret/sendMessage" {
-		t.Fatalf("%v, %+v", err, got)
-	}
-	want := `{
+	firing := posttest.Sample("firing", func(m *channel.Message) { m.Title, m.Text = "/shop is <red>", "a & b" })
+	posttest.With(service, func(o *Options) { o.Topic = 5 }).Posts(t, firing, "/bot123456:secretsecretsecretsecret/sendMessage", `{
   "chat_id": "-100123",
   "link_preview_options": {
     "is_disabled": true
@@ -81,9 +57,14 @@ func TestRecordedShape(t *testing.T) {
   "parse_mode": "HTML",
   "text": "<b>/shop is &lt;red&gt;</b>\n\na &amp; b\n\n<i>grove grove, route databases</i>"
 }
-`
-	if diff := cmp.Diff(want, posttest.Shape(t, got[0].Body)); diff != "" {
-		t.Error(diff)
+`)
+}
+
+func TestRecordedReplies(t *testing.T) {
+	firing := posttest.Sample("firing", nil)
+	got, err := service.Tell(t, firing, posttest.Sample("resolved", nil), firing)
+	if err != nil || len(got) != 3 {
+		t.Fatalf("%v, %d", err, len(got))
 	}
 	for i, want := range []string{"<nil> <nil>", "true map[allow_sending_without_reply:true message_id:17]", "<nil> <nil>"} {
 		if s := fmt.Sprint(posttest.Get(got[i].Body, "disable_notification"), " ", posttest.Get(got[i].Body, "reply_parameters")); s != want {
@@ -107,34 +88,24 @@ func TestRecordedAnswers(t *testing.T) {
 		{"strange", `{"ok":false}`, "Telegram does not say that it took the message", 200, false, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: options, Tell: []*channel.Message{posttest.Sample("firing", nil)},
-				Answer: func(channeltest.Request) channeltest.Answer {
-					return channeltest.Answer{Status: c.status, Body: c.body}
-				}})
+			_, err := service.Says(channeltest.Answer{Status: c.status, Body: c.body}).Tell(t, posttest.Sample("firing", nil))
 			wait, _ := channel.Wait(err)
 			if err == nil || !strings.Contains(err.Error(), c.want) || channel.IsPermanent(err) != c.final || wait != c.wait || strings.Contains(err.Error(), "secretsecret") {
 				t.Errorf("%v, permanent %v, wait %v", err, channel.IsPermanent(err), wait)
 			}
 		})
 	}
-	o := options("https://telegram.example").(*Options)
-	o.Token = "env:BAD"
-	if _, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: func(string) any { return o }, Tell: []*channel.Message{posttest.Sample("test", nil)}}); err == nil ||
-		err.Error() != "token: what it refers to is no token of the form 123456:ABC…" {
+	_, err := posttest.With(service, func(o *Options) { o.Token = "env:BAD" }).Tell(t, posttest.Sample("test", nil))
+	if err == nil || err.Error() != "token: what it refers to is no token of the form 123456:ABC…" {
 		t.Error(err)
 	}
 }
 
 func TestRecordedLimit(t *testing.T) {
-	got, err := posttest.Run(t, posttest.Case{Kind: Kind(), Secrets: secrets, Options: options, Answer: fine, Tell: []*channel.Message{
-		posttest.Sample("firing", func(m *channel.Message) {
-			m.Title, m.Text = strings.Repeat("<🔥>", 500), strings.Repeat("<&ä🔥>\n", 3000)
-		}),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := posttest.Text(got[0].Body, "text")
+	r := service.Asks(t, posttest.Sample("firing", func(m *channel.Message) {
+		m.Title, m.Text = strings.Repeat("<🔥>", 500), strings.Repeat("<&ä🔥>\n", 3000)
+	}))
+	text := posttest.Text(r.Body, "text")
 	if n := post.Units(html.UnescapeString(text)); n > 4096 || !strings.Contains(text, "more lines") || strings.Count(text, "<b>") != 1 {
 		t.Errorf("%d units, %q…", n, text[:100])
 	}

@@ -44,15 +44,12 @@ var perceived = [...]int{tree.Cleared: 1, tree.Indeterminate: 2, tree.Warning: 6
 // modelState is the alarmModelState of a severity: RFC 3877 section 5.4.
 func modelState(s tree.Severity) int { return int(s) + 1 }
 
-// eventTypes are the IANAItuEventType; 1 is other.
-var eventTypes = map[string]int{
-	"communicationsalarm": 2, "qualityofservicealarm": 3, "processingerroralarm": 4, "equipmentalarm": 5, "environmentalalarm": 6,
-	"integrityviolation": 7, "operationalviolation": 8, "physicalviolation": 9, "securityserviceormechanismviolation": 10, "timedomainviolation": 11,
-}
-
+// eventType is the IANAItuEventType of that name; 1 is other.
 func eventType(name string) int {
-	if n := eventTypes[strings.ToLower(name)]; n > 0 {
-		return n
+	for i, t := range tree.EventTypes {
+		if strings.EqualFold(t, name) {
+			return i + 1
+		}
 	}
 	return 1
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,6 +63,7 @@ func startReceiver() receiver {
 	_ = socket.Close()
 	cmd := exec.Command(trapd, "-f", "-n", "-Lf", r.log, "-C", "-c", file, "-M", dir, "-m", "", "-Onq", "-F", "notification %P: %v\n", "-p", filepath.Join(dir, "pid"), "udp:"+r.address)
 	cmd.Env = append(os.Environ(), "SNMP_PERSISTENT_DIR="+dir, "MIBS=")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when the tests are killed
 	if err := cmd.Start(); err != nil {
 		return receiver{err: err}
 	}

@@ -6,44 +6,100 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"grove/notify/channel"
 	"grove/notify/channel/channeltest"
 	"grove/notify/template"
 )
 
-// Case is what is told, and how the service answers.
-type Case struct {
+// Service is a kind of channel with the service in whose place the server stands.
+type Service struct {
 	Kind    channel.Kind
 	Options func(url string) any // that reach the server at an address
 	// Secrets are the values of references; "URL" in them becomes the address of the server.
 	Secrets map[string]string
 	Answer  func(channeltest.Request) channeltest.Answer // nil: 200 and nothing
-	Tell    []*channel.Message
 }
 
-// Run tells it, and returns what the server was asked, and the last error.
-func Run(t *testing.T, c Case) ([]channeltest.Request, error) {
+// Says returns the same service, which answers everything so.
+func (s Service) Says(a channeltest.Answer) Service {
+	s.Answer = func(channeltest.Request) channeltest.Answer { return a }
+	return s
+}
+
+// With returns the same service, for which the options are changed.
+func With[O any](s Service, change func(*O)) Service {
+	options := s.Options
+	s.Options = func(url string) any {
+		o := options(url)
+		if mine, ok := o.(*O); ok {
+			change(mine)
+		}
+		return o
+	}
+	return s
+}
+
+// Tell sends messages, and returns what the server was asked, and the last error.
+func (s Service) Tell(t *testing.T, messages ...*channel.Message) ([]channeltest.Request, error) {
 	t.Helper()
-	s := channeltest.NewServer(t, c.Answer)
-	secrets := Secrets(c.Secrets, s.URL)
-	w := channeltest.NewWorld(t, channeltest.Subject{Secrets: secrets})
-	ch, err := c.Kind.New(w, c.Options(s.URL))
+	server := channeltest.NewServer(t, s.Answer)
+	w := channeltest.NewWorld(t, channeltest.Subject{Secrets: Secrets(s.Secrets, server.URL)})
+	c, err := s.Kind.New(w, s.Options(server.URL))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := ch.Close(); err != nil {
+		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	for _, m := range c.Tell {
-		err = ch.Send(t.Context(), m)
+	for _, m := range messages {
+		err = c.Send(t.Context(), m)
 	}
-	return s.Requests(), err
+	return server.Requests(), err
+}
+
+// Asks sends one message, holds that it becomes one request, and returns that.
+func (s Service) Asks(t *testing.T, m *channel.Message) channeltest.Request {
+	t.Helper()
+	got, err := s.Tell(t, m)
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%v after %d requests: %+v", err, len(got), got)
+	}
+	return got[0]
+}
+
+// Posts holds that a message becomes one request to a path with such a body, and returns it.
+func (s Service) Posts(t *testing.T, m *channel.Message, path, body string) channeltest.Request {
+	t.Helper()
+	r := s.Asks(t, m)
+	if r.Method != http.MethodPost || r.Path != path {
+		t.Errorf("%s %s", r.Method, r.Path)
+	}
+	if diff := cmp.Diff(body, Shape(t, r.Body)); diff != "" {
+		t.Error(diff)
+	}
+	return r
+}
+
+// Contract runs the contract suite; what the subject has of the service is filled in, and
+// read makes a Delivery of a request, or says that it is none.
+func (s Service) Contract(t *testing.T, subject channeltest.Subject, read func(channeltest.Request) (channeltest.Delivery, bool)) {
+	t.Helper()
+	secrets := Secrets(s.Secrets, "URL")
+	subject.Kind, subject.Secrets = s.Kind, secrets
+	subject.Start = channeltest.HTTP(func(url string) any {
+		maps.Copy(secrets, Secrets(s.Secrets, url))
+		return s.Options(url)
+	}, read, s.Answer)
+	channeltest.Run(t, subject)
 }
 
 // Secrets puts the address of a server into the values of secrets.
@@ -62,16 +118,6 @@ func Sample(name string, change func(*channel.Message)) *channel.Message {
 		change(m)
 	}
 	return m
-}
-
-// Start has a server play the other side for the contract suite; secrets are those of the
-// Subject, whose "URL" becomes its address.
-func Start(secrets map[string]string, options func(url string) any, read func(channeltest.Request) (channeltest.Delivery, bool), well func(channeltest.Request) channeltest.Answer) func(*testing.T, channeltest.Mood) *channeltest.Counterpart {
-	pattern := maps.Clone(secrets)
-	return channeltest.HTTP(func(url string) any {
-		maps.Copy(secrets, Secrets(pattern, url))
-		return options(url)
-	}, read, well)
 }
 
 // Shape writes JSON with indents and sorted keys, so that it can be compared.
