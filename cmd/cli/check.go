@@ -20,6 +20,12 @@ func (c *checkCommand) Run(p *Process, all *commands) error {
 	if len(errs) > 0 {
 		return printErrors(p, all, errs)
 	}
+	if warnings := plan.Unmet(); len(warnings) > 0 { // Others may grow what is missing.
+		if err := printFaults(p, all, warnings); err != nil {
+			return err
+		}
+		fmt.Fprintf(p.Stderr, "grove: %s\n", count(len(warnings), "warning"))
+	}
 	nodes, probes, loops := 0, 0, 0
 	for _, i := range plan.Instances {
 		nodes += len(i.Nodes)
@@ -38,6 +44,14 @@ func (c *checkCommand) Run(p *Process, all *commands) error {
 // printErrors prints errors of definition files with their lines, and ends the
 // command.
 func printErrors(p *Process, all *commands, errs source.Errors) error {
+	if err := printFaults(p, all, errs); err != nil {
+		return err
+	}
+	return &exitError{Wrong, fmt.Errorf("%s", count(len(errs), "error"))}
+}
+
+// printFaults prints what is wrong with definition files, with their lines.
+func printFaults(p *Process, all *commands, errs source.Errors) error {
 	read := func(file string) []byte {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -45,10 +59,7 @@ func printErrors(p *Process, all *commands, errs source.Errors) error {
 		}
 		return text
 	}
-	if err := source.Print(p.Stderr, errs.Sorted(), read, all.colored(p.Stderr)); err != nil {
-		return err
-	}
-	return &exitError{Wrong, fmt.Errorf("%s", count(len(errs), "error"))}
+	return source.Print(p.Stderr, errs.Sorted(), read, all.colored(p.Stderr))
 }
 
 // count writes "1 node" and "2 nodes".
