@@ -145,16 +145,21 @@ const order = `
 	notify/channel < notify/oncall;
 	notify/template, tree/definition/source < notify/channel/channeltest;
 	notify/template < notify/channel/mail, notify/channel/syslog, notify/channel/command;
-	notify/channel/mail, notify/channel/syslog, notify/channel/command
-		< notify/channel/builtin;
 	notify/template < notify/channel/trap;
 	notify/template < notify/channel/post
 		< notify/channel/slack, notify/channel/mattermost, notify/channel/teams, notify/channel/discord, notify/channel/telegram,
 		notify/channel/pagerduty, notify/channel/opsgenie, notify/channel/ntfy, notify/channel/jira, notify/channel/servicenow;
+	notify/template < notify/channel/labelled;
+	notify/channel/labelled, notify/channel/post < notify/channel/webhook, notify/channel/alertmanager;
 	notify/channel/channeltest < notify/channel/post/posttest;
+	notify/channel/mail, notify/channel/syslog, notify/channel/command, notify/channel/webhook, notify/channel/alertmanager,
 	notify/channel/trap, notify/channel/slack, notify/channel/mattermost, notify/channel/teams, notify/channel/discord, notify/channel/telegram,
 	notify/channel/pagerduty, notify/channel/opsgenie, notify/channel/ntfy, notify/channel/jira, notify/channel/servicenow
 		< notify/channel/builtin;
+
+	# All of it together.
+	notify/channel/builtin, notify/heartbeat, notify/oncall, notify/route, notify/outbox, tree/maintenance < notify/settings;
+	notify/settings, notify/book < notify/center;
 
 	# Who may come in.
 	none < viewer/access/attempt, viewer/access/password, viewer/access/oidc/oidctest;
@@ -208,7 +213,7 @@ const order = `
 	beans/timer, tree/monitor, tree/definition/watch, tree/definition/diff,
 	runtime/probe/builtin, runtime/receive/push, runtime/receive/trap, runtime/bind, runtime/discover,
 	tree/history, tree/history/remote, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/drawer,
-	notify,
+	notify, notify/center, tree/whatif,
 	tree/history/past, viewer/access/rest, viewer/certificate,
 	viewer/record, viewer/act, viewer/bean, viewer/desk, viewer/system, viewer/moment, viewer/alert, viewer/maintenance, viewer/route, viewer/outbox, viewer/whatif, viewer/web, viewer/live, viewer/export/prometheus, viewer/export/promql, viewer/export/jolokia,
 	viewer/export/ccms/rest, viewer/export/sapcontrol, viewer/export/sapcontrol/listener, viewer/export/cloudevents, viewer/export/otlp, viewer/export/document/rest, viewer/export/document/publish,
@@ -221,65 +226,66 @@ const order = `
 // modules says which packages may import which module directly, tests aside. A module
 // is a weight that all carry: it stays in the room that needs it.
 var modules = map[string][]string{
-	"github.com/VictoriaMetrics/metrics":           {"viewer/export/prometheus", "viewer", "viewer/live", "viewer/export/jolokia", "viewer/export/cloudevents", "runtime/receive/push", "cmd/app"},
-	"github.com/teambition/rrule-go":               {"tree/maintenance", "notify/oncall"},
-	"github.com/agnivade/levenshtein":              {"tree", "tree/definition/source", "runtime/probe/snmp/mib"},
-	"github.com/alecthomas/kong":                   {"cmd/cli"},
-	"github.com/danielgtaylor/huma/v2":             {"viewer", "viewer/record", "viewer/act", "viewer/bean", "viewer/desk", "viewer/system", "viewer/moment", "viewer/deed", "viewer/viewertest", "viewer/alert", "viewer/maintenance", "viewer/route", "viewer/outbox", "viewer/whatif", "viewer/access/rest", "runtime/receive/push", "cmd/app"},
-	"github.com/expr-lang/expr":                    {"tree/definition/expression"},
-	"github.com/fsnotify/fsnotify":                 {"tree/definition/watch", "runtime/probe/logfile"},
-	"github.com/gorilla/websocket":                 {"viewer/live", "viewer/live/client", "runtime/probe/websocket"},
-	"github.com/gosnmp/gosnmp":                     {"runtime/probe/snmp", "runtime/receive/trap", "runtime/receive/trap/usm", "notify/channel/trap"},
-	"github.com/invopop/jsonschema":                {"tree/definition/schema", "runtime/probe/http", "runtime/probe/probetest"},
-	"github.com/jlaffaye/ftp":                      {"runtime/probe/remotelog"},
-	"github.com/pkg/sftp":                          {"runtime/probe/remotelog"},
-	"github.com/leodido/go-syslog/v4":              {"runtime/receive/syslog"},
-	"github.com/antchfx/xmlquery":                  {"runtime/probe/document"},
-	"github.com/antchfx/xpath":                     {"runtime/probe/document"},
-	"github.com/magiconair/properties":             {"runtime/probe/document"},
-	"gopkg.in/ini.v1":                              {"runtime/probe/document"},
-	"golang.org/x/text":                            {"runtime/probe/document"},
-	"github.com/ohler55/ojg":                       {"runtime/receive/cloudevent", "runtime/probe/http", "runtime/probe/command", "runtime/probe/extract", "runtime/probe/document"},
-	"github.com/prometheus/client_golang":          {"viewer/export/prometheus", "viewer/live", "tree/history/shelf", "tree/history/remote", "cmd/app"},
-	"github.com/prometheus/client_model":           {"viewer/export/prometheus", "tree/history/shelf"},
-	"github.com/prometheus/common":                 {"viewer/export/prometheus", "viewer/record", "tree/history/remote", "cmd/cli"},
-	"github.com/shirou/gopsutil/v4":                {"runtime/probe/host"},
-	"golang.org/x/net":                             {"runtime/probe/snmp/exchange", "runtime/receive/trap", "runtime/receive/syslog", "runtime/receive/otlp"},
-	"github.com/miekg/dns":                         {"runtime/discover/dnssrv", "runtime/probe/dns"},
-	"github.com/beevik/ntp":                        {"runtime/probe/ntp"},
-	"google.golang.org/grpc":                       {"runtime/probe/grpchealth", "runtime/receive/otlp"},
-	"github.com/wneessen/go-mail":                  {"notify/channel/mail"},
-	"github.com/emersion/go-ical":                  {"notify/oncall"},
-	"github.com/emersion/go-imap/v2":               {"runtime/probe/mail"},
-	"go.yaml.in/yaml/v4":                           {"runtime/discover/group", "tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
-	"golang.org/x/sys":                             {"runtime/probe/program", "cmd/app", "runtime/probe/icmp"},
-	"golang.org/x/term":                            {"cmd/cli"},
-	"golang.org/x/crypto":                          {"viewer/access/password", "runtime/probe/ssh", "runtime/probe/certificate", "runtime/probe/remotelog"},
-	"golang.org/x/oauth2":                          {"viewer/access/oidc"},
-	"github.com/coreos/go-oidc/v3":                 {"viewer/access/oidc"},
-	"charm.land/bubbletea/v2":                      {"cmd/terminal"},
-	"charm.land/lipgloss/v2":                       {"cmd/terminal"},
-	"github.com/creack/pty":                        nil, // tests only
-	"github.com/google/go-cmp":                     {"notify/channel/channeltest", "runtime/probe/probetest", "viewer/export/goldentest"},
-	"go.uber.org/goleak":                           {"notify/channel/channeltest", "runtime/probe/probetest", "tree/store/storetest"},
-	"github.com/rogpeppe/go-internal":              nil, // tests only
-	"github.com/santhosh-tekuri/jsonschema/v6":     nil, // tests only
-	"github.com/prometheus/prometheus":             {"tree/history", "tree/history/fold", "tree/history/rollup", "tree/history/shelf", "tree/history/promql", "tree/history/remote", "runtime/probe/series", "runtime/probe/prometheus", "runtime/probe/promquery", "runtime/receive/sample", "runtime/receive/remotewrite", "runtime/receive/otlp"},
-	"github.com/golang/snappy":                     {"tree/history/remote", "runtime/receive/remotewrite"},
-	"github.com/oklog/ulid/v2":                     {"tree/history/shelf"},
-	"github.com/jackc/pgx/v5":                      {"tree/store", "tree/store/storetest", "runtime/probe/sql", "runtime/probe/servertest"},
-	"github.com/go-ldap/ldap/v3":                   {"runtime/probe/ldap"},
-	"github.com/redis/go-redis/v9":                 nil, // tests only
-	"github.com/go-sql-driver/mysql":               {"runtime/probe/sql", "runtime/probe/servertest"},
-	"github.com/pressly/goose/v3":                  {"tree/store"},
-	"modernc.org/sqlite":                           {"tree/store"},
-	"github.com/cloudevents/sdk-go/v2":             {"viewer/export/cloudevents", "runtime/receive/cloudevent"},
-	"go.opentelemetry.io/otel":                     {"viewer/export/otlp"},
-	"go.opentelemetry.io/collector/pdata":          {"runtime/receive/otlp"},
-	"github.com/prometheus/otlptranslator":         {"runtime/receive/otlp"},
-	"github.com/klauspost/compress":                {"viewer/export/prometheus", "viewer/record/archive"},
-	"github.com/grafana/grafana-foundation-sdk/go": {"viewer/export/grafana"},
-	"github.com/guptarohit/asciigraph":             {"cmd/cli"},
+	"github.com/VictoriaMetrics/metrics":                       {"viewer/export/prometheus", "viewer", "viewer/live", "viewer/export/jolokia", "viewer/export/cloudevents", "runtime/receive/push", "cmd/app"},
+	"github.com/teambition/rrule-go":                           {"tree/maintenance", "notify/oncall"},
+	"github.com/agnivade/levenshtein":                          {"tree", "tree/definition/source", "runtime/probe/snmp/mib"},
+	"github.com/alecthomas/kong":                               {"cmd/cli"},
+	"github.com/danielgtaylor/huma/v2":                         {"viewer", "viewer/record", "viewer/act", "viewer/bean", "viewer/desk", "viewer/system", "viewer/moment", "viewer/deed", "viewer/viewertest", "viewer/alert", "viewer/maintenance", "viewer/route", "viewer/outbox", "viewer/whatif", "viewer/access/rest", "runtime/receive/push", "cmd/app"},
+	"github.com/expr-lang/expr":                                {"tree/definition/expression"},
+	"github.com/fsnotify/fsnotify":                             {"tree/definition/watch", "runtime/probe/logfile"},
+	"github.com/gorilla/websocket":                             {"viewer/live", "viewer/live/client", "runtime/probe/websocket"},
+	"github.com/gosnmp/gosnmp":                                 {"runtime/probe/snmp", "runtime/receive/trap", "runtime/receive/trap/usm", "notify/channel/trap"},
+	"github.com/invopop/jsonschema":                            {"tree/definition/schema", "runtime/probe/http", "runtime/probe/probetest"},
+	"github.com/jlaffaye/ftp":                                  {"runtime/probe/remotelog"},
+	"github.com/pkg/sftp":                                      {"runtime/probe/remotelog"},
+	"github.com/leodido/go-syslog/v4":                          {"runtime/receive/syslog"},
+	"github.com/antchfx/xmlquery":                              {"runtime/probe/document"},
+	"github.com/antchfx/xpath":                                 {"runtime/probe/document"},
+	"github.com/magiconair/properties":                         {"runtime/probe/document"},
+	"gopkg.in/ini.v1":                                          {"runtime/probe/document"},
+	"golang.org/x/text":                                        {"runtime/probe/document"},
+	"github.com/ohler55/ojg":                                   {"runtime/receive/cloudevent", "runtime/probe/http", "runtime/probe/command", "runtime/probe/extract", "runtime/probe/document"},
+	"github.com/prometheus/client_golang":                      {"viewer/export/prometheus", "viewer/live", "tree/history/shelf", "tree/history/remote", "cmd/app"},
+	"github.com/prometheus/client_model":                       {"viewer/export/prometheus", "tree/history/shelf"},
+	"github.com/prometheus/common":                             {"viewer/export/prometheus", "viewer/record", "tree/history/remote", "cmd/cli"},
+	"github.com/shirou/gopsutil/v4":                            {"runtime/probe/host"},
+	"golang.org/x/net":                                         {"runtime/probe/snmp/exchange", "runtime/receive/trap", "runtime/receive/syslog", "runtime/receive/otlp"},
+	"github.com/miekg/dns":                                     {"runtime/discover/dnssrv", "runtime/probe/dns"},
+	"github.com/beevik/ntp":                                    {"runtime/probe/ntp"},
+	"google.golang.org/grpc":                                   {"runtime/probe/grpchealth", "runtime/receive/otlp"},
+	"github.com/standard-webhooks/standard-webhooks/libraries": {"notify/channel/webhook"},
+	"github.com/wneessen/go-mail":                              {"notify/channel/mail"},
+	"github.com/emersion/go-ical":                              {"notify/oncall"},
+	"github.com/emersion/go-imap/v2":                           {"runtime/probe/mail"},
+	"go.yaml.in/yaml/v4":                                       {"runtime/discover/group", "tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
+	"golang.org/x/sys":                                         {"runtime/probe/program", "cmd/app", "runtime/probe/icmp"},
+	"golang.org/x/term":                                        {"cmd/cli"},
+	"golang.org/x/crypto":                                      {"viewer/access/password", "runtime/probe/ssh", "runtime/probe/certificate", "runtime/probe/remotelog"},
+	"golang.org/x/oauth2":                                      {"viewer/access/oidc"},
+	"github.com/coreos/go-oidc/v3":                             {"viewer/access/oidc"},
+	"charm.land/bubbletea/v2":                                  {"cmd/terminal"},
+	"charm.land/lipgloss/v2":                                   {"cmd/terminal"},
+	"github.com/creack/pty":                                    nil, // tests only
+	"github.com/google/go-cmp":                                 {"notify/channel/channeltest", "runtime/probe/probetest", "viewer/export/goldentest"},
+	"go.uber.org/goleak":                                       {"notify/channel/channeltest", "runtime/probe/probetest", "tree/store/storetest"},
+	"github.com/rogpeppe/go-internal":                          nil, // tests only
+	"github.com/santhosh-tekuri/jsonschema/v6":                 nil, // tests only
+	"github.com/prometheus/prometheus":                         {"tree/history", "tree/history/fold", "tree/history/rollup", "tree/history/shelf", "tree/history/promql", "tree/history/remote", "runtime/probe/series", "runtime/probe/prometheus", "runtime/probe/promquery", "runtime/receive/sample", "runtime/receive/remotewrite", "runtime/receive/otlp"},
+	"github.com/golang/snappy":                                 {"tree/history/remote", "runtime/receive/remotewrite"},
+	"github.com/oklog/ulid/v2":                                 {"tree/history/shelf"},
+	"github.com/jackc/pgx/v5":                                  {"tree/store", "tree/store/storetest", "runtime/probe/sql", "runtime/probe/servertest"},
+	"github.com/go-ldap/ldap/v3":                               {"runtime/probe/ldap"},
+	"github.com/redis/go-redis/v9":                             nil, // tests only
+	"github.com/go-sql-driver/mysql":                           {"runtime/probe/sql", "runtime/probe/servertest"},
+	"github.com/pressly/goose/v3":                              {"tree/store"},
+	"modernc.org/sqlite":                                       {"tree/store"},
+	"github.com/cloudevents/sdk-go/v2":                         {"viewer/export/cloudevents", "runtime/receive/cloudevent"},
+	"go.opentelemetry.io/otel":                                 {"viewer/export/otlp"},
+	"go.opentelemetry.io/collector/pdata":                      {"runtime/receive/otlp"},
+	"github.com/prometheus/otlptranslator":                     {"runtime/receive/otlp"},
+	"github.com/klauspost/compress":                            {"viewer/export/prometheus", "viewer/record/archive"},
+	"github.com/grafana/grafana-foundation-sdk/go":             {"viewer/export/grafana"},
+	"github.com/guptarohit/asciigraph":                         {"cmd/cli"},
 }
 
 // suites are packages that only tests import.

@@ -52,6 +52,7 @@ type App struct {
 	door      door
 	faces     faces
 	exports   exports
+	alerts    alerting
 	statuses  *statusLog
 	watch     *watch.Watcher
 	loader    *definition.Loader
@@ -128,9 +129,11 @@ func (a *App) build(policies policies) error {
 		Statuses: func(changes []tree.StatusChange) {
 			a.statuses.take(changes)
 			a.faces.elements.Statuses(changes)
+			a.alerts.center.Book.Statuses(changes)
 		},
 		Names: func(changes []tree.NameChange) {
 			monitor.Announce(a.Beans, changes)
+			a.alerts.center.Book.Names(changes)
 			a.fresh.take(changes)
 			if p := a.exports.publisher; p != nil {
 				p.Changed()
@@ -150,6 +153,7 @@ func (a *App) build(policies policies) error {
 	if err := a.bindPast(policies.exports); err != nil {
 		return err
 	}
+	a.openAlerting(policies)
 	directory := monitor.NewDirectory(a.Tree, func(_ context.Context, r tree.Ref) error { return a.binder.Refresh(r) })
 	a.statuses.directory = directory
 	if _, err = a.Beans.Mount(monitor.Domain, monitor.Type, directory); err != nil {
@@ -242,6 +246,7 @@ func (a *App) Start() {
 	if late {
 		a.run("numbers of before", a.renew)
 	}
+	a.runAlerting()
 	a.run("schedule", a.schedule.Run)
 	a.run("timer", a.timer.Run)
 	a.run("watch of definitions", a.watch.Run)

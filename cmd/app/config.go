@@ -6,9 +6,11 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"grove/runtime/probe/command"
@@ -56,6 +58,11 @@ type Config struct {
 	HistoryBytes                          int64
 	// Exports is the file that says what is sent out; empty: nothing is.
 	Exports string
+	// Alerts is the file that says who hears of alerts, and how; empty is "alerts.yaml" in
+	// Data, which need not be there.
+	Alerts string
+	// URL is where people find the page, for links in messages; empty is where it listens.
+	URL string
 	// Jolokia is the file with the rules that say what JMX clients may change; empty:
 	// nothing.
 	Jolokia string
@@ -151,6 +158,11 @@ func (c *Config) check() (p policies, err error) {
 	}
 	if p.exports, err = readExports(c.Exports); err != nil {
 		return p, fmt.Errorf("--exports: %w", err)
+	}
+	if c.URL = strings.TrimSuffix(c.URL, "/"); c.URL != "" {
+		if u, err := url.Parse(c.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+			return p, fmt.Errorf("--url %.80q: the address of the page is wanted, such as https://grove.example", c.URL)
+		}
 	}
 	if c.SAPInstance < 0 || c.SAPInstance > 99 {
 		return p, fmt.Errorf("--sap-instance %d: an instance number is 0 to 99", c.SAPInstance)

@@ -39,6 +39,7 @@ func (a *App) Reload() {
 	a.loaded.Store(plan)
 	a.Tree.Flush() // Now the fresh nodes are known.
 	a.restore(context.Background(), a.fresh.all()...)
+	a.alerts.center.Book.Reloaded()
 	stats := a.binder.Stats()
 	outcome := []any{"instances", stats.Instances, "kept", stats.Kept, "errors", len(errs), "nodes", a.Tree.Len()}
 	level := slog.LevelInfo

@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"github.com/VictoriaMetrics/metrics"
-	"github.com/danielgtaylor/huma/v2"
 	client "github.com/prometheus/client_golang/prometheus"
 
 	"grove/runtime/receive/push"
@@ -60,14 +59,18 @@ func (a *App) openViewer(p policies, own *metrics.Set, receiver *push.Receiver, 
 		return err
 	}
 	browser, streams := a.openBeans()
+	alerts, news, err := a.openAlertOperations()
+	if err != nil {
+		return err
+	}
 	a.viewer, err = viewer.New(viewer.Options{
 		Ready:  a.past.samples.Ready,
 		Listen: c.Listen, Version: c.Version, Tree: a.Tree, Guard: a.Guard, Past: moments.At, Beans: nodeBeans{a}, Definitions: a, Hosts: c.Hosts,
-		Operations: []func(huma.API){
+		Operations: append(alerts,
 			receiver.Register, a.registerPlan, records.Register, moments.operations.Register, a.openActs().Register,
 			a.door.rest.Register, browser.Register, a.openDesk().Register, a.openSystem(a.feed, receiver).Register,
-		},
-		Metrics: exporter, Own: own, Live: a.feed, Mounts: slices.Concat(mounts, []viewer.Mount{streams}, a.loginMounts(), a.receivers.mounts()), Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
+		),
+		Metrics: exporter, Own: own, Live: a.feed, Mounts: slices.Concat(mounts, []viewer.Mount{streams, news}, a.loginMounts(), a.receivers.mounts()), Page: page, ContentSecurityPolicy: web.ContentSecurityPolicy, Log: a.log,
 		Access: a.door.access.Handler, TLS: a.tlsConfig(),
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
