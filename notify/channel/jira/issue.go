@@ -63,7 +63,11 @@ func (s *session) find(ctx context.Context, group string) (string, error) {
 	var answer struct {
 		Issues []found `json:"issues"`
 	}
-	if err := s.ask(ctx, http.MethodGet, path+"?"+query.Encode(), nil, &answer); err != nil {
+	err := s.ask(ctx, http.MethodGet, path+"?"+query.Encode(), nil, &answer)
+	if status := post.Status(err); status == http.StatusNotFound || status == http.StatusGone {
+		return "", fmt.Errorf("%w: a Jira searches in another way when its option edition is not %s", err, s.o.Edition)
+	}
+	if err != nil {
 		return "", err
 	}
 	if len(answer.Issues) == 0 {

@@ -181,6 +181,11 @@ func TestRecordedRefusals(t *testing.T) {
 	if !channel.IsPermanent(err) || !strings.HasSuffix(err.Error(), "answers 401 Unauthorized: Basic authentication with passwords is deprecated.") {
 		t.Error(err)
 	}
+	gone := jira.Says(channeltest.Answer{Status: http.StatusGone, Body: "The requested API has been removed."})
+	_, err = posttest.With(gone, func(o *Options) { o.Edition = "server" }).Tell(t, posttest.Sample("firing", nil))
+	if !channel.IsPermanent(err) || !strings.HasSuffix(err.Error(), "removed.: a Jira searches in another way when its option edition is not server") {
+		t.Error(err)
+	}
 	if _, err := jira.Tell(t, posttest.Sample("heartbeat", nil)); !channel.IsPermanent(err) {
 		t.Error(err)
 	}

@@ -215,11 +215,11 @@ func (c *Client) Do(ctx context.Context, r Request) error {
 		// Half an explanation is one, too.
 		return c.judge(&StatusError{host, response.StatusCode, r.excerpt(body), body}, response.Header.Get("Retry-After"))
 	}
+	if r.Into == nil {
+		return nil // also when the rest of the answer is lost: the message was accepted
+	}
 	if err != nil {
 		return fmt.Errorf("%s: the answer breaks off: %w", host, r.hide(err))
-	}
-	if r.Into == nil {
-		return nil
 	}
 	if err := json.Unmarshal(body, r.Into); err != nil {
 		// It is not said what was expected, but that something was accepted.

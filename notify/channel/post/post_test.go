@@ -3,8 +3,14 @@ package post_test
 import (
 	"context"
 	"embed"
+	"encoding/pem"
 	"errors"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +117,48 @@ func TestNobodyListensAndNoSecretIsTold(t *testing.T) {
 	}
 	if err := c.Do(t.Context(), post.Request{URL: "http://127.0.0.1:1/", Body: func() {}}); !channel.IsPermanent(err) {
 		t.Errorf("%v: what cannot be written is sent again", err)
+	}
+}
+
+// An answer that breaks off says by its first line whether the message was accepted; what
+// it should have said besides is missed only by who needs it.
+func TestAnswersThatBreakOff(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, `{"half":`)
+	}))
+	t.Cleanup(s.Close)
+	c := client(t, time.Now())
+	if err := c.Do(t.Context(), post.Request{URL: s.URL, Body: 1}); err != nil {
+		t.Error(err)
+	}
+	var into map[string]int
+	if err := c.Do(t.Context(), post.Request{URL: s.URL, Body: 1, Into: &into}); err == nil || !strings.Contains(err.Error(), "the answer breaks off") || channel.IsPermanent(err) {
+		t.Error(err)
+	}
+}
+
+func TestServersAreVerified(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains of the client that does not trust it
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, trusts := range map[string]bool{ca: true, "": false} {
+		o := post.Defaults()
+		o.TLS.CA = file
+		c, err := post.New(channeltest.NewWorld(t, channeltest.Subject{}), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.Do(t.Context(), post.Request{URL: s.URL, Body: 1})
+		if (err == nil) != trusts || err != nil && !strings.Contains(err.Error(), "certificate") || channel.IsPermanent(err) {
+			t.Errorf("with the authority %q: %v", file, err)
+		}
+		_ = c.Close()
 	}
 }
 

@@ -130,7 +130,7 @@ func (c *telegram) Send(ctx context.Context, m *channel.Message) error {
 	}
 	switch {
 	case !answer.OK:
-		return errors.New("Telegram does not say that it took the message")
+		return errors.New("the answer does not say that Telegram took the message")
 	case !post.About(m) || m.Purpose == channel.Resolution:
 		c.threads.Put(m.Group, "")
 	case body.Reply == nil && answer.Result.ID > 0:

@@ -85,7 +85,7 @@ func TestRecordedAnswers(t *testing.T) {
 		{"moved", `{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded","parameters":{"migrate_to_chat_id":-1009}}`,
 			"the chat is now -1009: change the option chat", 400, true, 0},
 		{"unknown", `{"ok":false,"error_code":401,"description":"Unauthorized"}`, "Unauthorized", 401, true, 0},
-		{"strange", `{"ok":false}`, "Telegram does not say that it took the message", 200, false, 0},
+		{"strange", `{"ok":false}`, "the answer does not say that Telegram took the message", 200, false, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := service.Says(channeltest.Answer{Status: c.status, Body: c.body}).Tell(t, posttest.Sample("firing", nil))

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gosnmp/gosnmp"
+
 	"grove/notify/channel"
 )
 
@@ -173,6 +175,35 @@ func TestWhatTheReceiverOfNetSNMPRefuses(t *testing.T) {
 				t.Errorf("%v, permanent %v\nwant %s", err, channel.IsPermanent(err), c.want)
 			}
 		})
+	}
+}
+
+// A receiver that began anew since it told its clock says so, and gets the inform then; one
+// that is another engine now, too.
+func TestTheClockOfTheReceiverIsReadAgain(t *testing.T) {
+	r := realReceiver(t)
+	keys, err := opened(t, options(func(o *Options) { v3(o, "SHA", "AES"); o.User = "shaaes" })).(*sender).credentials()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*gosnmp.UsmSecurityParameters){
+		"earlier start": func(p *gosnmp.UsmSecurityParameters) { p.AuthoritativeEngineBoots += 5 },
+		"another time":  func(p *gosnmp.UsmSecurityParameters) { p.AuthoritativeEngineTime += 5000 },
+		"other engine":  func(p *gosnmp.UsmSecurityParameters) { p.AuthoritativeEngineID = "\x80\x00\x1f\x88\x04other" },
+	} {
+		conn, err := net.Dial("udp", r.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := &exchange{conn: conn, keys: keys, engine: newEngine("engine"), timeout: 2 * time.Second, retries: 1}
+		if err := x.discover(); err != nil {
+			t.Fatal(err)
+		}
+		spoil(x.receiver)
+		if err := x.inform(varbinds()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		conn.Close()
 	}
 }
 
