@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"grove/notify/channel"
+	"grove/notify/channel/alertmanager"
 	"grove/notify/channel/command"
 	"grove/notify/channel/discord"
 	"grove/notify/channel/jira"
@@ -21,6 +22,7 @@ import (
 	"grove/notify/channel/teams"
 	"grove/notify/channel/telegram"
 	"grove/notify/channel/trap"
+	"grove/notify/channel/webhook"
 )
 
 // Registry holds kinds of channels by name.
@@ -29,6 +31,7 @@ type Registry struct{ byName map[string]channel.Kind }
 // Kinds returns a registry of all kinds.
 func Kinds() *Registry {
 	return registry(
+		alertmanager.Kind(),
 		command.Kind(),
 		discord.Kind(),
 		jira.Kind(),
@@ -43,6 +46,7 @@ func Kinds() *Registry {
 		teams.Kind(),
 		telegram.Kind(),
 		trap.Kind(),
+		webhook.Kind(),
 	)
 }
 
