@@ -72,7 +72,7 @@ func (r *reader) document(v *source.Value) {
 		case "on_call":
 			r.named(f, "rota", MaxPeople, func(f *source.Field) {
 				var o oncall.Rota
-				r.decode(&f.Value, &o, fmt.Sprintf("rota %q", f.Key), o.Check)
+				r.decode(&f.Value, &o, fmt.Sprintf("rota %q", f.Key), func() error { return o.Check() })
 				r.got.OnCall[f.Key] = o
 			})
 		case "routes":
@@ -82,11 +82,11 @@ func (r *reader) document(v *source.Value) {
 		case "heartbeats":
 			r.named(f, "heartbeat", MaxChannels, func(f *source.Field) {
 				var o heartbeat.Options
-				r.decode(&f.Value, &o, fmt.Sprintf("heartbeat %q", f.Key), o.Check)
+				r.decode(&f.Value, &o, fmt.Sprintf("heartbeat %q", f.Key), func() error { return o.Check() })
 				r.got.Heartbeats[f.Key] = o
 			})
 		case "outbox":
-			r.decode(&f.Value, &r.got.Outbox, "outbox", r.got.Outbox.Check)
+			r.decode(&f.Value, &r.got.Outbox, "outbox", func() error { return r.got.Outbox.Check() })
 		case "alerts":
 			r.decode(&f.Value, &r.got.Alerts, "alerts", r.got.Alerts.Check)
 		default:
