@@ -238,14 +238,9 @@ func (c *outboxDropCommand) Run(ctx context.Context, p *Process) error {
 	return c.each(ctx, p.Stdout, &c.remote, "drop", "dropped")
 }
 
-// standing is the argument that names a channel.
-type standing struct {
-	Channel string `arg:"" optional:"" help:"Name of the channel; all when there is none."`
-}
-
-// stand stops or starts.
-func (c *standing) stand(ctx context.Context, p *Process, all *commands, r *remote, action string) error {
-	text, err := json.Marshal(view.ChannelQuestion{Channel: c.Channel})
+// stand stops or starts a channel, or all.
+func (r *remote) stand(ctx context.Context, p *Process, all *commands, action, channel string) error {
+	text, err := json.Marshal(view.ChannelQuestion{Channel: channel})
 	if err != nil {
 		return err
 	}
@@ -264,21 +259,21 @@ func (c *standing) stand(ctx context.Context, p *Process, all *commands, r *remo
 // outboxStopCommand stops channels.
 type outboxStopCommand struct {
 	remote
-	standing
+	Channel string `arg:"" optional:"" help:"Name of the channel; without one all are stopped."`
 }
 
 // Run implements the command.
 func (c *outboxStopCommand) Run(ctx context.Context, p *Process, all *commands) error {
-	return c.stand(ctx, p, all, &c.remote, "stop")
+	return c.stand(ctx, p, all, "stop", c.Channel)
 }
 
 // outboxStartCommand starts channels.
 type outboxStartCommand struct {
 	remote
-	standing
+	Channel string `arg:"" optional:"" help:"Name of the channel; without one the stop of all ends, and those that were stopped by name stay so."`
 }
 
 // Run implements the command.
 func (c *outboxStartCommand) Run(ctx context.Context, p *Process, all *commands) error {
-	return c.stand(ctx, p, all, &c.remote, "start")
+	return c.stand(ctx, p, all, "start", c.Channel)
 }

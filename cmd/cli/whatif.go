@@ -133,11 +133,11 @@ func (d drawing) wouldOpen(w io.Writer, list []alert.Explanation) {
 	}
 	for _, why := range order {
 		of := held[why]
-		if len(of) == 1 {
-			fmt.Fprintf(w, "  held back, since %s: %s\n", cell(why), cell(of[0].Path.String()))
-		} else {
-			fmt.Fprintf(w, "  held back, since %s: %d, such as %s\n", cell(why), len(of), cell(of[0].Path.String()))
+		which := cell(of[0].Path.String())
+		if len(of) > 1 {
+			which = fmt.Sprintf("%d, such as %s", len(of), which)
 		}
+		fmt.Fprintf(w, "  held back: %s, since %s\n", which, cell(why))
 	}
 }
 
