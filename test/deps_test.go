@@ -266,7 +266,7 @@ var modules = map[string][]string{
 	"charm.land/bubbletea/v2":                                  {"cmd/terminal"},
 	"charm.land/lipgloss/v2":                                   {"cmd/terminal"},
 	"github.com/creack/pty":                                    nil, // tests only
-	"github.com/google/go-cmp":                                 {"notify/channel/channeltest", "runtime/probe/probetest", "viewer/export/goldentest"},
+	"github.com/google/go-cmp":                                 {"notify/channel/channeltest", "notify/channel/post/posttest", "runtime/probe/probetest", "viewer/export/goldentest"},
 	"go.uber.org/goleak":                                       {"notify/channel/channeltest", "runtime/probe/probetest", "tree/store/storetest"},
 	"github.com/rogpeppe/go-internal":                          nil, // tests only
 	"github.com/santhosh-tekuri/jsonschema/v6":                 nil, // tests only

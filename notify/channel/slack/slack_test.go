@@ -79,7 +79,7 @@ func TestRecordedWebhook(t *testing.T) {
       "blocks": [
         {
           "text": {
-            "text": "a &lt; b\n*​c*​",
+            "text": "a &lt; b\n*`+"\u200b"+`c*`+"\u200b"+`",
             "type": "mrkdwn"
           },
           "type": "section"
