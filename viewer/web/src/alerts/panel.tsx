@@ -159,7 +159,7 @@ function Quiet({ alert, now }: { alert: Alert; now: number }) {
       </p>
       <p class="raw">
         {s.cause ? <a href={app.href('alerts', { ...app.route.params, alert: s.cause })}>The alert that causes it</a> : null}
-        <NodeLink path={s.at} from="/" />
+        {s.hidden ? null : <NodeLink path={s.at} from="/" />}
       </p>
     </Part>
   );
