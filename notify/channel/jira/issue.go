@@ -1,6 +1,7 @@
 package jira
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -28,6 +29,7 @@ func (s *session) ask(ctx context.Context, method, path string, body, into any) 
 // found is an issue as searches and requests return it.
 type found struct {
 	Key    string `json:"key"`
+	ID     string `json:"id"` // takes the place of the key in addresses
 	Fields struct {
 		Status struct {
 			Category struct {
@@ -51,13 +53,13 @@ func (s *session) find(ctx context.Context, group string) (string, error) {
 		}
 		s.issues.Put(group, "") // somebody has finished it, or deleted it
 	}
-	path := "/rest/api/2/search/jql"
+	path := "/rest/api/3/search/jql" // the cloud has removed the other: changelog CHANGE-2046
 	if s.o.Edition == "server" {
 		path = "/rest/api/2/search"
 	}
 	query := url.Values{
 		"jql":        {fmt.Sprintf("project = %q AND labels = %q AND statusCategory != Done ORDER BY created DESC", s.o.Project, post.Name(group))},
-		"fields":     {"status"},
+		"fields":     {"key,status"}, // the cloud tells only an id unless it is asked for more
 		"maxResults": {"1"},
 	}
 	var answer struct {
@@ -73,7 +75,7 @@ func (s *session) find(ctx context.Context, group string) (string, error) {
 	if len(answer.Issues) == 0 {
 		return "", nil
 	}
-	return answer.Issues[0].Key, nil
+	return cmp.Or(answer.Issues[0].Key, answer.Issues[0].ID), nil
 }
 
 type named struct {

@@ -52,7 +52,7 @@ func (s *standIn) answer(r channeltest.Request) channeltest.Answer {
 		return "new"
 	}
 	switch {
-	case strings.HasPrefix(r.Path, "/rest/api/2/search"):
+	case strings.Contains(r.Path, "/search"):
 		for k, label := range s.labels {
 			if found := inLabel.FindStringSubmatch(r.Query.Get("jql")); found != nil && found[1] == label && !s.done[k] && !s.lags {
 				return channeltest.Answer{Body: fmt.Sprintf(`{"issues":[{"key":%q}]}`, k)}
@@ -122,11 +122,11 @@ func TestRecordedLifeOfAnIssue(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"GET /search/jql", "POST /issue",
+		"GET /rest/api/3/search/jql", "POST /issue",
 		"GET /issue/OPS-1", "POST /issue/OPS-1/comment",
 		"GET /issue/OPS-1", "POST /issue/OPS-1/comment", "GET /issue/OPS-1/transitions", "POST /issue/OPS-1/transitions",
-		"GET /search/jql", // it is over: nothing is left to do
-		"GET /search/jql", "POST /issue",
+		"GET /rest/api/3/search/jql", // it is over: nothing is left to do
+		"GET /rest/api/3/search/jql", "POST /issue",
 	}
 	if diff := cmp.Diff(want, steps(got)); diff != "" {
 		t.Error(diff)
