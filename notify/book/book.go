@@ -131,6 +131,7 @@ type Book struct {
 	in     intake
 	shown  shown
 	plan   atomic.Pointer[plan] // what the last look at the whole tree found
+	waits  atomic.Pointer[waits]
 
 	deciding chan struct{} // holds an element while somebody has the turn; guards what follows
 	decider
@@ -150,13 +151,12 @@ func New(o Options) *Book {
 	if o.Changed == nil {
 		o.Changed = func([]alert.Alert) {}
 	}
-	o.Settle, o.Silence = cmp.Or(o.Settle, DefaultSettle), cmp.Or(o.Silence, DefaultSilence)
-	o.Reopen, o.Recover = cmp.Or(o.Reopen, DefaultReopen), cmp.Or(o.Recover, DefaultRecover)
 	b := &Book{o: o, ledger: ledger.New(o.Store), deciding: make(chan struct{}, 1)}
 	b.in.wake, b.in.watched = make(chan struct{}, 1), map[tree.Path]struct{}{}
 	b.shown.live, b.shown.progress = map[alert.ID]*alert.Alert{}, make(chan struct{})
 	b.shown.stats.Rows = -1
 	b.plan.Store(&plan{})
+	b.Configure(o.Settle, o.Silence, o.Reopen, o.Recover)
 	b.register = subject.NewRegister(o.Tree)
 	b.most = MaxAlerts
 	b.forget()
@@ -177,3 +177,13 @@ func (b *Book) take(ctx context.Context) error {
 }
 
 func (b *Book) leave() { <-b.deciding }
+
+// waits are the durations of Options that may be changed while the book runs.
+type waits struct{ settle, silence, reopen, recover time.Duration }
+
+// Configure changes the durations of Options from now on; zero is the default of each.
+func (b *Book) Configure(settle, silence, reopen, recover time.Duration) {
+	b.waits.Store(&waits{
+		cmp.Or(settle, DefaultSettle), cmp.Or(silence, DefaultSilence), cmp.Or(reopen, DefaultReopen), cmp.Or(recover, DefaultRecover),
+	})
+}

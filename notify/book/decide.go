@@ -34,6 +34,7 @@ type decider struct {
 	surveyed time.Time // when the whole tree was, and for how long
 	took     time.Duration
 	noted    uint64 // of intake.given, up to which notes were taken
+	untold   uint64 // of the tree's Stats
 
 	sources   map[alert.ID]cause.Source
 	over      map[alert.ID]lingering
@@ -186,7 +187,7 @@ func (b *Book) bad(at slot, e *entry, n *tree.Node, s *subject.Subject) {
 		b.update(e, n, s, trouble)
 	case e.closed && n.Status <= e.a.Worst:
 		return // Somebody has ended it as it is.
-	case e.closed || b.time.Sub(*e.a.Resolved) <= b.o.Reopen:
+	case e.closed || b.time.Sub(*e.a.Resolved) <= b.waits.Load().reopen:
 		b.reopen(e, n.Status, s.Severity(n.Status), trouble())
 	default:
 		e = b.open(at, e, n.Status, s.Severity(n.Status), s, n.Spec, trouble())
@@ -273,7 +274,7 @@ func (b *Book) considerSilence(p tree.Path, n *tree.Node, there bool, s *subject
 	}
 	limit := s.Silence
 	if limit == 0 {
-		limit = b.o.Silence
+		limit = b.waits.Load().silence
 	}
 	switch {
 	case n.Status != tree.White:
@@ -309,7 +310,7 @@ func (b *Book) considerSilence(p tree.Path, n *tree.Node, there bool, s *subject
 		b.agenda.add(p, due)
 		return
 	}
-	if e != nil && b.time.Sub(*e.a.Resolved) <= b.o.Reopen {
+	if e != nil && b.time.Sub(*e.a.Resolved) <= b.waits.Load().reopen {
 		b.reopen(e, tree.White, s.Yellow, subject.Silent(n))
 		return
 	}
@@ -362,7 +363,7 @@ func (b *Book) considerMissing(p tree.Path, n *tree.Node, there bool, s *subject
 		return
 	}
 	delete(b.missing, p)
-	if e != nil && b.time.Sub(*e.a.Resolved) <= b.o.Reopen {
+	if e != nil && b.time.Sub(*e.a.Resolved) <= b.waits.Load().reopen {
 		b.reopen(e, tree.White, s.Red, trouble)
 		return
 	}

@@ -206,7 +206,7 @@ type recently struct {
 func (b *Book) drop() {
 	for len(b.recent) > 0 {
 		r := b.recent[0]
-		if b.time.Sub(r.at) <= b.o.Reopen && len(b.recent) <= MaxAlerts {
+		if b.time.Sub(r.at) <= b.waits.Load().reopen && len(b.recent) <= MaxAlerts {
 			return
 		}
 		b.recent[0] = recently{}

@@ -41,7 +41,7 @@ func (b *Book) decide() (later bool) {
 	t := b.drain(b.maySurvey())
 	b.noted = t.upTo
 	for _, n := range t.notes {
-		due := n.at + int64(b.o.Settle)
+		due := n.at + int64(b.waits.Load().settle)
 		if last := len(b.settling) - 1; last >= 0 {
 			due = max(due, b.settling[last].due)
 		}
@@ -54,6 +54,10 @@ func (b *Book) decide() (later bool) {
 	b.considerDue()
 	if b.time.Sub(b.swept) >= sweepEvery {
 		b.swept = b.time
+		if s := b.o.Tree.Stats(); s.Untold+s.UntoldNames != b.untold {
+			b.untold = s.Untold + s.UntoldNames
+			b.ask(&b.in.whole) // The tree could not tell us all.
+		}
 		b.anew = true
 		for _, e := range b.byID {
 			if e.live() {

@@ -100,7 +100,7 @@ func (b *Book) ready(ctx context.Context) bool {
 // load reads what was kept, and has the whole tree looked at.
 func (b *Book) load(ctx context.Context) error {
 	known := b.o.Store.Replaced()
-	rows, last, err := b.ledger.Load(ctx, b.time.Add(-max(b.o.Reopen, b.o.Recover)))
+	rows, last, err := b.ledger.Load(ctx, b.time.Add(-max(b.waits.Load().reopen, b.waits.Load().recover)))
 	if err != nil {
 		return err
 	}
@@ -135,8 +135,11 @@ func (b *Book) load(ctx context.Context) error {
 			b.recent = append(b.recent, recently{e, *e.a.Resolved})
 		}
 	}
+	b.in.mu.Lock()
+	b.in.given++ // for the look at the whole tree
+	b.in.mu.Unlock()
 	b.noted = b.drain(true).upTo
-	b.survey(b.noted)
+	b.survey(b.noted - 1)
 	b.recall()
 	b.shown.mu.Lock()
 	defer b.shown.mu.Unlock()
@@ -173,7 +176,7 @@ func (b *Book) recall() {
 		if e.live() || !e.vital || e.a.Worst != tree.Red {
 			continue
 		}
-		if until := e.a.Resolved.Add(b.o.Recover); b.time.Before(until) {
+		if until := e.a.Resolved.Add(b.waits.Load().recover); b.time.Before(until) {
 			l := lingering{until: until}
 			l.ID, l.Path, l.Status, l.Vital, l.Fails, l.Over = e.a.ID, e.path, tree.Red, true, e.fails, true
 			b.over[l.ID] = l

@@ -23,7 +23,7 @@ func (b *Book) relate() {
 		case !is && was:
 			delete(b.sources, e.a.ID)
 			before.Over = true
-			b.over[e.a.ID] = lingering{before, b.time.Add(b.o.Recover)}
+			b.over[e.a.ID] = lingering{before, b.time.Add(b.waits.Load().recover)}
 			b.unrelated = true
 		}
 	}

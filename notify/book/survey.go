@@ -62,7 +62,7 @@ func (b *Book) survey(after uint64) {
 	for path := range b.missing {
 		found = append(found, path)
 	}
-	due := b.time.Add(b.o.Settle).UnixNano()
+	due := b.time.Add(b.waits.Load().settle).UnixNano()
 	for _, path := range found {
 		b.settling = append(b.settling, settling{path, due, after})
 	}
@@ -100,5 +100,5 @@ func (b *Book) interesting(n *tree.Node, p *plan) bool {
 func (b *Book) maySurvey() bool { return !b.time.Before(b.nextSurvey()) }
 
 func (b *Book) nextSurvey() time.Time {
-	return b.surveyed.Add(max(b.o.Settle, surveyShare*b.took))
+	return b.surveyed.Add(max(b.waits.Load().settle, surveyShare*b.took))
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,8 +31,11 @@ type world struct {
 	lines *journal.Journal
 	book  *Book
 	end   func()
+	// killed says that the database was closed before, so that nothing more is written.
+	killed bool
 
-	mu         sync.Mutex // guards what follows
+	away       atomic.Bool // the database, for the book
+	mu         sync.Mutex  // guards what follows
 	told       []alert.Alert
 	maintained map[tree.Path]*time.Time // nil: without an end
 }
@@ -39,6 +43,7 @@ type world struct {
 // bubble runs a test with a world on SQLite.
 func bubble(t *testing.T, test func(w *world)) {
 	t.Helper()
+	t.Parallel() // The disk is what they wait for.
 	d := storetest.SQLite(t)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, d)
@@ -66,7 +71,7 @@ func (w *world) begin() {
 	}
 	w.lines = journal.New(journal.Options{Store: w.store})
 	w.book = New(Options{
-		Tree: w.tree, Store: w.store, Journal: w.lines, Manager: "test", Maintained: w.maintains,
+		Tree: w.tree, Store: w.store, Journal: w, Manager: "test", Maintained: w.maintains,
 		Changed: func(a []alert.Alert) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -79,7 +84,7 @@ func (w *world) begin() {
 	go func() { ended <- w.book.Run(ctx) }()
 	w.end = func() {
 		cancel()
-		if err := errors.Join(<-ended, <-ended); err != nil {
+		if err := errors.Join(<-ended, <-ended); err != nil && !w.killed {
 			w.t.Error(err)
 		}
 		if err := w.store.Close(); err != nil {
@@ -90,6 +95,14 @@ func (w *world) begin() {
 	if err := w.book.Begin(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// Add implements Journal.
+func (w *world) Add(tx *store.Tx, entries ...journal.Entry) error {
+	if w.away.Load() {
+		return fmt.Errorf("%w: the test took it away", store.ErrUnavailable)
+	}
+	return w.lines.Add(tx, entries...)
 }
 
 // restart ends the manager, and starts it with the same tree.

@@ -1,0 +1,261 @@
+package book
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"grove/tree"
+	"grove/tree/alert"
+)
+
+func TestConsequences(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.state("/host/Ping", &tree.Alerting{Vital: 1})
+		w.state("/host/app/Up", &tree.Alerting{Vital: 1})
+		w.state("/host/app/Load", nil)
+		w.state("/other/x", nil)
+		w.begin()
+		w.set("red", "/host/app/Load", "/host/app/Up", "/host/Ping", "/other/x")
+		w.settled()
+		w.wants("told", w.since(), "opened /host/Ping open red +2", "opened /other/x open red",
+			"suppressed /host/app/Load suppressed red parent /host/Ping", "suppressed /host/app/Up suppressed red parent /host/Ping")
+		load := w.one("/host/app/Load")
+		if s := load.Suppression; s.Text != "/host has failed: /host/Ping is red" || s.Cause != w.one("/host/Ping").ID {
+			t.Errorf("%+v", s)
+		}
+		page, err := w.book.Search(w.t.Context(), alert.Query{Cause: load.Suppression.Cause})
+		if err != nil || len(page.Alerts) != 2 || page.Counts[alert.Suppressed] != 2 || page.Counts[alert.Open] != 2 {
+			t.Errorf("%+v, %v", page, err)
+		}
+		w.restart()
+		w.wait(time.Minute)
+		w.wants("after a restart", w.since())
+
+		w.set("green", "/host/Ping", "/host/app/Load")
+		w.wait(time.Second)
+		w.wants("told", w.since(), "resolved /host/Ping resolved green +2", "resolved /host/app/Load resolved green parent /host/Ping")
+		w.restart()
+		w.wait(DefaultRecover / 2)
+		w.wants("its end holds back for a while", w.live(), "/host/app/Up suppressed red parent /host/Ping", "/other/x open red")
+		w.wait(DefaultRecover)
+		w.wants("told", w.since(), "released /host/app/Up open red")
+		w.set("red", "/host/app/Load")
+		w.settled()
+		w.wants("told", w.since(), "suppressed /host/app/Load suppressed red x2 parent /host/app/Up")
+		w.wants("live", w.live(), "/host/app/Load suppressed red x2 parent /host/app/Up", "/host/app/Up open red +1", "/other/x open red")
+	})
+}
+
+// TestLateCause: alerts that were told become consequences.
+func TestLateCause(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.state("/host/Ping", &tree.Alerting{Vital: 1})
+		w.state("/host/a", nil)
+		w.state("/host/b", nil)
+		w.begin()
+		w.set("red", "/host/a", "/host/b")
+		w.settled()
+		w.wants("told", w.since(), "opened /host/a open red", "opened /host/b open red")
+		w.book.Acknowledge(w.t.Context(), []alert.ID{w.one("/host/b").ID}, alert.Ack{By: "ada"}, nil)
+		w.since()
+		w.wait(10 * time.Second)
+		w.set("red", "/host/Ping")
+		w.settled()
+		w.wants("told", w.since(), "opened /host/Ping open red +2", "suppressed /host/a suppressed red parent /host/Ping", "suppressed /host/b suppressed red by ada parent /host/Ping")
+		w.set("yellow", "/host/Ping")
+		w.wait(DefaultRecover + time.Second)
+		w.wants("told", w.since(), "eased /host/Ping open yellow +2", "released /host/a open red", "released /host/b acknowledged red by ada")
+		w.wants("live", w.live(), "/host/Ping open yellow", "/host/a open red", "/host/b acknowledged red by ada")
+	})
+}
+
+// TestTheCauseIsHurried: a cause that has not settled is looked at before people are told of
+// what follows from it.
+func TestTheCauseIsHurried(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.state("/host/Ping", &tree.Alerting{Vital: 1})
+		w.state("/host/a", nil)
+		w.state("/net/Link", nil)
+		w.state("/app/b", &tree.Alerting{DependsOn: []tree.Path{tree.MustPath("/net/Link")}})
+		w.begin()
+		w.wait(time.Second)
+		w.set("red", "/host/a", "/app/b")
+		w.wait(DefaultSettle - 100*time.Millisecond)
+		w.set("red", "/host/Ping", "/net/Link")
+		w.wait(150 * time.Millisecond)
+		w.wants("told", w.since(), "opened /host/Ping open red +1", "suppressed /host/a suppressed red parent /host/Ping",
+			"opened /net/Link open red +1", "suppressed /app/b suppressed red dependency /net/Link")
+	})
+}
+
+func TestDependsOnInACircle(t *testing.T) {
+	bubble(t, func(w *world) {
+		needs := func(p string) *tree.Alerting { return &tree.Alerting{DependsOn: []tree.Path{tree.MustPath(p)}} }
+		w.group("/a", needs("/b"))
+		w.group("/b", needs("/c"))
+		w.group("/c", needs("/a"))
+		for _, p := range []string{"/a/Up", "/b/Up", "/c/Up"} {
+			w.state(p, &tree.Alerting{Vital: 1})
+		}
+		w.begin()
+		w.set("red", "/b/Up")
+		w.settled()
+		w.set("red", "/a/Up", "/c/Up")
+		w.settled()
+		w.wants("live", w.live(), "/a/Up suppressed red dependency /b/Up", "/b/Up open red +2", "/c/Up suppressed red dependency /b/Up")
+		w.set("green", "/b/Up")
+		w.wait(DefaultRecover + time.Second)
+		w.wants("live", w.live(), "/a/Up open red +1", "/c/Up suppressed red dependency /a/Up")
+	})
+}
+
+func TestWhole(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.add("/farm", &tree.Spec{Kind: tree.Group, Alerting: &tree.Alerting{Rule: tree.AlertWhole}, Rollup: &tree.Rollup{Rule: tree.Need, Green: 2}})
+		for _, p := range []string{"/farm/a/Up", "/farm/b/Up", "/farm/c/Up"} {
+			w.state(p, nil)
+			w.set("green", p)
+		}
+		w.begin()
+		w.set("red", "/farm/a/Up")
+		w.settled()
+		w.wants("the farm is well", w.since(), "suppressed /farm/a/Up suppressed red whole /farm")
+		w.set("red", "/farm/b/Up")
+		w.wait(2 * time.Second)
+		w.wants("told", w.since(), "opened /farm open red +2", "suppressed /farm/a/Up suppressed red whole /farm", "suppressed /farm/b/Up suppressed red whole /farm")
+		if a := w.one("/farm"); a.Message != "/farm is red because of /farm/a/Up, /farm/b/Up" {
+			t.Error(a.Message)
+		}
+		w.set("green", "/farm/b/Up")
+		w.wait(2 * time.Second)
+		w.wants("live", w.live(), "/farm/a/Up suppressed red whole /farm")
+	})
+}
+
+func TestMaintenance(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.state("/a/x", nil)
+		w.state("/a/y", nil)
+		w.begin()
+		w.set("red", "/a/x")
+		w.settled()
+		w.since()
+		until := time.Now().Add(time.Hour)
+		w.maintain("/a", &until, true)
+		w.wait(time.Second)
+		w.wants("told", w.since(), "suppressed /a/x suppressed red maintenance /a")
+		w.set("red", "/a/y")
+		w.wait(time.Minute)
+		w.wants("none opens for people", w.since(), "suppressed /a/y suppressed red maintenance /a")
+		w.set("green", "/a/x")
+		w.settled()
+		w.wants("told", w.since(), "resolved /a/x resolved green maintenance /a")
+		w.wait(time.Hour)
+		w.wants("its end is known", w.since(), "released /a/y open red")
+		w.maintain("/a", nil, true)
+		w.wait(time.Second)
+		w.maintain("/a", nil, false)
+		w.wait(time.Second)
+		w.wants("somebody ends it", w.since(), "released /a/y open red", "suppressed /a/y suppressed red maintenance /a")
+	})
+}
+
+// TestWhatIf asks without changing anything.
+func TestWhatIf(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.state("/host/Ping", &tree.Alerting{Vital: 1})
+		w.state("/host/a", nil)
+		w.state("/host/b", nil)
+		w.state("/work/c", nil)
+		w.state("/never/d", &tree.Alerting{Rule: tree.AlertNever})
+		w.begin()
+		w.set("yellow", "/host/b")
+		w.settled()
+		w.since()
+		w.maintain("/work", nil, true)
+		var changes []tree.StatusChange
+		for _, p := range []string{"/host/Ping", "/host/a", "/host/b", "/work/c", "/never/d", "/nowhere"} {
+			changes = append(changes, tree.StatusChange{Path: tree.MustPath(p), To: tree.Red})
+		}
+		var lines string
+		for _, a := range w.book.WhatIf(changes) {
+			lines += w.show(&a) + "\n"
+		}
+		want := "/work/c suppressed red maintenance /work\n/host/a suppressed red parent /host/Ping\n/host/Ping open red +2\n/host/b suppressed red parent /host/Ping\n"
+		if lines != want {
+			t.Errorf("%s\nwant\n%s", lines, want)
+		}
+		w.wait(time.Minute)
+		w.wants("nothing happens", w.since())
+		changes[0].To = tree.Green
+		if would := w.book.WhatIf(changes[:2]); len(would) != 1 || would[0].State != alert.Open {
+			t.Errorf("%+v", would)
+		}
+	})
+}
+
+// TestStorm: many red at once below one that has failed is one alert.
+func TestStorm(t *testing.T) {
+	for name, vital := range map[string]bool{"one cause": true, "unrelated": false} {
+		t.Run(name, func(t *testing.T) {
+			n := 2000
+			if vital {
+				n = 10_000
+			}
+			bubble(t, func(w *world) {
+				a := &tree.Alerting{}
+				if vital {
+					a.Vital = 1
+				}
+				w.state("/dc/Power", a)
+				paths := make([]string, n)
+				for i := range paths {
+					paths[i] = fmt.Sprintf("/dc/rack%d/host%d/Up", i%100, i)
+					w.state(paths[i], nil)
+				}
+				w.begin()
+				for i, p := range paths {
+					if i == n*3/4 {
+						w.set("red", "/dc/Power")
+					}
+					w.set("red", p)
+					if i%1000 == 0 {
+						w.wait(100 * time.Millisecond)
+					}
+				}
+				w.settled()
+				w.wait(time.Second)
+				counts := w.book.Counts(nil)
+				want := map[alert.State]int{alert.Open: n + 1}
+				if vital {
+					want = map[alert.State]int{alert.Open: 1, alert.Suppressed: n}
+					if c := w.one("/dc/Power").Consequences; c != n {
+						t.Errorf("%d consequences", c)
+					}
+				}
+				for s, k := range want {
+					if counts[s] != k {
+						t.Errorf("%s: %d, want %d", s, counts[s], k)
+					}
+				}
+				w.set("green", "/dc/Power")
+				w.wait(DefaultRecover / 2)
+				w.set("green", paths...)
+				w.wait(time.Second)
+				told := map[alert.What]int{}
+				for i := range w.told {
+					a := &w.told[i]
+					last := a.History[len(a.History)-1]
+					told[last.What]++
+					if last.What == alert.Released {
+						t.Fatalf("%s was released", a.Path)
+					}
+				}
+				if w.live() != "" || told[alert.DidResolve] != n+1 {
+					t.Errorf("at the end %v, and left:\n%s", told, w.live())
+				}
+			})
+		})
+	}
+}
