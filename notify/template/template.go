@@ -9,6 +9,7 @@
 package template
 
 import (
+	_ "embed"
 	"fmt"
 	htmltemplate "html/template"
 	"io"
@@ -21,6 +22,11 @@ import (
 
 	"grove/notify/channel"
 )
+
+// Doc says in Markdown to operators what they can write.
+//
+//go:embed doc.md
+var Doc string
 
 // Bounds of a template and of what it makes.
 const (

@@ -2,6 +2,8 @@ package template
 
 import (
 	"fmt"
+	"reflect"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -118,7 +120,7 @@ func TestRendersDoNotMix(t *testing.T) {
 				p := tree.MustPath(fmt.Sprintf("/n%d", i))
 				m := &channel.Message{Key: fmt.Sprint("k", i), Alerts: []alert.Alert{{Path: p}, {Path: p}}}
 				want := fmt.Sprintf("%[1]s%[1]s 0s %[2]s", p, m.Key)
-				for range 20 {
+				for range 5 {
 					if got, err := tmpl.Render(m); got != want || err != nil {
 						t.Errorf("%q, %v; want %q", got, err, want)
 						return
@@ -201,13 +203,45 @@ What people read.---
 	}
 }
 
+// TestDocIsWhole holds that every function and field stands in the documentation, and that
+// no other function does.
+func TestDocIsWhole(t *testing.T) {
+	functions := new(budget).functions()
+	delete(functions, count)
+	for _, f := range goFunctions {
+		functions[f] = nil
+	}
+	for f := range functions {
+		if !regexp.MustCompile("`(\\{\\{)?" + f + "[ `]").MatchString(Doc) {
+			t.Errorf("the function %s is not in the documentation", f)
+		}
+	}
+	_, table, _ := strings.Cut(Doc, "| function |")
+	for _, found := range regexp.MustCompile("`([a-z]+)").FindAllStringSubmatch(table, -1) {
+		if _, there := functions[found[1]]; !there {
+			t.Errorf("there is no function %s", found[1])
+		}
+	}
+	for _, typ := range []reflect.Type{reflect.TypeFor[channel.Message](), reflect.TypeFor[alert.Alert]()} {
+		for i := range typ.NumField() {
+			switch name := typ.Field(i).Name; name {
+			case "ID", "Changed", "History", "Revision": // Nobody writes them to people.
+			default:
+				if !strings.Contains(Doc, "`."+name+"`") {
+					t.Errorf("the field %s.%s is not in the documentation", typ.Name(), name)
+				}
+			}
+		}
+	}
+}
+
 func TestWording(t *testing.T) {
 	m := Samples()["firing"]
-	w, err := Options{Title: "{{mark .Status}}\r\n{{.Manager}}", Text: "{{(index .Alerts 0).Path}}"}.New()
+	_, err := Options{Title: "{{mark .Status}}\r\n{{.Manager}}", Text: "{{(index .Alerts 0).Path}}"}.New()
 	if err == nil || !strings.HasPrefix(err.Error(), "text: line 1: ") {
 		t.Errorf("taken: %v", err)
 	}
-	w, err = Options{Title: "{{mark .Status}}\r\n{{.Manager}}", Text: "{{if gt .Sequence 1}}{{(index .Alerts 7).Path}}{{end}}"}.New()
+	w, err := Options{Title: "{{mark .Status}}\r\n{{.Manager}}", Text: "{{if gt .Sequence 1}}{{(index .Alerts 7).Path}}{{end}}"}.New()
 	if err != nil {
 		t.Fatal(err)
 	}

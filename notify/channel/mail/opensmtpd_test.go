@@ -106,17 +106,13 @@ func startOpenSMTPD(t *testing.T) *openSMTPD {
 	if out, err := exec.Command("unshare", "-m", "mount", "-t", "tmpfs", "none", "/opt").CombinedOutput(); err != nil {
 		t.Skipf("OpenSMTPD needs a mount namespace, which is not allowed here: %s", out)
 	}
-	dir, err := os.MkdirTemp("", "grove-mail-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := t.TempDir()
 	// Others than root walk through it: the servers' users.
-	for path, mode := range map[string]os.FileMode{dir: 0o755, dir + "/run": 0o755, dir + "/home": 0o755, dir + "/mail": 0o755} {
-		if err := os.MkdirAll(path, mode); err != nil {
+	for _, path := range []string{filepath.Dir(dir), dir, dir + "/run", dir + "/home", dir + "/mail"} {
+		if err := os.MkdirAll(path, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chmod(path, mode); err != nil {
+		if err := os.Chmod(path, 0o755); err != nil { //nolint:gosec // The mailbox is another user's.
 			t.Fatal(err)
 		}
 	}

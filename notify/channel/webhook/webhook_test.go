@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha512"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -177,6 +180,38 @@ func TestSecretsThatCannotBeUsedAreNotTold(t *testing.T) {
 	defer c.Close()
 	if err := c.Send(t.Context(), template.Samples()["firing"]); err == nil || strings.Contains(err.Error(), "not*base64") || channel.IsPermanent(err) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestTLSRecordingServer posts to a server with a certificate that is known, and to a stranger.
+func TestTLSRecordingServer(t *testing.T) {
+	ca, certificate, key := channeltest.Certificate(t)
+	pair, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(channeltest.NewServer(t, nil))
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	for _, tt := range []struct {
+		ca        string
+		delivered bool
+	}{{ca, true}, {"", false}} {
+		o := good(s.URL)
+		o.TLS.CA = tt.ca
+		c, err := Kind().New(channeltest.NewWorld(t, channeltest.Subject{}), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.Send(t.Context(), template.Samples()["firing"])
+		if (err == nil) != tt.delivered || channel.IsPermanent(err) || err != nil && !strings.Contains(err.Error(), "certificate") {
+			t.Errorf("ca %q: %v", tt.ca, err)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
