@@ -91,7 +91,7 @@ func (o *Outbox) load(tx *store.Tx) error {
 	}
 	o.mergeLocked(rows)
 	o.loaded, o.doubt, o.replaced = true, false, replaced
-	poke(o.wake)
+	o.wakeLocked()
 	return nil
 }
 
@@ -251,7 +251,7 @@ func (o *Outbox) saveSome(ctx context.Context) (more bool, err error) {
 	if o.away != nil {
 		o.log.Info("what became of messages can be written again")
 		o.away = nil
-		poke(o.wake)
+		o.wakeLocked()
 	}
 	if memory != noted {
 		o.noted = memory
@@ -265,7 +265,7 @@ func (o *Outbox) saveSome(ctx context.Context) (more bool, err error) {
 			r.e.unmarked = false
 			r.e.line.unmarked--
 			if r.e.line.unmarked == maxUnmarked-1 {
-				poke(o.wake)
+				o.touchLocked(r.e.line)
 			}
 		}
 	}

@@ -78,6 +78,10 @@ type Outbox struct {
 	settings map[string]struct{} // channels whose row is to be written
 	stopping bool
 	senders  int
+	capped   bool               // a channel waits for a sender to be free
+	touched  map[*line]struct{} // to be looked at; all are when rescan says so, or at due
+	rescan   bool
+	due      time.Time      // zero: never
 	active   sync.WaitGroup // the senders
 
 	said map[string]*said // what was logged of what happens often
@@ -100,6 +104,7 @@ func New(o Options) *Outbox {
 		sent:    keeping{most: MaxSent, mostBytes: MaxSentBytes},
 		dead:    keeping{most: MaxDead, mostBytes: MaxDeadBytes},
 		changed: map[*entry]struct{}{}, settings: map[string]struct{}{}, said: map[string]*said{},
+		touched: map[*line]struct{}{},
 	}
 	for p := range b.fleeting {
 		b.fleeting[p] = &queue{}
@@ -111,14 +116,30 @@ func New(o Options) *Outbox {
 // lower limit goes on waiting.
 func (o *Outbox) Configure(s Settings) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.rooms, o.throttle = s.Limits.rooms(), s.Throttles
-	o.mu.Unlock()
-	o.Wake()
+	o.wakeLocked()
 }
 
 // Wake has the outbox look whether there is something to send. It does so by itself
 // after a commit.
-func (o *Outbox) Wake() { poke(o.wake) }
+func (o *Outbox) Wake() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.wakeLocked()
+}
+
+// wakeLocked has all channels looked at.
+func (o *Outbox) wakeLocked() {
+	o.rescan = true
+	poke(o.wake)
+}
+
+// touchLocked has one channel looked at.
+func (o *Outbox) touchLocked(l *line) {
+	o.touched[l] = struct{}{}
+	poke(o.wake)
+}
 
 func poke(c chan struct{}) {
 	select {
@@ -248,7 +269,7 @@ func (p *plan) end(err error) {
 		if p.failed || errors.Is(err, store.ErrUnavailable) {
 			o.doubt = true // It may be there nonetheless.
 		}
-		poke(o.wake) // What was reserved is free.
+		o.wakeLocked() // What was reserved is free.
 		return
 	}
 	for _, e := range p.drop {
@@ -260,9 +281,7 @@ func (p *plan) end(err error) {
 	for _, e := range p.put {
 		o.enterLocked(e)
 		e.line.counts[e.Precedence].Put++
-	}
-	if len(p.put) > 0 {
-		poke(o.wake)
+		o.touchLocked(e.line)
 	}
 }
 

@@ -94,26 +94,42 @@ func (o *Outbox) saveWhenDirty(ctx context.Context) {
 
 // start starts a sender for every channel that has something to send, and returns when
 // to look again; zero is not before it is woken.
-func (o *Outbox) start(ctx context.Context) (next time.Time) {
+func (o *Outbox) start(ctx context.Context) (due time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.options.Now()
-	for _, l := range o.lines {
-		if l.running || o.senders >= o.options.Senders {
-			continue
+	if o.rescan || !o.due.IsZero() && !now.Before(o.due) {
+		o.due, o.rescan = time.Time{}, false
+		for _, l := range o.lines {
+			o.startLocked(ctx, l, now)
 		}
-		e, due := o.nextLocked(l, now)
-		if e == nil {
-			if !due.IsZero() && (next.IsZero() || due.Before(next)) {
-				next = due
-			}
-			continue
+	} else {
+		for l := range o.touched {
+			o.startLocked(ctx, l, now)
 		}
+	}
+	clear(o.touched)
+	return o.due
+}
+
+// startLocked starts a sender for a channel, if it has something to send.
+func (o *Outbox) startLocked(ctx context.Context, l *line, now time.Time) {
+	if l.running {
+		return
+	}
+	e, due := o.nextLocked(l, now)
+	switch {
+	case e == nil:
+		if !due.IsZero() && (o.due.IsZero() || due.Before(o.due)) {
+			o.due = due
+		}
+	case o.senders >= o.options.Senders:
+		o.capped = true
+	default:
 		l.running = true
 		o.senders++
 		o.active.Go(func() { o.send(ctx, l) })
 	}
-	return next
 }
 
 // nextLocked returns what a channel may send now, or else when there may be something;
@@ -174,17 +190,23 @@ func (o *Outbox) headLocked(l *line, p Precedence, now time.Time) *entry {
 	}
 }
 
+// turn is how many messages a sender sends for its channel before it lets another have
+// its place, if one waits for it.
+const turn = 100
+
 // send sends what one channel has, until there is nothing to send now.
 func (o *Outbox) send(ctx context.Context, l *line) {
-	for {
+	for n := 0; ; n++ {
 		o.mu.Lock()
 		now := o.options.Now()
 		e, _ := o.nextLocked(l, now)
-		if e == nil {
+		if e == nil || n >= turn && o.capped {
 			l.running = false
 			o.senders--
+			o.rescan = o.rescan || o.capped // for those who had no sender
+			o.capped = false
+			o.touchLocked(l) // for the time at which there is something
 			o.mu.Unlock()
-			poke(o.wake) // for the time at which there is something, and for those who had no sender
 			return
 		}
 		e.sending = true
