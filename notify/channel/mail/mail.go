@@ -75,7 +75,7 @@ func Kind() channel.Kind {
 type mailer struct {
 	world         *channel.World
 	options       *Options
-	host, port    string
+	host, address string
 	from, replyTo *mail.Address
 	to, cc        []*mail.Address
 	wording       template.Wording
@@ -85,7 +85,11 @@ type mailer struct {
 func newMailer(w *channel.World, o *Options) (*mailer, error) {
 	m := &mailer{world: w, options: o}
 	var err error
-	if m.host, m.port, err = address(o); err != nil {
+	port := 587
+	if o.Encryption == "tls" {
+		port = 465
+	}
+	if m.host, m.address, err = channel.Address("server", o.Server, port); err != nil {
 		return nil, err
 	}
 	if err := o.check(w); err != nil {
@@ -127,30 +131,6 @@ func newMailer(w *channel.World, o *Options) (*mailer, error) {
 	return m, err
 }
 
-// address returns host and port of the server.
-func address(o *Options) (host, port string, err error) {
-	host, port = o.Server, "587"
-	if o.Encryption == "tls" {
-		port = "465"
-	}
-	if h, p, err := net.SplitHostPort(o.Server); err == nil {
-		host, port = h, p
-	}
-	host = strings.Trim(host, "[]")
-	switch {
-	case o.Server == "":
-		return "", "", channel.BadOption("server", "is missing: write host:port")
-	case host == "" || strings.ContainsAny(host, " \t\r\n/@<>") || !isPort(port):
-		return "", "", channel.BadOption("server", "%q is not host:port", template.Truncate(o.Server, 100))
-	}
-	return host, port, nil
-}
-
-func isPort(text string) bool {
-	n, err := net.LookupPort("tcp", text)
-	return err == nil && n > 0 && strings.Trim(text, "0123456789") == ""
-}
-
 // mechanisms are the ways to log in, the safest first; those that send the password itself
 // are used over TLS only.
 var mechanisms = []string{"scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login"}
@@ -185,8 +165,11 @@ func person(option, text string) (*mail.Address, error) {
 		return nil, channel.BadOption(option, "is missing")
 	}
 	a, err := mail.ParseAddress(text)
-	if err != nil || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	switch {
+	case err != nil || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return nil, channel.BadOption(option, "%q is no address: write name@example.org or Name <name@example.org>", template.Truncate(text, 100))
+	case strings.ContainsFunc(a.Address, func(r rune) bool { return r > '~' }):
+		return nil, channel.BadOption(option, "%q has letters that not every mail server takes: write the domain as xn--…", template.Truncate(a.Address, 100))
 	}
 	return a, nil
 }
@@ -269,7 +252,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 
 // deliver hands a composed message over to the server.
 func (m *mailer) deliver(ctx context.Context, password string, text []byte) error {
-	raw, err := m.world.Dial(ctx, "tcp", net.JoinHostPort(m.host, m.port))
+	raw, err := m.world.Dial(ctx, "tcp", m.address)
 	if err != nil {
 		return err
 	}

@@ -202,6 +202,7 @@ func TestContractStandIn(t *testing.T) {
 			bad("from", func(o *Options) { o.From = "grove@example.org\r\nBcc: all@example.org" }),
 			bad("to", func(o *Options) { o.To = nil }),
 			bad("to[1]", func(o *Options) { o.To = append(o.To, "ops") }),
+			bad("to[0]", func(o *Options) { o.To = []string{"ops@exämple.org"} }),
 			bad("cc[0]", func(o *Options) { o.CC = []string{"a@b c"} }),
 			bad("to", func(o *Options) { o.To = strings.Fields(strings.Repeat("a@b.example ", 101)) }),
 			bad("reply_to", func(o *Options) { o.ReplyTo = "@" }),
@@ -267,7 +268,7 @@ func TestEncryptionStandIn(t *testing.T) {
 	}
 }
 
-func TestHeaders(t *testing.T) {
+func TestHeadersStandIn(t *testing.T) {
 	s := newStandIn(t, channeltest.Well)
 	o := good(s.address)
 	o.CC, o.ReplyTo, o.Plain, o.Title = []string{"Böss <boss@example.test>"}, "desk@example.test", true, "Ä {{.Status}}"

@@ -61,29 +61,24 @@ func Kind() channel.Kind {
 
 // sender is the channel. Over TCP and TLS each message has a connection of its own.
 type sender struct {
-	world      *channel.World
-	options    *Options
-	host, port string
-	facility   int
-	wording    template.Wording
+	world         *channel.World
+	options       *Options
+	host, address string
+	facility      int
+	wording       template.Wording
 }
 
 func newSender(w *channel.World, o *Options) (*sender, error) {
 	s := &sender{world: w, options: o, facility: slices.Index(facilities, o.Facility)}
-	s.host, s.port = o.Server, "514"
+	port := 514
 	if o.Protocol == "tls" {
-		s.port = "6514"
+		port = 6514
 	}
-	if h, p, err := net.SplitHostPort(o.Server); err == nil {
-		s.host, s.port = h, p
+	var err error
+	if s.host, s.address, err = channel.Address("server", o.Server, port); err != nil {
+		return nil, err
 	}
-	s.host = strings.Trim(s.host, "[]")
-	_, portErr := net.LookupPort("tcp", s.port)
 	switch {
-	case o.Server == "":
-		return nil, channel.BadOption("server", "is missing: write host:port")
-	case s.host == "" || strings.ContainsAny(s.host, " \t\r\n/@<>") || portErr != nil || strings.Trim(s.port, "0123456789") != "":
-		return nil, channel.BadOption("server", "%q is not host:port", template.Truncate(o.Server, 100))
 	case !slices.Contains([]string{"udp", "tcp", "tls"}, o.Protocol):
 		return nil, channel.BadOption("protocol", "%q is none of udp, tcp and tls", template.Truncate(o.Protocol, 50))
 	case o.Protocol != "tls" && o.TLS != (channel.TLS{}):
@@ -97,7 +92,6 @@ func newSender(w *channel.World, o *Options) (*sender, error) {
 	case o.Enterprise == 0:
 		return nil, channel.BadOption("enterprise", "is missing: 32473 is the number of examples")
 	}
-	var err error
 	s.wording, err = template.Options{Title: o.Title}.New()
 	return s, err
 }
@@ -122,7 +116,7 @@ func (s *sender) Send(ctx context.Context, m *channel.Message) error {
 
 // datagrams sends each record on its own. Nobody says that it arrived.
 func (s *sender) datagrams(ctx context.Context, records []string) error {
-	conn, err := s.world.Dial(ctx, "udp", net.JoinHostPort(s.host, s.port))
+	conn, err := s.world.Dial(ctx, "udp", s.address)
 	if err != nil {
 		return err
 	}
@@ -144,7 +138,7 @@ const farewell = 5 * time.Second
 // again. TCP's own acknowledgement says only that they arrived at the machine. A server that
 // closes nothing is taken at its word.
 func (s *sender) stream(ctx context.Context, records []string) error {
-	conn, err := s.world.Dial(ctx, "tcp", net.JoinHostPort(s.host, s.port))
+	conn, err := s.world.Dial(ctx, "tcp", s.address)
 	if err != nil {
 		return err
 	}

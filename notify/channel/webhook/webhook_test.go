@@ -137,7 +137,7 @@ func exchange(t *testing.T, o *Options, secrets map[string]string, m *channel.Me
 	return s.Requests()[0]
 }
 
-func TestSignatures(t *testing.T) {
+func TestSignaturesRecordingServer(t *testing.T) {
 	m := template.Samples()["firing"]
 	o := good("env:URL")
 	o.Sign, o.User, o.Password = []string{"env:OLD", "env:NEW"}, "me", "env:PASSWORD"
@@ -215,7 +215,7 @@ func TestTLSRecordingServer(t *testing.T) {
 	}
 }
 
-func TestFormats(t *testing.T) {
+func TestFormatsRecordingServer(t *testing.T) {
 	many := template.Samples()["firing, many"]
 	t.Run("grove", func(t *testing.T) {
 		o := good("")
