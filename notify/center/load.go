@@ -87,6 +87,7 @@ func (c *Center) apply(s *settings.Settings) {
 	c.said.Store(s) // Routes resolve their targets by it.
 	c.Router.Replace(s.Routes)
 	c.Calendar.Replace(s.Maintenance)
+	c.Book.Configure(s.Alerts.Settle, s.Alerts.Silence, s.Alerts.Reopen, s.Alerts.Recover)
 	c.Outbox.Configure(s.Outbox)
 	c.hearts.Replace(s.Heartbeats)
 	for _, name := range gone {
