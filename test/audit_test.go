@@ -84,6 +84,7 @@ func TestOneAuditRecordPerChange(t *testing.T) {
 	ada := &asker{name: "ada", session: e.login("ada")}
 	_, secret, _ := strings.Cut(ada.session, "=")
 	o.secrets["a session"] = secret
+	alerts := e.alerted()
 	o.skip()
 
 	node := north + e.acme
@@ -200,6 +201,21 @@ func TestOneAuditRecordPerChange(t *testing.T) {
 			o.secrets["a token of hers"] = program
 		}, "ada", once("token create")},
 		{"no token", func() { over(ada, "DELETE", "/api/v1/tokens/"+id, nil, 204) }, "ada", once("token revoke")},
+		{"to acknowledge alerts", rest(ada, "POST", "/api/v1/alerts/acknowledge", map[string]any{"ids": []any{alerts[node], alerts[south+e.zenith]}, "comment": "mine"}, 200), "ada", both("alerts acknowledge")},
+		{"to acknowledge what is hidden", rest(ada, "POST", "/api/v1/alerts/acknowledge", map[string]any{"ids": []any{alerts[south+e.zenith]}}, 200), "ada", nil},
+		{"to take that back by the command", command("unack", node), token, both("alerts unacknowledge")},
+		{"to acknowledge by the command", command("ack", node, "--for", "2h"), token, both("alerts acknowledge")},
+		{"to resolve one", rest(o.root, "POST", "/api/v1/alerts/resolve", map[string]any{"ids": []any{alerts[node]}}, 200), token, both("alerts resolve")},
+		{"a maintenance by the command", command("maintenance", "add", node, "--for", "1h", "--name", "move"), token, both("maintenance add")},
+		{"its end by the command", command("maintenance", "end", "move"), token, both("maintenance end")},
+		{"no maintenance by the command", command("maintenance", "remove", "move"), token, both("maintenance remove")},
+		{"a stop by the command", command("outbox", "stop"), token, both("outbox stop")},
+		{"a start by the command", command("outbox", "start", "desk"), token, both("outbox start")},
+		{"a channel that fails", rest(o.root, "POST", "/api/v1/channels/desk/test", nil, 502), token, []string{"channel test: begun, the channel did not take the message: 127.0.0.1:9: dial tcp 127.0.0.1:9: connect: connection refused"}},
+		{"what is only tried", func() {
+			over(o.root, "POST", "/api/v1/what-if", map[string]any{"set": map[string]any{node: "green"}}, 200)
+			over(o.root, "POST", "/api/v1/routes/explain", map[string]any{"path": south + e.zenith}, 200)
+		}, token, nil},
 		{"to ask now", rest(ada, "POST", "/api/v1/ask"+node, nil, 409), "ada", nil}, // Nothing can be asked: it is pushed.
 		{"what has a wrong body", func() {
 			for _, u := range []use{

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -62,7 +63,7 @@ tree:
     nodes:
       ACME: { kind: performance, unit: "%%", description: of ACME, red: "> 90", metric: m_ACME, labels: { l_ACME: v_ACME }, properties: { serial: ACME } }
       ACMElog: { kind: log }
-      ACMEstate: { kind: status, states: { "is ACME": green, "*": red } }
+      ACMEstate: { kind: status, states: { "is ACME": green, "*": red }, depends_on: [/plant/South/ZENITH] }
   South:
     properties: { customer: zenith }
     nodes:
@@ -82,6 +83,15 @@ tree:
   Log: { kind: log }
 `
 
+// alertsOf has routes that tell of everybody by name, to a channel that takes nothing.
+const alertsOf = `
+channels: { desk: { kind: ntfy, api: "http://127.0.0.1:9", topic: desk } }
+routes:
+  - { name: of ACME, when: { under: /plant/North/ACME }, to: [desk], continue: true }
+  - { name: of ZENITH, when: { under: [/plant/South, /VAULT] }, to: [desk], continue: true }
+  - { name: all, when: { under: [/plant, /VAULT], customer: ["*", VAULT] }, to: [desk] }
+`
+
 // word is a name that nothing has by chance: no digit of it is an index, no part a word.
 func word(begin string) string { return begin + strings.ToLower(rand.Text()[:16]) }
 
@@ -92,8 +102,13 @@ func newEstate(t *testing.T, edit ...func(*app.Config)) *estate {
 	if err := os.WriteFile(rules, []byte("grove:* write *\ngrove:* exec *\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e := &estate{manager: serve(t, append(edit, func(c *app.Config) { c.Jolokia = rules })...), acme: word("xa"), zenith: word("xz"), vault: word("xv")}
+	e := &estate{acme: word("xa"), zenith: word("xz"), vault: word("xv")}
 	names := strings.NewReplacer("ACME", e.acme, "ZENITH", e.zenith, "VAULT", e.vault, "%%", "%")
+	told := filepath.Join(t.TempDir(), "alerts.yaml")
+	if err := os.WriteFile(told, []byte(names.Replace(alertsOf)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e.manager = serve(t, append(edit, func(c *app.Config) { c.Jolokia, c.Alerts = rules, told })...)
 	e.write("plant.yaml", names.Replace(estateOf))
 	e.write(e.vault+".yaml", names.Replace(vaultOf))
 	e.loaded("plant")
@@ -139,6 +154,30 @@ func newEstate(t *testing.T, edit ...func(*app.Config)) *estate {
 	e.send(nil, http.MethodPost, "/api/v1/users", map[string]any{"name": "ada", "password": "correct horse battery", "grants": []any{map[string]any{"role": "operator", "path": "/plant/North"}}}, http.StatusCreated, &made)
 	e.askers = append(e.askers, &asker{name: "person", grants: []grant.Grant{{Role: grant.Operator, Path: tree.MustPath("/plant/North")}}, session: e.login("ada"), sees: all[:1]})
 	return e
+}
+
+// alerted waits until the alerts of all that is red are there, and returns their numbers by
+// path. What of acme's depends on zenith's is held back because of that.
+func (e *estate) alerted() map[string]string {
+	e.Helper()
+	ids := map[string]string{}
+	e.eventually(func() error {
+		var page struct {
+			Alerts []struct{ ID, Path, State string }
+		}
+		e.send(nil, http.MethodGet, "/api/v1/alerts", nil, http.StatusOK, &page)
+		states := map[string]string{}
+		for _, a := range page.Alerts {
+			ids[a.Path], states[a.Path] = a.ID, a.State
+		}
+		for path, state := range map[string]string{north + e.acme: "open", south + e.zenith: "open", "/" + e.vault + "/Gold": "open", north + e.acme + "state": "suppressed"} {
+			if states[path] != state {
+				return fmt.Errorf("the alert of %s is %q, not %s", path, states[path], state)
+			}
+		}
+		return nil
+	})
+	return ids
 }
 
 // login begins a session and returns its cookie.
@@ -284,6 +323,9 @@ func soapOf(body string) string {
 func (e *estate) uses() []use {
 	const viewer, operator, editor, admin = grant.Viewer, grant.Operator, grant.Editor, grant.Admin
 	node := north + e.acme
+	alerts := e.alerted()
+	number := map[string]any{"ids": []any{alerts[node], alerts[south+e.zenith], "1"}}
+	numbered := func(more map[string]any) map[string]any { maps.Copy(more, number); return more }
 	bean := url.QueryEscape(`grove:type=Node,path="` + node + `"`)
 	span := "from=2020-01-01T00:00:00Z&to=now"
 	free, login := need{free: true}, need{login: true}
@@ -336,6 +378,27 @@ func (e *estate) uses() []use {
 		{route: "PUT /api/v1/restores/{id}", target: "/api/v1/restores/x?offset=0", body: "x", kind: "application/octet-stream", need: whole(admin)},
 		{route: "POST /api/v1/restores/{id}/apply", target: "/api/v1/restores/x/apply?size=1", need: whole(admin)},
 		{route: "DELETE /api/v1/restores/{id}", target: "/api/v1/restores/x", need: whole(admin)},
+
+		// Alerts, and who is told of them. What was asked for by number has a result each.
+		{route: "GET /api/v1/alerts", lists: all}, {route: "GET /api/v1/alerts", target: "/api/v1/alerts?state=all&text=x&status=red", lists: all},
+		{route: "GET /api/v1/alerts", target: "/api/v1/alerts?cause=" + alerts[south+e.zenith]}, {route: "GET /api/v1/alerts", target: "/api/v1/alerts?text=has+failed"},
+		{route: "GET /api/v1/alerts/{id}", target: "/api/v1/alerts/" + alerts[node], need: ofNode(viewer), lists: all[:1]},
+		{route: "GET /api/v1/alerts/{id}", target: "/api/v1/alerts/" + alerts[node+"state"]}, // It is absent for who sees a node alone.
+		{route: "GET /api/v1/alerts/{id}", target: "/api/v1/alerts/" + alerts[south+e.zenith]},
+		{route: "/api/v1/alerts/stream/", method: "GET", target: "/api/v1/alerts/stream?what=1"}, // A stream has its own test.
+		{route: "POST /api/v1/alerts/acknowledge", body: numbered(map[string]any{"comment": "seen"})}, {route: "POST /api/v1/alerts/unacknowledge", body: number},
+		{route: "POST /api/v1/alerts/comment", body: numbered(map[string]any{"comment": "seen"})}, {route: "POST /api/v1/alerts/resolve", body: map[string]any{"ids": []any{"1"}}},
+		{route: "GET /api/v1/maintenance"},
+		{route: "POST /api/v1/maintenance", body: map[string]any{"name": "of " + e.acme, "at": []any{node}, "start": "2100-01-01T00:00:00Z", "for": "1h"}, need: ofNode(operator)},
+		{route: "DELETE /api/v1/maintenance/{id}", target: "/api/v1/maintenance/none"}, {route: "POST /api/v1/maintenance/{id}/end", target: "/api/v1/maintenance/none/end"},
+		{route: "GET /api/v1/routes", need: whole(viewer), lists: all},
+		{route: "POST /api/v1/routes/explain", body: map[string]any{"path": node}, need: ofNode(viewer)},
+		{route: "POST /api/v1/routes/explain", body: map[string]any{"path": node + "state", "status": "red"}},
+		{route: "POST /api/v1/what-if", body: map[string]any{"set": map[string]any{node: "yellow"}}, need: ofNode(viewer)}, {route: "POST /api/v1/what-if", body: map[string]any{"set": map[string]any{node + "state": "white"}}},
+		{route: "GET /api/v1/outbox", need: whole(operator)}, {route: "POST /api/v1/outbox/stop", body: map[string]any{"channel": "none"}, need: whole(admin)},
+		{route: "POST /api/v1/outbox/start", body: map[string]any{"channel": "none"}, need: whole(admin)},
+		{route: "POST /api/v1/outbox/send", body: map[string]any{"ids": []any{"1"}}, need: whole(admin)}, {route: "POST /api/v1/outbox/drop", body: map[string]any{"ids": []any{"1"}}, need: whole(admin)},
+		{route: "POST /api/v1/channels/{name}/test", target: "/api/v1/channels/none/test", need: whole(admin)},
 
 		// Who asks, and others.
 		{route: "GET /api/v1/me/preferences"}, {route: "PUT /api/v1/me/preferences", body: map[string]any{"theme": "dark"}},
@@ -570,6 +633,9 @@ func TestHiddenIsAbsent(t *testing.T) {
 				{method: "GET", target: "/api/v1/nodes" + p}, {method: "GET", target: "/api/v1/tree?path=" + p},
 				{method: "GET", target: "/api/v1/history?path=" + p + "&" + span}, {method: "GET", target: "/api/v1/journal?path=" + p + "&" + span},
 				{method: "GET", target: "/api/v1/moments?path=" + p},
+				{method: "GET", target: "/api/v1/alerts?under=" + p}, {method: "GET", target: "/api/v1/alerts?state=all&text=" + hidden.name}, {method: "GET", target: "/api/v1/alerts?customer=c+" + hidden.name},
+				{method: "POST", target: "/api/v1/routes/explain", body: map[string]any{"path": p}}, {method: "POST", target: "/api/v1/what-if", body: map[string]any{"set": map[string]any{p: "red"}}},
+				{method: "POST", target: "/api/v1/maintenance", body: map[string]any{"name": "x", "at": []any{p}, "for": "1h"}},
 				{method: "GET", target: "/api/v1/sources?file=" + hidden.name + ".yaml"},
 				{method: "POST", target: "/api/v1/ask" + p}, {method: "PUT", target: "/api/v1/thresholds" + p, body: map[string]any{"red": "> 1"}}, {method: "DELETE", target: "/api/v1/thresholds" + p},
 				{method: "POST", target: "/api/v1/readings", body: reading{"path": p, "value": 1}}, {method: "POST", target: "/api/v1/readings", body: reading{"path": p, "value": "text", "unit": "km"}},
