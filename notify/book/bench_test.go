@@ -109,3 +109,34 @@ func BenchmarkAlerts(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkStatuses is what the tree pays for telling of changes that are of no interest.
+func BenchmarkStatuses(b *testing.B) {
+	w, end := newBenchWorld(b, storetest.SQLite(b), 1000, 0)
+	defer end()
+	changes := make([]tree.StatusChange, 1000)
+	for i := range changes {
+		changes[i] = tree.StatusChange{Ref: w.refs[i], Path: tree.MustPath(fmt.Sprintf("/dc/rack%d/host%d/Up", i%100, i)), Kind: tree.State, To: tree.Green}
+		if i%2 == 0 {
+			changes[i].Kind = tree.Group
+		}
+	}
+	for b.Loop() {
+		w.book.Statuses(changes)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(changes)), "ns/change")
+}
+
+// BenchmarkSurvey looks at the whole of a tree of 100,000 nodes.
+func BenchmarkSurvey(b *testing.B) {
+	w, end := newBenchWorld(b, storetest.SQLite(b), 50_000, 0)
+	defer end()
+	if err := w.book.take(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	defer w.book.leave()
+	for b.Loop() {
+		w.book.survey(0)
+		w.book.settling = nil
+	}
+}

@@ -188,7 +188,7 @@ func (b *Book) bad(at slot, e *entry, n *tree.Node, s *subject.Subject) {
 	case e.closed && n.Status <= e.a.Worst:
 		return // Somebody has ended it as it is.
 	case e.closed || b.time.Sub(*e.a.Resolved) <= b.waits.Load().reopen:
-		b.reopen(e, n.Status, s.Severity(n.Status), trouble())
+		b.reopen(e, n.Status, s.Severity(n.Status), s, n.Spec, trouble())
 	default:
 		e = b.open(at, e, n.Status, s.Severity(n.Status), s, n.Spec, trouble())
 		e.know(n.Spec)
@@ -311,7 +311,7 @@ func (b *Book) considerSilence(p tree.Path, n *tree.Node, there bool, s *subject
 		return
 	}
 	if e != nil && b.time.Sub(*e.a.Resolved) <= b.waits.Load().reopen {
-		b.reopen(e, tree.White, s.Yellow, subject.Silent(n))
+		b.reopen(e, tree.White, s.Yellow, s, n.Spec, subject.Silent(n))
 		return
 	}
 	b.open(at, e, tree.White, s.Yellow, s, n.Spec, subject.Silent(n))
@@ -364,7 +364,7 @@ func (b *Book) considerMissing(p tree.Path, n *tree.Node, there bool, s *subject
 	}
 	delete(b.missing, p)
 	if e != nil && b.time.Sub(*e.a.Resolved) <= b.waits.Load().reopen {
-		b.reopen(e, tree.White, s.Red, trouble)
+		b.reopen(e, tree.White, s.Red, s, nil, trouble)
 		return
 	}
 	b.open(at, e, tree.White, s.Red, s, nil, trouble)

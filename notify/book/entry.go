@@ -117,12 +117,9 @@ func (b *Book) open(at slot, old *entry, status tree.Status, severity tree.Sever
 	e := &entry{slot: at, fresh: true, seen: true, turned: b.time}
 	e.a = &alert.Alert{
 		ID: b.last, Key: subject.Key(b.o.Manager, kinds[at.kind], at.path), Manager: b.o.Manager, Path: at.path, Kind: kinds[at.kind],
-		Opened: b.time, Worst: status, Instance: s.Instance, Properties: s.Properties, Customers: s.Customers,
-		EventType: s.EventType, ProbableCause: s.ProbableCause, Repair: s.Repair, Count: 1,
+		Opened: b.time, Worst: status, Count: 1,
 	}
-	if spec != nil {
-		e.a.Labels = spec.Labels
-	}
+	dress(e.a, s, spec)
 	b.entries[at], b.byID[e.a.ID] = e, e
 	b.live++
 	b.touch(e)
@@ -142,10 +139,20 @@ func (e *entry) is(status tree.Status, severity tree.Severity, t subject.Trouble
 	e.a.Message, e.a.Value, e.a.Unit, e.a.Threshold = t.Message, t.Value, t.Unit, t.Threshold
 }
 
+// dress gives an alert what holds at its node. The spec is nil where no node is.
+func dress(a *alert.Alert, s *subject.Subject, spec *tree.Spec) {
+	a.Instance, a.Properties, a.Customers = s.Instance, s.Properties, s.Customers
+	a.EventType, a.ProbableCause, a.Repair = s.EventType, s.ProbableCause, s.Repair
+	if a.Labels = nil; spec != nil {
+		a.Labels = spec.Labels
+	}
+}
+
 // reopen lets an alert go on that was resolved a short while ago.
-func (b *Book) reopen(e *entry, status tree.Status, severity tree.Severity, t subject.Trouble) {
+func (b *Book) reopen(e *entry, status tree.Status, severity tree.Severity, s *subject.Subject, spec *tree.Spec, t subject.Trouble) {
 	b.makeRoom()
 	a := b.edit(e)
+	dress(a, s, spec)
 	a.Resolved, a.Ack, a.Suppression, a.Consequences = nil, nil, nil, 0
 	a.Count++
 	b.live++

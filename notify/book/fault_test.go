@@ -8,6 +8,7 @@ import (
 
 	"grove/tree"
 	"grove/tree/alert"
+	"grove/tree/store"
 )
 
 // TestTheDatabaseIsAway: the book goes on deciding, and tells nobody what is not kept.
@@ -20,6 +21,7 @@ func TestTheDatabaseIsAway(t *testing.T) {
 		w.settled()
 		w.since()
 		id := w.one("/a/y").ID
+		w.awayAs = store.ErrUnavailable
 		w.away.Store(true)
 		w.set("red", "/a/x")
 		w.wait(time.Minute)

@@ -100,9 +100,12 @@ func (b *Book) ready(ctx context.Context) bool {
 // load reads what was kept, and has the whole tree looked at.
 func (b *Book) load(ctx context.Context) error {
 	known := b.o.Store.Replaced()
-	rows, last, err := b.ledger.Load(ctx, b.time.Add(-max(b.waits.Load().reopen, b.waits.Load().recover)))
+	rows, last, bad, err := b.ledger.Load(ctx, b.time.Add(-max(b.waits.Load().reopen, b.waits.Load().recover)))
 	if err != nil {
 		return err
+	}
+	for _, err := range bad {
+		b.o.Log.Error("an alert cannot be read: it is left where it is", "err", err)
 	}
 	b.forget()
 	b.known, b.loaded = known, true

@@ -60,11 +60,12 @@ func (b *Book) WhatIf(changes []tree.StatusChange) []alert.Alert {
 			continue
 		}
 		last++
-		would = append(would, alert.Alert{
+		a := alert.Alert{
 			ID: last, Key: subject.Key(b.o.Manager, alert.Status, c.Path), Manager: b.o.Manager, Path: c.Path, Kind: alert.Status, State: alert.Open,
-			Status: c.To, Worst: c.To, Severity: s.Severity(c.To), Opened: now, Changed: now, Message: t.Message, Unit: t.Unit, Instance: s.Instance,
-			Labels: n.Spec.Labels, Properties: s.Properties, Customers: s.Customers, EventType: s.EventType, ProbableCause: s.ProbableCause, Repair: s.Repair, Count: 1,
-		})
+			Status: c.To, Worst: c.To, Severity: s.Severity(c.To), Opened: now, Changed: now, Message: t.Message, Unit: t.Unit, Count: 1,
+		}
+		dress(&a, s, n.Spec)
+		would = append(would, a)
 		sources = b.suppose(sources, last, c.Path, c.To)
 	}
 	graph := cause.New(register, unique(sources))

@@ -35,6 +35,7 @@ type world struct {
 	killed bool
 
 	away       atomic.Bool // the database, for the book
+	awayAs     error       // what it says then
 	mu         sync.Mutex  // guards what follows
 	told       []alert.Alert
 	maintained map[tree.Path]*time.Time // nil: without an end
@@ -53,10 +54,12 @@ func bubble(t *testing.T, test func(w *world)) {
 }
 
 func newWorld(t testing.TB, d *storetest.Database) *world {
-	w := &world{t: t, d: d, maintained: map[tree.Path]*time.Time{}}
+	w := &world{t: t, d: d, maintained: map[tree.Path]*time.Time{}, awayAs: errors.New("the test took the database away")}
 	w.tree = tree.New(tree.Options{
 		Statuses: func(c []tree.StatusChange) { w.book.Statuses(c) },
 		Names:    func(c []tree.NameChange) { w.book.Names(c) },
+		// Its clock ticks in vain for hours.
+		FlushEvery: 10 * time.Second,
 	})
 	return w
 }
@@ -100,7 +103,7 @@ func (w *world) begin() {
 // Add implements Journal.
 func (w *world) Add(tx *store.Tx, entries ...journal.Entry) error {
 	if w.away.Load() {
-		return fmt.Errorf("%w: the test took it away", store.ErrUnavailable)
+		return w.awayAs
 	}
 	return w.lines.Add(tx, entries...)
 }

@@ -79,10 +79,10 @@ func customers(list []string) string {
 
 // Load returns what a start needs, in the order of numbers: alerts that are not resolved,
 // that are closed, or that were resolved since a time; and the highest number that was
-// ever given and is still kept.
-func (l *Ledger) Load(ctx context.Context, since time.Time) (rows []Row, last alert.ID, err error) {
+// ever given and is still kept. What cannot be read is left out, and bad says what it is.
+func (l *Ledger) Load(ctx context.Context, since time.Time) (rows []Row, last alert.ID, bad []error, err error) {
 	err = l.s.Read(ctx, func(tx *store.Tx) error {
-		rows = rows[:0]
+		rows, bad = rows[:0], nil
 		var highest int64
 		if _, err := tx.Row("SELECT COALESCE(MAX(id), 0) FROM alert WHERE manager = $1", []any{tx.Manager()}, &highest); err != nil {
 			return err
@@ -97,19 +97,25 @@ func (l *Ledger) Load(ctx context.Context, since time.Time) (rows []Row, last al
 					return err
 				}
 				a, err := parse(text)
-				if err == nil {
-					rows = append(rows, Row{a, closed == 1})
+				if err != nil {
+					bad = append(bad, err)
+					return nil
 				}
-				return err
+				rows = append(rows, Row{a, closed == 1})
+				return nil
 			})
 	})
-	return rows, last, err
+	return rows, last, bad, err
 }
 
 func parse(text string) (*alert.Alert, error) {
 	a := new(alert.Alert)
-	if err := json.Unmarshal([]byte(text), a); err != nil {
-		return nil, fmt.Errorf("an alert in the database: %w", err)
+	err := json.Unmarshal([]byte(text), a)
+	if err == nil && (a.ID <= 0 || (a.State == alert.Resolved) != (a.Resolved != nil)) {
+		err = errors.New("its number, or its state, is none")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("an alert in the database, %.80q: %w", text, err)
 	}
 	return a, nil
 }

@@ -68,7 +68,17 @@ func TestWhatIsPutIsThereAgain(t *testing.T) {
 		rows[0].Alert.Resolved, rows[0].Alert.State, rows[0].Alert.Status = &end, alert.Resolved, tree.Green
 		put(t, s, l, rows[:1])
 		since := began.Add(time.Hour)
-		got, last, err := l.Load(t.Context(), since)
+		if err := s.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Exec("INSERT INTO alert (manager, id, path, kind, status, severity, opened, resolved, closed, cause, instance, customers, document) "+
+				"VALUES ($1, 1, '/x', 'status', 3, 4, 1, 0, 0, 0, '', '', '{')", tx.Manager())
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		got, last, bad, err := l.Load(t.Context(), since)
+		if len(bad) != 1 || !strings.Contains(bad[0].Error(), `an alert in the database, "{"`) {
+			t.Error(bad)
+		}
 		if err != nil || last != rows[99].Alert.ID {
 			t.Fatal(last, err)
 		}
@@ -181,7 +191,7 @@ func TestTrim(t *testing.T) {
 		if left, errC := l.Count(t.Context()); err != nil || errC != nil || left != all-n-10 || n < 10 {
 			t.Errorf("%d of %d are left after %d, %v %v", left, all, n, err, errC)
 		}
-		if live, _, err := l.Load(t.Context(), began.Add(10*time.Hour)); err != nil || len(live) < 34 {
+		if live, _, _, err := l.Load(t.Context(), began.Add(10*time.Hour)); err != nil || len(live) < 34 {
 			t.Errorf("%d, %v", len(live), err)
 		}
 	})
