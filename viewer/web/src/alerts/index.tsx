@@ -15,7 +15,7 @@ import { Acts } from './acts';
 import { type Alert, type AlertQuery, type State, markOf, mayAct, severities, states } from './api';
 import { DesktopButton } from './desktop';
 import { mostUnfolded, useAlerts, useConsequences } from './list';
-import { Grave, Notes, Place, Since, StateText, stateIcons, useSecond } from './marks';
+import { Grave, Notes, Place, Since, StateText, stateIcons, useSecond, valueOf } from './marks';
 import { AlertPanel } from './panel';
 import { type Row, alertRows } from './rows';
 import { AlertTabs } from './tabs';
@@ -287,15 +287,20 @@ function columns(fold: (id: string) => void): readonly Column<Row>[] {
       title: 'Value',
       width: 'minmax(5rem, 0.7fr)',
       slim: false,
-      draw: ({ alert: a }) => (
-        <>
-          <span class="figure" title={a.value}>
-            {a.value}
-            {a.unit ? <span class="unit"> {a.unit}</span> : null}
-          </span>
-          <span class="soft">{a.threshold}</span>
-        </>
-      ),
+      draw: ({ alert: a }) => {
+        const v = valueOf(a);
+        return (
+          <>
+            <span class="figure" title={a.value}>
+              {v.number}
+              {v.unit ? <span class="unit"> {v.unit}</span> : null}
+            </span>
+            <span class="soft" title={a.threshold}>
+              {a.threshold}
+            </span>
+          </>
+        );
+      },
     },
     {
       name: 'state',

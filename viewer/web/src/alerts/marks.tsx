@@ -2,7 +2,7 @@
 // state, and since when.
 
 import { useNow } from '../app';
-import { age, moment, plural } from '../format';
+import { type Shown, age, moment, plural, show } from '../format';
 import { names } from '../path';
 import { Icon, type IconName, Mark } from '../ui/marks';
 import { statusWords } from '../wire';
@@ -79,6 +79,12 @@ const reasons: Record<string, string> = {
   whole: 'part of a whole',
   maintenance: 'in maintenance',
 };
+
+/** valueOf is the observed value as people read it: numbers as elsewhere on the page. */
+export function valueOf(a: Alert): Shown {
+  const { value = '', unit = '' } = a;
+  return /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(value) ? show(Number(value), unit) : { number: value, unit };
+}
 
 /** Notes are marks that say what else is special. */
 export function Notes({ alert: a }: { alert: Alert }) {

@@ -8,7 +8,6 @@ import { AlertTabs } from '../alerts/tabs';
 import { useApp } from '../app';
 import { useReading } from '../definitions/read';
 import { figures, plural } from '../format';
-import { names } from '../path';
 import { NodeLink } from '../node/link';
 import { readList, writeList } from '../route';
 import { ExplanationView } from '../routes/explained';
@@ -113,7 +112,7 @@ function OutcomeView({ of }: { of: WhatIf }) {
         {changes.length === 0 ? <p class="soft">Nothing would change: it is so already.</p> : null}
         <ul class="would-change">
           {changes.slice(0, shownChanges).map((c) => (
-            <li key={c.path} style={{ '--level': String(names(c.path).length) }}>
+            <li key={c.path}>
               <Turn from={c.from} to={c.to} />
               <NodeLink path={c.path} from="/" />
               {c.set ? <span class="note">supposed</span> : null}
