@@ -2,7 +2,7 @@
 // stand-in for the server, which has storms of alerts.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { openPage, startBrowser } from './browser.mjs';
 import { StandInTree, hamlet } from './standin.mjs';
 import { AlertStandIn, alert } from './standinalerts.mjs';
@@ -32,8 +32,10 @@ function watch() {
   };
 }
 
+const cases = [];
+
 function on(name, body, permissions = ['notifications']) {
-  test(name + ' (stand-in)', { timeout: 60_000 }, async () => {
+  cases.push([name + ' (stand-in)', async () => {
     const server = await new AlertStandIn(new StandInTree(hamlet())).listen();
     let page;
     try {
@@ -47,7 +49,7 @@ function on(name, body, permissions = ['notifications']) {
       await page?.context().close();
       await server.close();
     }
-  });
+  }]);
 }
 
 const open = (page) => page.evaluate(() => window.shown.filter((n) => n.said.open).map((n) => [n.said.title, n.said.body]));
@@ -111,6 +113,8 @@ on('a storm is one notification that counts, and goes with the last alert', asyn
   server.set([...server.alerts, ...Array.from({ length: 20 }, (_, i) => alert(`/shop/m${i}`, { opened: now }))]);
   await page.waitForFunction(() => window.shown.filter((n) => n.said.open).length === 1 && window.shown.at(-1).said.title === '170 new alerts');
   assert.ok((await page.evaluate(() => window.shown.length)) < 10, 'few notifications for many alerts');
+  server.set(Array.from({ length: 5000 }, (_, i) => server.alerts[i] ?? alert(`/shop/o${i}`, { opened: now })));
+  await page.waitForFunction(() => /^5\D?000 alerts are open$/.test(window.shown.at(-1).said.title) && window.shown.filter((n) => n.said.open).length === 1);
   server.set(server.alerts.slice(0, 10));
   await page.waitForFunction(() => window.shown.filter((n) => n.said.open).map((n) => n.said.title).join() === '10 new alerts');
   server.set([]);
@@ -138,3 +142,8 @@ on('who forbade notifications is told how to allow them', async (server, page) =
   assert.equal(await box.isChecked(), false);
   page.complaints = page.complaints.filter((c) => !/status of 404/.test(c)); // the stand-in has no views
 }, []);
+
+// Each has a stand-in and a context of its own: they run beside each other.
+describe('notifications on the desktop', { concurrency: 3 }, () => {
+  for (const [name, body] of cases) test(name, { timeout: 60_000 }, body);
+});

@@ -56,13 +56,22 @@ export interface Desk {
   openAlert(id: string | undefined): void;
 }
 
+/** Storm is the one notification of many alerts. */
+interface Storm {
+  ids: ReadonlySet<string>; // as far as they were looked at
+  worst: Alert;
+  title: string;
+  note: Notification;
+  at: number; // when the last came
+}
+
 export class Notifier {
   private known: Set<string> | undefined; // undefined: nothing was looked at yet
   private since = 0; // the server's time of the first look
   private kinds = ''; // the severities that known is about
   private readonly shown = new Map<string, Notification>();
   private told: number[] = []; // when single ones were shown
-  private storm: { ids: Set<string>; worst: Alert; note: Notification; at: number } | undefined;
+  private storm: Storm | undefined;
   private busy = false;
   private due = false;
   private readonly calm = new Calm(() => void this.look());
@@ -112,11 +121,11 @@ export class Notifier {
     const fresh = open.filter((a) => !known.has(a.id) && Date.parse(a.changed) >= this.since - 2000);
     if (page.next && known.size < mostKnown) for (const id of ids) known.add(id);
     else this.known = ids;
-    await this.close(ids, page.next !== undefined && page.next !== '');
+    await this.close(ids, page);
     if (fresh.length === 0) return;
     const now = performance.now();
     this.told = this.told.filter((at) => now - at < quietMs);
-    if (this.told.length + fresh.length > single || (this.storm && now - this.storm.at < stormMs)) this.count(fresh, now);
+    if (this.told.length + fresh.length > single || (this.storm && now - this.storm.at < stormMs)) this.count(fresh, now, page);
     else {
       for (const a of fresh) {
         this.told.push(now);
@@ -142,36 +151,43 @@ export class Notifier {
   }
 
   /** count adds to the one notification of many; it makes a sound once. */
-  private count(fresh: readonly Alert[], now: number): void {
+  private count(fresh: readonly Alert[], now: number, page: Alerts): void {
     const before = this.storm;
-    const all = new Set([...(before?.ids ?? []), ...fresh.map((a) => a.id)]);
+    const ids = new Set([...(before?.ids ?? []), ...fresh.map((a) => a.id)]);
     const worst = before && severities.indexOf(before.worst.severity) <= severities.indexOf(fresh[0]!.severity) ? before.worst : fresh[0]!;
-    this.storm = { ids: all, worst, at: now, note: this.summary(all.size, worst, before !== undefined) };
+    this.summary(ids, worst, now, page);
   }
 
-  private summary(n: number, worst: Alert, silent: boolean): Notification {
-    const note = this.note(`${plural(n, 'new alert')}${n >= asked ? ' or more' : ''}`, `The worst: ${worst.message}`, 'many', silent, () => this.desk.openAlert(undefined));
+  /** summary shows the notification of many in place of the one before, unless it says the same. */
+  private summary(ids: ReadonlySet<string>, worst: Alert, at: number, page: Alerts): void {
+    // Of more than are looked at, the server's count is told.
+    const title = page.next ? `${plural(page.counts?.open ?? ids.size, 'alert')} are open` : plural(ids.size, 'new alert');
+    const before = this.storm;
+    if (before && before.title === title && before.worst === worst) {
+      this.storm = { ...before, ids, at };
+      return;
+    }
+    const note = this.note(title, `The worst: ${worst.message}`, 'many', before !== undefined, () => this.desk.openAlert(undefined));
     note.onclose = () => {
       if (this.storm?.note === note) this.storm = undefined;
     };
-    return note;
+    this.storm = { ids, worst, title, note, at };
   }
 
-  /** close takes away what is not open any more; more: the page has not all that is. */
-  private async close(ids: ReadonlySet<string>, more: boolean): Promise<void> {
+  /** close takes away what is not open any more. */
+  private async close(ids: ReadonlySet<string>, page: Alerts): Promise<void> {
     for (const [id, note] of this.shown) {
-      if (ids.has(id) || (more && (await stays(id)))) continue;
+      if (ids.has(id) || (page.next && (await stays(id)))) continue;
       note.close();
       this.shown.delete(id);
     }
     const { storm } = this;
-    if (!storm || more) return;
-    const left = new Set([...storm.ids].filter((id) => ids.has(id)));
-    if (left.size === storm.ids.size) return;
+    if (!storm) return;
+    const left = page.next ? storm.ids : new Set([...storm.ids].filter((id) => ids.has(id)));
     if (left.size === 0) {
       this.storm = undefined;
       storm.note.close();
-    } else this.storm = { ...storm, ids: left, note: this.summary(left.size, storm.worst, true) };
+    } else this.summary(left, storm.worst, storm.at, page);
   }
 
   private clear(): void {
