@@ -44,7 +44,7 @@ func (r *Router) decide(ctx context.Context, now time.Time) error {
 		for some := range slices.Chunk(due, maxDecisions) {
 			decisions := make([]*decision, 0, len(some))
 			for _, g := range some {
-				if d := r.decision(g, now, targets); d != nil {
+				if d := r.decision(ctx, g, now, targets); d != nil {
 					decisions = append(decisions, d)
 				}
 			}
@@ -80,9 +80,12 @@ func (r *Router) due(now time.Time) []*group {
 	slices.SortFunc(list, r.pressing)
 	slices.SortFunc(ends, r.pressing)
 	taken := ends
-	merged := map[*group]bool{}
+	chosen := make(map[*group]bool, len(ends))
+	for _, g := range ends {
+		chosen[g] = true
+	}
 	for _, g := range list {
-		if merged[g] {
+		if chosen[g] {
 			continue
 		}
 		n, next := r.room(g.route)
@@ -91,16 +94,19 @@ func (r *Router) due(now time.Time) []*group {
 		case crowd && g.id == "" && !g.merged && n <= 1:
 			// What is left of the room is for one message about all that is too much.
 			to := r.merge(g, now)
-			if n == 1 && !merged[to] && to.due <= r.tick {
-				merged[to] = true
+			switch {
+			case chosen[to]:
+			case n == 1 && to.due <= r.tick:
+				chosen[to] = true
 				r.spent[g.name].n++
 				taken = append(taken, to)
-			} else if n <= 0 && !merged[to] {
+			case n <= 0:
 				to.retry, to.dirty = next, true
 			}
 		case n <= 0:
 			g.retry, g.dirty = next, true
 		default:
+			chosen[g] = true
 			r.spent[g.name].n++
 			taken = append(taken, g)
 		}
@@ -110,7 +116,7 @@ func (r *Router) due(now time.Time) []*group {
 }
 
 // pressing orders groups that are due: escalations, then what nobody was told of, then the
-// rest, each in the order of time.
+// rest; of each the gravest first, then the oldest.
 func (r *Router) pressing(a, b *group) int {
 	class := func(g *group) int {
 		switch {
@@ -121,7 +127,14 @@ func (r *Router) pressing(a, b *group) int {
 		}
 		return 2
 	}
-	return cmp.Or(cmp.Compare(class(a), class(b)), cmp.Compare(a.due, b.due), cmp.Compare(a.key, b.key))
+	place := func(g *group) int {
+		if g.route == nil {
+			return -1
+		}
+		return g.route.place
+	}
+	return cmp.Or(cmp.Compare(class(a), class(b)), -cmp.Compare(a.gravest, b.gravest), cmp.Compare(a.due, b.due),
+		cmp.Compare(place(a), place(b)), cmp.Compare(a.oldest, b.oldest), cmp.Compare(a.key, b.key))
 }
 
 // merge moves what waits in a group into the group of all that is too much for groups of
@@ -201,7 +214,7 @@ func (r *Router) done(d *decision) {
 		return
 	}
 	c := &d.change
-	g.id, g.began, g.told, g.step, g.knows, g.precedence = c.ID, c.Began, c.Told, c.Step, c.Acknowledged, c.Precedence
+	g.id, g.began, g.told, g.step, g.precedence = c.ID, c.Began, c.Told, c.Step, c.Precedence
 	for name, sequence := range c.Channels {
 		g.channels[name] = sequence
 	}

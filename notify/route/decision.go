@@ -1,6 +1,7 @@
 package route
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -59,28 +60,31 @@ func (s *resolver) channels(route string, targets []string) []string {
 }
 
 // decision makes what is due of a group; nil when nobody can be told.
-func (r *Router) decision(g *group, now time.Time, targets *resolver) *decision {
+func (r *Router) decision(ctx context.Context, g *group, now time.Time, targets *resolver) *decision {
 	if g.end <= r.tick {
 		return r.ending(g, now)
 	}
 	d := &decision{g: g, tells: min(g.tell, g.remind, g.confirm) <= r.tick}
+	if !d.tells && g.escalate > r.tick { // What has joined it waits for more.
+		return nil
+	}
 	step := g.step
-	for step < len(g.route.Escalate) && g.open > 0 && g.escalate <= r.tick && g.oldest()+time.Duration(g.route.Escalate[step].After) <= r.tick {
+	for step < len(g.route.Escalate) && g.open > 0 && g.escalate <= r.tick && g.unknown()+time.Duration(g.route.Escalate[step].After) <= r.tick {
 		step++
 	}
-	var now1, now2 []string // the targets of the route and of steps that were taken; those of steps that are
+	var again, first []string // channels of the route and of steps that were taken; of steps that are taken now
 	if d.tells {
-		now1 = targets.channels(g.name, g.route.To)
+		again = targets.channels(g.name, g.route.To)
 		for i := range g.step {
 			if i < len(g.route.Escalate) {
-				now1 = append(now1, targets.channels(g.name, g.route.Escalate[i].To)...)
+				again = append(again, targets.channels(g.name, g.route.Escalate[i].To)...)
 			}
 		}
 	}
 	for i := g.step; i < step; i++ {
-		now2 = append(now2, targets.channels(g.name, g.route.Escalate[i].To)...)
+		first = append(first, targets.channels(g.name, g.route.Escalate[i].To)...)
 	}
-	if len(now1)+len(now2) == 0 {
+	if len(again)+len(first) == 0 {
 		r.count(func(s *Stats) { s.Unreached++ })
 		if g.fails == 0 {
 			r.o.Log.Error("nobody can be told: none of the targets has a channel now", "route", g.name, "group", g.common.String())
@@ -89,7 +93,7 @@ func (r *Router) decision(g *group, now time.Time, targets *resolver) *decision 
 		g.retry, g.dirty = r.tick+time.Minute, true
 		return nil
 	}
-	content := compose.Content{Manager: r.o.Manager, URL: r.o.URL(), Route: g.name, Common: g.common, Purpose: channel.Firing, Time: now}
+	content := compose.Content{Manager: r.o.Manager, URL: r.o.URL(), Route: g.name, Common: g.common, Purpose: channel.Firing, Time: now, Latest: r.latest(ctx)}
 	if d.tells && g.tell > r.tick && g.confirm > r.tick {
 		content.Purpose = channel.Reminder
 	}
@@ -100,29 +104,37 @@ func (r *Router) decision(g *group, now time.Time, targets *resolver) *decision 
 	r.collect(d, &content, tell, now)
 	if g.id == "" {
 		c.Began, c.Precedence = now, uint8(g.route.precedence)
-		first := g.firstOf(c.Alerts)
-		c.ID = hash(r.o.Manager, g.key, first.ID.String(), strconv.FormatInt(first.Revision, 10))
+		eldest := g.firstOf(c.Alerts)
+		c.ID = hash(r.o.Manager, g.key, eldest.ID.String(), strconv.FormatInt(eldest.Revision, 10))
 	}
 	if d.tells {
 		c.Told = now
-		c.Acknowledged = !slices.ContainsFunc(content.Standing, func(a *alert.Alert) bool { return a.State == alert.Open })
-	} else {
-		c.Acknowledged = g.knows
 	}
 	content.Group = c.ID
-	if len(now2) > 0 {
+	if len(first) > 0 {
 		escalation := content
-		escalation.Purpose, escalation.After = channel.Escalation, r.tick-g.oldest()
-		r.send(d, &escalation, now2, now)
+		escalation.Purpose, escalation.After = channel.Escalation, r.tick-g.unknown()
+		r.send(d, &escalation, first, now)
 	}
-	if len(now1) > 0 {
-		r.send(d, &content, now1, now)
+	if len(again) > 0 {
+		r.send(d, &content, again, now)
 	}
 	return d
 }
 
-// oldest is the tick from which escalation counts.
-func (g *group) oldest() time.Duration {
+// latest asks the book how an alert is now: how many consequences it has changes without
+// that anybody is told.
+func (r *Router) latest(ctx context.Context) func(*alert.Alert) *alert.Alert {
+	return func(a *alert.Alert) *alert.Alert {
+		if now, err := r.o.Book.Get(ctx, a.ID); err == nil && now.Revision == a.Revision {
+			return &now
+		}
+		return a
+	}
+}
+
+// unknown is the tick since when nobody has acknowledged: escalation counts from it.
+func (g *group) unknown() time.Duration {
 	from := never
 	for _, m := range g.members {
 		if m.told != nil && m.a.State == alert.Open {
@@ -151,7 +163,7 @@ func (r *Router) collect(d *decision, content *compose.Content, tell bool, now t
 	groups := map[string]bool{}
 	for id, m := range g.members {
 		switch {
-		case m.told == nil && !tell, m.fresh && fresh == maxTold:
+		case m.told == nil && !(tell && m.fresh), m.fresh && fresh == maxTold:
 			continue
 		case m.a.State == alert.Resolved:
 			if d.tells && !m.lost() {
@@ -171,15 +183,25 @@ func (r *Router) collect(d *decision, content *compose.Content, tell bool, now t
 		if m.fresh && tell {
 			fresh++
 		}
-		other := m.told != nil && (m.fresh || m.told.Status != m.a.Status || m.told.Severity != m.a.Severity || !m.told.Since.Equal(m.from))
+		other := m.told != nil && (m.fresh || m.told.Status != m.a.Status || m.told.Severity != m.a.Severity || later(m.from, m.told.Since))
 		if m.fresh && tell || other && d.tells {
-			c.Alerts[id] = told.Alert{Status: m.a.Status, Severity: m.a.Severity, Since: m.from, Told: now}
+			c.Alerts[id] = told.Alert{Status: m.a.Status, Severity: m.a.Severity, Since: m.from, Told: now, Owed: r.owed(id, g)}
 		}
 	}
 	if d.tells {
 		content.Others += g.others
 	}
 	content.Groups = len(groups)
+}
+
+// owed are the routes that have an alert, beside that of a group, and have not told of it.
+func (r *Router) owed(id alert.ID, but *group) (names []string) {
+	for _, g := range r.of[id] {
+		if g != but && g.members[id].told == nil {
+			names = append(names, g.name)
+		}
+	}
+	return names
 }
 
 // ending tells all channels that were told that all is over.

@@ -30,8 +30,7 @@ type group struct {
 	told       time.Time
 	last       time.Duration // the tick of told
 	step       int
-	knows      bool // it was told that all are acknowledged
-	others     int  // alerts that are over, of which the book knows no more
+	others     int // alerts that are over, of which the book knows no more
 
 	dirty bool // dues is to be made again
 	retry time.Duration
@@ -49,6 +48,9 @@ type dues struct {
 	confirm  time.Duration // all is acknowledged
 	fresh    int           // alerts to tell
 	open     int           // alerts that were told, and nobody has acknowledged
+	// Of what is to be told: how grave the worst of it is, and the oldest.
+	gravest tree.Severity
+	oldest  alert.ID
 }
 
 // member is an alert in a group.
@@ -98,11 +100,16 @@ func (g *group) plan(r *Router, now time.Time) {
 	g.dirty = false
 	d := dues{due: never, tell: never, end: never, remind: never, escalate: never, confirm: never}
 	var toldAll, standing, over, acked int
-	since, from, ended, confirmed := never, never, time.Duration(0), time.Duration(0)
+	since, from, ended := never, never, time.Duration(0)
+	var confirmed time.Time
 	for _, m := range g.members {
 		if m.fresh {
 			d.fresh++
 			since = min(since, m.since)
+			d.gravest = max(d.gravest, m.a.Severity)
+			if d.oldest == 0 || m.a.ID < d.oldest {
+				d.oldest = m.a.ID
+			}
 		}
 		if m.told == nil {
 			continue
@@ -118,8 +125,8 @@ func (g *group) plan(r *Router, now time.Time) {
 			from = min(from, m.start)
 		case alert.Acknowledged:
 			acked++
-			if m.a.Ack != nil {
-				confirmed = max(confirmed, r.ago(m.a.Ack.At, now))
+			if m.a.Ack != nil && m.a.Ack.At.After(confirmed) {
+				confirmed = m.a.Ack.At
 			}
 		}
 		standing++
@@ -129,7 +136,6 @@ func (g *group) plan(r *Router, now time.Time) {
 	if g.route != nil {
 		wait = g.route.wait
 	}
-	g.knows = g.knows && d.open == 0
 	switch {
 	case g.id != "" && standing == 0 && d.fresh == 0:
 		d.end = ended + wait
@@ -143,14 +149,14 @@ func (g *group) plan(r *Router, now time.Time) {
 		if over > 0 && g.route.Resolved == ResolvedEach {
 			d.tell = min(d.tell, max(ended+wait, interval))
 		}
-		if d.open > 0 && g.route.repeat > 0 {
+		if d.open > 0 && d.fresh == 0 && g.route.repeat > 0 { // What is fresh reminds of the rest.
 			d.remind = g.last + g.route.repeat
 		}
 		if d.open > 0 && g.step < len(g.route.Escalate) {
 			d.escalate = from + time.Duration(g.route.Escalate[g.step].After)
 		}
-		if acked > 0 && d.open+d.fresh == 0 && !g.knows && g.route.tellsAcknowledged() {
-			d.confirm = confirmed + wait
+		if acked > 0 && d.open+d.fresh == 0 && later(confirmed, g.told) && g.route.tellsAcknowledged() {
+			d.confirm = r.ago(confirmed, now) + wait
 		}
 	}
 	if d.due = min(d.tell, d.end, d.remind, d.escalate, d.confirm); d.due != never {

@@ -25,7 +25,7 @@ func (r *Router) load(ctx context.Context, now time.Time) error {
 	r.groups, r.of = map[string]*group{}, map[alert.ID][]*group{}
 	for _, t := range groups {
 		g := r.group(t.Route, r.routeOf(t.Route), t.Common, t.Merged)
-		g.id, g.precedence, g.began, g.told, g.step, g.knows, g.channels = t.ID, t.Precedence, t.Began, t.Told, t.Step, t.Acknowledged, t.Channels
+		g.id, g.precedence, g.began, g.told, g.step, g.channels = t.ID, t.Precedence, t.Began, t.Told, t.Step, t.Channels
 		g.last, g.dirty = r.ago(t.Told, now), true
 		for id, as := range t.Alerts {
 			a := live[id]
@@ -42,11 +42,40 @@ func (r *Router) load(ctx context.Context, now time.Time) error {
 			}
 			m := &member{a: a, from: as.Since, start: r.ago(as.Since, now), told: &as}
 			r.keep(g, m)
-			r.freshen(m, a.State, now)
+			r.freshen(g, m, a.State, now)
 		}
 	}
 	r.sortAgain(now, true)
+	r.settle(now)
 	return nil
+}
+
+// settle puts the alerts that a route had, and had not told of when another did, into its
+// groups again.
+func (r *Router) settle(now time.Time) {
+	for id, groups := range r.of {
+		for _, g := range slices.Clone(groups) {
+			m := g.members[id]
+			if m.told == nil || m.a.State != alert.Open && m.a.State != alert.Acknowledged {
+				continue
+			}
+			for _, name := range m.told.Owed {
+				if rt := r.routeOf(name); rt != nil && rt.when.Match(m.a, now) {
+					r.join(m.a, rt, now)
+				}
+			}
+		}
+	}
+}
+
+// join puts an alert into the group of a route, unless it is in one already.
+func (r *Router) join(a *alert.Alert, rt *route, now time.Time) {
+	if slices.ContainsFunc(r.of[a.ID], func(g *group) bool { return g.name == rt.Name }) {
+		return
+	}
+	m := &member{a: a, since: r.ago(a.Changed, now), from: now, start: r.tick}
+	m.fresh = m.needs() // What is acknowledged waits until it is not.
+	r.keep(r.group(rt.Name, rt, rt.by.Of(a), false), m)
 }
 
 func (r *Router) routeOf(name string) *route {
@@ -105,22 +134,23 @@ func (r *Router) apply(a *alert.Alert, now time.Time) {
 		}
 		was := m.a.State
 		m.a, g.dirty = a, true
-		if m.told == nil && a.State != alert.Open {
+		if m.told == nil && (a.State == alert.Suppressed || a.State == alert.Resolved) {
 			r.drop(g, a.ID)
 			continue
 		}
-		r.freshen(m, was, now)
+		r.freshen(g, m, was, now)
 	}
 	r.sort(a, now)
 }
 
 // freshen finds out whether an alert of a group is to be told, after it was in a state.
-func (r *Router) freshen(m *member, was alert.State, now time.Time) {
+func (r *Router) freshen(g *group, m *member, was alert.State, now time.Time) {
 	if m.told != nil && m.a.State == alert.Open {
-		if was == alert.Suppressed || lastStep(m.a, alert.Released).After(m.told.Told) {
+		released := lastStep(m.a, alert.Released)
+		if later(released, g.told) || was == alert.Suppressed && !later(lastStep(m.a, alert.Reopened), released) {
 			m.again = true
 		}
-		if t := lastStep(m.a, alert.Unacknowledged, alert.Released, alert.Reopened); t.After(m.from) {
+		if t := lastStep(m.a, alert.Unacknowledged, alert.Released, alert.Reopened); later(t, m.from) {
 			m.from, m.start = t, r.ago(t, now)
 		}
 	}
@@ -131,14 +161,23 @@ func (r *Router) freshen(m *member, was alert.State, now time.Time) {
 	m.fresh = fresh
 }
 
+// later says whether a time is after another, to the millisecond: the database has no more.
+func later(t, than time.Time) bool { return t.UnixMilli() > than.UnixMilli() }
+
 // sort puts an alert into the groups of the routes that take it, unless it was told
-// already as bad as it is.
+// already as bad as it is, since it began.
 func (r *Router) sort(a *alert.Alert, now time.Time) {
 	if a.State != alert.Open {
 		return
 	}
+	for _, g := range slices.Clone(r.of[a.ID]) { // It may have eased while it waited.
+		if g.members[a.ID].told == nil && !g.route.when.Match(a, now) {
+			r.drop(g, a.ID)
+		}
+	}
+	began := lastStep(a, alert.Opened, alert.Reopened, alert.Released)
 	for _, g := range r.of[a.ID] {
-		if m := g.members[a.ID]; m.told != nil && g.route != nil && !m.worse() {
+		if m := g.members[a.ID]; m.told != nil && g.route != nil && !m.worse() && !later(began, m.told.Told) {
 			return
 		}
 	}
@@ -148,10 +187,7 @@ func (r *Router) sort(a *alert.Alert, now time.Time) {
 			continue
 		}
 		wanted[rt.Name] = true
-		if !slices.ContainsFunc(r.of[a.ID], func(g *group) bool { return g.name == rt.Name }) {
-			m := &member{a: a, fresh: true, since: r.ago(a.Changed, now), from: now, start: r.tick}
-			r.keep(r.group(rt.Name, rt, rt.by.Of(a), false), m)
-		}
+		r.join(a, rt, now)
 		if !rt.Continue {
 			break
 		}

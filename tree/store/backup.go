@@ -56,9 +56,9 @@ var allTables = []table{
 	{name: "outbox", key: 2, kinds: "iittiiiiiiittttt", since: 5, columns: []string{"manager", "id", "key", "channel", "precedence", "state", "made", "ends", "settled", "attempts", "next", "title", "path", "purpose", "error", "body"}},
 	{name: "outbox_channel", key: 2, kinds: "itiiii", since: 5, columns: []string{"manager", "channel", "stopped", "began", "messages", "bytes"}},
 	{name: "outbox_memory", key: 1, kinds: "ii", since: 5, passing: true, columns: []string{"manager", "messages"}},
-	{name: "route_group", key: 2, kinds: "itttiiiiii", since: 6, columns: []string{"manager", "id", "route", "common", "precedence", "merged", "began_at", "told_at", "step", "acknowledged"}},
+	{name: "route_group", key: 2, kinds: "itttiiiii", since: 6, columns: []string{"manager", "id", "route", "common", "precedence", "merged", "began_at", "told_at", "step"}},
 	{name: "route_channel", key: 3, kinds: "itti", since: 6, columns: []string{"manager", "route_group", "channel", "sequence"}},
-	{name: "route_alert", key: 3, kinds: "itiiiii", since: 6, columns: []string{"manager", "route_group", "alert", "status", "severity", "since", "told_at"}},
+	{name: "route_alert", key: 3, kinds: "itiiiiit", since: 6, columns: []string{"manager", "route_group", "alert", "status", "severity", "since", "told_at", "owed"}},
 	{name: "journal", key: 2, kinds: "iiiiiiitt", columns: []string{"manager", "id", "node", "kind", "was", "status", "form", "value", "text"}},
 }
 

@@ -27,6 +27,8 @@ type Content struct {
 	Others         int
 	// Groups, unless zero, is how many groups there would be, had they not been too many.
 	Groups int
+	// Latest, unless nil, returns how an alert that the message shows is now.
+	Latest func(*alert.Alert) *alert.Alert
 	// After is for how long nobody has acknowledged, or for how long it stands.
 	After time.Duration
 }
@@ -38,6 +40,14 @@ const maxSteps = 4
 func (c *Content) Message() *channel.Message {
 	gravestFirst(c.Standing)
 	gravestFirst(c.Over)
+	if c.Latest != nil {
+		shown := c.Standing[:min(len(c.Standing), channel.MaxAlerts)]
+		for i, a := range shown {
+			shown[i] = c.Latest(a)
+		}
+		gravestFirst(shown)
+		c.Latest = nil // Another message of the same content shows the same.
+	}
 	m := &channel.Message{Group: c.Group, Purpose: c.Purpose, Time: c.Time.UTC(), Manager: c.Manager, Route: c.Route, By: c.Common,
 		Status: tree.Green, Severity: tree.Cleared, Firing: len(c.Standing), Resolved: len(c.Over) + c.Others}
 	if len(c.Standing) > 0 {

@@ -41,7 +41,7 @@ func (c *Content) title(m *channel.Message) string {
 	case c.Purpose == channel.Reminder:
 		head = "still " + colour(m.Status, first)
 	case c.Purpose == channel.Escalation:
-		head = "unacknowledged for " + short(c.After) + ": " + colour(m.Status, first)
+		head = "nobody has acknowledged for " + short(c.After) + ": " + colour(m.Status, first)
 	default:
 		head = colour(m.Status, first)
 	}
@@ -49,11 +49,12 @@ func (c *Content) title(m *channel.Message) string {
 	if first.Consequences > 0 {
 		tail += " (and " + count(first.Consequences, "consequence") + ")"
 	}
+	known := ""
 	if by := c.acknowledged(); by != "" {
-		head += ", acknowledged by " + by
+		known = ", acknowledged by " + by
 	}
 	if n == 1 && m.Resolved == 0 {
-		return clean(head+": "+tail, maxTitle)
+		return clean(head+known+": "+tail, maxTitle)
 	}
 	what := count(n, "alert")
 	if c.Groups > 1 {
@@ -62,7 +63,7 @@ func (c *Content) title(m *channel.Message) string {
 	if m.Resolved > 0 {
 		what += fmt.Sprintf(" (%d over)", m.Resolved)
 	}
-	return clean(fmt.Sprintf("%s %s: %s — %s", head, c.subject(), what, tail), maxTitle)
+	return clean(fmt.Sprintf("%s %s%s: %s — %s", head, c.subject(), known, what, tail), maxTitle)
 }
 
 // colour is the word for a status; the kind says why there is none.

@@ -28,12 +28,10 @@ type Group struct {
 	Precedence uint8
 	Merged     bool // of what was too much for groups of its own
 	Began      time.Time
-	Told       time.Time // when the targets of the route were told last
-	Step       int       // of the escalation; 0 is none
-	// Acknowledged says that it was told that all are acknowledged.
-	Acknowledged bool
-	Channels     map[string]int64 // the number of the last message of each
-	Alerts       map[alert.ID]Alert
+	Told       time.Time        // when the targets of the route were told last
+	Step       int              // of the escalation; 0 is none
+	Channels   map[string]int64 // the number of the last message of each
+	Alerts     map[alert.ID]Alert
 }
 
 // Alert is an alert as it was told.
@@ -42,6 +40,8 @@ type Alert struct {
 	Severity tree.Severity
 	Since    time.Time // from when on escalation counts
 	Told     time.Time
+	// Owed are the routes that take it, too, and had not told of it then: they wait for more.
+	Owed []string
 }
 
 // Change is what one message changes of a group. Channels and Alerts have only what is new
@@ -60,15 +60,15 @@ func Load(ctx context.Context, s *store.Store) (map[string]*Group, error) {
 	var groups map[string]*Group
 	err := s.Read(ctx, func(tx *store.Tx) error {
 		groups = map[string]*Group{}
-		err := tx.Each("SELECT id, route, common, precedence, merged, began_at, told_at, step, acknowledged FROM route_group WHERE manager = $1", []any{tx.Manager()}, func(rows *sql.Rows) error {
+		err := tx.Each("SELECT id, route, common, precedence, merged, began_at, told_at, step FROM route_group WHERE manager = $1", []any{tx.Manager()}, func(rows *sql.Rows) error {
 			g := &Group{Channels: map[string]int64{}, Alerts: map[alert.ID]Alert{}}
 			var common string
-			var merged, acknowledged int
+			var merged int
 			var began, told int64
-			if err := rows.Scan(&g.ID, &g.Route, &common, &g.Precedence, &merged, &began, &told, &g.Step, &acknowledged); err != nil {
+			if err := rows.Scan(&g.ID, &g.Route, &common, &g.Precedence, &merged, &began, &told, &g.Step); err != nil {
 				return err
 			}
-			g.Merged, g.Acknowledged, g.Began, g.Told = merged != 0, acknowledged != 0, time.UnixMilli(began), time.UnixMilli(told)
+			g.Merged, g.Began, g.Told = merged != 0, time.UnixMilli(began), time.UnixMilli(told)
 			if err := json.Unmarshal([]byte(common), &g.Common); err != nil {
 				return fmt.Errorf("group %s: %w", g.ID, err)
 			}
@@ -92,12 +92,17 @@ func Load(ctx context.Context, s *store.Store) (map[string]*Group, error) {
 		if err != nil {
 			return err
 		}
-		return tx.Each("SELECT route_group, alert, status, severity, since, told_at FROM route_alert WHERE manager = $1", []any{tx.Manager()}, func(rows *sql.Rows) error {
-			var id string
+		return tx.Each("SELECT route_group, alert, status, severity, since, told_at, owed FROM route_alert WHERE manager = $1", []any{tx.Manager()}, func(rows *sql.Rows) error {
+			var id, owed string
 			var number, since, told int64
 			var a Alert
-			if err := rows.Scan(&id, &number, &a.Status, &a.Severity, &since, &told); err != nil {
+			if err := rows.Scan(&id, &number, &a.Status, &a.Severity, &since, &told, &owed); err != nil {
 				return err
+			}
+			if owed != "" {
+				if err := json.Unmarshal([]byte(owed), &a.Owed); err != nil {
+					return fmt.Errorf("alert %d: %w", number, err)
+				}
 			}
 			a.Since, a.Told = time.UnixMilli(since), time.UnixMilli(told)
 			if g := groups[id]; g != nil {
@@ -134,9 +139,9 @@ func Save(tx *store.Tx, c *Change) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec("INSERT INTO route_group (manager, id, route, common, precedence, merged, began_at, told_at, step, acknowledged) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"+
-		" ON CONFLICT (manager, id) DO UPDATE SET told_at = excluded.told_at, step = excluded.step, acknowledged = excluded.acknowledged",
-		manager, c.ID, c.Route, string(common), int64(c.Precedence), number(c.Merged), c.Began.UnixMilli(), c.Told.UnixMilli(), c.Step, number(c.Acknowledged))
+	_, err = tx.Exec("INSERT INTO route_group (manager, id, route, common, precedence, merged, began_at, told_at, step) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"+
+		" ON CONFLICT (manager, id) DO UPDATE SET told_at = excluded.told_at, step = excluded.step",
+		manager, c.ID, c.Route, string(common), int64(c.Precedence), number(c.Merged), c.Began.UnixMilli(), c.Told.UnixMilli(), c.Step)
 	if err != nil {
 		return err
 	}
@@ -150,10 +155,18 @@ func Save(tx *store.Tx, c *Change) error {
 	}
 	args = nil
 	for id, a := range c.Alerts {
-		args = append(args, manager, c.ID, int64(id), int64(a.Status), int64(a.Severity), a.Since.UnixMilli(), a.Told.UnixMilli())
+		owed := ""
+		if len(a.Owed) > 0 {
+			text, err := json.Marshal(a.Owed)
+			if err != nil {
+				return err
+			}
+			owed = string(text)
+		}
+		args = append(args, manager, c.ID, int64(id), int64(a.Status), int64(a.Severity), a.Since.UnixMilli(), a.Told.UnixMilli(), owed)
 	}
-	if _, err := tx.Insert("INSERT INTO route_alert (manager, route_group, alert, status, severity, since, told_at)",
-		"ON CONFLICT (manager, route_group, alert) DO UPDATE SET status = excluded.status, severity = excluded.severity, since = excluded.since, told_at = excluded.told_at", 7, args); err != nil {
+	if _, err := tx.Insert("INSERT INTO route_alert (manager, route_group, alert, status, severity, since, told_at, owed)",
+		"ON CONFLICT (manager, route_group, alert) DO UPDATE SET status = excluded.status, severity = excluded.severity, since = excluded.since, told_at = excluded.told_at, owed = excluded.owed", 8, args); err != nil {
 		return err
 	}
 	for _, id := range c.Gone {

@@ -55,9 +55,9 @@ func TestWhatWasToldIsKept(t *testing.T) {
 		s := db.Open(t)
 		other := db.OpenAs(t, "other")
 		is(t, s)
-		first := Group{ID: "a", Route: "night", Common: grouping.Common{"instance": "ü \"1\""}, Precedence: 1, Merged: true, Began: at(1000), Told: at(2000), Step: 2, Acknowledged: true,
+		first := Group{ID: "a", Route: "night", Common: grouping.Common{"instance": "ü \"1\""}, Precedence: 1, Merged: true, Began: at(1000), Told: at(2000), Step: 2,
 			Channels: map[string]int64{"mail": 1, "push": 7},
-			Alerts:   map[alert.ID]Alert{1 << 60: {tree.Red, tree.Major, at(900), at(2000)}, 2: {tree.White, tree.Warning, at(901), at(2000)}}}
+			Alerts:   map[alert.ID]Alert{1 << 60: {tree.Red, tree.Major, at(900), at(2000), nil}, 2: {tree.White, tree.Warning, at(901), at(2000), []string{"day", "\"x"}}}}
 		second := Group{ID: "b", Route: "", Began: at(1), Told: at(1), Channels: map[string]int64{}, Alerts: map[alert.ID]Alert{}}
 		save(t, s, Change{Group: first}, Change{Group: second})
 		save(t, other, Change{Group: first})
@@ -65,8 +65,8 @@ func TestWhatWasToldIsKept(t *testing.T) {
 
 		// A change has only what is other than before.
 		more := first
-		more.Told, more.Step, more.Acknowledged = at(3000), 3, false
-		more.Channels, more.Alerts = map[string]int64{"push": 8, "sms": 1}, map[alert.ID]Alert{2: {tree.Red, tree.Critical, at(901), at(3000)}}
+		more.Told, more.Step = at(3000), 3
+		more.Channels, more.Alerts = map[string]int64{"push": 8, "sms": 1}, map[alert.ID]Alert{2: {tree.Red, tree.Critical, at(901), at(3000), nil}}
 		save(t, s, Change{Group: more, Gone: []alert.ID{1 << 60}}, Change{Group: second, Ends: true})
 		more.Channels = map[string]int64{"mail": 1, "push": 8, "sms": 1}
 		is(t, s, &more)
