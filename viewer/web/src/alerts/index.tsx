@@ -231,6 +231,14 @@ function Filters({ chosen }: { chosen: readonly State[] }) {
           </button>
         </p>
       ) : null}
+      {params.instance ? (
+        <p class="within">
+          of the instance <b>{params.instance}</b>
+          <button class="link" onClick={() => app.put({ instance: undefined })}>
+            all instances
+          </button>
+        </p>
+      ) : null}
       {params.cause ? (
         <p class="within">
           consequences of one alert

@@ -66,7 +66,7 @@ function About({ alert: a, onDone }: { alert: Alert; onDone: () => void }) {
     ['Turned bad', a.count > 1 ? plural(a.count, 'time') : ''],
     ['Event type', a.eventType],
     ['Probable cause', a.probableCause],
-    ['Instance', a.instance],
+    ['Instance', a.instance ? <a href={app.href('alerts', { instance: a.instance, alert: a.id })}>{a.instance}</a> : ''],
     ['Labels', pairs(a.labels)],
     ['Properties', pairs(a.properties)],
     ['Customer', a.customers?.join(', ')],

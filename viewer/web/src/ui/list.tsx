@@ -230,7 +230,9 @@ export function List<T>(props: ListProps<T>) {
     const key = keys[Number(row.dataset.row)]!;
     at.current.focus = key;
     const item = now.get(key);
-    if (item) props.onOpen?.(item);
+    // A thumb that misses the box means it.
+    if (item && marks?.can(item) && (event.target as Element).closest('.c-mark')) mark(key, event.shiftKey);
+    else if (item) props.onOpen?.(item);
     draw(undefined);
   };
   const sortBy = (c: Column<T>) => {
