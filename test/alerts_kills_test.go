@@ -99,7 +99,7 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	mood := h.random.IntN(100)
+	mood := h.random.IntN(300)
 	if mood == 0 {
 		http.Error(w, "not now", http.StatusServiceUnavailable)
 		return
