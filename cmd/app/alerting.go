@@ -37,6 +37,7 @@ type alerting struct {
 	world  *channel.World
 	rest   *alertrest.API
 	source *notify.Source
+	shown  map[string]bool // channels that have nodes; of the one who shows
 }
 
 // openAlerting makes the center of alerts, once there is a tree with a past.
@@ -46,6 +47,7 @@ func (a *App) openAlerting(p policies) {
 	if file == "" {
 		file = filepath.Join(c.Data, alertsFile)
 	}
+	a.alerts.shown = map[string]bool{}
 	a.alerts.source = a.Bus.Source(alertsBean)
 	a.alerts.world = a.openWorld(p)
 	a.alerts.center = center.New(center.Options{

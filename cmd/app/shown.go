@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"grove/tree"
@@ -20,6 +21,7 @@ type condition struct {
 	facts   store.Stats
 	journal journal.Stats
 	sent    []sending
+	alerts  alertCondition
 }
 
 // sending is how one target of exports fares.
@@ -39,6 +41,7 @@ func (a *App) condition(ctx context.Context) (c condition) {
 		c.facts.Ready = false
 	}
 	c.sent = a.exports.condition()
+	c.alerts = a.alertCondition()
 	return c
 }
 
@@ -137,8 +140,8 @@ func (a *App) showCondition() error {
 		}
 		ops = append(ops, tree.Add(tree.MustPath(path), &s))
 	}
-	for i := range shows {
-		add(shows[i].path, shows[i].spec)
+	for _, s := range slices.Concat(shows, alertShows) {
+		add(s.path, s.spec)
 	}
 	for _, s := range a.exports.condition() {
 		add(s.at("State"), tree.Spec{Kind: tree.State, Threshold: working, Description: "whether what is sent arrives"})
@@ -173,8 +176,8 @@ func (a *App) keepShowing(ctx context.Context) error {
 				reports = append(reports, tree.Report{Node: r, Value: v})
 			}
 		}
-		for i := range shows {
-			report(shows[i].path, shows[i].value(&c))
+		for _, s := range slices.Concat(shows, alertShows) {
+			report(s.path, s.value(&c))
 		}
 		for i := range c.sent {
 			s := &c.sent[i]
@@ -185,7 +188,7 @@ func (a *App) keepShowing(ctx context.Context) error {
 			report(s.at("State"), tree.Text(state))
 			report(s.at("Behind"), tree.Number(s.Waiting.Seconds()))
 		}
-		a.Tree.Report(reports...)
+		a.Tree.Report(append(reports, a.showChannels(&c)...)...)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
