@@ -97,6 +97,8 @@ on('a red node becomes an alert on the page, with its value and threshold, and g
   await page.getByRole('dialog').getByRole('button', { name: 'Acknowledge' }).click();
   await panel.getByText('I look at it').first().waitFor();
   await page.getByRole('button', { name: '1 acknowledged' }).waitFor();
+  const problems = await open('problems');
+  await problems.locator('.sheet-row', { hasText: 'web1' }).getByText('acknowledged by anonymous').waitFor();
   await grove.push('/shop/web1/CPU', 5);
   await page.getByText('No alert is open.').waitFor();
   await panel.getByText('resolved').first().waitFor();
