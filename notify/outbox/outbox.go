@@ -304,6 +304,7 @@ func (o *Outbox) dropLocked(e *entry, why Drop) {
 	o.sayLocked(slog.LevelWarn, "a message was dropped", "reason", string(why), "key", e.Key, "channel", e.Channel, "precedence", e.Precedence.String(), "title", e.Title)
 	o.leaveLocked(e)
 	o.forgetLocked(e)
+	o.touchLocked(e.line) // Those behind it may go.
 }
 
 // expireLocked takes a waiting message out whose time to live is over: one that was tried
@@ -317,6 +318,7 @@ func (o *Outbox) expireLocked(e *entry) {
 	o.sayLocked(slog.LevelWarn, "the time to live of a message is over", "key", e.Key, "channel", e.Channel, "precedence", e.Precedence.String(), "title", e.Title)
 	o.leaveLocked(e)
 	o.forgetLocked(e)
+	o.touchLocked(e.line) // Those behind it may go.
 }
 
 // giveUpLocked makes a waiting message a dead letter.
@@ -326,6 +328,7 @@ func (o *Outbox) giveUpLocked(e *entry, why string) {
 	o.sayLocked(slog.LevelError, "a message was given up", "key", e.Key, "channel", e.Channel, "precedence", e.Precedence.String(), "title", e.Title, "err", e.Error)
 	o.leaveLocked(e)
 	o.settledLocked(e, Dead, &o.dead)
+	o.touchLocked(e.line)
 }
 
 // settledLocked keeps a message for looking at.

@@ -425,6 +425,42 @@ func TestATimeToLiveThatIsOver(t *testing.T) {
 	})
 }
 
+// TestThoseBehindGoOnAtOnce when what they wait for is dropped, by a person or to make room.
+func TestThoseBehindGoOnAtOnce(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t))
+	w.answers(func(m *Message) error {
+		if m.Key == "BAD" {
+			return errors.New("down")
+		}
+		return nil
+	})
+	w.run()
+	for i, drop := range []func(id int64){
+		func(id int64) {
+			if done, err := w.Drop(t.Context(), []int64{id}); err != nil || len(done) != 1 {
+				t.Errorf("%v, %v", done, err)
+			}
+		},
+		func(int64) {
+			w.Configure(Settings{Limits: Limits{Total: Room{Messages: 2}}})
+			w.add("other o1 urgent")
+		},
+	} {
+		failed := w.counts().Failed
+		w.add("mail BAD NORMAL", fmt.Sprintf("mail n%d", i))
+		w.until("a failure", func() bool { return w.counts().Failed > failed })
+		page, err := w.List(t.Context(), Query{State: Waiting})
+		if err != nil || len(page.Messages) != 2 {
+			t.Fatalf("%+v, %v", page, err)
+		}
+		drop(page.Messages[1].ID)
+		w.until("the next", func() bool { return w.counts().Waiting == 0 })
+	}
+	if n := w.counts(); n.Sent != 3 || n.Dropped[DroppedByPerson] != 1 || n.Dropped[DroppedForRoom] != 1 {
+		t.Errorf("%+v", n)
+	}
+}
+
 // TestAStopOutlivesARestart: of one channel and of all.
 func TestAStopOutlivesARestart(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, db *storetest.Database) {
