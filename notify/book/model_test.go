@@ -15,7 +15,7 @@ import (
 // Histories of the model, and steps of each: enough to find what was ever wrong while this
 // was written, in a few seconds.
 const (
-	histories = 6
+	histories = 4
 	steps     = 60
 )
 

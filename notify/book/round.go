@@ -167,7 +167,7 @@ func (b *Book) finish() {
 			continue
 		}
 		if len(e.steps) > 0 {
-			e.lines = append(e.lines, journal.Entry{Time: b.time, Path: e.path, Kind: journal.Alert, From: e.was, To: e.a.Status, Text: line(e.steps)})
+			e.lines = append(e.lines, journal.Entry{Time: b.time, Path: e.path, Kind: journal.Alert, From: e.was, To: e.a.Status, Text: line(e)})
 			e.steps = nil
 		}
 		if !e.waiting {
@@ -182,10 +182,12 @@ func (b *Book) finish() {
 	}
 }
 
-// line tells the steps of a round: "opened: /a is red; suppressed: /b has failed".
-func line(steps []alert.Step) string {
+// line tells the steps of a round: "opened: /a is red; suppressed (parent) by alert 12". Who
+// reads the line of a node need not see others, so it names none but those above: the alert
+// itself says more to whoever may know.
+func line(e *entry) string {
 	var text strings.Builder
-	for i, s := range steps {
+	for i, s := range e.steps {
 		if i > 0 {
 			text.WriteString("; ")
 		}
@@ -193,7 +195,16 @@ func line(steps []alert.Step) string {
 		if s.By != "" {
 			text.WriteString(" by " + s.By)
 		}
-		if s.Text != "" {
+		switch {
+		case s.What == alert.DidSuppress && e.a.Suppression != nil:
+			text.WriteString(" (" + string(e.a.Suppression.Reason) + ")")
+			if cause := e.a.Suppression.Cause; cause != 0 {
+				text.WriteString(" by alert " + cause.String())
+			}
+		case s.What == alert.DidSuppress:
+		case e.whole && s.By == "" && s.Status > tree.Green && s.What != alert.DidResolve:
+			text.WriteString(": " + e.path.String() + " is " + s.Status.String())
+		case s.Text != "":
 			text.WriteString(": " + s.Text)
 		}
 		if text.Len() > maxLineBytes {

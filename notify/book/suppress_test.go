@@ -7,6 +7,7 @@ import (
 
 	"grove/tree"
 	"grove/tree/alert"
+	"grove/tree/store/journal"
 )
 
 func TestConsequences(t *testing.T) {
@@ -199,9 +200,9 @@ func TestWhatIf(t *testing.T) {
 func TestStorm(t *testing.T) {
 	for name, vital := range map[string]bool{"one cause": true, "unrelated": false} {
 		t.Run(name, func(t *testing.T) {
-			n := 2000
+			n := 300
 			if vital {
-				n = 10_000
+				n = 2000 // BenchmarkStorm has 10,000
 			}
 			bubble(t, func(w *world) {
 				a := &tree.Alerting{}
@@ -258,4 +259,36 @@ func TestStorm(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTheJournalNamesNoOtherNode: who reads the lines of a node need not see its cause.
+func TestTheJournalNamesNoOtherNode(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.state("/net/Link", nil)
+		w.group("/farm", &tree.Alerting{Rule: tree.AlertWhole})
+		w.state("/farm/x", nil)
+		w.state("/app/Up", &tree.Alerting{DependsOn: []tree.Path{tree.MustPath("/net/Link")}})
+		w.begin()
+		w.set("red", "/net/Link", "/farm/x", "/app/Up")
+		w.wait(2 * time.Second)
+		id := w.one("/net/Link").ID.String()
+		w.set("green", "/net/Link")
+		w.wait(2 * DefaultRecover)
+		page, err := w.lines.Search(w.t.Context(), journal.Query{Kinds: []journal.Kind{journal.Alert}, Oldest: true})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		lines := map[string]string{}
+		for _, e := range page.Entries {
+			lines[e.Path.String()] += e.Text + "\n"
+		}
+		for path, want := range map[string]string{
+			"/app/Up": "opened: /app/Up is red: red; suppressed (dependency) by alert " + id + "\nreleased\n",
+			"/farm":   "opened: /farm is red\n",
+		} {
+			if lines[path] != want {
+				w.t.Errorf("%s: %q, want %q", path, lines[path], want)
+			}
+		}
+	})
 }
