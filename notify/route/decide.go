@@ -84,27 +84,24 @@ func (r *Router) due(now time.Time) []*group {
 	for _, g := range ends {
 		chosen[g] = true
 	}
+	crowds := map[string]*crowd{}
 	for _, g := range list {
-		if chosen[g] {
-			continue
-		}
 		n, next := r.room(g.route)
-		crowd := busy[g.name] > n
+		c := crowds[g.name]
+		if c != nil && c.slot {
+			n-- // It is for the message about the crowd.
+		}
 		switch {
-		case crowd && g.id == "" && !g.merged && n <= 1:
-			// What is left of the room is for one message about all that is too much.
-			to := r.merge(g, now)
-			switch {
-			case chosen[to]:
-			case n == 1 && to.due <= r.tick:
-				chosen[to] = true
-				r.spent[g.name].n++
-				taken = append(taken, to)
-			case n <= 0:
-				to.retry, to.dirty = next, true
+		case chosen[g]:
+		case g.id == "" && !g.merged && (c != nil || busy[g.name] > n && n <= 1):
+			if c == nil {
+				c = &crowd{slot: n == 1, next: next}
+				crowds[g.name] = c
 			}
-		case n <= 0:
+			c.groups = append(c.groups, g)
+		case n <= 0 && (c == nil || !g.merged):
 			g.retry, g.dirty = next, true
+		case n <= 0: // It is told with the crowd, or put off with it.
 		default:
 			chosen[g] = true
 			r.spent[g.name].n++
@@ -112,7 +109,26 @@ func (r *Router) due(now time.Time) []*group {
 		}
 		busy[g.name]--
 	}
+	for _, c := range crowds {
+		to := r.merge(c.groups, now)
+		switch {
+		case chosen[to]:
+		case !c.slot:
+			to.retry, to.dirty = c.next, true
+		case to.due <= r.tick:
+			r.spent[to.name].n++
+			taken = append(taken, to)
+		}
+	}
 	return taken
+}
+
+// crowd is what is too much of one route: groups of which nobody was told, and whether there
+// is room for one message about all of them before the next minute.
+type crowd struct {
+	groups []*group
+	slot   bool
+	next   time.Duration
 }
 
 // pressing orders groups that are due: escalations, then what nobody was told of, then the
@@ -137,17 +153,19 @@ func (r *Router) pressing(a, b *group) int {
 		cmp.Compare(place(a), place(b)), cmp.Compare(a.oldest, b.oldest), cmp.Compare(a.key, b.key))
 }
 
-// merge moves what waits in a group into the group of all that is too much for groups of
-// its own.
-func (r *Router) merge(g *group, now time.Time) *group {
-	to := r.group(g.name, g.route, nil, true)
-	for id, m := range g.members {
-		r.drop(g, id)
-		r.keep(to, m)
+// merge moves what waits in groups of one route into the group of all that is too much for
+// groups of its own.
+func (r *Router) merge(groups []*group, now time.Time) *group {
+	to := r.group(groups[0].name, groups[0].route, nil, true)
+	for _, g := range groups {
+		for id, m := range g.members {
+			r.drop(g, id)
+			r.keep(to, m)
+		}
+		r.forget(g)
 	}
-	r.forget(g)
 	to.plan(r, now)
-	r.count(func(s *Stats) { s.Merged++ })
+	r.count(func(s *Stats) { s.Merged += int64(len(groups)) })
 	return to
 }
 

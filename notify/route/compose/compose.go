@@ -60,7 +60,11 @@ func (c *Content) Message() *channel.Message {
 	if first := c.First(); first != nil && c.URL != "" {
 		m.URL = c.URL + "/#/alerts?alert=" + first.ID.String()
 	}
-	size := 4096 + len(m.Text) + len(m.Title) // More than all but the alerts takes.
+	base, err := json.Marshal(m)
+	if err != nil {
+		return m
+	}
+	size := len(base) + 1024 // There is room for what is filled in later.
 	for _, list := range [][]*alert.Alert{c.Standing, c.Over} {
 		for _, a := range list {
 			if len(m.Alerts) == channel.MaxAlerts {

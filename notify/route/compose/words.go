@@ -16,7 +16,7 @@ import (
 // Bounds, in characters.
 const (
 	maxTitle = 250
-	maxLine  = 1000
+	maxLine  = 500
 	maxLines = 10 // alerts that the text has a line for
 )
 

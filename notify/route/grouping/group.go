@@ -2,6 +2,8 @@
 package grouping
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -123,9 +125,21 @@ func (b *By) Of(a *alert.Alert) Common {
 	}
 	c := make(Common, len(b.items))
 	for _, it := range b.items {
-		c[it.name] = it.of(a)
+		c[it.name] = bounded(it.of(a))
 	}
 	return c
+}
+
+// maxValueBytes bounds what alerts have in common.
+const maxValueBytes = 256
+
+// bounded shortens a text from outside; two that differ at their ends stay apart.
+func bounded(text string) string {
+	if len(text) <= maxValueBytes {
+		return text
+	}
+	sum := sha256.Sum256([]byte(text))
+	return strings.ToValidUTF8(text[:maxValueBytes-20], "") + "…" + hex.EncodeToString(sum[:8])
 }
 
 // String names a group: "instance=shop-web1, zone=eu-1", or "all".

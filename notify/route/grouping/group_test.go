@@ -2,7 +2,9 @@ package grouping
 
 import (
 	"errors"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"grove/notify/channel"
 	"grove/tree"
@@ -36,6 +38,19 @@ func TestGroups(t *testing.T) {
 		if got := by.Of(a).String(); got != c.want {
 			t.Errorf("%q: %s, want %s", c.by, got, c.want)
 		}
+	}
+}
+
+// TestLongValues: what alerts have in common is bounded, and what differs stays apart.
+func TestLongValues(t *testing.T) {
+	by, err := Parse([]string{"label:x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("é", 10_000)
+	one, two := by.Of(&alert.Alert{Labels: map[string]string{"x": long}})["x"], by.Of(&alert.Alert{Labels: map[string]string{"x": long + "x"}})["x"]
+	if len(one) > maxValueBytes || !utf8.ValidString(one) || one == two {
+		t.Errorf("%q and %q", one, two)
 	}
 }
 
