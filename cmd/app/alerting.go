@@ -12,6 +12,7 @@ import (
 	"grove/notify"
 	"grove/notify/center"
 	"grove/notify/channel"
+	"grove/tree"
 	"grove/tree/alert"
 	"grove/tree/monitor"
 	"grove/viewer"
@@ -99,6 +100,24 @@ func (a *App) tellAlerts(alerts []alert.Alert) {
 			"path": x.Path.String(), "to": x.Status.String(), "id": x.ID.String(), "key": x.Key, "kind": string(x.Kind), "state": string(x.State),
 			"severity": x.Severity.String(), "value": x.Value, "unit": x.Unit, "threshold": x.Threshold, "instance": x.Instance, "revision": x.Revision,
 		})
+	}
+}
+
+// acknowledgeAt acknowledges the open alerts of a node for somebody who may.
+func (a *App) acknowledgeAt(ctx context.Context, p tree.Path, by, comment string) {
+	var ids []alert.ID
+	for x := range a.alerts.center.Book.Live {
+		if x.Path == p && x.Ack == nil {
+			ids = append(ids, x.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	for _, r := range a.alerts.center.Book.Acknowledge(ctx, ids, alert.Ack{By: by, Comment: comment}, func(tree.Path) error { return nil }) {
+		if r.Error != "" {
+			a.log.Error("an acknowledgement by CCMS does not count for the alert", "path", p.String(), "alert", r.ID.String(), "error", r.Error)
+		}
 	}
 }
 

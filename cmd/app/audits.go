@@ -84,7 +84,8 @@ func (a *App) auditAct(ctx context.Context, act jolokia.Act) (done func(error), 
 	})
 }
 
-// auditAcknowledgement keeps what a client of CCMS acknowledged.
+// auditAcknowledgement keeps what a client of CCMS acknowledged, and lets it count for the
+// alert of the same node.
 func (a *App) auditAcknowledgement(ctx context.Context, k alert.Acknowledgement) {
 	who, became := grant.Of(ctx).Name, k.Comment
 	if k.By != who {
@@ -96,4 +97,5 @@ func (a *App) auditAcknowledgement(ctx context.Context, k alert.Acknowledgement)
 	if err != nil {
 		a.log.Error("an acknowledgement is not in the audit log", "path", k.Alert.Path.String(), "error", err)
 	}
+	a.acknowledgeAt(ctx, k.Alert.Path, who, k.Comment)
 }

@@ -40,6 +40,9 @@ func routeOf(r *route.Rule) routerest.Route {
 		Name: r.Name, To: r.To, Group: r.Group.By, Precedence: r.Precedence, Continue: r.Continue,
 		Wait: spanText(r.Group.Wait, route.DefaultWait), Interval: spanText(r.Group.Interval, route.DefaultInterval), Repeat: spanText(r.Repeat, route.DefaultRepeat),
 	}
+	if len(out.Group) == 0 {
+		out.Group = []string{"instance"}
+	}
 	if conditions, err := r.When.Compile(); err == nil { // It was compiled when the file was read.
 		for _, c := range conditions.Explain(&alert.Alert{}, time.Time{}) {
 			out.When = append(out.When, routerest.RouteCondition{Name: c.Name, Want: c.Want})
