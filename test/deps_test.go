@@ -39,6 +39,7 @@ const order = `
 	tree/history/rollup, tree/history/shelf < tree/history;
 	tree/metric, tree/grant < tree/history/promql;
 	tree/metric, tree/history/fold < tree/history/remote;
+	none < tree/store/journal/block < tree/store/journal;
 	tree < tree/store < tree/store/journal, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/drawer, tree/store/storetest;
 	tree/history, tree/grant, tree/store/journal < tree/history/past;
 	tree/store/drawer, tree/definition/source < tree/maintenance;

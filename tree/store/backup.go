@@ -59,6 +59,7 @@ var allTables = []table{
 	{name: "route_group", key: 2, kinds: "itttiiiii", since: 6, columns: []string{"manager", "id", "route", "common", "precedence", "merged", "began_at", "told_at", "step"}},
 	{name: "route_channel", key: 3, kinds: "itti", since: 6, columns: []string{"manager", "route_group", "channel", "sequence"}},
 	{name: "route_alert", key: 3, kinds: "itiiiiit", since: 6, columns: []string{"manager", "route_group", "alert", "status", "severity", "since", "told_at", "owed"}},
+	{name: "journal_block", key: 2, kinds: "iiittt", since: 7, passing: true, columns: []string{"manager", "last", "stale", "words", "numbers", "entries"}},
 	{name: "journal", key: 2, kinds: "iiiiiiitt", columns: []string{"manager", "id", "node", "kind", "was", "status", "form", "value", "text"}},
 }
 

@@ -112,7 +112,7 @@ func (t *Tx) Insert(head, tail string, width int, args []any) (rows int64, err e
 		for n*width > len(args) {
 			n /= 2
 		}
-		done, err := t.Exec(insertion(head, tail, width, n), args[:n*width]...)
+		done, err := t.Exec(insertion(head, tail, width, n, t.s.engine == engineSQLite), args[:n*width]...)
 		if err != nil {
 			return rows, err
 		}
@@ -122,7 +122,9 @@ func (t *Tx) Insert(head, tail string, width int, args []any) (rows int64, err e
 	return rows, nil
 }
 
-func insertion(head, tail string, width, rows int) string {
+// insertion writes the statement. SQLite's driver looks for the name of each parameter
+// among all of them, unless they have none.
+func insertion(head, tail string, width, rows int, nameless bool) string {
 	var b strings.Builder
 	b.Grow(len(head) + len(tail) + rows*width*6)
 	b.WriteString(head)
@@ -131,12 +133,17 @@ func insertion(head, tail string, width, rows int) string {
 		for j := range width {
 			switch {
 			case j > 0:
-				b.WriteString(",$")
+				b.WriteByte(',')
 			case i > 0:
-				b.WriteString("),($")
+				b.WriteString("),(")
 			default:
-				b.WriteString("($")
+				b.WriteByte('(')
 			}
+			if nameless {
+				b.WriteByte('?')
+				continue
+			}
+			b.WriteByte('$')
 			b.WriteString(strconv.Itoa(i*width + j + 1))
 		}
 	}
@@ -177,6 +184,18 @@ func (t *Tx) Know(places []Place) error {
 	t.s.known.Unlock()
 	_, err := t.Insert("INSERT INTO node (manager, id, path)", "ON CONFLICT DO NOTHING", 3, args)
 	return err
+}
+
+// Analyze has a server look at how large tables are, and what is in them, so that it plans
+// well for what has grown much since it did so by itself. SQLite is told once and for all.
+func (s *Store) Analyze(ctx context.Context, tables ...string) error {
+	if s.engine != enginePostgres {
+		return nil
+	}
+	return s.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec("ANALYZE " + strings.Join(tables, ", "))
+		return err
+	})
 }
 
 // ForgetKnown must be called by who removes rows from the table of nodes.

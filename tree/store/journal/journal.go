@@ -1,6 +1,7 @@
 // Package journal remembers what happened: each change of a status, each event of a log
 // attribute, and what else is told to it, searchable by time, subtree, kind, status and
-// text.
+// text. The database's own indexes lead to all but texts, and to these blocks of entries,
+// which are made behind the writing (see package block).
 //
 // What is told waits in memory until it is committed, a few milliseconds, in a queue of
 // bounded length. While it is full producers wait in [Journal.WaitForRoom] and
@@ -58,10 +59,12 @@ type Journal struct {
 	progress chan struct{} // closed and made anew when anything of this changes
 	failing  error         // of the last try to write
 	patience time.Duration // the constant, but in tests
-	stalled  bool          // the database does nothing: nobody waits for it
-	stopped  bool          // Run has returned
-	lost     uint64
-	told     uint64 // lost that a Sync has told of
+	// blockEntries is the constant, but in tests.
+	blockEntries int
+	stalled      bool // the database does nothing: nobody waits for it
+	stopped      bool // Run has returned
+	lost         uint64
+	told         uint64 // lost that a Sync has told of
 
 	written atomic.Uint64
 	deleted atomic.Uint64
@@ -87,7 +90,7 @@ func New(o Options) *Journal {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.Keep, o.Rows, o.Queue = cmp.Or(o.Keep, 400*24*time.Hour), cmp.Or(o.Rows, 20_000_000), cmp.Or(o.Queue, 1<<18)
-	j := &Journal{o: o, progress: make(chan struct{}), patience: patience}
+	j := &Journal{o: o, progress: make(chan struct{}), patience: patience, blockEntries: blockEntries}
 	j.rows.Store(-1)
 	return j
 }

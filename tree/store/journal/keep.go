@@ -48,6 +48,9 @@ func (j *Journal) trim(ctx context.Context) error {
 		if deleted, err = tx.Exec("DELETE FROM journal WHERE manager = $1 AND id <= $2", manager, end); err != nil {
 			return err
 		}
+		if _, err = tx.Exec("DELETE FROM journal_block WHERE manager = $1 AND last <= $2", manager, end); err != nil {
+			return err
+		}
 		return tx.GiveBack()
 	})
 	if err != nil {

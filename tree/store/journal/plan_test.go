@@ -43,11 +43,12 @@ func TestQueriesTakeTheIndex(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				var plan strings.Builder
 				if err := j.o.Store.Read(t.Context(), func(tx *store.Tx) error {
-					from, err := tc.query.from(tx)
+					from, _, err := tc.query.from(tx)
 					if err != nil {
 						return err
 					}
-					statement, args := tc.query.statement(tx.Manager(), from, 0, "", 101)
+					low, high := tc.query.bounds(0)
+					statement, args := tc.query.statement(tx.Manager(), from, low, high, "", 101)
 					return tx.Each(explain+statement, args, func(rows *sql.Rows) error {
 						columns, err := rows.Columns()
 						if err != nil {

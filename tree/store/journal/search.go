@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"grove/tree"
 	"grove/tree/store"
+	"grove/tree/store/journal/block"
 )
 
 // Bounds of a search.
@@ -70,42 +72,18 @@ func (j *Journal) Search(ctx context.Context, q Query) (Page, error) {
 	defer cancel()
 	var page Page
 	err = j.o.Store.Read(ctx, func(tx *store.Tx) error {
-		from, err := q.from(tx)
-		if err != nil {
-			return err
+		s := newSearch(&q, tx, limit, j.o.Log)
+		low, high := q.bounds(after)
+		from, few, err := q.from(tx)
+		switch {
+		case err != nil:
+		case q.Text != "" && !few:
+			err = s.grep(low, high)
+		default:
+			err = s.scan(from, low, high)
 		}
-		text, needle := likePattern(q.Text), strings.ToLower(q.Text)
-		for {
-			// Of what is read much may not be seen.
-			most := limit + 1
-			if q.Sees != nil {
-				most = max(most, unseenBatch)
-			}
-			statement, args := q.statement(tx.Manager(), from, after, text, most)
-			read := 0
-			err := tx.Each(statement, args, func(rows *sql.Rows) error {
-				e, err := scan(rows)
-				if err != nil {
-					return err
-				}
-				read, after = read+1, e.ID
-				if len(page.Entries) > limit || q.Sees != nil && !q.Sees(e.Path) {
-					return nil
-				}
-				if needle == "" || strings.Contains(strings.ToLower(e.Text), needle) || strings.Contains(strings.ToLower(e.Value.String()), needle) {
-					page.Entries = append(page.Entries, e)
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-			// The database finds a little too much when the text is not ASCII, and does not
-			// know what is seen.
-			if read < most || len(page.Entries) > limit {
-				return nil
-			}
-		}
+		page.Entries = s.found
+		return err
 	})
 	if err != nil {
 		return Page{}, err
@@ -115,6 +93,69 @@ func (j *Journal) Search(ctx context.Context, q Query) (Page, error) {
 		page.Next = q.cursor(page.Entries[limit-1].ID)
 	}
 	return page, nil
+}
+
+// search is one search that goes on.
+type search struct {
+	q       *Query
+	tx      *store.Tx
+	manager int64
+	limit   int
+	pattern string // that the database compares with; empty: every text will do
+	needle  string // the text, folded
+	found   []Entry
+	pointed []ID // by blocks, and not read yet
+	log     *slog.Logger
+}
+
+func newSearch(q *Query, tx *store.Tx, limit int, log *slog.Logger) *search {
+	return &search{q: q, tx: tx, manager: tx.Manager(), limit: limit, pattern: likePattern(q.Text), needle: block.Fold(q.Text), log: log}
+}
+
+// content says that there is enough: one more than asked for, which tells that there is a
+// next page.
+func (s *search) content() bool { return len(s.found) > s.limit }
+
+// take takes an entry, if it is one.
+func (s *search) take(e *Entry) {
+	if s.content() || s.q.Sees != nil && !s.q.Sees(e.Path) {
+		return
+	}
+	// The database finds a little too much when the text is not ASCII.
+	if s.needle == "" || strings.Contains(block.Fold(e.Text), s.needle) || strings.Contains(block.Fold(e.Value.String()), s.needle) {
+		s.found = append(s.found, *e)
+	}
+}
+
+// scan looks at one entry after the other, from low up to high.
+func (s *search) scan(from string, low, high ID) error {
+	for low < high {
+		// Of what is read much may not be seen.
+		most := s.limit + 1
+		if s.q.Sees != nil {
+			most = max(most, unseenBatch)
+		}
+		statement, args := s.q.statement(s.manager, from, low, high, s.pattern, most)
+		read := 0
+		err := s.tx.Each(statement, args, func(rows *sql.Rows) error {
+			e, err := scan(rows)
+			if err != nil {
+				return err
+			}
+			read++
+			if s.q.Oldest {
+				low = e.ID + 1
+			} else {
+				high = e.ID
+			}
+			s.take(&e)
+			return nil
+		})
+		if err != nil || read < most || s.content() {
+			return err
+		}
+	}
+	return nil
 }
 
 // check says what is wrong with a query.
@@ -184,24 +225,59 @@ func (q *Query) sum() uint32 {
 // of all nodes in their order.
 const sparse = 20_000
 
-// from is what a query selects from: the order of the tables is the order in which
-// SQLite goes through them.
-func (q *Query) from(tx *store.Tx) (string, error) {
-	const journalFirst, nodeFirst = "journal j CROSS JOIN node n", "node n CROSS JOIN journal j"
-	if q.Only {
-		return nodeFirst, nil
-	}
-	if q.Under.IsRoot() {
-		return journalFirst, nil
-	}
+// What a query selects from: the order of the tables is the order in which SQLite goes
+// through them.
+const fromJournal, fromNode = "journal j CROSS JOIN node n", "node n CROSS JOIN journal j"
+
+// from is what a query selects from; few says that its nodes have so few entries that
+// each can be looked at.
+func (q *Query) from(tx *store.Tx) (from string, few bool, err error) {
 	var n int64
-	low, high := below(q.Under)
-	_, err := tx.Row("SELECT COUNT(*) FROM (SELECT 1 FROM node n CROSS JOIN journal j WHERE n.manager = $1 AND (n.path = $2 OR n.path >= $3 AND n.path < $4)"+
-		" AND j.manager = $1 AND j.node = n.id LIMIT $5) AS counted", []any{tx.Manager(), q.Under.String(), low, high, int64(sparse + 1)}, &n)
-	if n > sparse {
-		return journalFirst, err
+	switch {
+	case q.Only && q.Text == "":
+		return fromNode, true, nil
+	case q.Only:
+		_, err = tx.Row("SELECT COUNT(*) FROM (SELECT 1 FROM journal WHERE manager = $1 AND node = $2 LIMIT $3) AS counted",
+			[]any{tx.Manager(), store.NodeNumber(q.Under), int64(sparse + 1)}, &n)
+	case q.Under.IsRoot():
+		return fromJournal, false, nil
+	default:
+		low, high := below(q.Under)
+		_, err = tx.Row("SELECT COUNT(*) FROM (SELECT 1 FROM node n CROSS JOIN journal j WHERE n.manager = $1 AND (n.path = $2 OR n.path >= $3 AND n.path < $4)"+
+			" AND j.manager = $1 AND j.node = n.id LIMIT $5) AS counted", []any{tx.Manager(), q.Under.String(), low, high, int64(sparse + 1)}, &n)
 	}
-	return nodeFirst, err
+	if n > sparse {
+		return fromJournal, false, err
+	}
+	return fromNode, true, err
+}
+
+// bounds are the numbers of what a query can find: from low up to high. After is the entry
+// that was found last; zero: none.
+func (q *Query) bounds(after ID) (low, high ID) {
+	high = maxNumber
+	if !q.From.IsZero() {
+		low = firstID(q.From)
+	}
+	if !q.To.IsZero() {
+		high = firstID(q.To)
+	}
+	switch {
+	case after == 0:
+	case q.Oldest:
+		low = max(low, after+1)
+	default:
+		high = min(high, after)
+	}
+	return low, high
+}
+
+// order is that of a query, in SQL.
+func (q *Query) order() string {
+	if q.Oldest {
+		return "ASC"
+	}
+	return "DESC"
 }
 
 // below are the bounds of the paths below a node: "/" is followed by "0" in ASCII.
@@ -209,8 +285,8 @@ func below(p tree.Path) (low, high string) { return p.String() + "/", p.String()
 
 const columns = "j.id, n.path, j.kind, j.was, j.status, j.form, j.value, j.text"
 
-// statement writes the query in SQL. After is the entry that was found last; zero: none.
-func (q *Query) statement(manager int64, from string, after ID, pattern string, limit int) (string, []any) {
+// statement writes the query in SQL, for entries from low up to high.
+func (q *Query) statement(manager int64, from string, low, high ID, pattern string, limit int) (string, []any) {
 	args := []any{manager}
 	var where strings.Builder
 	and := func(condition string, values ...any) {
@@ -219,22 +295,6 @@ func (q *Query) statement(manager int64, from string, after ID, pattern string, 
 			condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(args)), 1)
 		}
 		where.WriteString(" AND " + condition)
-	}
-	low, high := ID(0), ID(1<<63-1)
-	if !q.From.IsZero() {
-		low = firstID(q.From)
-	}
-	if !q.To.IsZero() {
-		high = firstID(q.To)
-	}
-	order := "DESC"
-	switch {
-	case q.Oldest && after > 0:
-		low, order = max(low, after+1), "ASC"
-	case q.Oldest:
-		order = "ASC"
-	case after > 0:
-		high = min(high, after)
 	}
 	and("j.id >= ?", int64(low))
 	and("j.id < ?", int64(high))
@@ -260,7 +320,7 @@ func (q *Query) statement(manager int64, from string, after ID, pattern string, 
 	}
 	args = append(args, int64(limit))
 	return fmt.Sprintf("SELECT %s FROM %s WHERE j.manager = $1 AND n.manager = $1 AND n.id = j.node%s ORDER BY j.id %s LIMIT $%d",
-		columns, from, where.String(), order, len(args)), args
+		columns, from, where.String(), q.order(), len(args)), args
 }
 
 func list[N ~uint8](numbers []N) string {

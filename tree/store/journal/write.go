@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"grove/tree/store"
@@ -30,6 +31,9 @@ const (
 // Run writes what is told until ctx ends, and then what still waits. While the database
 // cannot be written it tries again.
 func (j *Journal) Run(ctx context.Context) error {
+	var index sync.WaitGroup
+	defer index.Wait()
+	index.Go(func() { j.index(ctx) })
 	trim := time.NewTicker(trimEvery)
 	defer trim.Stop()
 	j.overdue = true
@@ -194,6 +198,9 @@ func (j *Journal) insert(tx *store.Tx, entries []Entry) error {
 		args = append(args, manager, int64(e.ID), place.Number, int64(e.Kind), int64(e.From), int64(e.To), form, value, store.Clean(e.Text))
 	}
 	if err := tx.Know(places); err != nil {
+		return err
+	}
+	if err := spoil(tx, entries); err != nil {
 		return err
 	}
 	inserted, err := tx.Insert(insertHead, "ON CONFLICT DO NOTHING", 9, args)
