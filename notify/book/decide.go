@@ -30,8 +30,9 @@ type decider struct {
 	settling []settling // that are to be looked at, in the order of time
 	head     int        // of settling
 	agenda   agenda
-	swept    time.Time // when all alerts were looked at
-	surveyed time.Time // when the whole tree was, and for how long
+	swept    time.Time     // when all alerts were looked at
+	spent    time.Duration // by the last round, for deciding
+	surveyed time.Time     // when the whole tree was looked at, and for how long
 	took     time.Duration
 	noted    uint64 // of intake.given, up to which notes were taken
 	untold   uint64 // of the tree's Stats

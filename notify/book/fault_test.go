@@ -1,6 +1,7 @@
 package book
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -134,6 +135,40 @@ func TestForgets(t *testing.T) {
 		defer b.leave()
 		if n := len(b.entries) + len(b.byID) + len(b.recent) + len(b.in.watched) + len(b.agenda.at) + len(b.agenda.due) + len(b.unwritten) + len(b.touched) + len(b.sources) + len(b.over) + len(b.counts) + len(b.recount); n != 0 {
 			w.t.Errorf("%d entries, %d numbers, %d recent, %d watched, %d in the agenda, %d counted", len(b.entries), len(b.byID), len(b.recent), len(b.in.watched), len(b.agenda.at), len(b.counts))
+		}
+	})
+}
+
+// TestABackupIsLoaded: the book goes by what the database holds now.
+func TestABackupIsLoaded(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.state("/a/x", nil)
+		w.state("/a/y", nil)
+		w.begin()
+		w.set("red", "/a/x")
+		w.settled()
+		first := w.one("/a/x").ID
+		var backup bytes.Buffer
+		if err := w.store.Dump(w.t.Context(), &backup); err != nil {
+			w.t.Fatal(err)
+		}
+		w.set("green", "/a/x")
+		w.set("red", "/a/y")
+		w.settled()
+		second := w.one("/a/y").ID
+		w.wait(2 * DefaultReopen)
+		w.since()
+		if err := w.store.Load(w.t.Context(), &backup); err != nil {
+			w.t.Fatal(err)
+		}
+		w.wait(sweepEvery + time.Second)
+		w.wants("live", w.live(), "/a/y open red")
+		w.wants("told", w.since(), "resolved /a/x resolved green", "opened /a/y open red")
+		if a, err := w.book.Get(w.t.Context(), first); err != nil || !a.Ended() {
+			w.t.Errorf("%+v, %v", a, err)
+		}
+		if again := w.one("/a/y").ID; again <= second {
+			w.t.Errorf("the number %s was given before, up to %s", again, second)
 		}
 	})
 }

@@ -130,6 +130,12 @@ func (b *Book) unwatch(p tree.Path) {
 	b.in.watching.Unlock()
 }
 
+func (b *Book) unwatchAll() {
+	b.in.watching.Lock()
+	clear(b.in.watched)
+	b.in.watching.Unlock()
+}
+
 // taken is what the intake held.
 type taken struct {
 	notes                                   []note

@@ -11,8 +11,12 @@ import (
 )
 
 const (
-	// pace is the shortest time between two rounds.
-	pace = 20 * time.Millisecond
+	// pace is the shortest time between two rounds. After one in which there was much to
+	// decide it is paceShare times as long as that took, and maxPace at most: when ten
+	// thousand causes come and go all the time, each round puts all alerts in relation anew.
+	pace      = 20 * time.Millisecond
+	paceShare = 4
+	maxPace   = time.Second
 	// sweepEvery is how often all alerts are looked at, for what nobody tells: that a node
 	// is flapping, and that a maintenance has begun.
 	sweepEvery = 30 * time.Second
@@ -26,7 +30,9 @@ func (b *Book) round(ctx context.Context) time.Time {
 	}
 	later := false
 	if len(b.unwritten) < maxUnwritten {
+		began := time.Now()
 		later = b.decide()
+		b.spent = time.Since(began)
 	}
 	b.commit(ctx)
 	b.trim(ctx)

@@ -23,12 +23,13 @@ func (b *Book) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var last time.Time
+	rest := pace
 	for {
 		select {
 		case <-ctx.Done():
 			return b.end()
 		case <-b.in.wake:
-			if wait := pace - time.Since(last); wait > 0 {
+			if wait := rest - time.Since(last); wait > 0 {
 				timer.Reset(wait)
 				continue
 			}
@@ -38,9 +39,10 @@ func (b *Book) Run(ctx context.Context) error {
 			return b.end()
 		}
 		next := b.round(ctx)
+		rest = min(max(pace, paceShare*b.spent), maxPace)
 		b.leave()
 		last = time.Now()
-		timer.Reset(max(next.Sub(b.o.Now()), pace))
+		timer.Reset(max(next.Sub(b.o.Now()), rest))
 	}
 }
 
@@ -108,6 +110,7 @@ func (b *Book) load(ctx context.Context) error {
 		b.o.Log.Error("an alert cannot be read: it is left where it is", "err", err)
 	}
 	b.forget()
+	b.unwatchAll()
 	b.known, b.loaded = known, true
 	b.last = max(b.last, last)
 	b.started, b.swept = b.time, b.time

@@ -71,14 +71,15 @@ func isSparse(tx *store.Tx, q *alert.Query) (bool, error) {
 		return false, nil
 	}
 	var n int64
-	low, high := below(q.Under)
-	_, err := tx.Row("SELECT COUNT(*) FROM (SELECT 1 FROM alert WHERE manager = $1 AND (path = $2 OR path >= $3 AND path < $4) LIMIT $5) AS counted",
-		[]any{tx.Manager(), q.Under.String(), low, high, int64(sparse + 1)}, &n)
+	_, high := below(q.Under)
+	_, err := tx.Row("SELECT COUNT(*) FROM (SELECT 1 FROM alert WHERE manager = $1 AND path >= $2 AND path < $3 LIMIT $4) AS counted",
+		[]any{tx.Manager(), q.Under.String(), high, int64(sparse + 1)}, &n)
 	return n <= sparse, err
 }
 
 // statement writes a query in SQL. What the database finds is a little too much. An
-// expression in place of a column keeps both engines from the index on it.
+// expression in place of a column keeps an engine from the index on it; the cast is none to
+// PostgreSQL, which knows itself how many are below a node.
 func statement(manager int64, few bool, q *alert.Query, after Position, limit int) (string, []any) {
 	args := []any{manager}
 	var where strings.Builder
@@ -93,7 +94,7 @@ func statement(manager int64, few bool, q *alert.Query, after Position, limit in
 	if !q.From.IsZero() {
 		from = max(from, q.From.UnixMilli())
 	}
-	resolved, path := "resolved", "(path || '')"
+	resolved, path := "resolved", "CAST(path AS TEXT)"
 	if few {
 		resolved, path = "(resolved + 0)", "path"
 	}
@@ -106,7 +107,8 @@ func statement(manager int64, few bool, q *alert.Query, after Position, limit in
 	}
 	if !q.Under.IsRoot() {
 		low, high := below(q.Under)
-		and("("+path+" = ? OR "+path+" >= ? AND "+path+" < ?)", q.Under.String(), low, high)
+		and(path+" >= ? AND "+path+" < ?", q.Under.String(), high) // the range that an index knows
+		and("("+path+" = ? OR "+path+" >= ?)", q.Under.String(), low)
 	}
 	if len(q.Statuses) > 0 {
 		and("status IN (" + list(q.Statuses) + ")")
