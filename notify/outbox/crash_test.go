@@ -94,7 +94,7 @@ func TestNothingIsLostByKills(t *testing.T) {
 		if err := d.Open(t).Close(); err != nil { // makes the tables
 			t.Fatal(err)
 		}
-		const rounds = 4
+		const rounds = 3
 		random := rand.New(rand.NewPCG(6, uint64(time.Now().UnixNano())))
 		name := filepath.Join(t.TempDir(), "ledger")
 		owed := map[string]bool{}
@@ -198,7 +198,7 @@ func TestEveryWriteMayFail(t *testing.T) {
 	}
 	w.sent.most, w.again = 3, time.Millisecond // so that rows go, too
 	refused, put := 0, 0
-	for rung := range 16 {
+	for rung := range 12 {
 		for _, sticky := range []bool{false, true} {
 			name := fmt.Sprintf("r%d%t", rung, sticky)
 			delivered := map[string]int{}

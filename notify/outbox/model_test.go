@@ -46,9 +46,9 @@ func TestHistories(t *testing.T) {
 	}
 	t.Logf("GROVE_SEED=%d", seed)
 	storetest.Run(t, func(t *testing.T, d *storetest.Database) {
-		histories := 12
+		histories := 6
 		if d.Engine == "postgres" {
-			histories = 3
+			histories = 2
 		}
 		for i := range histories {
 			another := d
