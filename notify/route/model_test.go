@@ -50,7 +50,7 @@ type model struct {
 // it began and to those who heard of it, and nothing is told again without a reason.
 func TestNothingIsForgottenOrToldTwice(t *testing.T) {
 	s := storetest.SQLite(t).Open(t)
-	seeds := uint64(60)
+	seeds := uint64(45)
 	if testing.Short() {
 		seeds = 12
 	}
@@ -105,7 +105,7 @@ func (m *model) act() {
 
 // wait lets time pass with a router that may fail.
 func (m *model) wait(d time.Duration) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(m.t.Context())
 	defer cancel()
 	if m.gone {
 		cancel()

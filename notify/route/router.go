@@ -7,7 +7,8 @@
 // An alert belongs to the first route whose conditions it meets, and to those below it
 // when that route continues. It is decided when the alert opens, is released, or gets worse
 // than was told; and, as long as no route has told of it, whenever the routes or the times of
-// the week change. A group tells for the first time when its first alert has waited for
+// the week change; what a route has told of stays with it, also at another time of the week.
+// A group tells for the first time when its first alert has waited for
 // Group.Wait, then at most once in Group.Interval of what has joined or got worse, every
 // Repeat while an alert of it is not acknowledged, and once when all of it are over. The last goes to
 // exactly those channels that were told before, whatever has become of the route and of who

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -290,48 +291,46 @@ func TestRoutesAreReplaced(t *testing.T) {
 // TestTooManyGroups: beyond the bound there is one message about the rest, and later that
 // all of it is over.
 func TestTooManyGroups(t *testing.T) {
-	storetest.Run(t, func(t *testing.T, db *storetest.Database) {
-		w := newWorld(t, db.Open(t), "[{name: all, to: [mail], group: {by: alert}, most: 5, repeat: 2h}]")
-		var ids []alert.ID
-		for i := range 1000 {
-			ids = append(ids, w.open(fmt.Sprintf("/host%d/Up", i)))
+	w := newWorld(t, storetest.SQLite(t).Open(t), "[{name: all, to: [mail], group: {by: alert}, most: 5, repeat: 2h}]")
+	var ids []alert.ID
+	for i := range 1000 {
+		ids = append(ids, w.open(fmt.Sprintf("/host%d/Up", i)))
+	}
+	w.pass(10 * time.Second)
+	if len(w.sent) != 5 {
+		t.Fatalf("%d messages: %q", len(w.sent), w.told())
+	}
+	rest := w.sent[4].Said
+	if rest.Title != "RED grove1: 996 alerts in 996 groups — /host4/Up is red: connection refused" || rest.Firing != 996 || len(rest.Alerts) != channel.MaxAlerts || len(rest.By) != 0 {
+		t.Errorf("%s of %d and %d alerts", rest.Title, rest.Firing, len(rest.Alerts))
+	}
+	if s := w.router.Stats(); s.Merged != 996 || s.Groups != 5 || s.Waiting != 0 {
+		t.Errorf("%+v", s)
+	}
+	// More within the same minute waits for the next, and is told then.
+	ids = append(ids, w.open("/more/Up"))
+	w.sent = nil
+	w.pass(40 * time.Second)
+	w.is()
+	w.restart()
+	w.pass(30 * time.Second)
+	if got := w.told(); len(got) != 1 || !strings.Contains(got[0], "/more/Up") {
+		t.Errorf("%q", got)
+	}
+	// As many messages end it as began it.
+	w.resolve(ids...)
+	w.restart()
+	w.pass(10 * time.Second)
+	over := 0
+	for _, d := range w.sent {
+		if d.Said.Purpose != channel.Resolution {
+			t.Errorf("%s", d.Said.Title)
 		}
-		w.pass(10 * time.Second)
-		if len(w.sent) != 5 {
-			t.Fatalf("%d messages: %q", len(w.sent), w.told())
-		}
-		rest := w.sent[4].Said
-		if rest.Title != "RED grove1: 996 alerts in 996 groups — /host4/Up is red: connection refused" || rest.Firing != 996 || len(rest.Alerts) != channel.MaxAlerts || len(rest.By) != 0 {
-			t.Errorf("%s of %d and %d alerts", rest.Title, rest.Firing, len(rest.Alerts))
-		}
-		if s := w.router.Stats(); s.Merged != 996 || s.Groups != 5 || s.Waiting != 0 {
-			t.Errorf("%+v", s)
-		}
-		// More within the same minute waits for the next, and is told then.
-		ids = append(ids, w.open("/more/Up"))
-		w.sent = nil
-		w.pass(40 * time.Second)
-		w.is()
-		w.restart()
-		w.pass(30 * time.Second)
-		if got := w.told(); len(got) != 1 || !strings.Contains(got[0], "/more/Up") {
-			t.Errorf("%q", got)
-		}
-		// As many messages end it as began it.
-		w.resolve(ids...)
-		w.restart()
-		w.pass(10 * time.Second)
-		over := 0
-		for _, d := range w.sent {
-			if d.Said.Purpose != channel.Resolution {
-				t.Errorf("%s", d.Said.Title)
-			}
-			over += d.Said.Resolved
-		}
-		if len(w.sent) != 6 || over != 1001 {
-			t.Errorf("%d messages end %d alerts", len(w.sent), over)
-		}
-	})
+		over += d.Said.Resolved
+	}
+	if len(w.sent) != 6 || over != 1001 {
+		t.Errorf("%d messages end %d alerts", len(w.sent), over)
+	}
 }
 
 // TestTimesOfTheWeek: an alert that no route takes at night is told in the morning, when it
@@ -502,6 +501,47 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil || len(w.sent) != 1 {
 		t.Errorf("%v, and %d messages", err, len(w.sent))
+	}
+}
+
+// TestTheOutboxSendsWhatWasDecided: router and outbox as they run, on one database.
+func TestTheOutboxSendsWhatWasDecided(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t).Open(t), "[{name: all, to: [mail], precedence: urgent, group: {wait: 0s}}]")
+	sent := make(chan channel.Message, 10)
+	box := outbox.New(outbox.Options{Store: w.store, Send: func(_ context.Context, m *outbox.Message) error {
+		var said channel.Message
+		if err := json.Unmarshal(m.Body, &said); err != nil {
+			return err
+		}
+		sent <- said
+		return nil
+	}})
+	o := w.router.o
+	o.Now, o.Outbox = time.Now, box
+	r := New(o)
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := box.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	all.Go(func() {
+		if err := r.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	defer all.Wait()
+	defer cancel()
+	a := alert.Alert{ID: 1, Path: tree.MustPath("/a"), State: alert.Open, Status: tree.Red, Severity: tree.Major, Opened: time.Now(), Changed: time.Now(), Revision: 1, Message: "/a is red"}
+	r.Changed([]alert.Alert{a})
+	first := <-sent
+	at := time.Now()
+	a.State, a.Revision, a.Resolved, a.Changed = alert.Resolved, 2, &at, at
+	r.Changed([]alert.Alert{a})
+	second := <-sent
+	if first.Purpose != channel.Firing || second.Purpose != channel.Resolution || first.Group != second.Group || second.Sequence != 2 || first.Title != "RED: /a is red" {
+		t.Errorf("%+v, then %+v", first, second)
 	}
 }
 

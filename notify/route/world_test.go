@@ -140,7 +140,7 @@ func (w *world) Wake() { w.wakes++ }
 // step lets the router do what is due, and returns how long it would wait then.
 func (w *world) step() time.Duration {
 	w.t.Helper()
-	wait, err := w.router.step(context.Background())
+	wait, err := w.router.step(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
