@@ -248,12 +248,17 @@ func TestStopEndsStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer jmx.Body.Close()
+	alerts, err := m.http.Get(m.url + "/api/v1/alerts/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alerts.Body.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := m.Stop(ctx); err != nil {
 		t.Errorf("stop: %v", err)
 	}
-	for name, body := range map[string]io.Reader{"events": s.lines, "Jolokia": jmx.Body} {
+	for name, body := range map[string]io.Reader{"events": s.lines, "Jolokia": jmx.Body, "alerts": alerts.Body} {
 		if _, err := io.ReadAll(body); err != nil {
 			t.Errorf("the stream of %s was cut: %v", name, err)
 		}
