@@ -46,6 +46,7 @@ type decider struct {
 	recount   map[alert.ID]struct{}
 
 	touched   []*entry
+	young     []*entry // that have opened a moment ago, the oldest first
 	unwritten []*entry
 	piece     *piece
 	recounted []*entry // whose Consequences alone changed
@@ -78,7 +79,7 @@ func (b *Book) forget() {
 	b.sources, b.over = map[alert.ID]cause.Source{}, map[alert.ID]lingering{}
 	b.counts, b.recount = map[alert.ID]int{}, map[alert.ID]struct{}{}
 	b.graph = cause.New(b.register, nil)
-	b.live, b.recent, b.touched, b.unwritten, b.piece, b.recounted = 0, nil, nil, nil, nil, nil
+	b.live, b.recent, b.touched, b.young, b.unwritten, b.piece, b.recounted = 0, nil, nil, nil, nil, nil, nil
 	b.settling, b.head, b.agenda = nil, 0, agenda{}
 }
 

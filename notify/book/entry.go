@@ -42,6 +42,7 @@ type entry struct {
 	touched bool // in this round
 	seen    bool // its node was there since the book began
 	closed  bool // it was ended although its node is not well
+	told    bool // people may have been told of it as it was written last
 
 	was   tree.Status // before this round
 	steps []alert.Step
@@ -122,6 +123,7 @@ func (b *Book) open(at slot, old *entry, status tree.Status, severity tree.Sever
 	dress(e.a, s, spec)
 	b.entries[at], b.byID[e.a.ID] = e, e
 	b.live++
+	b.young = append(b.young, e)
 	b.touch(e)
 	e.was = tree.Green
 	e.is(status, severity, t)
@@ -156,6 +158,7 @@ func (b *Book) reopen(e *entry, status tree.Status, severity tree.Severity, s *s
 	a.Resolved, a.Ack, a.Suppression, a.Consequences = nil, nil, nil, 0
 	a.Count++
 	b.live++
+	b.young = append(b.young, e)
 	e.closed, e.seen = false, true
 	e.is(status, severity, t)
 	b.step(e, alert.Reopened, "", t.Message)

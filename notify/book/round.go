@@ -17,6 +17,9 @@ const (
 	pace      = 20 * time.Millisecond
 	paceShare = 4
 	maxPace   = time.Second
+	// youngFor is how long after it has opened, besides the time to settle, the cause of an
+	// alert is looked at as soon as it comes: people are told a moment after the opening.
+	youngFor = 5 * time.Second
 	// sweepEvery is how often all alerts are looked at, for what nobody tells: that a node
 	// is flapping, and that a maintenance has begun.
 	sweepEvery = 30 * time.Second
@@ -29,12 +32,17 @@ func (b *Book) round(ctx context.Context) time.Time {
 		return b.time.Add(retryEvery)
 	}
 	later := false
-	if len(b.unwritten) < maxUnwritten {
-		began := time.Now()
-		later = b.decide()
-		b.spent = time.Since(began)
+	b.spent = 0
+	// After each piece it is decided again: the cause of a storm may have come meanwhile,
+	// and then nobody is told of what is not written yet.
+	for more := true; more && ctx.Err() == nil; b.time = b.now() {
+		if len(b.unwritten) < maxUnwritten {
+			began := time.Now()
+			later = b.decide()
+			b.spent += time.Since(began)
+		}
+		more = b.commitPiece(ctx)
 	}
-	b.commit(ctx)
 	b.trim(ctx)
 	b.tell()
 	return b.next(later)
@@ -116,11 +124,19 @@ func (b *Book) considerDue() {
 	}
 }
 
-// hurry looks at causes before they have settled, as soon as what may follow from them
-// opens: else people would be told of the consequences first.
+// hurry looks at causes before they have settled, when something opens that may follow from
+// them, or has opened a moment ago: else people would be told of the consequences first.
 func (b *Book) hurry(look func(tree.Path)) {
+	for len(b.young) > 0 && (!b.young[0].live() || b.time.Sub(b.young[0].turned) > b.waits.Load().settle+youngFor) {
+		b.young[0] = nil
+		b.young = b.young[1:]
+	}
+	if len(b.young) == 0 {
+		b.young = nil
+		return
+	}
 	p := b.plan.Load()
-	if len(p.vital) == 0 && len(p.depended) == 0 || len(b.touched) == 0 {
+	if len(p.vital) == 0 && len(p.depended) == 0 {
 		return
 	}
 	coming := map[tree.Path][]tree.Path{} // by the group that fails, or what is needed
@@ -139,9 +155,9 @@ func (b *Book) hurry(look func(tree.Path)) {
 			look(c)
 		}
 	}
-	for i := 0; i < len(b.touched) && len(coming) > 0; i++ { // what is looked at may be touched
-		e := b.touched[i]
-		if len(e.steps) == 0 || !e.live() {
+	for i := 0; i < len(b.young) && len(coming) > 0; i++ { // what is looked at may open
+		e := b.young[i]
+		if !e.live() || e.a.Suppression != nil {
 			continue
 		}
 		upwards(e.path.Parent(), take)

@@ -90,6 +90,59 @@ func TestTheCauseIsHurried(t *testing.T) {
 	})
 }
 
+// TestTheCauseComesAMomentLater: it does not settle while people are about to be told of what
+// follows from it.
+func TestTheCauseComesAMomentLater(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.state("/host/Ping", &tree.Alerting{Vital: 1})
+		w.state("/host/a", nil)
+		w.begin()
+		w.set("red", "/host/a")
+		w.wait(DefaultSettle + 100*time.Millisecond)
+		w.wants("told", w.since(), "opened /host/a open red")
+		w.set("red", "/host/Ping")
+		w.wait(50 * time.Millisecond)
+		w.wants("told", w.since(), "opened /host/Ping open red +1", "suppressed /host/a suppressed red parent /host/Ping")
+	})
+}
+
+// TestTheCauseComesWhileWriting: what is not written yet is suppressed before anybody hears
+// of it, and what was told of is taken back first.
+func TestTheCauseComesWhileWriting(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.slow = 2 * time.Second
+		w.state("/host/Ping", &tree.Alerting{Vital: 1})
+		const n = 3*maxPiece + 10
+		paths := make([]string, n)
+		for i := range paths {
+			paths[i] = fmt.Sprint("/host/x", i)
+			w.state(paths[i], nil)
+		}
+		w.begin()
+		w.set("red", paths...)
+		w.wait(DefaultSettle + w.slow/2)
+		w.set("red", "/host/Ping")
+		w.wait(time.Minute)
+		open := map[tree.Path]bool{}
+		pieces := 0
+		for i := range w.told {
+			a := &w.told[i]
+			switch {
+			case a.State == alert.Open:
+				open[a.Path] = true
+			case open[a.Path]:
+				pieces = i / maxPiece
+			}
+		}
+		if len(open) != maxPiece+1 || pieces > 2 {
+			w.t.Errorf("%d were told as open, and taken back up to piece %d", len(open), pieces)
+		}
+		if c := w.book.Counts(nil); c[alert.Open] != 1 || c[alert.Suppressed] != n {
+			w.t.Errorf("%v", c)
+		}
+	})
+}
+
 func TestDependsOnInACircle(t *testing.T) {
 	bubble(t, func(w *world) {
 		needs := func(p string) *tree.Alerting { return &tree.Alerting{DependsOn: []tree.Path{tree.MustPath(p)}} }

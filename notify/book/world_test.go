@@ -34,9 +34,10 @@ type world struct {
 	// killed says that the database was closed before, so that nothing more is written.
 	killed bool
 
-	away       atomic.Bool // the database, for the book
-	awayAs     error       // what it says then
-	mu         sync.Mutex  // guards what follows
+	away       atomic.Bool   // the database, for the book
+	awayAs     error         // what it says then
+	slow       time.Duration // how long it takes; set before anything happens
+	mu         sync.Mutex    // guards what follows
 	told       []alert.Alert
 	maintained map[tree.Path]*time.Time // nil: without an end
 }
@@ -105,6 +106,7 @@ func (w *world) Add(tx *store.Tx, entries ...journal.Entry) error {
 	if w.away.Load() {
 		return w.awayAs
 	}
+	time.Sleep(w.slow)
 	return w.lines.Add(tx, entries...)
 }
 

@@ -38,12 +38,16 @@ func (b *Book) cut() *piece {
 	if n == 0 {
 		return nil
 	}
+	if len(b.unwritten) > n {
+		b.order()
+	}
 	p := &piece{rows: make([]ledger.Row, n), steps: make([]bool, n)}
 	for i, e := range b.unwritten[:n] {
 		p.rows[i] = ledger.Row{Alert: e.a, Closed: e.closed}
 		p.steps[i] = len(e.lines) > 0
 		p.lines = append(p.lines, e.lines...)
 		e.lines, e.fresh, e.waiting = nil, false, false
+		e.told = e.a.State == alert.Open || e.a.State == alert.Acknowledged
 	}
 	clear(b.unwritten[:n])
 	if b.unwritten = b.unwritten[n:]; len(b.unwritten) == 0 {
@@ -52,37 +56,60 @@ func (b *Book) cut() *piece {
 	return p
 }
 
+// order puts first what people should know first: causes, and what they were told of and
+// would not be told of any more.
+func (b *Book) order() {
+	first := func(e *entry) bool {
+		_, source := b.sources[e.a.ID]
+		return source || e.told && e.a.State == alert.Suppressed
+	}
+	ordered := make([]*entry, 0, len(b.unwritten))
+	for _, want := range [...]bool{true, false} {
+		for _, e := range b.unwritten {
+			if first(e) == want {
+				ordered = append(ordered, e)
+			}
+		}
+	}
+	b.unwritten = ordered
+}
+
 // commit writes what waits, as far as the database takes it.
 func (b *Book) commit(ctx context.Context) {
+	for b.commitPiece(ctx) {
+	}
+}
+
+// commitPiece writes one piece of what waits, and says whether there is more to write now.
+func (b *Book) commitPiece(ctx context.Context) (more bool) {
 	if b.piece != nil && b.now().Before(b.retry) {
-		return
+		return false
 	}
-	for {
-		if b.piece == nil {
-			if b.piece = b.cut(); b.piece == nil {
-				b.publish(nil)
-				return
-			}
-		}
-		p := b.piece
-		// What was begun is not given up, or it would not be known whether it was done.
-		err := b.o.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-			if err := b.ledger.Put(tx, p.rows); err != nil || len(p.lines) == 0 {
-				return err
-			}
-			return b.o.Journal.Add(tx, p.lines...)
-		})
-		b.failed(err)
-		if err != nil {
-			b.pause = min(max(2*b.pause, retryFirst), retryEvery)
-			b.retry = b.now().Add(b.pause)
-			return
-		}
-		b.piece, b.pause = nil, 0
-		if told := b.publish(p); len(told) > 0 {
-			b.o.Changed(told)
+	if b.piece == nil {
+		if b.piece = b.cut(); b.piece == nil {
+			b.publish(nil)
+			return false
 		}
 	}
+	p := b.piece
+	// What was begun is not given up, or it would not be known whether it was done.
+	err := b.o.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		if err := b.ledger.Put(tx, p.rows); err != nil || len(p.lines) == 0 {
+			return err
+		}
+		return b.o.Journal.Add(tx, p.lines...)
+	})
+	b.failed(err)
+	if err != nil {
+		b.pause = min(max(2*b.pause, retryFirst), retryEvery)
+		b.retry = b.now().Add(b.pause)
+		return false
+	}
+	b.piece, b.pause = nil, 0
+	if told := b.publish(p); len(told) > 0 {
+		b.o.Changed(told)
+	}
+	return len(b.unwritten) > 0
 }
 
 // failed remembers how the last try to write went.
