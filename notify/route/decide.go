@@ -207,6 +207,7 @@ func (r *Router) write(ctx context.Context, decisions []*decision) error {
 			r.o.Log.Error("the outbox does not take a message: it is tried again", "route", g.name, "group", g.common.String(), "error", err)
 		}
 		g.fails++
+		g.err = err
 		g.retry, g.dirty = r.tick+min(time.Second<<min(g.fails-1, 6), time.Minute), true
 		return nil
 	}
@@ -248,5 +249,5 @@ func (r *Router) done(d *decision) {
 	for _, id := range c.Gone {
 		r.drop(g, id)
 	}
-	g.fails, g.retry, g.dirty = 0, 0, true
+	g.fails, g.err, g.retry, g.dirty = 0, nil, 0, true
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -59,6 +60,9 @@ func (s *resolver) channels(route string, targets []string) []string {
 	return list
 }
 
+// errNobody is why a message has nowhere to go.
+var errNobody = errors.New("nobody can be told: none of the targets has a channel now")
+
 // decision makes what is due of a group; nil when nobody can be told.
 func (r *Router) decision(ctx context.Context, g *group, now time.Time, targets *resolver) *decision {
 	if g.end <= r.tick {
@@ -87,9 +91,10 @@ func (r *Router) decision(ctx context.Context, g *group, now time.Time, targets 
 	if len(again)+len(first) == 0 {
 		r.count(func(s *Stats) { s.Unreached++ })
 		if g.fails == 0 {
-			r.o.Log.Error("nobody can be told: none of the targets has a channel now", "route", g.name, "group", g.common.String())
+			r.o.Log.Error("alerts wait to be told", "route", g.name, "group", g.common.String(), "error", errNobody)
 		}
 		g.fails++
+		g.err = errNobody
 		g.retry, g.dirty = r.tick+time.Minute, true
 		return nil
 	}

@@ -35,6 +35,7 @@ type group struct {
 	dirty bool // dues is to be made again
 	retry time.Duration
 	fails int
+	err   error // why it could not be told the last time
 	dues
 }
 

@@ -214,7 +214,8 @@ func (m *model) check() {
 		h.sequence++
 		m.judge(d, h, group)
 		for _, a := range said.Alerts {
-			if _, known := h.alerts[a.ID]; !known || said.Purpose != channel.Escalation { // It is for those of the step.
+			// What has eased is not told to those of a step alone.
+			if old, known := h.alerts[a.ID]; !known || said.Purpose != channel.Escalation || rank(a.Status) > rank(old.Status) {
 				h.alerts[a.ID] = a
 			}
 		}

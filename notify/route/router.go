@@ -26,8 +26,10 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -102,6 +104,8 @@ type Stats struct {
 	Merged    int64                     `json:"merged"`    // groups that were too many for messages of their own
 	Unreached int64                     `json:"unreached"` // times that none of the targets of a message had a channel
 	Refused   int64                     `json:"refused"`   // times that the outbox, or the database, did not take messages
+	// Err is why nothing, or not all that is due, can be told at present; nil: all can.
+	Err error `json:"-"`
 }
 
 // New returns a router; Run makes it decide.
@@ -197,9 +201,11 @@ func (r *Router) Run(ctx context.Context) error {
 	var pause time.Duration
 	for ctx.Err() == nil {
 		wait, err := r.step(ctx)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return nil
+		}
+		r.count(func(s *Stats) { s.Err = cmp.Or(err, r.trouble()) })
+		switch {
 		case err != nil:
 			if pause == 0 {
 				r.o.Log.Error("alerts wait to be told, since the database does not answer", "error", err)
@@ -223,6 +229,16 @@ func (r *Router) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 		timer.Stop()
+	}
+	return nil
+}
+
+// trouble is why a group that is due cannot be told; nil when there is none.
+func (r *Router) trouble() error {
+	for _, g := range r.groups {
+		if g.err != nil {
+			return fmt.Errorf("route %q, group %s: %w", g.name, g.common, g.err)
+		}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"grove/notify/outbox"
 	"grove/tree"
 	"grove/tree/alert"
+	"grove/tree/store"
 	"grove/tree/store/storetest"
 )
 
@@ -396,10 +398,32 @@ func TestTheOutboxRefuses(t *testing.T) {
 	if s := w.router.Stats(); s.Refused < 5 || s.Refused > 30 || s.Waiting != 1 {
 		t.Errorf("%+v", s)
 	}
+	if err := w.router.trouble(); err == nil || err.Error() != `route "a", group instance=a: the outbox is full` {
+		t.Errorf("the trouble is %v", err)
+	}
 	w.refuse = nil
 	w.pass(time.Minute)
-	if got := w.told(); len(got) != 1 {
-		t.Errorf("%q", got)
+	if got := w.told(); len(got) != 1 || w.router.trouble() != nil {
+		t.Errorf("%q, and %v", got, w.router.trouble())
+	}
+}
+
+// TestADatabaseThatDoesNotAnswer is seen in the statistics, and told of again when it does.
+func TestADatabaseThatDoesNotAnswer(t *testing.T) {
+	s := storetest.SQLite(t).Open(t)
+	w := newWorld(t, s, "[{name: all, to: [mail]}]")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.router.Run(ctx) }()
+	for w.router.Stats().Err == nil {
+		runtime.Gosched()
+	}
+	cancel()
+	if err := <-done; err != nil || !errors.Is(w.router.Stats().Err, store.ErrClosed) {
+		t.Errorf("%v, and %v", err, w.router.Stats().Err)
 	}
 }
 

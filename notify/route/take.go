@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -110,6 +111,7 @@ func (r *Router) sortAgain(now time.Time, replaced bool) {
 		r.open = nil
 	}
 	if replaced {
+		maps.DeleteFunc(r.spent, func(name string, _ *minute) bool { return r.routeOf(name) == nil })
 		for _, g := range r.groups {
 			g.route, g.dirty, g.retry = r.routeOf(g.name), true, 0
 			for id, m := range g.members {
