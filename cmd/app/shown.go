@@ -76,8 +76,9 @@ func share(part, whole float64) tree.Value {
 	return tree.Number(100 * part / whole)
 }
 
-// working is green for the text "working" and red for everything else.
-var working = &tree.Threshold{States: map[string]tree.Status{"working": tree.Green, "opening": tree.Yellow, "*": tree.Red}}
+// working is green for the text "working", white while that is not known yet, and red for
+// everything else. Opening is no fault: one that lasts is alerted as silence.
+var working = &tree.Threshold{States: map[string]tree.Status{"working": tree.Green, "opening": tree.White, "*": tree.Red}}
 
 // shows are the nodes that every manager has.
 var shows = []show{
