@@ -65,8 +65,10 @@ type Center struct {
 	channels *channels
 	kinds    *builtin.Registry
 
-	loading sync.Mutex // one reading of the file at a time; guards seen
+	loading sync.Mutex // one reading of the file at a time; guards seen, there and the closing of taken
 	seen    stamp
+	there   bool          // what is in force stands in a file
+	taken   chan struct{} // closed once a reading of the file was taken
 	said    atomic.Pointer[settings.Settings]
 	state   atomic.Pointer[State]
 }
@@ -86,7 +88,7 @@ func New(o Options) *Center {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Center{o: o, kinds: builtin.Kinds(), channels: &channels{world: o.World, log: o.Log}}
+	c := &Center{o: o, kinds: builtin.Kinds(), channels: &channels{world: o.World, log: o.Log}, taken: make(chan struct{})}
 	c.said.Store(&settings.Settings{})
 	c.state.Store(&State{File: o.File})
 	c.Calendar = maintenance.New(maintenance.Options{

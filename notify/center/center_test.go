@@ -52,7 +52,7 @@ func newWorld(t *testing.T) *world {
 	})
 	dialer := &net.Dialer{}
 	c = New(Options{
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Log:  slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Tree: w.tree, Store: facts, Journal: j, File: w.file,
 		World: &channel.World{
 			Manager: "test", URL: "http://grove.example", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Dial: dialer.DialContext,
@@ -244,5 +244,50 @@ func TestAChannelThatIsGone(t *testing.T) {
 	page, err := w.c.Outbox.List(t.Context(), outbox.Query{State: outbox.Dead})
 	if err != nil || len(page.Messages) != 1 || page.Messages[0].Channel != "hook" {
 		t.Errorf("%+v, %v", page.Messages, err)
+	}
+}
+
+// A file that is wrong when grove starts, or that is away for a while, makes no dead
+// letters of what waits for its channels.
+func TestWhatWaitsOutlivesTheFile(t *testing.T) {
+	w := newWorld(t)
+	body := []byte(`{"title":"owed"}`)
+	if err := w.c.Outbox.Add(t.Context(), outbox.Message{Key: "owed", Channel: "hook", Persistent: true, Title: "owed", Body: body}); err != nil {
+		t.Fatal(err)
+	}
+	w.says("channels: [")
+	w.begin()
+	dead := func() {
+		t.Helper()
+		page, err := w.c.Outbox.List(t.Context(), outbox.Query{State: outbox.Dead})
+		if err != nil || len(page.Messages) > 0 {
+			t.Errorf("dead letters: %+v, %v", page.Messages, err)
+		}
+	}
+	dead()
+	w.says(good)
+	if err := w.c.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	w.posted("/one: owed")
+	dead()
+
+	if err := os.Remove(w.file); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // however often it is looked for
+		if err := w.c.Reload(); !errors.Is(err, errVanished) {
+			t.Errorf("a file that is gone: %v", err)
+		}
+	}
+	if s := w.c.State(); s.There || len(w.c.Settings().Routes) != 1 {
+		t.Errorf("without the file: %+v", s)
+	}
+	w.reads(20)
+	w.posted("/one: RED")
+	dead()
+	w.says("")
+	if err := w.c.Reload(); err != nil || len(w.c.Settings().Routes) > 0 {
+		t.Errorf("an empty file: %v", err)
 	}
 }

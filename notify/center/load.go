@@ -53,17 +53,30 @@ func (c *Center) Reload() error {
 	c.apply(said)
 	c.said.Store(said)
 	c.state.Store(&state)
+	c.there = state.There
+	select {
+	case <-c.taken:
+	default:
+		close(c.taken)
+	}
 	c.o.Log.Info("the file of alerts is loaded", "file", c.o.File, "there", state.There, "channels", len(said.Channels), "routes", len(said.Routes), "maintenance", len(said.Maintenance))
 	return nil
 }
 
-// read reads the file; one that is not there says nothing.
+// errVanished is a file that was there when it was read last. Who replaces it may do so in
+// two steps, and what waits for its channels would be given up between them.
+var errVanished = errors.New("it is gone, and what it said goes on: to have nobody told, leave an empty file there")
+
+// read reads the file; one that was not there since the start says nothing.
 func (c *Center) read() (*settings.Settings, source.Errors) {
 	fail := func(err error) source.Errors {
 		return source.Errors{source.Errorf(source.Pos{File: c.o.File}, "%w", err)}
 	}
 	f, err := os.Open(c.o.File)
 	if errors.Is(err, fs.ErrNotExist) && !c.o.FileMust {
+		if c.there {
+			return nil, fail(errVanished)
+		}
 		return &settings.Settings{}, nil
 	}
 	if err != nil {

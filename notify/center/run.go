@@ -27,7 +27,7 @@ func (c *Center) Run(ctx context.Context) error {
 		name string
 		run  func(context.Context) error
 	}{
-		{"book", c.Book.Run}, {"routes", c.Router.Run}, {"outbox", c.Outbox.Run}, {"maintenance", c.Calendar.Run},
+		{"book", c.Book.Run}, {"routes", c.Router.Run}, {"outbox", c.deliver}, {"maintenance", c.Calendar.Run},
 		{"heartbeats", c.hearts.Run}, {"file of alerts", c.watch},
 	}
 	var wg sync.WaitGroup
@@ -43,6 +43,26 @@ func (c *Center) Run(ctx context.Context) error {
 	wg.Wait()
 	c.channels.replace(nil)
 	return errors.Join(errs...)
+}
+
+// deliver sends what waits. Before the file was taken for the first time nobody knows the
+// channels: a mistake in it at a start must not make dead letters of what is owed.
+func (c *Center) deliver(ctx context.Context) error {
+	select {
+	case <-c.taken:
+		return c.Outbox.Run(ctx)
+	default:
+	}
+	// Nothing is sent again, but what waits is read, for those who look at it.
+	if _, err := c.Outbox.Resend(ctx, nil); err != nil && ctx.Err() == nil {
+		c.o.Log.Error("what waits to be sent cannot be read; it is tried again", "error", err)
+	}
+	select {
+	case <-c.taken:
+		return c.Outbox.Run(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Settings are what the file says that is in force.
