@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -58,6 +59,7 @@ type Calendar struct {
 	from    time.Time
 	until   time.Time
 	phases  map[string]told // by ID of the window; what Run has announced
+	known   int64           // Store.Replaced when the windows of people were read
 }
 
 // told is the last that was announced of a window.
@@ -80,8 +82,12 @@ func New(o Options) *Calendar {
 	}
 }
 
-// Load reads the windows that people made, and what was announced.
+// Load reads the windows that people made, and what was announced, in the place of those
+// that are known. Run does so again when all of the database was replaced.
 func (c *Calendar) Load(ctx context.Context) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	known := c.o.Store.Replaced()
 	items, err := c.kept.All(ctx)
 	if err != nil {
 		return err
@@ -92,6 +98,9 @@ func (c *Calendar) Load(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.known = known
+	maps.DeleteFunc(c.windows, func(_ string, w *Window) bool { return w.Source != FromFile })
+	c.phases = map[string]told{}
 	for _, i := range items {
 		w := new(Window)
 		if err := json.Unmarshal([]byte(i.Text), w); err != nil {

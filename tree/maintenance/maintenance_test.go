@@ -1,9 +1,11 @@
 package maintenance
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -324,6 +326,54 @@ func FuzzRule(f *testing.F) {
 		}
 		if o, ok := w.Now(at); ok && (o.Start.After(at) || !o.End.After(at)) {
 			t.Errorf("%q: now from %s to %s", text, o.Start, o.End)
+		}
+	})
+}
+
+// TestTheDatabaseIsReplaced restores a backup while the calendar runs: the windows are
+// those of the backup, and those of the file.
+func TestTheDatabaseIsReplaced(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, db *storetest.Database) {
+		s := db.Open(t)
+		now := time.Now()
+		turned := make(chan struct{}, 100)
+		c := New(Options{Store: s, Changed: func() {
+			select {
+			case turned <- struct{}{}:
+			default:
+			}
+		}})
+		add := func(name string) {
+			t.Helper()
+			if _, err := c.Add(t.Context(), Window{Name: name, At: []tree.Path{tree.MustPath("/" + name)}, Start: now, For: Duration(time.Hour)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Replace([]Window{{Name: "file", At: []tree.Path{tree.MustPath("/file")}, Start: now, For: Duration(time.Hour)}})
+		add("kept")
+		var backup bytes.Buffer
+		if err := s.Dump(t.Context(), &backup); err != nil {
+			t.Fatal(err)
+		}
+		add("later")
+		if err := s.Load(t.Context(), &backup); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = c.Run(ctx) })
+		<-turned
+		var names []string
+		for _, p := range c.List() {
+			names = append(names, p.Name)
+		}
+		cancel()
+		running.Wait()
+		if diff := cmp.Diff([]string{"file", "kept"}, slices.Sorted(slices.Values(names))); diff != "" {
+			t.Error(diff)
+		}
+		if _, ok := c.Active(tree.MustPath("/later"), now.Add(time.Minute)); ok {
+			t.Error("a window holds that the backup does not have")
 		}
 	})
 }

@@ -38,6 +38,14 @@ func (c *Calendar) Run(ctx context.Context) error {
 func (c *Calendar) step(ctx context.Context) time.Duration {
 	now := c.o.Now()
 	wait := longest
+	if c.replaced() {
+		if err := c.Load(ctx); err != nil {
+			if ctx.Err() == nil {
+				c.o.Log.Error("the maintenance windows of a database that was replaced cannot be read; it is tried again", "error", err)
+			}
+			wait = again
+		}
+	}
 	for _, p := range c.List() {
 		failed, next := c.announce(ctx, &p, now)
 		switch {
@@ -54,6 +62,13 @@ func (c *Calendar) step(ctx context.Context) time.Duration {
 		c.o.Changed()
 	}
 	return max(wait, time.Millisecond)
+}
+
+// replaced says whether the database is another than the one that the windows are of.
+func (c *Calendar) replaced() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.o.Store.Replaced() != c.known
 }
 
 // announce tells of a window what is due and was not told, and returns when the next of it
