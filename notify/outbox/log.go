@@ -29,6 +29,6 @@ func (o *Outbox) sayLocked(level slog.Level, what string, args ...any) {
 	if s.others > 0 {
 		args = append(args, "others", s.others)
 	}
-	o.log.Log(context.Background(), level, what, args...)
+	o.log.Log(context.Background(), level, what, args...) //nolint:sloglint // All who call give a constant.
 	*s = said{at: now}
 }
