@@ -290,6 +290,23 @@ func TestRoutesAreReplaced(t *testing.T) {
 	}
 }
 
+// TestARouteThatWaitsWhileAnotherTells is not forgotten when the router dies, and the file
+// with the routes is broken at the next start.
+func TestARouteThatWaitsWhileAnotherTells(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t).Open(t), "[{name: slow, to: [mail], group: {wait: 1h}, continue: true}, {name: fast, to: [push]}]")
+	w.open("/a/Up")
+	w.pass(time.Minute)
+	w.is("1s push firing: RED: /a/Up is red: connection refused")
+	rules := w.rules
+	w.rules = nil
+	w.restart()
+	w.pass(2 * time.Hour)
+	w.is()
+	w.router.Replace(rules)
+	w.pass(time.Minute)
+	w.is("2h1m mail firing: RED: /a/Up is red: connection refused")
+}
+
 // TestTooManyGroups: beyond the bound there is one message about the rest, and later that
 // all of it is over.
 func TestTooManyGroups(t *testing.T) {

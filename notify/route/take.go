@@ -47,7 +47,6 @@ func (r *Router) load(ctx context.Context, now time.Time) error {
 		}
 	}
 	r.sortAgain(now, true)
-	r.settle(now)
 	return nil
 }
 
@@ -125,6 +124,9 @@ func (r *Router) sortAgain(now time.Time, replaced bool) {
 		r.sort(a, now)
 		return true
 	})
+	if replaced {
+		r.settle(now)
+	}
 }
 
 // apply takes in how an alert is now.
