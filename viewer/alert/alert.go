@@ -12,6 +12,7 @@ import (
 	"grove/tree"
 	"grove/tree/alert"
 	"grove/tree/grant"
+	"grove/viewer/alert/sight"
 	"grove/viewer/deed"
 	"grove/viewer/stream"
 )
@@ -94,6 +95,11 @@ func (a *API) Register(api huma.API) {
 			Errors:      []int{http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 		}, func(ctx context.Context, in *changeInput) (*changeOutput, error) { return a.change(ctx, c, &in.Body) })
 	}
+}
+
+// eye is what somebody sees of alerts.
+func (a *API) eye(who *grant.Subject) *sight.Eye {
+	return sight.New(a.Guard, who).Expecting(a.Book.Live)
 }
 
 // none is the answer about an alert that is not there, or hidden.

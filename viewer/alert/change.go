@@ -14,7 +14,6 @@ import (
 	"grove/tree"
 	"grove/tree/alert"
 	"grove/tree/grant"
-	"grove/viewer/alert/sight"
 	"grove/viewer/deed"
 )
 
@@ -90,7 +89,7 @@ func (a *API) change(ctx context.Context, c change, body *AlertChange) (*changeO
 	if err := body.check(c.name, a.Now()); err != nil {
 		return nil, err
 	}
-	eye := sight.New(a.Guard, who)
+	eye := a.eye(who)
 	errs := map[string]string{}
 	var ids []alert.ID
 	var about []string

@@ -104,7 +104,7 @@ func (a *API) search(ctx context.Context, in *searchInput) (*pageOutput, error) 
 	if err != nil {
 		return nil, err
 	}
-	eye := sight.New(a.Guard, grant.Of(ctx))
+	eye := a.eye(grant.Of(ctx))
 	q.Sees = eye.Filter()
 	page, err := a.page(ctx, q, eye)
 	if err != nil {
@@ -149,7 +149,7 @@ type alertOutput struct {
 func (a *API) get(ctx context.Context, in *struct {
 	ID string `path:"id" maxLength:"40" doc:"Number of the alert."`
 }) (*alertOutput, error) {
-	eye := sight.New(a.Guard, grant.Of(ctx))
+	eye := a.eye(grant.Of(ctx))
 	one, err := a.find(ctx, in.ID, eye)
 	if err != nil {
 		return nil, err

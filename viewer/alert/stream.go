@@ -137,7 +137,7 @@ func (l *listener) Append(buf []byte) []byte {
 	if len(places) == 0 && l.told != "" {
 		return buf
 	}
-	eye := sight.New(l.api.Guard, l.who)
+	eye := l.api.eye(l.who)
 	concerned := l.told == "" || eye.Whole() || slices.ContainsFunc(places, func(p place) bool {
 		return eye.Sees(p.path) || p.below && l.api.Guard.Sees(l.who, p.path)
 	})

@@ -20,10 +20,36 @@ type Eye struct {
 	guard *grant.Guard
 	who   *grant.Subject
 	sees  func(tree.Path) bool // nil: everything
+	// missing are those that sees takes for seen though nothing is there.
+	missing map[tree.Path]bool
 }
 
 // New opens the eye of a subject.
-func New(g *grant.Guard, s *grant.Subject) *Eye { return &Eye{g, s, g.Remembering(s)} }
+func New(g *grant.Guard, s *grant.Subject) *Eye {
+	return &Eye{guard: g, who: s, sees: g.Remembering(s)}
+}
+
+// Expecting lets the eye see alerts of children that are missing, where it sees the group
+// that expects them: whose they would be nobody can say, since they are not there. All are
+// the alerts that are not resolved.
+func (e *Eye) Expecting(all iter.Seq[*alert.Alert]) *Eye {
+	// A grant without a customer is about what is not there, too.
+	if e.Whole() || !slices.ContainsFunc(e.who.Grants, func(g grant.Grant) bool { return g.Customer != "" }) {
+		return e
+	}
+	sees := e.sees
+	missing := map[tree.Path]bool{}
+	for a := range all {
+		if a.Kind == alert.Missing && !sees(a.Path) && sees(a.Path.Parent()) {
+			missing[a.Path] = true
+		}
+	}
+	if len(missing) > 0 {
+		e.missing = missing
+		e.sees = func(p tree.Path) bool { return missing[p] || sees(p) }
+	}
+	return e
+}
 
 // Whole says whether everything is seen.
 func (e *Eye) Whole() bool { return e.sees == nil }
@@ -44,7 +70,7 @@ func (e *Eye) Alert(a alert.Alert) alert.Alert {
 		return a
 	}
 	a.Consequences = 0
-	partial := e.partial(a.Path)
+	partial := e.partial(a.Path) && !e.missing[a.Path] // What is said of that is about its group.
 	if partial {
 		a.Message, a.Value, a.Unit, a.Threshold = bare(&a), "", "", ""
 	}

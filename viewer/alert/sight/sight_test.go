@@ -127,3 +127,36 @@ func TestExplanationTellsOfNoOtherRoutes(t *testing.T) {
 		t.Error(seen)
 	}
 }
+
+// TestMissingChildrenAreSeen by who sees the group that expects them.
+func TestMissingChildrenAreSeen(t *testing.T) {
+	_, guard := viewertest.Estate(t)
+	var all []alert.Alert
+	for i, path := range []string{"/shop/a/disk", "/shop/b/disk", "/bank/disk", "/shop/gone/disk"} {
+		all = append(all, alert.Alert{ID: alert.ID(i + 1), Path: tree.MustPath(path), Kind: alert.Missing, Message: path + " is missing"})
+	}
+	gone := alert.Alert{ID: 9, Path: tree.MustPath("/shop/c"), Kind: alert.Status, Message: "/shop/c was red"}
+	live := func(yield func(*alert.Alert) bool) {
+		for i := range all {
+			if !yield(&all[i]) {
+				return
+			}
+		}
+	}
+	for grants, want := range map[string]string{
+		"viewer":                 "/shop/a/disk is missing, /shop/b/disk is missing, /bank/disk is missing, /shop/gone/disk is missing, /shop/c was red",
+		"viewer /shop":           "/shop/a/disk is missing, /shop/b/disk is missing, /shop/gone/disk is missing, /shop/c was red",
+		"viewer customer=acme":   "/shop/a/disk is missing",
+		"viewer customer=zenith": "/shop/b/disk is missing",
+		"viewer /bank":           "/bank/disk is missing",
+	} {
+		eye := sight.New(guard, viewertest.Subject(t, grants)).Expecting(live)
+		var got []string
+		for _, a := range eye.Alerts(append(slices.Clone(all), gone), live) {
+			got = append(got, a.Message)
+		}
+		if text := strings.Join(got, ", "); text != want {
+			t.Errorf("%s: %s", grants, text)
+		}
+	}
+}
