@@ -42,6 +42,7 @@ depends_on: [/network/switch1, "${uplink}"]
 parameters:
   uplink: { default: "" }
   grave: { default: critical }
+  links: { type: list, default: [/network/a, Server/Link] }
 probes:
   me: { kind: host }
 templates:
@@ -62,7 +63,7 @@ tree:
     expect: Link
     Link: { kind: status, alert: each }
   Quiet: { use: quiet }
-  Loud: { use: quiet, alert: each }
+  Loud: { use: quiet, alert: each, depends_on: "${links}", expect: { children: "${links}" } }
 `)
 	want := map[string]tree.Alerting{
 		"": {DependsOn: paths("/power", "/network/switch1")},
@@ -73,7 +74,7 @@ tree:
 		"Server":      {Expect: []string{"Link"}},
 		"Server/Link": {Rule: tree.AlertEach},
 		"Quiet":       {Rule: tree.AlertNever},
-		"Loud":        {Rule: tree.AlertEach},
+		"Loud":        {Rule: tree.AlertEach, DependsOn: paths("/network/a", "/shop/app/Server/Link"), Expect: []string{"/network/a", "Server/Link"}},
 	}
 	if d := cmp.Diff(want, alertings(i), equalPaths); d != "" {
 		t.Errorf("-want +got\n%s", d)
@@ -82,6 +83,27 @@ tree:
 		if err := n.Spec.Check(); err != nil {
 			t.Errorf("%s: %v", n.Path, err)
 		}
+	}
+}
+
+// TestListsThatOnlyAnInstanceKnows: a parameter without a default may be a list, too.
+func TestListsThatOnlyAnInstanceKnows(t *testing.T) {
+	plan, errs := load(t, "app.yaml", `grove: 1
+application: app
+parameters: { links: { type: list, required: true } }
+tree:
+  A: { kind: status, depends_on: "${links}" }
+---
+use: app
+name: one
+at: /one
+with: { links: [/network/a] }
+`)
+	if err := errs.Err(); err != nil {
+		t.Fatal(printed(errs))
+	}
+	if d := cmp.Diff(map[string]tree.Alerting{"A": {DependsOn: paths("/network/a")}}, alertings(plan.Instances[0]), equalPaths); d != "" {
+		t.Errorf("-want +got\n%s", d)
 	}
 }
 

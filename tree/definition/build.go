@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -41,11 +42,23 @@ type built struct {
 func (x *expansion) build(s *shape, p place) (*built, bool) {
 	key := builtKey{shape: s, row: p.row, above: p.history}
 	sample := p.sample && len(s.texts) == 0 // then nothing here depends on the sample
-	var filled []string
+	var filled []filling
 	var vague map[int]bool // settings that hold a sample
 	if len(s.texts) > 0 {
-		filled = make([]string, len(s.texts))
+		filled = make([]filling, len(s.texts))
+		var texts strings.Builder
 		for i := range s.texts {
+			if f, ok := s.list(i, p.scope); ok {
+				if f.list.Sample {
+					if vague == nil {
+						vague = map[int]bool{}
+					}
+					vague[s.texts[i].top] = true
+				}
+				filled[i] = f
+				fmt.Fprintf(&texts, "%v\x00", f.list.Plain())
+				continue
+			}
 			text, isSample, err := s.texts[i].text.Fill(p.scope, false)
 			if err != nil {
 				x.errs.Append(fillError(s.texts[i].pos, err))
@@ -57,9 +70,10 @@ func (x *expansion) build(s *shape, p place) (*built, bool) {
 				}
 				vague[s.texts[i].top] = true
 			}
-			filled[i] = text
+			filled[i].text = text
+			texts.WriteString(text + "\x00")
 		}
-		key.texts = strings.Join(filled, "\x00")
+		key.texts = texts.String()
 	}
 	if sample {
 		vague = nil
@@ -78,7 +92,7 @@ func (x *expansion) build(s *shape, p place) (*built, bool) {
 }
 
 // fresh builds what no node before had.
-func (x *expansion) fresh(s *shape, p place, filled []string, vague map[int]bool) *built {
+func (x *expansion) fresh(s *shape, p place, filled []filling, vague map[int]bool) *built {
 	settings := source.Value{Kind: source.Map, Pos: s.pos}
 	next := 0
 	fed := false
@@ -107,14 +121,42 @@ func (x *expansion) fresh(s *shape, p place, filled []string, vague map[int]bool
 	return b
 }
 
+// filling is what the variables of a text came to: a text or, where the setting takes
+// lists, the list that is its only variable.
+type filling struct {
+	text string
+	list *variable.Value
+}
+
+// list returns what one of the texts comes to when that is a list.
+func (s *shape) list(i int, scope *variable.Scope) (filling, bool) {
+	if !file.TakesLists(s.settings[s.texts[i].top].Key) {
+		return filling{}, false
+	}
+	name, only := s.texts[i].text.Only()
+	if !only {
+		return filling{}, false
+	}
+	v, err := scope.Lookup(name)
+	if _, is := v.Any.([]variable.Value); err != nil || !is {
+		return filling{}, false
+	}
+	return filling{list: &v}, true
+}
+
 // refill puts the texts into a copy of a setting, in the order in which texts found
 // them.
-func refill(v *source.Value, filled []string, next *int) {
+func refill(v *source.Value, filled []filling, next *int) {
 	switch v.Kind {
 	case source.Scalar:
 		if strings.Contains(v.Text, "${") {
-			v.Text = filled[*next]
+			f := &filled[*next]
 			*next++
+			if f.list != nil {
+				*v = asSource(*f.list, v.Pos)
+				return
+			}
+			v.Text = f.text
 		}
 	case source.List:
 		for i := range v.Items {

@@ -190,6 +190,9 @@ var forBoth = []string{"description", "as", "weight", "history", "properties", "
 // forGroups are the settings that only groups have.
 var forGroups = []string{"rollup", "expect"}
 
+// TakesLists says whether a setting of a node may be a list.
+func TakesLists(key string) bool { return key == "depends_on" || key == "expect" }
+
 // ForAttributes says whether a setting is for attributes alone.
 func ForAttributes(key string) bool {
 	return !slices.Contains(forBoth, key) && !slices.Contains(forGroups, key)
