@@ -13,7 +13,6 @@ import (
 	"grove/notify/outbox"
 	"grove/tree"
 	"grove/tree/alert"
-	"grove/tree/store"
 	"grove/tree/store/storetest"
 )
 
@@ -50,22 +49,12 @@ type model struct {
 // it began and to those who heard of it, and nothing is told again without a reason.
 func TestNothingIsForgottenOrToldTwice(t *testing.T) {
 	s := storetest.SQLite(t).Open(t)
-	seeds := uint64(45)
+	seeds := uint64(24)
 	if testing.Short() {
 		seeds = 12
 	}
 	for seed := range seeds {
-		err := s.Write(t.Context(), func(tx *store.Tx) error {
-			for _, table := range []string{"route_group", "route_channel", "route_alert"} {
-				if _, err := tx.Exec("DELETE FROM " + table); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		forgetAll(t, s)
 		m := &model{world: newWorld(t, s, modelRules[seed%uint64(len(modelRules))]), random: rand.New(rand.NewPCG(seed, 7)),
 			keys: map[string]bool{}, heard: map[string]map[string]*heard{}, based: map[string]time.Time{}}
 		for range 80 {

@@ -235,6 +235,7 @@ func TestThatItIsOver(t *testing.T) {
 // TestThoseWhoWereTold: that it is over goes to exactly those who were told that it began,
 // whatever has happened since.
 func TestThoseWhoWereTold(t *testing.T) {
+	s := storetest.SQLite(t).Open(t)
 	for name, change := range map[string]func(w *world, id alert.ID){
 		"somebody else is on call": func(w *world, _ alert.ID) { w.targets["dba"] = []string{"bob"} },
 		"nobody is on call":        func(w *world, _ alert.ID) { w.targets["dba"] = nil },
@@ -247,7 +248,8 @@ func TestThoseWhoWereTold(t *testing.T) {
 		"it is eased":      func(w *world, id alert.ID) { w.ease(id) },
 	} {
 		for _, restart := range []bool{false, true} {
-			w := newWorld(t, storetest.SQLite(t).Open(t), "[{name: all, to: [dba], precedence: urgent}]")
+			forgetAll(t, s)
+			w := newWorld(t, s, "[{name: all, to: [dba], precedence: urgent}]")
 			w.targets["dba"] = []string{"ada", "push"}
 			id := w.open("/a/Up")
 			w.pass(time.Minute)

@@ -78,6 +78,22 @@ func newWorld(t testing.TB, s *store.Store, rules string) *world {
 	return w
 }
 
+// forgetAll makes a database as new, as far as routes go.
+func forgetAll(t testing.TB, s *store.Store) {
+	t.Helper()
+	err := s.Write(t.Context(), func(tx *store.Tx) error {
+		for _, table := range []string{"route_group", "route_channel", "route_alert"} {
+			if _, err := tx.Exec("DELETE FROM " + table); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // restart makes a new router on the same database, as after a kill.
 func (w *world) restart() {
 	w.router = New(Options{Rules: w.rules, Book: w, Outbox: w, Store: w.store, Manager: "grove1",
