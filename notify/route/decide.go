@@ -239,7 +239,6 @@ func (r *Router) done(d *decision) {
 	}
 	if d.tells {
 		g.last = r.tick
-		g.others = 0
 	}
 	for id, as := range c.Alerts {
 		m := g.members[id]

@@ -193,9 +193,6 @@ func (r *Router) collect(d *decision, content *compose.Content, tell bool, now t
 			c.Alerts[id] = told.Alert{Status: m.a.Status, Severity: m.a.Severity, Since: m.from, Told: now, Owed: r.owed(id, g)}
 		}
 	}
-	if d.tells {
-		content.Others += g.others
-	}
 	content.Groups = len(groups)
 }
 
@@ -215,7 +212,7 @@ func (r *Router) ending(g *group, now time.Time) *decision {
 	if g.route != nil && g.route.Resolved == ResolvedNone {
 		return d
 	}
-	content := compose.Content{Manager: r.o.Manager, URL: r.o.URL(), Route: g.name, Group: g.id, Common: g.common, Purpose: channel.Resolution, Time: now, Others: g.others}
+	content := compose.Content{Manager: r.o.Manager, URL: r.o.URL(), Route: g.name, Group: g.id, Common: g.common, Purpose: channel.Resolution, Time: now}
 	for _, m := range g.members {
 		if m.lost() {
 			content.Others++

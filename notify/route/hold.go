@@ -30,7 +30,6 @@ type group struct {
 	told       time.Time
 	last       time.Duration // the tick of told
 	step       int
-	others     int // alerts that are over, of which the book knows no more
 
 	dirty bool // dues is to be made again
 	retry time.Duration
@@ -100,7 +99,7 @@ func lastStep(a *alert.Alert, what ...alert.What) time.Time {
 func (g *group) plan(r *Router, now time.Time) {
 	g.dirty = false
 	d := dues{due: never, tell: never, end: never, remind: never, escalate: never, confirm: never}
-	var toldAll, standing, over, acked int
+	var standing, over, acked int
 	since, from, ended := never, never, time.Duration(0)
 	var confirmed time.Time
 	for _, m := range g.members {
@@ -115,7 +114,6 @@ func (g *group) plan(r *Router, now time.Time) {
 		if m.told == nil {
 			continue
 		}
-		toldAll++
 		switch m.a.State {
 		case alert.Resolved:
 			over++
@@ -132,7 +130,6 @@ func (g *group) plan(r *Router, now time.Time) {
 		}
 		standing++
 	}
-	over += g.others
 	wait := DefaultWait
 	if g.route != nil {
 		wait = g.route.wait
