@@ -112,7 +112,7 @@ func TestTheCauseComesWhileWriting(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.slow = 2 * time.Second
 		w.state("/host/Ping", &tree.Alerting{Vital: 1})
-		const n = 3*maxPiece + 10
+		const n = 2*maxPiece + 10
 		paths := make([]string, n)
 		for i := range paths {
 			paths[i] = fmt.Sprint("/host/x", i)
@@ -221,22 +221,22 @@ func TestWhatIf(t *testing.T) {
 		w.state("/host/Ping", &tree.Alerting{Vital: 1})
 		w.state("/host/a", nil)
 		w.state("/host/b", nil)
-		w.state("/work/c", nil)
+		w.state("/shift/c", nil)
 		w.state("/never/d", &tree.Alerting{Rule: tree.AlertNever})
 		w.begin()
 		w.set("yellow", "/host/b")
 		w.settled()
 		w.since()
-		w.maintain("/work", nil, true)
+		w.maintain("/shift", nil, true)
 		var changes []tree.StatusChange
-		for _, p := range []string{"/host/Ping", "/host/a", "/host/b", "/work/c", "/never/d", "/nowhere"} {
+		for _, p := range []string{"/host/Ping", "/host/a", "/host/b", "/shift/c", "/never/d", "/nowhere"} {
 			changes = append(changes, tree.StatusChange{Path: tree.MustPath(p), To: tree.Red})
 		}
 		var lines string
 		for _, a := range w.book.WhatIf(changes) {
 			lines += w.show(&a) + "\n"
 		}
-		want := "/work/c suppressed red maintenance /work\n/host/a suppressed red parent /host/Ping\n/host/Ping open red +2\n/host/b suppressed red parent /host/Ping\n"
+		want := "/shift/c suppressed red maintenance /shift\n/host/a suppressed red parent /host/Ping\n/host/Ping open red +2\n/host/b suppressed red parent /host/Ping\n"
 		if lines != want {
 			t.Errorf("%s\nwant\n%s", lines, want)
 		}
@@ -255,7 +255,7 @@ func TestStorm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := 300
 			if vital {
-				n = 2000 // BenchmarkStorm has 10,000
+				n = 1500 // BenchmarkStorm has 10,000
 			}
 			bubble(t, func(w *world) {
 				a := &tree.Alerting{}
