@@ -161,6 +161,7 @@ const order = `
 	# All of it together.
 	notify/channel/builtin, notify/heartbeat, notify/oncall, notify/route, notify/outbox, tree/maintenance < notify/settings;
 	notify/settings, notify/book < notify/center;
+	notify/settings, tree/definition/schema < notify/settings/schema;
 
 	# Who may come in.
 	none < viewer/access/attempt, viewer/access/password, viewer/access/oidc/oidctest;
@@ -221,7 +222,7 @@ const order = `
 	definitions
 		< cmd/app;
 	viewer/live/client, viewer/record < cmd/terminal;
-	cmd/app, cmd/terminal, tree/definition/rolluptest, tree/definition/schema, viewer/export/grafana, viewer/export/rules, notify/channel/builtin < cmd/cli < cmd/grove;
+	cmd/app, cmd/terminal, tree/definition/rolluptest, tree/definition/schema, viewer/export/grafana, viewer/export/rules, notify/channel/builtin, notify/settings/schema < cmd/cli < cmd/grove;
 `
 
 // modules says which packages may import which module directly, tests aside. A module
@@ -236,7 +237,7 @@ var modules = map[string][]string{
 	"github.com/fsnotify/fsnotify":                             {"tree/definition/watch", "runtime/probe/logfile"},
 	"github.com/gorilla/websocket":                             {"viewer/live", "viewer/live/client", "runtime/probe/websocket"},
 	"github.com/gosnmp/gosnmp":                                 {"runtime/probe/snmp", "runtime/receive/trap", "runtime/receive/trap/usm", "notify/channel/trap"},
-	"github.com/invopop/jsonschema":                            {"tree/definition/schema", "runtime/probe/http", "runtime/probe/probetest"},
+	"github.com/invopop/jsonschema":                            {"tree/definition/schema", "notify/settings/schema", "runtime/probe/http", "runtime/probe/probetest"},
 	"github.com/jlaffaye/ftp":                                  {"runtime/probe/remotelog"},
 	"github.com/pkg/sftp":                                      {"runtime/probe/remotelog"},
 	"github.com/leodido/go-syslog/v4":                          {"runtime/receive/syslog"},

@@ -12,6 +12,8 @@ import (
 
 	"grove/notify/channel"
 	"grove/notify/channel/builtin"
+	"grove/notify/channel/trap"
+	"grove/notify/template"
 	"grove/tree/definition/source"
 	view "grove/viewer/outbox"
 )
@@ -30,7 +32,7 @@ type channelCommand struct {
 
 // channelKindCommand lists the kinds of channels, or explains one.
 type channelKindCommand struct {
-	Kind    string `arg:"" optional:"" help:"Kind of channel to explain; without one all kinds are listed."`
+	Kind    string `arg:"" optional:"" help:"Kind of channel to explain, or templates, or mib; without one all kinds are listed."`
 	Example bool   `help:"Print an example of its options alone."`
 }
 
@@ -43,6 +45,12 @@ func (c *channelKindCommand) explain(w io.Writer, kinds channelKinds) error {
 	}
 	kind, ok := kinds.Kind(c.Kind)
 	switch {
+	case c.Kind == "templates":
+		_, err := io.WriteString(w, strings.TrimSpace(template.Doc)+"\n")
+		return err
+	case c.Kind == "mib":
+		_, err := io.WriteString(w, trap.MIB)
+		return err
 	case !ok:
 		return exit(Usage, "there is no kind of channel %q\n  %s", c.Kind, orElse(source.DidYouMean(c.Kind, kinds.Names()), "grove channel lists them"))
 	case c.Example:
@@ -75,7 +83,8 @@ func listChannelKinds(w io.Writer, kinds channelKinds) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprint(w, "\ngrove channel KIND explains one, grove channel test NAME tries one of a running server.\n")
+	_, err := fmt.Fprint(w, "\ngrove channel KIND explains one, grove channel test NAME tries one of a running server.\n"+
+		"grove channel templates says what titles and texts are made of, grove channel mib prints the MIB of traps.\n")
 	return err
 }
 

@@ -5,20 +5,33 @@ import (
 	"os"
 
 	"grove/cmd/app"
+	"grove/tree/definition"
 	"grove/tree/definition/rolluptest"
 	"grove/tree/definition/source"
 )
 
-// checkCommand prints every error of definition files.
+// checkCommand prints every error of definition files and of the file of alerts.
 type checkCommand struct {
-	Files []string `arg:"" name:"file" help:"Definition or instance files, YAML or XML, or directories of them."`
+	Files []string `arg:"" name:"file" help:"Definition or instance files, YAML or XML, or directories of them; or the file of alerts."`
 }
 
 // Run implements the command.
 func (c *checkCommand) Run(p *Process, all *commands) error {
-	plan, errs := app.Loader().Files(c.Files...)
+	said, definitions, errs := checkAlerts(c.Files)
+	var plan *definition.Plan
+	if len(definitions) > 0 {
+		var bad source.Errors
+		plan, bad = app.Loader().Files(definitions...)
+		errs.Append(bad...)
+	}
 	if len(errs) > 0 {
 		return printErrors(p, all, errs)
+	}
+	for _, s := range said {
+		fmt.Fprintln(p.Stdout, s)
+	}
+	if plan == nil {
+		return nil
 	}
 	if warnings := plan.Unmet(); len(warnings) > 0 { // Others may grow what is missing.
 		if err := printFaults(p, all, warnings); err != nil {
@@ -41,7 +54,7 @@ func (c *checkCommand) Run(p *Process, all *commands) error {
 	return nil
 }
 
-// printErrors prints errors of definition files with their lines, and ends the
+// printErrors prints errors of files with their lines, and ends the
 // command.
 func printErrors(p *Process, all *commands, errs source.Errors) error {
 	if err := printFaults(p, all, errs); err != nil {
@@ -50,7 +63,7 @@ func printErrors(p *Process, all *commands, errs source.Errors) error {
 	return &exitError{Wrong, fmt.Errorf("%s", count(len(errs), "error"))}
 }
 
-// printFaults prints what is wrong with definition files, with their lines.
+// printFaults prints what is wrong with files, with their lines.
 func printFaults(p *Process, all *commands, errs source.Errors) error {
 	read := func(file string) []byte {
 		text, err := os.ReadFile(file)

@@ -74,10 +74,10 @@ type commands struct {
 	Color  string `help:"Colours: on a terminal, always or never." enum:"auto,always,never" default:"auto" env:"GROVE_COLOR"`
 
 	Serve       serveCommand       `cmd:"" help:"Serve the live tree."`
-	Check       checkCommand       `cmd:"" help:"Print every error of definition files."`
+	Check       checkCommand       `cmd:"" help:"Print every error of definition files, or of the file of alerts."`
 	Plan        planCommand        `cmd:"" help:"Print what changed definitions would add, change and remove in the running tree."`
 	Test        testCommand        `cmd:"" help:"Run the roll-up tests that definitions carry."`
-	Schema      schemaCommand      `cmd:"" help:"Print the JSON Schema of definition files, for editors."`
+	Schema      schemaCommand      `cmd:"" help:"Print the JSON Schema of definition files, or of the file of alerts, for editors."`
 	Probe       probeCommand       `cmd:"" help:"List the kinds of probes, explain one, or try one: grove probe http url=https://shop.example/"`
 	Tree        treeCommand        `cmd:"" help:"Print the tree of a running server."`
 	Get         getCommand         `cmd:"" help:"Print one node of a running server."`

@@ -23,7 +23,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 // Room bounds what waits. Zero is no bound of its own.
 type Room struct {
 	Messages int  `yaml:"messages,omitempty" jsonschema:"description=Messages that may wait."`
-	Bytes    Size `yaml:"bytes,omitempty" jsonschema:"type=string,description=Bytes of their bodies\\, such as 64 MiB."`
+	Bytes    Size `yaml:"bytes,omitempty" jsonschema:"description=Bytes of their bodies\\, such as 64 MiB."`
 }
 
 // Settings are what an operator may set, also of an outbox that runs.
@@ -93,10 +93,10 @@ func (l *Limits) rooms() (all [precedences + 1]Room) {
 
 // Throttle bounds what is sent. Zero is without a bound.
 type Throttle struct {
-	Per          time.Duration `yaml:"per,omitempty" jsonschema:"type=string,default=1h,description=The period that bytes and messages are counted in."`
-	Bytes        Size          `yaml:"bytes,omitempty" jsonschema:"type=string,description=Bytes that may be sent in a period."`
+	Per          time.Duration `yaml:"per,omitempty" jsonschema:"default=1h,description=The period that bytes and messages are counted in."`
+	Bytes        Size          `yaml:"bytes,omitempty" jsonschema:"description=Bytes that may be sent in a period."`
 	Messages     int64         `yaml:"messages,omitempty" jsonschema:"description=Messages that may be sent in a period."`
-	MessageBytes Size          `yaml:"message_bytes,omitempty" jsonschema:"type=string,description=Bytes that one message may have; a longer one becomes a dead letter."`
+	MessageBytes Size          `yaml:"message_bytes,omitempty" jsonschema:"description=Bytes that one message may have; a longer one becomes a dead letter."`
 }
 
 // Throttles bound what is sent by all channels together, and by channels of their own.

@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"grove/notify/channel"
@@ -23,6 +24,26 @@ type reader struct {
 	got   Settings
 	errs  source.Errors
 	bad   map[string]bool // channels that are there, and wrong
+}
+
+// Is says whether a text is a file of alerts rather than one of definitions: whether it has
+// keys of the one that the other has not, and more of them than others.
+func Is(file string, text []byte) bool {
+	documents, errs := source.Read(file, text)
+	if len(errs) > 0 || len(documents) == 0 {
+		return false
+	}
+	ours, others := 0, 0
+	for _, f := range documents[0].Value.Fields {
+		switch {
+		case f.Key == "grove":
+		case slices.Contains(keys, f.Key):
+			ours++
+		default:
+			others++
+		}
+	}
+	return ours > others
 }
 
 // Read reads a file. Options of channels are checked by their kinds, in the world that
@@ -66,7 +87,7 @@ func (r *reader) document(v *source.Value) {
 		case "people":
 			r.named(f, "person", MaxPeople, func(f *source.Field) {
 				var p Person
-				r.decode(&f.Value, &p, fmt.Sprintf("person %q", f.Key), nil)
+				r.decode(&f.Value, &p, fmt.Sprintf("person %q", f.Key), p.Check)
 				r.got.People[f.Key] = p
 			})
 		case "on_call":
@@ -146,9 +167,6 @@ func (r *reader) decode(v *source.Value, into any, what string, check func() err
 	if errs := v.Decode(into, source.DecodeOptions{What: what}); len(errs) > 0 {
 		r.errs.Append(errs...)
 		return false
-	}
-	if check == nil {
-		return true
 	}
 	return r.fine(v, what, check())
 }

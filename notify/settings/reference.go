@@ -21,6 +21,14 @@ func (r *reader) references(v *source.Value) {
 	each("people", "person", "channels", false)
 	each("on_call", "rota", "otherwise", true)
 	each("heartbeats", "heartbeat", "to", false)
+	if throttles, ok := v.Lookup("outbox.throttles.channels"); ok {
+		for i := range throttles.Fields {
+			f := &throttles.Fields[i]
+			if !r.bad[f.Key] && r.got.Target(f.Key) != ChannelTarget {
+				r.errs.Append(r.got.unknown(f.Pos, "throttles", f.Key, false))
+			}
+		}
+	}
 	routes, ok := v.Field("routes")
 	if !ok {
 		return

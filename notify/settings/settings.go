@@ -66,6 +66,14 @@ type Person struct {
 	Channels []string `yaml:"channels" jsonschema:"description=Names of the channels by which the person is told."`
 }
 
+// Check refuses a person whom nothing reaches.
+func (p *Person) Check() error {
+	if len(p.Channels) == 0 {
+		return channel.BadOption("channels", "is missing: the channels by which the person is told")
+	}
+	return nil
+}
+
 // Alerts says what turns a status into an alert; zero is the default of each.
 type Alerts struct {
 	Settle  time.Duration `yaml:"settle,omitempty" jsonschema:"description=How long a change of status waits for its cause; 500ms when it is missing."`
@@ -93,8 +101,10 @@ type Kinds interface {
 	Names() []string // sorted
 }
 
-// nameForm is what channels, people, rotas and heartbeats may be called.
-var nameForm = regexp.MustCompile(`\A[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}\z`)
+// NamePattern is what channels, people, rotas and heartbeats may be called.
+const NamePattern = `\A[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}\z`
+
+var nameForm = regexp.MustCompile(NamePattern)
 
 // Target is what a route names: a channel, a person or a rota.
 type Target uint8

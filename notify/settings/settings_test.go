@@ -55,6 +55,7 @@ maintenance:
   - { name: backup, at: [/shop/db], start: "22:00", for: 2h, repeat: weekly on sun, zone: Europe/Berlin, announce: 1h }
 heartbeats:
   watchdog: { to: ada-phone, every: 1m }
+outbox: { throttles: { channels: { ops-mail: { messages: 10, per: 1h } } } }
 alerts: { settle: 1s, silence: 2m, reopen: 10m, recover: 30s }
 `
 
@@ -94,29 +95,32 @@ func TestErrors(t *testing.T) {
 		old, new string
 		want     string // the only error, with its place
 	}{
-		"unknown key":        {"people:", "peeple:", `alerts.yaml:12:1: unknown key "peeple" (did you mean "people"?)`},
-		"version":            {"grove: 1", "grove: 2", `alerts.yaml:2:8: the version of this language is 1, not "2"`},
-		"kind":               {"kind: mail", "kind: male", `alerts.yaml:5:11: unknown kind "male" of channel "ops-mail" (did you mean "mail"?)`},
-		"no kind":            {"    kind: mail\n", "", `alerts.yaml:4:3: channel "ops-mail" has no kind (one of`},
-		"option":             {"user: grove", "usr: grove", `alerts.yaml:7:5: unknown`},
-		"secret in the open": {"file:/etc/grove/mail", "hunter2", `alerts.yaml:8:15: channel "ops-mail": password: `},
-		"address":            {"[ops@example.org]", "[ops]", `alerts.yaml:10:10: channel "ops-mail": to`},
-		"name":               {"  ada-phone:", "  ada phone:", `alerts.yaml:11:3: the name of a channel is 1 to 64 letters, digits, dots, - and _, not "ada phone"`},
-		"person's channel":   {"[ada-phone, ops-mail]", "[ada-phone, ops-mael]", `alerts.yaml:13:32: person "ada": there is no channel "ops-mael" (did you mean "ops-mail"?)`},
-		"nobody otherwise":   {"otherwise: [ada]", "otherwise: [eve]", `there is no channel, person or rota "eve"`},
-		"relative calendar":  {"/etc/grove/dba.ics", "dba.ics", `alerts.yaml:15:20: rota "dba": calendar: "dba.ics" is no absolute path`},
-		"route's target":     {"to: [dba]", "to: [dbb]", `alerts.yaml:19:10: route "databases": there is no channel, person or rota "dbb" (did you mean "dba"?)`},
-		"step's target":      {"to: ops-mail } ]", "to: boss } ]", `alerts.yaml:22:35: route "databases", step 1: there is no channel, person or rota "boss"`},
-		"condition":          {"status: [red]", "status: [pink]", `alerts.yaml:18:`},
-		"time of the week":   {"Mon-Fri", "Mon-Fry", `alerts.yaml:18:`},
-		"name twice":         {"- name: rest", "- name: databases", `alerts.yaml:24:11: there is another route "databases"`},
-		"maintenance":        {"for: 2h", "for: 2s", `alerts.yaml:27:5: maintenance window: for: 2s is not between`},
-		"heartbeat":          {"to: ada-phone, every", "to: ada, every", `alerts.yaml:29:19: heartbeat "watchdog": there is no channel "ada"`},
-		"heartbeat's pace":   {"every: 1m", "every: 1ms", `alerts.yaml:29:`},
-		"times of alerts":    {"settle: 1s", "settle: 2m", `alerts.yaml:30:19: alerts: settle: 2m0s is not between`},
-		"a list":             {"people:\n  ada: { channels: [ada-phone, ops-mail] }", "people: [ada]", `people is a map, not a list`},
-		"no YAML":            {"grove: 1", "grove: [1", `alerts.yaml:`},
-		"two documents":      {"people:", "---\npeople:", `a file of alerts is one document`},
+		"unknown key":         {"people:", "peeple:", `alerts.yaml:12:1: unknown key "peeple" (did you mean "people"?)`},
+		"version":             {"grove: 1", "grove: 2", `alerts.yaml:2:8: the version of this language is 1, not "2"`},
+		"kind":                {"kind: mail", "kind: male", `alerts.yaml:5:11: unknown kind "male" of channel "ops-mail" (did you mean "mail"?)`},
+		"no kind":             {"    kind: mail\n", "", `alerts.yaml:4:3: channel "ops-mail" has no kind (one of`},
+		"option":              {"user: grove", "usr: grove", `alerts.yaml:7:5: unknown`},
+		"secret in the open":  {"file:/etc/grove/mail", "hunter2", `alerts.yaml:8:15: channel "ops-mail": password: `},
+		"address":             {"[ops@example.org]", "[ops]", `alerts.yaml:10:10: channel "ops-mail": to`},
+		"name":                {"  ada-phone:", "  ada phone:", `alerts.yaml:11:3: the name of a channel is 1 to 64 letters, digits, dots, - and _, not "ada phone"`},
+		"person's channel":    {"[ada-phone, ops-mail]", "[ada-phone, ops-mael]", `alerts.yaml:13:32: person "ada": there is no channel "ops-mael" (did you mean "ops-mail"?)`},
+		"nobody otherwise":    {"otherwise: [ada]", "otherwise: [eve]", `there is no channel, person or rota "eve"`},
+		"relative calendar":   {"/etc/grove/dba.ics", "dba.ics", `alerts.yaml:15:20: rota "dba": calendar: "dba.ics" is no absolute path`},
+		"route's target":      {"to: [dba]", "to: [dbb]", `alerts.yaml:19:10: route "databases": there is no channel, person or rota "dbb" (did you mean "dba"?)`},
+		"step's target":       {"to: ops-mail } ]", "to: boss } ]", `alerts.yaml:22:35: route "databases", step 1: there is no channel, person or rota "boss"`},
+		"condition":           {"status: [red]", "status: [pink]", `alerts.yaml:18:`},
+		"time of the week":    {"Mon-Fri", "Mon-Fry", `alerts.yaml:18:`},
+		"name twice":          {"- name: rest", "- name: databases", `alerts.yaml:24:11: there is another route "databases"`},
+		"maintenance":         {"for: 2h", "for: 2s", `alerts.yaml:27:5: maintenance window: for: 2s is not between`},
+		"heartbeat":           {"to: ada-phone, every", "to: ada, every", `alerts.yaml:29:19: heartbeat "watchdog": there is no channel "ada"`},
+		"heartbeat's pace":    {"every: 1m", "every: 1ms", `alerts.yaml:29:`},
+		"throttled channel":   {"{ ops-mail: { messages", "{ ops-mial: { messages", `alerts.yaml:30:36: throttles: there is no channel "ops-mial" (did you mean "ops-mail"?)`},
+		"nobody's channels":   {"{ channels: [ada-phone, ops-mail] }", "{ channels: [] }", `alerts.yaml:13:20: person "ada": channels: is missing`},
+		"nothing of a person": {"{ channels: [ada-phone, ops-mail] }", "{}", `alerts.yaml:13:8: person "ada": channels: is missing`},
+		"times of alerts":     {"settle: 1s", "settle: 2m", `alerts.yaml:31:19: alerts: settle: 2m0s is not between`},
+		"a list":              {"people:\n  ada: { channels: [ada-phone, ops-mail] }", "people: [ada]", `people is a map, not a list`},
+		"no YAML":             {"grove: 1", "grove: [1", `alerts.yaml:`},
+		"two documents":       {"people:", "---\npeople:", `a file of alerts is one document`},
 	} {
 		text := strings.Replace(whole, c.old, c.new, 1)
 		if text == whole {
@@ -148,6 +152,18 @@ func TestBounds(t *testing.T) {
 	}
 	if _, errs := Read("alerts.yaml", []byte(b.String()), builtin.Kinds(), world()); !strings.Contains(errs.Error(), "10001 are more than the bound of 10000") {
 		t.Error(errs)
+	}
+}
+
+// Is tells files of alerts from definitions by what is in them.
+func TestIs(t *testing.T) {
+	for text, want := range map[string]bool{
+		whole: true, "channels:\n": true, "grove: 1\nroutes: []\nalertz: {}\nchannels: {}\n": true, "peeple: {}\nroutes: []\n": false,
+		"": false, "- a\n": false, "grove: 1\n": false, "grove: [": false, "grove: 1\napplication: x\ntree: {}\n": false, "use: x\nat: /a\n": false,
+	} {
+		if got := Is("a.yaml", []byte(text)); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
 	}
 }
 

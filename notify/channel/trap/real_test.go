@@ -218,7 +218,7 @@ func TestTheMIBNamesWhatIsSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = os.RemoveAll(filepath.Join(dir, "fuzz"))
-	if err := os.WriteFile(filepath.Join(dir, "GROVE-MIB.txt"), []byte(mib), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "GROVE-MIB.txt"), []byte(MIB), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var numbers []string

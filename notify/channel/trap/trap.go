@@ -22,14 +22,16 @@ var doc string
 //go:embed example.yaml
 var example string
 
+// MIB names what stands below grove's own OID, for receivers.
+//
 //go:embed GROVE-MIB.txt
-var mib string
+var MIB string
 
 // Kind describes the channel.
 func Kind() channel.Kind {
 	return channel.Kind{
 		Name:    "trap",
-		Doc:     doc + "\n```\n" + mib + "```\n",
+		Doc:     doc,
 		Example: example,
 		Options: func() any {
 			return &Options{Version: "2c", Enterprise: DefaultEnterprise, Timeout: 2 * time.Second, Retries: 2}

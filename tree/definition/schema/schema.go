@@ -181,9 +181,28 @@ func forms() map[reflect.Type]*jsonschema.Schema {
 	}
 }
 
+// Duration is the schema of a duration such as "1h30m", without variables.
+func Duration() *jsonschema.Schema {
+	return anyOf(pattern(durationPattern, "30s", "5m"), &jsonschema.Schema{Const: 0})
+}
+
+// Options is the schema of a struct of options, by its yaml tags, for files that have no
+// variables: with the defaults that the struct holds, and with numbers wherever a text may
+// be. Forms are the schemas of types whose values are not written as Go has them.
+func Options(options any, forms map[reflect.Type]*jsonschema.Schema) *jsonschema.Schema {
+	s := reflector(forms).Reflect(options)
+	s.Version = ""
+	if s.Properties == nil {
+		s.Properties = jsonschema.NewProperties()
+	}
+	defaults(s, options)
+	texts(s)
+	s.AdditionalProperties = jsonschema.FalseSchema
+	return s
+}
+
 // reflector turns structs into schemas: by their yaml tags, every struct in place.
-func reflector() *jsonschema.Reflector {
-	known := forms()
+func reflector(known map[reflect.Type]*jsonschema.Schema) *jsonschema.Reflector {
 	textual := reflect.TypeFor[encoding.TextUnmarshaler]()
 	custom := reflect.TypeFor[source.Unmarshaler]()
 	return &jsonschema.Reflector{
@@ -205,7 +224,7 @@ func reflector() *jsonschema.Reflector {
 }
 
 func (b *builder) define(name string, of any) *jsonschema.Schema {
-	s := reflector().Reflect(of)
+	s := reflector(forms()).Reflect(of)
 	s.Version = ""
 	b.defs[name] = s
 	if name == "definition" {
@@ -264,7 +283,7 @@ func (b *builder) probe() {
 		if !ok {
 			continue
 		}
-		s := reflector().Reflect(options)
+		s := reflector(forms()).Reflect(options)
 		s.Version = ""
 		if s.Properties == nil {
 			s.Properties = jsonschema.NewProperties()
@@ -341,20 +360,43 @@ func loosen(s *jsonschema.Schema, top bool) {
 		return
 	}
 	if !slices.Contains([]string{"integer", "number", "boolean", "array"}, s.Type) && s.Enum == nil && s.Pattern == "" {
-		if s.Type == "string" { // a number is a text as well
-			s.AnyOf = []*jsonschema.Schema{typed("string"), typed("number"), typed("boolean")}
-			s.Type = ""
-		}
+		text(s)
 		return
 	}
 	inner := *s
-	for _, word := range s.Enum { // version: 3 is a number in YAML, and means "3"
-		if text, ok := word.(string); ok {
-			if n, err := strconv.Atoi(text); err == nil {
-				inner.Type, inner.Enum = "", append(slices.Clip(inner.Enum), n)
+	text(&inner)
+	inner.Description, inner.Default, inner.Title = "", nil, ""
+	*s = jsonschema.Schema{Description: s.Description, Default: s.Default, Title: s.Title, AnyOf: []*jsonschema.Schema{&inner, pattern(variableText)}}
+}
+
+// texts lets numbers and truth values stand for texts, in a schema and in all parts of it.
+func texts(s *jsonschema.Schema) {
+	if s == nil {
+		return
+	}
+	if s.Properties != nil {
+		for pair := s.Properties.Oldest(); pair != nil; pair = pair.Next() {
+			texts(pair.Value)
+		}
+	}
+	texts(s.Items)
+	if s.AdditionalProperties != nil && s.AdditionalProperties != jsonschema.FalseSchema {
+		texts(s.AdditionalProperties)
+	}
+	text(s)
+}
+
+// text lets numbers and truth values stand for a text: version: 3 is a number in YAML, and
+// means "3".
+func text(s *jsonschema.Schema) {
+	for _, word := range s.Enum {
+		if w, ok := word.(string); ok {
+			if n, err := strconv.Atoi(w); err == nil {
+				s.Type, s.Enum = "", append(slices.Clip(s.Enum), n)
 			}
 		}
 	}
-	inner.Description, inner.Default, inner.Title = "", nil, ""
-	*s = jsonschema.Schema{Description: s.Description, Default: s.Default, Title: s.Title, AnyOf: []*jsonschema.Schema{&inner, pattern(variableText)}}
+	if s.Type == "string" && s.Enum == nil && s.Pattern == "" && s.AnyOf == nil {
+		s.AnyOf, s.Type = []*jsonschema.Schema{typed("string"), typed("number"), typed("boolean")}, ""
+	}
 }
