@@ -55,6 +55,7 @@ type Calendar struct {
 
 	mu      sync.RWMutex // guards what follows
 	windows map[string]*Window
+	placed  map[*Window]*place      // where windows stood when they were looked at last
 	of      map[string][]Occurrence // those that hold in [from, until), by path
 	from    time.Time
 	until   time.Time
@@ -78,7 +79,7 @@ func New(o Options) *Calendar {
 	}
 	return &Calendar{
 		o: o, kept: drawer.New(o.Store, kind, MaxWindows), told: drawer.New(o.Store, kindTold, 2*MaxWindows),
-		woken: make(chan struct{}, 1), windows: map[string]*Window{}, phases: map[string]told{},
+		woken: make(chan struct{}, 1), windows: map[string]*Window{}, placed: map[*Window]*place{}, phases: map[string]told{},
 	}
 }
 
@@ -252,21 +253,13 @@ type Planned struct {
 // List returns all windows: those that hold, then those to come by time, then what is over.
 func (c *Calendar) List() []Planned {
 	now := c.o.Now()
-	c.mu.RLock()
+	c.mu.Lock()
 	list := make([]Planned, 0, len(c.windows))
 	for _, w := range c.windows {
-		list = append(list, Planned{Window: *w})
+		p := c.placeLocked(w, now)
+		list = append(list, Planned{*w, p.now, p.next})
 	}
-	c.mu.RUnlock()
-	for i := range list {
-		p := &list[i]
-		if o, ok := p.Window.Now(now); ok {
-			p.Now = &o
-		}
-		if o, ok := p.Window.Next(now); ok {
-			p.Next = &o
-		}
-	}
+	c.mu.Unlock()
 	slices.SortFunc(list, func(a, b Planned) int {
 		return cmp.Or(cmp.Compare(a.rank(), b.rank()), a.when().Compare(b.when()), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
@@ -326,18 +319,47 @@ func (c *Calendar) at(at time.Time) map[string][]Occurrence {
 	of = map[string][]Occurrence{}
 	c.from, c.until = at, at.Add(24*time.Hour)
 	for _, w := range c.windows {
-		if o, ok := w.Now(at); ok {
+		stands := c.placeLocked(w, at)
+		if o := stands.now; o != nil {
 			for _, p := range w.At {
-				of[p.String()] = append(of[p.String()], o)
-			}
-			if o.End.Before(c.until) {
-				c.until = o.End
+				of[p.String()] = append(of[p.String()], *o)
 			}
 		}
-		if o, ok := w.Next(at); ok && o.Start.Before(c.until) {
-			c.until = o.Start
+		if stands.until.Before(c.until) {
+			c.until = stands.until
 		}
 	}
 	c.of = of
 	return of
+}
+
+// place is how a window stands in [from, until). It is not changed.
+type place struct {
+	now, next   *Occurrence
+	from, until time.Time
+}
+
+// placeLocked looks where a window stands, unless that is known: to follow a rule takes long.
+func (c *Calendar) placeLocked(w *Window, at time.Time) *place {
+	if p := c.placed[w]; p != nil && !at.Before(p.from) && at.Before(p.until) {
+		return p
+	}
+	if len(c.placed) > 2*len(c.windows) { // Most are of windows that are gone.
+		clear(c.placed)
+	}
+	p := &place{from: at, until: at.Add(24 * time.Hour)}
+	if o, ok := w.Now(at); ok {
+		p.now = &o
+		if o.End.Before(p.until) {
+			p.until = o.End
+		}
+	}
+	if o, ok := w.Next(at); ok {
+		p.next = &o
+		if o.Start.Before(p.until) {
+			p.until = o.Start
+		}
+	}
+	c.placed[w] = p
+	return p
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -376,4 +377,38 @@ func TestTheDatabaseIsReplaced(t *testing.T) {
 			t.Error("a window holds that the backup does not have")
 		}
 	})
+}
+
+// TestRulesThatBeganLongAgo follows rules from their start and from near by: both find the
+// same.
+func TestRulesThatBeganLongAgo(t *testing.T) {
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, rule := range []string{
+		"FREQ=DAILY", "FREQ=DAILY;INTERVAL=3", "FREQ=DAILY;BYMONTH=3", "FREQ=DAILY;COUNT=900", "FREQ=WEEKLY;BYDAY=SA,SU", "FREQ=WEEKLY;INTERVAL=5;BYDAY=TU;WKST=SU",
+		"FREQ=HOURLY;INTERVAL=5", "FREQ=HOURLY;INTERVAL=36;BYDAY=MO", "FREQ=DAILY;BYHOUR=2,14", "FREQ=MONTHLY;BYDAY=-1FR", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", "FREQ=DAILY;UNTIL=20220301T000000Z",
+	} {
+		w := Window{Start: time.Date(2021, 3, 28-random.IntN(3), 2, 30, 0, 0, zone), For: Duration(time.Hour), Rule: rule, Zone: "Europe/Berlin"}
+		for range 40 {
+			at := w.Start.Add(time.Duration(random.Int64N(int64(6 * 365 * 24 * time.Hour))))
+			far := w.rule(time.Time{}, at.AddDate(5, 0, 0))
+			want, wantNext := far.Before(at, true), far.After(at, true)
+			got, _ := w.begun(at)
+			next, _ := w.begins(at, at.AddDate(5, 0, 0))
+			if !got.Equal(want) || !next.Equal(wantNext) {
+				t.Errorf("%s from %s, at %s: began %s and begins %s, want %s and %s", rule, w.Start, at, got, next, want, wantNext)
+				break
+			}
+		}
+	}
+}
+
+func TestRulesAreNotTooFine(t *testing.T) {
+	w := Window{Name: "x", At: []tree.Path{tree.Root}, Start: berlin(t, "2026-01-01 00:00"), For: Duration(time.Minute), Rule: "FREQ=DAILY;BYMINUTE=0,2,4"}
+	if err := w.Check(); err == nil || !strings.Contains(err.Error(), "hourly is the finest") {
+		t.Errorf("every other minute: %v", err)
+	}
 }

@@ -94,7 +94,7 @@ func (w *Window) checkRule(wrong func(field, format string, args ...any) error) 
 	switch {
 	case err != nil:
 		return wrong("rule", "%q: %w", w.Rule, err)
-	case o.Freq > rrule.HOURLY:
+	case o.Freq > rrule.HOURLY, len(o.Byminute) > 1, len(o.Bysecond) > 1:
 		return wrong("rule", "%q: hourly is the finest", w.Rule)
 	}
 	first, ok := w.begins(w.Start, w.Start.Add(far))
@@ -112,7 +112,7 @@ func (w *Window) begins(from, to time.Time) (time.Time, bool) {
 	if w.Rule == "" {
 		return w.Start, !w.Start.Before(from) && !w.Start.After(to)
 	}
-	r := w.rule(to)
+	r := w.rule(from, to)
 	if r == nil {
 		return time.Time{}, false
 	}
@@ -125,22 +125,36 @@ func (w *Window) begun(at time.Time) (time.Time, bool) {
 	if w.Rule == "" {
 		return w.Start, !w.Start.After(at)
 	}
-	r := w.rule(at)
-	if r == nil {
-		return time.Time{}, false
+	for _, ago := range looks {
+		from := at.Add(-ago)
+		r := w.rule(from, at)
+		if r == nil {
+			return time.Time{}, false
+		}
+		if start := r.Before(at, true); !start.IsZero() {
+			return start, true
+		}
+		if from.Before(w.Start) {
+			break
+		}
 	}
-	start := r.Before(at, true)
-	return start, !start.IsZero()
+	return time.Time{}, false
 }
 
-// rule is what makes the beginnings up to a time: without the bound a rule that never
-// comes true again would be looked at until the year 9999.
-func (w *Window) rule(to time.Time) *rrule.RRule {
+// looks are how far back the last beginning is looked for, one after the other: mostly it
+// is not long ago.
+var looks = []time.Duration{40 * 24 * time.Hour, 400 * 24 * time.Hour, 1 << 62}
+
+// rule is what makes the beginnings from a time on, and some before it, up to another:
+// without the latter bound a rule that never comes true again would be looked at until the
+// year 9999, without the former one that began long ago would be followed from there.
+func (w *Window) rule(from, to time.Time) *rrule.RRule {
 	o, err := rrule.StrToROption(w.Rule)
 	if err != nil {
 		return nil // Check refused it.
 	}
 	o.Dtstart = w.Start.In(w.location()).Truncate(time.Second)
+	forward(o, from)
 	if o.Until.IsZero() || o.Until.After(to) {
 		o.Until = to
 	}
@@ -149,6 +163,30 @@ func (w *Window) rule(to time.Time) *rrule.RRule {
 		return nil
 	}
 	return r
+}
+
+// forward lets a rule begin later, not after a time, such that it yields the same from that
+// time on. Rules that count, and those by the month or year, which are few, stay.
+func forward(o *rrule.ROption, to time.Time) {
+	const most = 3650 // days
+	days := max(o.Interval, 1)
+	switch {
+	case o.Count > 0 || days > most:
+		return
+	case o.Freq == rrule.WEEKLY:
+		days *= 7
+	case o.Freq != rrule.DAILY && o.Freq != rrule.HOURLY: // An interval of hours fits into as many days.
+		return
+	}
+	// Two days less, since days have 23 to 25 hours.
+	n := (int(to.Sub(o.Dtstart)/(24*time.Hour)) - 2) / days
+	for ; n > 0; n-- {
+		start := o.Dtstart.AddDate(0, 0, n*days)
+		if start.Hour() == o.Dtstart.Hour() && start.Minute() == o.Dtstart.Minute() { // else the wall skips it
+			o.Dtstart = start
+			return
+		}
+	}
 }
 
 // Now is the occurrence that a time lies in.
