@@ -20,7 +20,8 @@
 // # What is kept
 //
 // A round is written in pieces, each one transaction with its lines of the journal; then
-// readers see it and [Options.Changed] is told. While the database cannot be written the
+// readers see it and [Options.Changed] is told. Between two pieces it is decided again, so
+// that the cause of a storm is known before all of its consequences are told. While the database cannot be written the
 // book goes on deciding, keeps what it decided in memory, and tries again; when that is too
 // much it decides nothing more until there is room, and then goes by what the nodes are.
 //
