@@ -10,7 +10,7 @@ import (
 	"grove/notify/settings"
 )
 
-// Begin reads the file, the windows that people made and the alerts of before, and
+// Begin reads the file, the windows that people made, the outbox and the alerts of before, and
 // compares these with the tree, before Run. What is wrong with the file is told, and
 // hinders nothing: State has it. It may be called again after an error.
 func (c *Center) Begin(ctx context.Context) error {
@@ -18,6 +18,10 @@ func (c *Center) Begin(ctx context.Context) error {
 		return fmt.Errorf("maintenance: %w", err)
 	}
 	_ = c.Reload() // It has told what is wrong.
+	// Nothing is sent again, but what waits is read, for those who look at it.
+	if _, err := c.Outbox.Resend(ctx, nil); err != nil {
+		return fmt.Errorf("outbox: %w", err)
+	}
 	return c.Book.Begin(ctx)
 }
 
@@ -48,15 +52,6 @@ func (c *Center) Run(ctx context.Context) error {
 // deliver sends what waits. Before the file was taken for the first time nobody knows the
 // channels: a mistake in it at a start must not make dead letters of what is owed.
 func (c *Center) deliver(ctx context.Context) error {
-	select {
-	case <-c.taken:
-		return c.Outbox.Run(ctx)
-	default:
-	}
-	// Nothing is sent again, but what waits is read, for those who look at it.
-	if _, err := c.Outbox.Resend(ctx, nil); err != nil && ctx.Err() == nil {
-		c.o.Log.Error("what waits to be sent cannot be read; it is tried again", "error", err)
-	}
 	select {
 	case <-c.taken:
 		return c.Outbox.Run(ctx)
