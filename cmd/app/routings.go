@@ -17,9 +17,9 @@ import (
 type routings struct{ supposing }
 
 // Configured implements viewer/route.Routes.
-func (r routings) Configured() routerest.RouteList {
+func (r routings) Configured() routerest.Configuration {
 	state := r.app.alerts.center.State()
-	list := routerest.RouteList{File: state.File}
+	list := routerest.Configuration{File: state.File}
 	if len(state.Errors) > 0 {
 		list.Error = state.Errors.Sorted()[0].Error()
 	}
@@ -45,11 +45,11 @@ func routeOf(r *route.Rule) routerest.Route {
 	}
 	if conditions, err := r.When.Compile(); err == nil { // It was compiled when the file was read.
 		for _, c := range conditions.Explain(&alert.Alert{}, time.Time{}) {
-			out.When = append(out.When, routerest.RouteCondition{Name: c.Name, Want: c.Want})
+			out.When = append(out.When, routerest.Requirement{Name: c.Name, Want: c.Want})
 		}
 	}
 	for _, s := range r.Escalate {
-		out.Escalate = append(out.Escalate, routerest.RouteEscalation{After: tree.FormatDuration(time.Duration(s.After)), To: s.To})
+		out.Escalate = append(out.Escalate, routerest.Escalation{After: tree.FormatDuration(time.Duration(s.After)), To: s.To})
 	}
 	return out
 }

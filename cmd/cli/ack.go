@@ -30,7 +30,7 @@ type ackCommand struct {
 
 // Run implements the command.
 func (c *ackCommand) Run(ctx context.Context, p *Process, all *commands) error {
-	body := view.AlertChange{Comment: c.Comment, Sticky: c.Sticky}
+	body := view.Change{Comment: c.Comment, Sticky: c.Sticky}
 	if c.For > 0 {
 		until := p.now().Add(time.Duration(c.For)).Truncate(time.Second)
 		body.Until = &until
@@ -49,14 +49,14 @@ type unackCommand struct {
 // Run implements the command.
 func (c *unackCommand) Run(ctx context.Context, p *Process, all *commands) error {
 	d := drawing{color: all.colored(p.Stdout)}
-	return c.change(ctx, p.Stdout, d, &c.remote, "unacknowledge", "open again", alert.Acknowledged, &view.AlertChange{Comment: c.Comment})
+	return c.change(ctx, p.Stdout, d, &c.remote, "unacknowledge", "open again", alert.Acknowledged, &view.Change{Comment: c.Comment})
 }
 
 // maxTold bounds the lines about single alerts.
 const maxTold = 50
 
 // change finds the alerts and changes them; a path stands for those in a state.
-func (c *chosen) change(ctx context.Context, w io.Writer, d drawing, r *remote, action, done string, state alert.State, body *view.AlertChange) error {
+func (c *chosen) change(ctx context.Context, w io.Writer, d drawing, r *remote, action, done string, state alert.State, body *view.Change) error {
 	var list []alert.Alert
 	for _, arg := range c.Alerts {
 		if id, err := alert.ParseID(arg); err == nil {
@@ -92,7 +92,7 @@ func (c *chosen) change(ctx context.Context, w io.Writer, d drawing, r *remote, 
 		if err != nil {
 			return err
 		}
-		var results view.AlertResults
+		var results view.ChangeResults
 		if err := json.Unmarshal(answer, &results); err != nil || len(results.Results) != len(part) {
 			return exit(NoReply, "the answer of %s does not say what came of each alert", r.Server)
 		}

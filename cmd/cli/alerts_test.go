@@ -172,7 +172,7 @@ func TestAlertsAreAcknowledged(t *testing.T) {
 	change := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		text, _ := io.ReadAll(r.Body)
 		bodies = append(bodies, r.URL.Path+" "+string(text))
-		_ = json.NewEncoder(w).Encode(view.AlertResults{Results: answers})
+		_ = json.NewEncoder(w).Encode(view.ChangeResults{Results: answers})
 	})
 	page := night()
 	page.Next, page.Alerts = "", page.Alerts[:1]
@@ -208,7 +208,7 @@ func TestMaintenanceIsPrinted(t *testing.T) {
 	during := func(from, to time.Duration) *maintenance.Occurrence {
 		return &maintenance.Occurrence{Start: noon.Add(from), End: noon.Add(to)}
 	}
-	list := windows.MaintenanceWindows{Windows: []windows.MaintenanceWindow{
+	list := windows.PlannedWindows{Windows: []windows.PlannedWindow{
 		{Window: maintenance.Window{ID: "ONE", Name: "backup", At: []tree.Path{tree.MustPath("/shop/db"), tree.MustPath("/shop/files")}, For: maintenance.Duration(2 * time.Hour), Rule: "FREQ=WEEKLY;BYDAY=SU,MO", Zone: "Europe/Berlin", Comment: "the big\ntables", By: "ada", Announce: maintenance.Duration(time.Hour)},
 			Now: during(-time.Hour, time.Hour), Next: during(6*24*time.Hour, 6*24*time.Hour+2*time.Hour)},
 		{Window: maintenance.Window{ID: "file-night", Name: "night", Source: "file", At: []tree.Path{tree.Root}, For: maintenance.Duration(time.Hour), Rule: "FREQ=HOURLY;INTERVAL=12"}, Next: during(10*time.Hour, 11*time.Hour)},
@@ -222,7 +222,7 @@ func TestMaintenanceIsPrinted(t *testing.T) {
 		fmt.Fprintf(&all, "$ grove %s: %d\n%s%s\n", args, code, stdout, stderr)
 	}
 	golden(t, "maintenance.txt", all.String())
-	empty := serve(t, map[string]any{"GET /api/v1/maintenance": windows.MaintenanceWindows{}})
+	empty := serve(t, map[string]any{"GET /api/v1/maintenance": windows.PlannedWindows{}})
 	if code, stdout, _ := empty.atNoon(t, "maintenance"); code != OK || stdout != "no maintenance is planned\n" {
 		t.Errorf("%d %s", code, stdout)
 	}
@@ -265,11 +265,11 @@ func TestMaintenanceIsPlanned(t *testing.T) {
 }
 
 func TestRoutesAreExplained(t *testing.T) {
-	list := route.RouteList{
+	list := route.Configuration{
 		File: "data/alerts.yaml", Error: "alerts.yaml:7:3: unknown setting \"chanels\"",
 		Routes: []route.Route{
-			{Name: "databases", When: []route.RouteCondition{{Name: "under", Want: "/shop/db"}, {Name: "severity", Want: "major.."}}, To: []string{"dba"}, Group: []string{"instance"}, Wait: "10s", Interval: "5m", Repeat: "4h",
-				Escalate: []route.RouteEscalation{{After: "15m", To: []string{"boss", "ops-mail"}}}, Precedence: "urgent", Continue: true},
+			{Name: "databases", When: []route.Requirement{{Name: "under", Want: "/shop/db"}, {Name: "severity", Want: "major.."}}, To: []string{"dba"}, Group: []string{"instance"}, Wait: "10s", Interval: "5m", Repeat: "4h",
+				Escalate: []route.Escalation{{After: "15m", To: []string{"boss", "ops-mail"}}}, Precedence: "urgent", Continue: true},
 			{Name: "rest", To: []string{"ops-mail"}},
 		},
 		Channels: []route.NamedChannel{{Name: "ops-mail", Kind: "mail"}, {Name: "ada-push", Kind: "ntfy"}},

@@ -48,7 +48,7 @@ func (c *maintenanceListCommand) Run(ctx context.Context, p *Process) error {
 		_, err = p.Stdout.Write(body)
 		return err
 	}
-	var list view.MaintenanceWindows
+	var list view.PlannedWindows
 	if err := json.Unmarshal(body, &list); err != nil {
 		return exit(NoReply, "the answer of %s has no maintenance windows: %w", c.Server, err)
 	}
@@ -71,7 +71,7 @@ func (c *maintenanceListCommand) Run(ctx context.Context, p *Process) error {
 }
 
 // printWindow prints a window: when, what for, where, and how it is named to end it.
-func printWindow(w io.Writer, m *view.MaintenanceWindow, now time.Time) {
+func printWindow(w io.Writer, m *view.PlannedWindow, now time.Time) {
 	zone := time.Local
 	if at, err := time.LoadLocation(m.Zone); err == nil && m.Zone != "" {
 		zone = at
@@ -188,7 +188,7 @@ func (r *remote) print(p *Process, body []byte, asJSON bool) error {
 		_, err := p.Stdout.Write(body)
 		return err
 	}
-	var w view.MaintenanceWindow
+	var w view.PlannedWindow
 	if err := json.Unmarshal(body, &w); err != nil {
 		return exit(NoReply, "the answer of %s is no maintenance window: %w", r.Server, err)
 	}
@@ -254,12 +254,12 @@ type namedWindow struct {
 }
 
 // find returns the window that is named.
-func (n *namedWindow) find(ctx context.Context, r *remote) (found *view.MaintenanceWindow, err error) {
+func (n *namedWindow) find(ctx context.Context, r *remote) (found *view.PlannedWindow, err error) {
 	body, err := r.get(ctx, maintenancePath)
 	if err != nil {
 		return nil, err
 	}
-	var list view.MaintenanceWindows
+	var list view.PlannedWindows
 	if err := json.Unmarshal(body, &list); err != nil {
 		return nil, exit(NoReply, "the answer of %s has no maintenance windows: %w", r.Server, err)
 	}

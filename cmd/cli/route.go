@@ -41,7 +41,7 @@ func (c *routeCommand) Run(ctx context.Context, p *Process, all *commands) error
 		_, err = p.Stdout.Write(body)
 		return err
 	}
-	var list view.RouteList
+	var list view.Configuration
 	if err := json.Unmarshal(body, &list); err != nil {
 		return exit(NoReply, "the answer of %s has no routes: %w", c.Server, err)
 	}
@@ -50,7 +50,7 @@ func (c *routeCommand) Run(ctx context.Context, p *Process, all *commands) error
 }
 
 // printRoutes prints what routes there are.
-func printRoutes(w io.Writer, list *view.RouteList) {
+func printRoutes(w io.Writer, list *view.Configuration) {
 	if list.Error != "" {
 		fmt.Fprintf(w, "the file is not in force as it is now: %s\n\n", plain(list.Error))
 	}
@@ -106,7 +106,7 @@ func (c *routeCommand) explain(ctx context.Context, p *Process, all *commands) e
 	if err != nil {
 		return exit(Usage, "%w", err)
 	}
-	asked := view.RouteQuestion{Path: path.String(), Status: c.Status}
+	asked := view.Question{Path: path.String(), Status: c.Status}
 	if c.At != "" {
 		at, err := time.Parse(time.RFC3339, c.At)
 		if err != nil {

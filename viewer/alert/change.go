@@ -17,51 +17,51 @@ import (
 	"grove/viewer/deed"
 )
 
-// AlertChange is the body of what changes alerts.
-type AlertChange struct {
+// Change is the body of what changes alerts.
+type Change struct {
 	IDs     []string   `json:"ids" minItems:"1" maxItems:"1000" nullable:"false" doc:"Numbers of the alerts."`
 	Comment string     `json:"comment,omitempty" doc:"For whoever reads it, at most 1024 bytes."`
 	Sticky  bool       `json:"sticky,omitempty" doc:"Of an acknowledgement: it holds until the alert is resolved, else until it gets worse."`
 	Until   *time.Time `json:"until,omitempty" doc:"Of an acknowledgement: when it ends by itself."`
 }
 
-// AlertResults is the answer to a change of alerts.
-type AlertResults struct {
+// ChangeResults is the answer to a change of alerts.
+type ChangeResults struct {
 	Results []alert.Result `json:"results" nullable:"false" doc:"One for each alert, in the order that was asked for."`
 }
 
-type changeInput struct{ Body AlertChange }
+type changeInput struct{ Body Change }
 
 type changeOutput struct {
 	CacheControl string `header:"Cache-Control"`
-	Body         AlertResults
+	Body         ChangeResults
 }
 
 // change is one way in which people change alerts.
 type change struct {
 	name, summary string
-	do            func(ctx context.Context, ids []alert.ID, by string, c *AlertChange, may func(tree.Path) error) []alert.Result
+	do            func(ctx context.Context, ids []alert.ID, by string, c *Change, may func(tree.Path) error) []alert.Result
 }
 
 func (a *API) changes() []change {
 	return []change{
-		{"acknowledge", "Acknowledge alerts", func(ctx context.Context, ids []alert.ID, by string, c *AlertChange, may func(tree.Path) error) []alert.Result {
+		{"acknowledge", "Acknowledge alerts", func(ctx context.Context, ids []alert.ID, by string, c *Change, may func(tree.Path) error) []alert.Result {
 			return a.Book.Acknowledge(ctx, ids, alert.Ack{By: by, At: a.Now(), Comment: c.Comment, Sticky: c.Sticky, Until: c.Until}, may)
 		}},
-		{"unacknowledge", "Take acknowledgements back", func(ctx context.Context, ids []alert.ID, by string, c *AlertChange, may func(tree.Path) error) []alert.Result {
+		{"unacknowledge", "Take acknowledgements back", func(ctx context.Context, ids []alert.ID, by string, c *Change, may func(tree.Path) error) []alert.Result {
 			return a.Book.Unacknowledge(ctx, ids, by, c.Comment, may)
 		}},
-		{"comment", "Comment alerts", func(ctx context.Context, ids []alert.ID, by string, c *AlertChange, may func(tree.Path) error) []alert.Result {
+		{"comment", "Comment alerts", func(ctx context.Context, ids []alert.ID, by string, c *Change, may func(tree.Path) error) []alert.Result {
 			return a.Book.Comment(ctx, ids, by, c.Comment, may)
 		}},
-		{"resolve", "Resolve alerts", func(ctx context.Context, ids []alert.ID, by string, c *AlertChange, may func(tree.Path) error) []alert.Result {
+		{"resolve", "Resolve alerts", func(ctx context.Context, ids []alert.ID, by string, c *Change, may func(tree.Path) error) []alert.Result {
 			return a.Book.Resolve(ctx, ids, by, c.Comment, may)
 		}},
 	}
 }
 
 // check says what is wrong with the body.
-func (c *AlertChange) check(name string, now time.Time) error {
+func (c *Change) check(name string, now time.Time) error {
 	c.Comment = strings.TrimSpace(c.Comment)
 	wrong := func(field, text string) error {
 		return huma.NewError(http.StatusUnprocessableEntity, field+" "+text, &huma.ErrorDetail{Message: text, Location: "body." + field})
@@ -81,7 +81,7 @@ func (c *AlertChange) check(name string, now time.Time) error {
 
 // change does one to the alerts that are seen. Those that are not are as if they were not
 // there.
-func (a *API) change(ctx context.Context, c change, body *AlertChange) (*changeOutput, error) {
+func (a *API) change(ctx context.Context, c change, body *Change) (*changeOutput, error) {
 	who := grant.Of(ctx)
 	if who == grant.Nobody {
 		return nil, deed.Problem(a.Log, grant.DemandWhole(who, grant.Operator))
@@ -162,7 +162,7 @@ func target(about []string) string {
 // maxNamed bounds the numbers of alerts in one record of the audit log.
 const maxNamed = 100
 
-func detail(ids []alert.ID, body *AlertChange) any {
+func detail(ids []alert.ID, body *Change) any {
 	named := map[string]any{"alerts": ids[:min(len(ids), maxNamed)]}
 	if more := len(ids) - maxNamed; more > 0 {
 		named["more"] = more

@@ -90,8 +90,8 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, end, a.end)
 }
 
-// MaintenanceWindow is a window with its times.
-type MaintenanceWindow struct {
+// PlannedWindow is a window with its times.
+type PlannedWindow struct {
 	maintenance.Window
 	// Now is the time that runs, Next the one to come.
 	Now  *maintenance.Occurrence `json:"now,omitempty" doc:"The time that runs."`
@@ -103,19 +103,19 @@ type MaintenanceWindow struct {
 	May bool `json:"may,omitempty" doc:"You may end it, and remove it unless it stands in the file."`
 }
 
-// MaintenanceWindows is the answer of GET /api/v1/maintenance.
-type MaintenanceWindows struct {
-	Windows []MaintenanceWindow `json:"windows" nullable:"false"`
+// PlannedWindows is the answer of GET /api/v1/maintenance.
+type PlannedWindows struct {
+	Windows []PlannedWindow `json:"windows" nullable:"false"`
 }
 
 type listOutput struct {
 	CacheControl string `header:"Cache-Control"`
-	Body         MaintenanceWindows
+	Body         PlannedWindows
 }
 
 func (a *API) list(ctx context.Context, _ *struct{}) (*listOutput, error) {
 	who := grant.Of(ctx)
-	out := &listOutput{CacheControl: "no-store", Body: MaintenanceWindows{Windows: []MaintenanceWindow{}}}
+	out := &listOutput{CacheControl: "no-store", Body: PlannedWindows{Windows: []PlannedWindow{}}}
 	for _, p := range a.Calendar.List() {
 		if w, ok := a.seen(who, p); ok {
 			if w.Hidden { // Its own may be made of the name.
@@ -129,8 +129,8 @@ func (a *API) list(ctx context.Context, _ *struct{}) (*listOutput, error) {
 
 // seen is what somebody sees of a window. One at a node above what he sees concerns him:
 // he is told when, and not what it is called, which may tell of others.
-func (a *API) seen(who *grant.Subject, p maintenance.Planned) (w MaintenanceWindow, ok bool) {
-	w = MaintenanceWindow{Window: p.Window, Now: p.Now, Next: p.Next, May: true}
+func (a *API) seen(who *grant.Subject, p maintenance.Planned) (w PlannedWindow, ok bool) {
+	w = PlannedWindow{Window: p.Window, Now: p.Now, Next: p.Next, May: true}
 	w.At = []tree.Path{}
 	for _, at := range p.At {
 		w.May = w.May && a.Guard.May(who, grant.Operator, at)
@@ -159,7 +159,7 @@ type NewMaintenance struct {
 
 type windowOutput struct {
 	CacheControl string `header:"Cache-Control"`
-	Body         MaintenanceWindow
+	Body         PlannedWindow
 }
 
 func (a *API) add(ctx context.Context, in *struct{ Body NewMaintenance }) (*windowOutput, error) {
@@ -220,8 +220,8 @@ func about(w *maintenance.Window) map[string]any {
 }
 
 // planned is a window with its times, for who may do everything with it.
-func (a *API) planned(w maintenance.Window) MaintenanceWindow {
-	out, now := MaintenanceWindow{Window: w, May: true}, a.Now()
+func (a *API) planned(w maintenance.Window) PlannedWindow {
+	out, now := PlannedWindow{Window: w, May: true}, a.Now()
 	if o, ok := w.Now(now); ok {
 		out.Now = &o
 	}

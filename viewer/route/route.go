@@ -24,7 +24,7 @@ import (
 // Routes is what the alerts go through.
 type Routes interface {
 	// Configured returns the routes and channels as they stand in the file of alerts.
-	Configured() RouteList
+	Configured() Configuration
 	// Explain says what would become of an alert that opened at a time; *route.Router has it.
 	Explain(a alert.Alert, at time.Time) alert.Explanation
 }
@@ -65,8 +65,8 @@ func New(o Options) (*API, error) {
 	return &API{o}, nil
 }
 
-// RouteList is the answer of GET /api/v1/routes.
-type RouteList struct {
+// Configuration is the answer of GET /api/v1/routes.
+type Configuration struct {
 	File     string         `json:"file,omitempty" doc:"The file of alerts."`
 	Error    string         `json:"error,omitempty" doc:"Why the file as it is now is not in force, but as it was before."`
 	Routes   []Route        `json:"routes" nullable:"false" doc:"In their order."`
@@ -75,27 +75,27 @@ type RouteList struct {
 
 // Route is one route as the file has it.
 type Route struct {
-	Name     string           `json:"name"`
-	When     []RouteCondition `json:"when,omitempty" doc:"All must hold; none: it takes every alert."`
-	To       []string         `json:"to,omitempty" doc:"Channels, people and who is on call."`
-	Group    []string         `json:"group,omitempty" doc:"What the alerts of one message have in common."`
-	Wait     string           `json:"wait,omitempty" doc:"How long others are waited for before the first message."`
-	Interval string           `json:"interval,omitempty" doc:"How long between two messages about a group."`
-	Repeat   string           `json:"repeat,omitempty" doc:"How often it is told again while it stays."`
+	Name     string        `json:"name"`
+	When     []Requirement `json:"when,omitempty" doc:"All must hold; none: it takes every alert."`
+	To       []string      `json:"to,omitempty" doc:"Channels, people and who is on call."`
+	Group    []string      `json:"group,omitempty" doc:"What the alerts of one message have in common."`
+	Wait     string        `json:"wait,omitempty" doc:"How long others are waited for before the first message."`
+	Interval string        `json:"interval,omitempty" doc:"How long between two messages about a group."`
+	Repeat   string        `json:"repeat,omitempty" doc:"How often it is told again while it stays."`
 
-	Escalate   []RouteEscalation `json:"escalate,omitempty"`
-	Precedence string            `json:"precedence,omitempty"`
-	Continue   bool              `json:"continue,omitempty" doc:"Whether the routes below are asked as well."`
+	Escalate   []Escalation `json:"escalate,omitempty"`
+	Precedence string       `json:"precedence,omitempty"`
+	Continue   bool         `json:"continue,omitempty" doc:"Whether the routes below are asked as well."`
 }
 
-// RouteCondition is one condition of a route.
-type RouteCondition struct {
+// Requirement is one condition of a route.
+type Requirement struct {
 	Name string `json:"name"`
 	Want string `json:"want"`
 }
 
-// RouteEscalation says who is told when nobody acknowledges.
-type RouteEscalation struct {
+// Escalation says who is told when nobody acknowledges.
+type Escalation struct {
 	After string   `json:"after"`
 	To    []string `json:"to" nullable:"false"`
 }
@@ -124,7 +124,7 @@ func (a *API) Register(api huma.API) {
 
 type listOutput struct {
 	CacheControl string `header:"Cache-Control"`
-	Body         RouteList
+	Body         Configuration
 }
 
 func (a *API) list(ctx context.Context, _ *struct{}) (*listOutput, error) {
@@ -141,8 +141,8 @@ func (a *API) list(ctx context.Context, _ *struct{}) (*listOutput, error) {
 	return out, nil
 }
 
-// RouteQuestion is the body of POST /api/v1/routes/explain.
-type RouteQuestion struct {
+// Question is the body of POST /api/v1/routes/explain.
+type Question struct {
 	Path   string     `json:"path" maxLength:"1024" example:"/shop/web1/Up"`
 	Status string     `json:"status,omitempty" enum:"white,yellow,red" doc:"Which the node would have; as it is when absent, or red when it is well."`
 	At     *time.Time `json:"at,omitempty" doc:"When it would open; now when absent."`
@@ -153,7 +153,7 @@ type explainOutput struct {
 	Body         alert.Explanation
 }
 
-func (a *API) explain(ctx context.Context, in *struct{ Body RouteQuestion }) (*explainOutput, error) {
+func (a *API) explain(ctx context.Context, in *struct{ Body Question }) (*explainOutput, error) {
 	p, err := tree.ParsePath(in.Body.Path)
 	who := grant.Of(ctx)
 	if err == nil {

@@ -21,8 +21,8 @@ type routes struct {
 	open  map[string]tree.Status // what would open instead of what is set
 }
 
-func (r *routes) Configured() RouteList {
-	return RouteList{File: "alerts.yaml", Channels: []NamedChannel{{Name: "ops", Kind: "mail"}}}
+func (r *routes) Configured() Configuration {
+	return Configuration{File: "alerts.yaml", Channels: []NamedChannel{{Name: "ops", Kind: "mail"}}}
 }
 
 func (r *routes) Explain(a alert.Alert, at time.Time) alert.Explanation {
