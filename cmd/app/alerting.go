@@ -9,12 +9,10 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"grove/beans"
-	"grove/notify"
 	"grove/notify/center"
 	"grove/notify/channel"
 	"grove/tree"
 	"grove/tree/alert"
-	"grove/tree/monitor"
 	"grove/viewer"
 	alertrest "grove/viewer/alert"
 	maintenancerest "grove/viewer/maintenance"
@@ -26,35 +24,29 @@ import (
 // alertsFile is the file of alerts in the data directory, which need not be there.
 const alertsFile = "alerts.yaml"
 
-// alertsBean is under which alerts are on the bus, and typeAlert begins the types of
-// their notifications: "grove.alert.opened".
-var alertsBean = beans.MustName(monitor.Domain + ":type=Alerts")
-
-const typeAlert = "grove.alert."
-
 // alerting is what becomes of changes of status that matter to people.
 type alerting struct {
 	center *center.Center
 	world  *channel.World
 	rest   *alertrest.API
-	source *notify.Source
+	bean   *beans.Standard
 	shown  map[string]bool // channels that have nodes; of the one who shows
 }
 
 // openAlerting makes the center of alerts, once there is a tree with a past.
-func (a *App) openAlerting(p policies) {
+func (a *App) openAlerting(p policies) error {
 	c := &a.config
 	file := c.Alerts
 	if file == "" {
 		file = filepath.Join(c.Data, alertsFile)
 	}
 	a.alerts.shown = map[string]bool{}
-	a.alerts.source = a.Bus.Source(alertsBean)
 	a.alerts.world = a.openWorld(p)
 	a.alerts.center = center.New(center.Options{
 		Tree: a.Tree, Store: a.past.facts, Journal: a.past.journal, World: a.alerts.world, File: file, FileMust: c.Alerts != "",
 		Healthy: a.healthy, Told: a.tellAlerts, Log: a.log,
 	})
+	return a.openAlertBean()
 }
 
 // runAlerting compares the alerts of before with the tree, once that is as it was, and goes
@@ -90,16 +82,7 @@ func (a *App) tellAlerts(alerts []alert.Alert) {
 		a.alerts.rest.Changed(alerts)
 	}
 	for i := range alerts {
-		x := &alerts[i]
-		what := alert.Opened
-		if n := len(x.History); n > 0 {
-			what = x.History[n-1].What
-		}
-		// What it follows from is left out: who sees this node need not see that.
-		a.alerts.source.Publish(typeAlert+string(what), x.Message, map[string]beans.Value{
-			"path": x.Path.String(), "to": x.Status.String(), "id": x.ID.String(), "key": x.Key, "kind": string(x.Kind), "state": string(x.State),
-			"severity": x.Severity.String(), "value": x.Value, "unit": x.Unit, "threshold": x.Threshold, "instance": x.Instance, "revision": x.Revision,
-		})
+		a.emitAlert(&alerts[i])
 	}
 }
 

@@ -164,6 +164,10 @@ func TestAnAcknowledgementByCCMSCounts(t *testing.T) {
 	w := newAlarm(t)
 	w.push("20")
 	w.until("it is an alert", func() bool { return len(w.alerts("")) == 1 })
+	var bean struct{ Value any }
+	if w.call(http.MethodGet, "/jolokia/read/grove:type=Alerts/Open", "", &bean); bean.Value != 1.0 {
+		t.Errorf("the bean counts %v", bean.Value)
+	}
 	var list struct {
 		Alerts []struct{ AID, Path string }
 	}
@@ -207,9 +211,9 @@ func TestChannelsAreShown(t *testing.T) {
 	if got := state("/grove/Outbox/Channels/hook/State"); got != "working" {
 		t.Errorf("while the file is wrong the channel is %q", got)
 	}
-	if err := os.Remove(filepath.Join(w.data, "alerts.yaml")); err != nil {
+	if err := os.WriteFile(filepath.Join(w.data, "alerts.yaml"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	w.until("the channel is gone", func() bool { return strings.HasPrefix(state("/grove/Outbox/Channels/hook/State"), "404") })
-	w.until("the file is gone", func() bool { return state("/grove/Alerts/File") == "there is none: nobody is told" })
+	w.until("the file is good", func() bool { return state("/grove/Alerts/File") == "working" })
 }

@@ -6,6 +6,7 @@ import (
 	"grove/notify/book"
 	"grove/notify/center"
 	"grove/notify/outbox"
+	"grove/notify/route"
 	"grove/tree"
 	"grove/tree/alert"
 )
@@ -15,12 +16,13 @@ type alertCondition struct {
 	counts map[alert.State]int
 	book   book.Stats
 	file   center.State
+	routes route.Stats
 	outbox outbox.Stats
 }
 
 func (a *App) alertCondition() alertCondition {
 	c := a.alerts.center
-	return alertCondition{counts: c.Book.Counts(nil), book: c.Book.Stats(), file: c.State(), outbox: c.Outbox.Stats()}
+	return alertCondition{counts: c.Book.Counts(nil), book: c.Book.Stats(), file: c.State(), routes: c.Router.Stats(), outbox: c.Outbox.Stats()}
 }
 
 // What nodes of the alerts say. Everything else is red.
@@ -78,6 +80,12 @@ var alertShows = []show{
 	}},
 	{"/grove/Alerts/File", tree.Spec{Kind: tree.State, Threshold: states(map[string]tree.Status{noAlertsFile: tree.Green}), Description: "the file that says who hears of alerts; what it said before goes on while it is wrong"},
 		func(c *condition) tree.Value { return tree.Text(c.alerts.fileState()) }},
+	{"/grove/Alerts/Routes", tree.Spec{Kind: tree.State, Threshold: working, Description: "whether all is told that is to be told"}, func(c *condition) tree.Value {
+		if c.alerts.routes.Err != nil {
+			return tree.Text(c.alerts.routes.Err.Error())
+		}
+		return tree.Text("working")
+	}},
 	{"/grove/Alerts/Open", tree.Spec{Metric: "grove_alerts_open", Unit: "alerts", Description: "alerts that nobody has acknowledged"}, func(c *condition) tree.Value {
 		return tree.Number(float64(c.alerts.counts[alert.Open]))
 	}},

@@ -153,7 +153,9 @@ func (a *App) build(policies policies) error {
 	if err := a.bindPast(policies.exports); err != nil {
 		return err
 	}
-	a.openAlerting(policies)
+	if err := a.openAlerting(policies); err != nil {
+		return err
+	}
 	directory := monitor.NewDirectory(a.Tree, func(_ context.Context, r tree.Ref) error { return a.binder.Refresh(r) })
 	a.statuses.directory = directory
 	if _, err = a.Beans.Mount(monitor.Domain, monitor.Type, directory); err != nil {

@@ -187,6 +187,9 @@ const (
 	DidResolve     What = "resolved"
 )
 
+// Steps lists all.
+var Steps = []What{Opened, Worsened, Eased, DidAcknowledge, Unacknowledged, DidSuppress, Released, Reopened, Flaps, Calmed, Commented, DidResolve}
+
 // Step is one change of an alert.
 type Step struct {
 	Time   time.Time   `json:"time"`
