@@ -56,6 +56,23 @@ func TestReference(t *testing.T) {
 	}
 }
 
+// TestReadme loads the file that newcomers see first.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, found := strings.Cut(string(text), "# data/alerts.yaml\n")
+	example, _, ended := strings.Cut(example, "```")
+	if !found || !ended {
+		t.Fatal("README.md shows no file of alerts")
+	}
+	s, errs := Read("alerts.yaml", []byte(example), builtin.Kinds(), world())
+	if len(errs) > 0 || len(s.Routes) == 0 {
+		t.Errorf("%v\n%s", errs, example)
+	}
+}
+
 // TestReferenceNamesEverything keeps the reference complete.
 func TestReferenceNamesEverything(t *testing.T) {
 	text, err := os.ReadFile("ALERTS.md")
