@@ -98,24 +98,35 @@ var alertShows = []show{
 	{"/grove/Alerts/Given up", tree.Spec{Metric: "grove_alerts_given_up_total", Unit: "alerts", Threshold: above(0, 1e6), Description: "alerts since the start that there was no room for"}, func(c *condition) tree.Value {
 		return tree.Number(float64(c.alerts.book.GivenUp))
 	}},
-	{"/grove/Outbox/State", tree.Spec{Kind: tree.State, Threshold: states(map[string]tree.Status{stoppedState: tree.Yellow}), Description: "whether messages leave"}, func(c *condition) tree.Value {
-		return tree.Text(c.alerts.outboxState())
-	}},
-	{"/grove/Outbox/Waiting", tree.Spec{Metric: "grove_outbox_waiting", Unit: "messages", Description: "messages that wait to be sent"}, func(c *condition) tree.Value {
-		return tree.Number(float64(c.alerts.outbox.Total.Waiting))
-	}},
-	{"/grove/Outbox/Oldest", tree.Spec{Metric: "grove_outbox_oldest_seconds", Unit: "s", Threshold: above(300, 3600), Description: "age of the oldest message that waits to be sent"}, func(c *condition) tree.Value {
-		return age(c.alerts.outbox.Total.Oldest)
-	}},
-	{"/grove/Outbox/Dead letters", tree.Spec{Metric: "grove_outbox_dead_letters", Unit: "messages", Threshold: above(0, 1e6), Description: "messages that could not be delivered: look at them, send them again or drop them"}, func(c *condition) tree.Value {
-		return tree.Number(float64(c.alerts.outbox.Dead))
-	}},
-	{"/grove/Outbox/Refused", tree.Spec{Metric: "grove_outbox_refused_total", Unit: "messages", Threshold: above(0, 1e6), Description: "messages since the start for which the outbox had no room"}, func(c *condition) tree.Value {
-		return total(c.alerts.outbox.Total.Refused)
-	}},
-	{"/grove/Outbox/Dropped", tree.Spec{Metric: "grove_outbox_dropped_total", Unit: "messages", Threshold: above(0, 1e6), Description: "messages since the start that made room for others"}, func(c *condition) tree.Value {
-		return tree.Number(float64(c.alerts.outbox.Total.Dropped[outbox.DroppedForRoom]))
-	}},
+	{"/grove/Outbox/State", tree.Spec{Kind: tree.State, Threshold: states(map[string]tree.Status{stoppedState: tree.Yellow}), Description: "whether messages leave"}, ofOutbox(func(c *alertCondition) tree.Value {
+		return tree.Text(c.outboxState())
+	})},
+	{"/grove/Outbox/Waiting", tree.Spec{Metric: "grove_outbox_waiting", Unit: "messages", Description: "messages that wait to be sent"}, ofOutbox(func(c *alertCondition) tree.Value {
+		return tree.Number(float64(c.outbox.Total.Waiting))
+	})},
+	{"/grove/Outbox/Oldest", tree.Spec{Metric: "grove_outbox_oldest_seconds", Unit: "s", Threshold: above(300, 3600), Description: "age of the oldest message that waits to be sent"}, ofOutbox(func(c *alertCondition) tree.Value {
+		return age(c.outbox.Total.Oldest)
+	})},
+	{"/grove/Outbox/Dead letters", tree.Spec{Metric: "grove_outbox_dead_letters", Unit: "messages", Threshold: above(0, 1e6), Description: "messages that could not be delivered: look at them, send them again or drop them"}, ofOutbox(func(c *alertCondition) tree.Value {
+		return tree.Number(float64(c.outbox.Dead))
+	})},
+	{"/grove/Outbox/Refused", tree.Spec{Metric: "grove_outbox_refused_total", Unit: "messages", Threshold: above(0, 1e6), Description: "messages since the start for which the outbox had no room"}, ofOutbox(func(c *alertCondition) tree.Value {
+		return total(c.outbox.Total.Refused)
+	})},
+	{"/grove/Outbox/Dropped", tree.Spec{Metric: "grove_outbox_dropped_total", Unit: "messages", Threshold: above(0, 1e6), Description: "messages since the start that made room for others"}, ofOutbox(func(c *alertCondition) tree.Value {
+		return tree.Number(float64(c.outbox.Total.Dropped[outbox.DroppedForRoom]))
+	})},
+}
+
+// ofOutbox says nothing before the outbox is read: that there are no dead letters yet, and
+// then some, would be told to people at each start.
+func ofOutbox(value func(c *alertCondition) tree.Value) func(*condition) tree.Value {
+	return func(c *condition) tree.Value {
+		if !c.alerts.book.Begun {
+			return tree.Value{}
+		}
+		return value(&c.alerts)
+	}
 }
 
 // age is how long ago something was; zero when there is nothing.
