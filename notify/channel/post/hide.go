@@ -41,6 +41,17 @@ func (r *Request) conceal(text string) string {
 	secrets = append(secrets, r.URL)
 	if u, err := url.Parse(r.URL); err == nil {
 		secrets = append(secrets, u.RequestURI(), u.Path, u.EscapedPath(), u.RawQuery)
+		// Services repeat parts of an address: "the token … is no more".
+		for part := range strings.SplitSeq(u.EscapedPath(), "/") {
+			if plain, err := url.PathUnescape(part); err == nil && len(part) >= minPart {
+				secrets = append(secrets, part, plain)
+			}
+		}
+		for part := range strings.FieldsFuncSeq(u.RawQuery, func(c rune) bool { return c == '&' || c == '=' }) {
+			if plain, err := url.QueryUnescape(part); err == nil && len(part) >= minPart {
+				secrets = append(secrets, part, plain)
+			}
+		}
 	}
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
 	for _, s := range secrets {
@@ -54,3 +65,6 @@ func (r *Request) conceal(text string) string {
 // minSecret is the length from which on something is taken for a secret: what is shorter,
 // such as the path "/", stands in texts by chance.
 const minSecret = 6
+
+// minPart is the same for one part of a path or a query: shorter ones are words.
+const minPart = 10

@@ -57,6 +57,7 @@ func TestAnswers(t *testing.T) {
 		"bad":                {channeltest.Answer{Status: 400, Body: "no\r\n\x1b[31m such  field"}, "answers 400 Bad Request: no [31m such field", true, -1},
 		"forbidden":          {channeltest.Answer{Status: 403}, "answers 403 Forbidden", true, -1},
 		"gone":               {channeltest.Answer{Status: 410, Body: "/hooks/very-secret is no more, nor is Bearer very-secret-too"}, "answers 410 Gone: <secret> is no more, nor is <secret>", true, -1},
+		"a part of a path":   {channeltest.Answer{Status: 404, Body: "no hook very-secret with hidden-sig"}, "answers 404 Not Found: no hook <secret> with <secret>", true, -1},
 		"a redirect":         {channeltest.Answer{Status: 302, Header: http.Header{"Location": {"https://elsewhere.example/"}}}, "answers 302 Found: redirects are not followed, so the address must be that of the service itself", true, -1},
 		"a slow request":     {channeltest.Answer{Status: 408}, "answers 408 Request Timeout", false, -1},
 		"too early":          {channeltest.Answer{Status: 425}, "answers 425 Too Early", false, -1},
