@@ -57,8 +57,12 @@ func (c *channelKindCommand) explain(w io.Writer, kinds channelKinds) error {
 		_, err := io.WriteString(w, strings.TrimSpace(kind.Example)+"\n")
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s\n\nAn example, below channels in the file of alerts:\n\n  NAME:\n    kind: %s\n    %s\n\ngrove channel test NAME tries it.\n", strings.TrimSpace(kind.Doc), kind.Name,
-		strings.ReplaceAll(strings.TrimSpace(withoutKind(kind.Example)), "\n", "\n    "))
+	hint := "grove channel test NAME tries it"
+	if strings.Contains(kind.Doc, "emplate") {
+		hint += ", grove channel templates says what templates are made of"
+	}
+	_, err := fmt.Fprintf(w, "%s\n\nAn example, below channels in the file of alerts:\n\n  NAME:\n    kind: %s\n    %s\n\n%s.\n", strings.TrimSpace(kind.Doc), kind.Name,
+		strings.ReplaceAll(strings.TrimSpace(withoutKind(kind.Example)), "\n", "\n    "), hint)
 	return err
 }
 
