@@ -142,7 +142,7 @@ const order = `
 	notify/channel < notify/route/grouping;
 	tree/store, notify/route/grouping < notify/route/told;
 	notify/template, notify/route/grouping < notify/route/compose;
-	notify/outbox, notify/route/match, notify/route/told, notify/route/compose < notify/route;
+	notify/outbox, notify/route/match, notify/route/told, notify/route/compose, tree/store/journal < notify/route;
 	notify/channel < notify/oncall;
 	notify/template, tree/definition/source < notify/channel/channeltest;
 	notify/template < notify/channel/mail, notify/channel/syslog, notify/channel/command;

@@ -154,8 +154,14 @@ func TestAnAlertOverARestart(t *testing.T) {
 		Entries []struct{ Kind, Path, Text string }
 	}
 	w.call(http.MethodGet, "/api/v1/journal?kind=alert&path=/shop", "", &entries)
-	if len(entries.Entries) < 2 {
-		t.Errorf("the journal has %+v", entries)
+	lines := ""
+	for _, e := range entries.Entries {
+		lines += e.Path + " " + e.Text + "\n"
+	}
+	for _, want := range []string{"/shop/Load told hook: firing\n", "/shop/Load told hook: resolved\n"} {
+		if !strings.Contains(lines, want) {
+			t.Errorf("the journal does not have %q:\n%s", want, lines)
+		}
 	}
 }
 

@@ -101,7 +101,7 @@ func New(o Options) *Center {
 	c.Outbox = outbox.New(outbox.Options{Store: o.Store, Send: c.send, Now: o.World.Now, Log: o.Log})
 	c.rotas = oncall.New(oncall.Options{Now: o.World.Now, Log: o.Log})
 	c.Router = route.New(route.Options{
-		Book: c.Book, Outbox: c.Outbox, Store: o.Store, Resolve: c.resolve, Manager: o.World.Manager, URL: func() string { return o.World.URL }, Now: o.World.Now, Log: o.Log,
+		Book: c.Book, Outbox: c.Outbox, Store: o.Store, Journal: o.Journal, Resolve: c.resolve, Manager: o.World.Manager, URL: func() string { return o.World.URL }, Now: o.World.Now, Log: o.Log,
 	})
 	c.hearts = heartbeat.New(heartbeat.Config{Outbox: c.Outbox, Healthy: o.Healthy, Manager: o.World.Manager, Now: o.World.Now, Log: o.Log})
 	return c

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"grove/notify/channel"
 	"grove/notify/route/told"
 	"grove/tree/store"
+	"grove/tree/store/journal"
 )
 
 // minute counts the messages of a route, for Rule.Most.
@@ -175,7 +177,13 @@ func (r *Router) write(ctx context.Context, decisions []*decision) error {
 	if len(decisions) == 0 {
 		return nil
 	}
+	entries := entriesOf(decisions)
 	err := r.o.Store.Write(ctx, func(tx *store.Tx) error {
+		if r.o.Journal != nil {
+			if err := r.o.Journal.Add(tx, entries...); err != nil {
+				return err
+			}
+		}
 		for _, d := range decisions {
 			if len(d.messages) > 0 {
 				if err := r.o.Outbox.Put(tx, d.messages...); err != nil {
@@ -223,6 +231,27 @@ func (r *Router) write(ctx context.Context, decisions []*decision) error {
 	}
 	r.o.Outbox.Wake()
 	return nil
+}
+
+// entriesOf are the lines of the journal that say who is told, one for each decision, where
+// those see it who see all that it is about. What it is about is left out: others may read
+// them.
+func entriesOf(decisions []*decision) (entries []journal.Entry) {
+	for _, d := range decisions {
+		if len(d.messages) == 0 {
+			continue
+		}
+		first := &d.messages[0]
+		var names []string
+		for i := range d.messages {
+			names = append(names, d.messages[i].Channel)
+		}
+		slices.Sort(names)
+		entries = append(entries, journal.Entry{
+			Time: first.Made, Path: first.At, Kind: journal.Alert, Text: "told " + strings.Join(names, ", ") + ": " + first.Purpose,
+		})
+	}
+	return entries
 }
 
 // done notes a decision that is on disk.

@@ -39,6 +39,7 @@ import (
 	"grove/notify/outbox"
 	"grove/tree/alert"
 	"grove/tree/store"
+	"grove/tree/store/journal"
 )
 
 // Book is the book of alerts, as far as it is read.
@@ -57,12 +58,19 @@ type Outbox interface {
 	Wake()
 }
 
+// Journal takes entries in a transaction of the caller's.
+type Journal interface {
+	Add(tx *store.Tx, entries ...journal.Entry) error
+}
+
 // Options are what a Router works with.
 type Options struct {
 	Rules  []Rule // that Check has taken
 	Book   Book
 	Outbox Outbox
 	Store  *store.Store
+	// Journal keeps who was told of what, beside the alerts; nil: nothing does.
+	Journal Journal
 	// Resolve says by which channels a target is told at a time: a channel, a person, a
 	// rota. It is called from several goroutines.
 	Resolve func(target string, at time.Time) (channels []string, err error)
