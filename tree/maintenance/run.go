@@ -15,6 +15,9 @@ const (
 	again   = 10 * time.Second
 )
 
+// lookEvery is how often it is looked whether all of the database was replaced.
+const lookEvery = time.Second
+
 // keepOver is how long a window that is over is shown before it is taken away.
 const keepOver = 30 * 24 * time.Hour
 
@@ -23,12 +26,18 @@ const keepOver = 30 * 24 * time.Hour
 func (c *Calendar) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-c.woken:
 		case <-timer.C:
+		case <-look.C:
+			if !c.replaced() {
+				continue
+			}
 		}
 		timer.Reset(c.step(ctx))
 	}
