@@ -291,3 +291,43 @@ func TestWhatWaitsOutlivesTheFile(t *testing.T) {
 		t.Errorf("an empty file: %v", err)
 	}
 }
+
+// The file is read again and again while statuses change and people test channels: what is
+// told last is that all is over.
+func TestReloadsInAStorm(t *testing.T) {
+	w := newWorld(t)
+	w.says(good)
+	w.begin()
+	var others sync.WaitGroup
+	others.Go(func() {
+		for i := range 30 {
+			text := good
+			if i%2 == 0 {
+				text = strings.NewReplacer("  hook: { kind", "  more: { kind: webhook, url: \"HOOK/more\" }\n  hook: { title: \"{{ .Title }} again\", kind", "to: [hook, dba]", "to: [hook, more]").Replace(good) +
+					"maintenance: [ { name: w, at: [/other], start: \"22:00\", for: 1h, repeat: daily } ]\n"
+			}
+			w.says(text)
+			if err := w.c.Reload(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	others.Go(func() {
+		for range 30 {
+			_ = w.c.Test(t.Context(), "hook", "ada") // It may be changed at this moment.
+			w.c.Outbox.Stats()
+			w.c.Router.Explain(alert.Alert{Path: tree.MustPath("/shop/load"), Status: tree.Red, State: alert.Open}, time.Now())
+		}
+	})
+	for i := range 60 {
+		w.reads(float64(1 + i%2*20))
+	}
+	others.Wait()
+	w.reads(1)
+	if err := w.c.Book.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.c.Book.Counts(nil)[alert.Open]; n > 1 { // The one that flaps may stay open for a while.
+		t.Errorf("%d alerts are open", n)
+	}
+}
