@@ -247,7 +247,7 @@ func (r *reader) window(v *source.Value) {
 	}
 	w, err := s.Window()
 	if err != nil {
-		r.errs.Append(source.Errorf(v.Pos, "%w", err))
+		r.errs.Append(ofWindow(v, s.Name, err))
 		return
 	}
 	for i := range r.got.Maintenance {
@@ -256,4 +256,18 @@ func (r *reader) window(v *source.Value) {
 		}
 	}
 	r.got.Maintenance = append(r.got.Maintenance, w)
+}
+
+// ofWindow is an error about a window, where the field stands that it speaks of.
+func ofWindow(v *source.Value, name string, err error) *source.Error {
+	pos := v.Pos
+	var wrong *maintenance.FieldError
+	if errors.As(err, &wrong) {
+		field := wrong.Field
+		if field == "rule" {
+			field = "repeat" // as the file has it
+		}
+		pos, err = at(v, field), fmt.Errorf("%s: %w", field, wrong.Err)
+	}
+	return source.Errorf(pos, "maintenance %q: %w", name, err)
 }

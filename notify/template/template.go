@@ -147,13 +147,23 @@ func (o *output) Write(p []byte) (int, error) {
 // only a programmer needs:
 //
 //	template: template:2:5: executing "template" at <.Foo>: can't evaluate field Foo …
-//	line 2: <.Foo>: can't evaluate field Foo …
+//	line 2: a message has no .Foo
 func explain(err error) error {
 	found := location.FindStringSubmatch(err.Error())
 	if found == nil {
 		return err
 	}
+	if field := lacking.FindStringSubmatch(found[2]); field != nil {
+		what := map[string]string{"channel.Message": "a message", "alert.Alert": "an alert"}[field[2]]
+		if what == "" {
+			what = "what is before it"
+		}
+		return fmt.Errorf("line %s: %s has no .%s", found[1], what, field[1])
+	}
 	return fmt.Errorf("line %s: %s", found[1], found[2])
 }
+
+// lacking is what Go says of a field that is not there.
+var lacking = regexp.MustCompile(`can't evaluate field (\w+) in type \*?([\w.]+)`)
 
 var location = regexp.MustCompile(`(?s)^(?:html/template:|template:)? ?(?:template:)?(\d+):(?:\d+:)? (?:executing "[^"]*" at )?(.*)$`)

@@ -58,7 +58,7 @@ func TestErrorsSayWhere(t *testing.T) {
 		`{{define "a"}}{{template "b"}}{{end}}{{define "b"}}{{template "a"}}{{end}}`: `the part "a" calls itself`,
 		`{{template "a"}}`: `line 1: there is no part "a"`,
 		`{{count}}`:        `line 1: function "count" not defined`,
-		"x\n{{.Foo}}":      `line 2: <.Foo>: can't evaluate field Foo in type *channel.Message`,
+		"x\n{{.Foo}}":      `line 2: a message has no .Foo`,
 		`{{range .Alerts}}{{.Path.UnmarshalText .Status.MarshalText}}{{end}}`:                                                 `line 1: UnmarshalText is not allowed: it changes the message`,
 		strings.Repeat("x", MaxTemplateBytes+1):                                                                               `is longer than the bound of 32768 bytes`,
 		`{{range 1000000000}}{{end}}`:                                                                                         `the template does too much`,

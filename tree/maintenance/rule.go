@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -26,9 +27,17 @@ const far = 10 * 366 * 24 * time.Hour
 //
 // An empty text is once, and "once" as well.
 func ParseRule(text string) (string, error) {
+	rule, err := parseRule(text)
+	if err != nil {
+		return "", &FieldError{"rule", err}
+	}
+	return rule, nil
+}
+
+func parseRule(text string) (string, error) {
 	text = strings.TrimSpace(text)
 	if len(text) > maxRuleBytes {
-		return "", fmt.Errorf("%w: a rule of %d bytes is longer than the bound of %d", ErrWindow, len(text), maxRuleBytes)
+		return "", fmt.Errorf("a rule of %d bytes is longer than the bound of %d", len(text), maxRuleBytes)
 	}
 	lower := strings.ToLower(text)
 	how, on, _ := strings.Cut(lower, " on ")
@@ -39,12 +48,14 @@ func ParseRule(text string) (string, error) {
 		return strings.TrimPrefix(strings.ToUpper(text), "RRULE:"), nil
 	case lower == "daily":
 		return "FREQ=DAILY", nil
+	case how == "weekly" && strings.TrimSpace(on) == "":
+		return "", errors.New(`weekly on which days? "weekly on sat, sun"`)
 	case how == "weekly":
 		var days []string
 		for day := range strings.SplitSeq(on, ",") {
 			code, ok := dayCode(day)
 			if !ok {
-				return "", fmt.Errorf("%w: %q is no day of the week: mon, tue, wed, thu, fri, sat or sun", ErrWindow, strings.TrimSpace(day))
+				return "", fmt.Errorf("%q is no day of the week: mon, tue, wed, thu, fri, sat or sun", strings.TrimSpace(day))
 			}
 			days = append(days, code)
 		}
@@ -52,7 +63,7 @@ func ParseRule(text string) (string, error) {
 	case how == "monthly":
 		return monthly(strings.TrimSpace(on))
 	}
-	return "", fmt.Errorf(`%w: %q says not how it repeats: "daily", "weekly on sat, sun", "monthly on 15", "monthly on first sun", or a rule such as "FREQ=WEEKLY;BYDAY=SU"`, ErrWindow, text)
+	return "", fmt.Errorf(`%q says not how it repeats: "daily", "weekly on sat, sun", "monthly on 15", "monthly on first sun", or a rule such as "FREQ=WEEKLY;BYDAY=SU"`, text)
 }
 
 func monthly(on string) (string, error) {
@@ -63,7 +74,7 @@ func monthly(on string) (string, error) {
 	n, known := map[string]string{"first": "1", "second": "2", "third": "3", "fourth": "4", "last": "-1"}[which]
 	code, ok := dayCode(day)
 	if !known || !ok {
-		return "", fmt.Errorf(`%w: monthly on %q: a day from 1 to 31, -1 for the last one, or such as "first sun"`, ErrWindow, on)
+		return "", fmt.Errorf(`monthly on %q: a day from 1 to 31, -1 for the last one, or such as "first sun"`, on)
 	}
 	return "FREQ=MONTHLY;BYDAY=" + n + code, nil
 }

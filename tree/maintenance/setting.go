@@ -27,7 +27,7 @@ func (s *Setting) Window() (Window, error) {
 	for i, text := range s.At {
 		p, err := tree.ParsePath(text)
 		if err != nil {
-			return w, fmt.Errorf("%w: at[%d]: %w", ErrWindow, i, err)
+			return w, &FieldError{fmt.Sprintf("at[%d]", i), err}
 		}
 		w.At = append(w.At, p)
 	}
@@ -50,7 +50,7 @@ var epoch = time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)
 func ParseStart(text, zone string, repeats bool) (time.Time, error) {
 	at, err := time.LoadLocation(zone)
 	if err != nil || zone == "Local" {
-		return time.Time{}, fmt.Errorf("%w: zone: %q is no time zone of the IANA, such as Europe/Berlin", ErrWindow, zone)
+		return time.Time{}, &FieldError{"zone", fmt.Errorf("%q is no time zone of the IANA, such as Europe/Berlin", zone)}
 	}
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t, nil
@@ -63,5 +63,5 @@ func ParseStart(text, zone string, repeats bool) (time.Time, error) {
 	if t, err := time.Parse("15:04", text); err == nil && repeats {
 		return time.Date(epoch.Year(), epoch.Month(), epoch.Day(), t.Hour(), t.Minute(), 0, 0, at), nil
 	}
-	return time.Time{}, fmt.Errorf(`%w: start: %q is no time such as "2026-11-22 22:00"; one that repeats may say "22:00" alone`, ErrWindow, text)
+	return time.Time{}, &FieldError{"start", fmt.Errorf(`%q is no time such as "2026-11-22 22:00"; one that repeats may say "22:00" alone`, text)}
 }

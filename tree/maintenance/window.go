@@ -36,6 +36,19 @@ var (
 	ErrFile   = fmt.Errorf("%w: it stands in the file of alerts, and is changed there", ErrWindow)
 )
 
+// FieldError says what is wrong with one field of a window: "at[1]", "start", "rule". It
+// wraps ErrWindow.
+type FieldError struct {
+	Field string
+	Err   error
+}
+
+// Error implements error.
+func (e *FieldError) Error() string { return fmt.Sprintf("%v: %s: %v", ErrWindow, e.Field, e.Err) }
+
+// Unwrap gives what errors.Is and errors.As look through.
+func (e *FieldError) Unwrap() []error { return []error{ErrWindow, e.Err} }
+
 // FromFile is the Source of windows that stand in the file of alerts.
 const FromFile = "file"
 
@@ -83,7 +96,7 @@ func (o *Occurrence) Text() string {
 // Check says what is wrong with a window, field by field.
 func (w *Window) Check() error {
 	wrong := func(field, format string, args ...any) error {
-		return fmt.Errorf("%w: %s: "+format, append([]any{ErrWindow, field}, args...)...)
+		return &FieldError{field, fmt.Errorf(format, args...)}
 	}
 	switch {
 	case strings.TrimSpace(w.Name) == "":
