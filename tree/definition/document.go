@@ -3,6 +3,7 @@ package definition
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -98,6 +99,10 @@ func classify(fileName string, v source.Value) (document, source.Errors) {
 			keys = append(keys, v.Fields[i].Key)
 		}
 		e := errs.Add(v.Pos, "neither a definition (application and tree) nor an instance (use and at)")
+		if slices.Contains(keys, "channels") || slices.Contains(keys, "routes") {
+			e.Hint = "the file of alerts lies beside the directory of definitions, not in it, and is checked by its own name"
+			return d, errs
+		}
 		for i, k := range keys {
 			for _, want := range []string{"application", "tree", "use"} {
 				if near, ok := source.Nearest(k, []string{want}); ok {
