@@ -49,6 +49,14 @@ func TestReference(t *testing.T) {
 			}
 		}
 	}
+	_, inXML, ok := strings.Cut(string(text), "```xml\n")
+	if !ok {
+		t.Fatal("there is no example in XML")
+	}
+	inXML, _, _ = strings.Cut(inXML, "```")
+	if s, errs := Read("alerts.xml", []byte(inXML), builtin.Kinds(), world()); len(errs) > 0 || len(s.Channels) != 1 || len(s.Routes) != 1 || !Is("alerts.xml", []byte(inXML)) {
+		t.Errorf("%v\n%s", errs, inXML)
+	}
 	for _, key := range keys[1:] {
 		if !used[key] {
 			t.Errorf("no example has the key %s", key)
