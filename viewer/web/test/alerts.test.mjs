@@ -209,6 +209,13 @@ on('an alert shows everything: what to do, who knows, its history, its cause, wh
     ],
   };
   server.alerts = list;
+  server.journal = [
+    { time: ago(60), path: '/shop/web2/Up', text: 'told hook: resolved' }, // of the alert before
+    { time: ago(2.9), path: '/shop/web2/Up', text: 'opened: connection refused' },
+    { time: ago(2.5), path: '/shop/web2/Up', text: 'told boss, hook: firing' },
+    { time: ago(1), path: '/shop', text: 'told hook: reminder' },
+    { time: ago(1), path: '/shop/web1', text: 'told nobody: firing' },
+  ];
   server.explanation = {
     told: [{ route: 'databases', channel: 'ada-push', to: 'dba', after: '10s', step: 0, purpose: 'firing' }],
     routes: [
@@ -220,6 +227,14 @@ on('an alert shows everything: what to do, who knows, its history, its cause, wh
   const panel = page.getByRole('complementary', { name: 'Alert /shop/web2/Up' });
   for (const text of ['Look at the power of the rack.', 'equipmentMalfunction', 'equipmentAlarm', 'job=node', 'I call the data centre.', '2 consequences']) await panel.getByText(text).first().waitFor();
   assert.match(await panel.getByRole('link', { name: /As it was when the alert opened/ }).getAttribute('href'), /^#\/tree\?node=\/shop\/web2\/Up&at=20/);
+  const moments = panel.getByRole('region', { name: 'What happened' }).getByRole('listitem');
+  await moments.nth(3).waitFor();
+  assert.deepEqual((await moments.allInnerTexts()).map((t) => t.split('\n').filter(Boolean).slice(0, -1).join('; ')), [
+    'told hook (reminder); in a message about /shop',
+    'commented by bob; I call the data centre.',
+    'told boss, hook (firing)',
+    'opened',
+  ]);
   await panel.getByText('Who is told').click();
   await panel.getByText('dba by ada-push (route databases)').waitFor();
   assert.match(await panel.getByRole('list', { name: 'Routes' }).innerText(), /yes:\s*databases[\s\S]*yes:\s*under[\s\S]*no:\s*nightly[\s\S]*no:\s*during/);

@@ -90,8 +90,11 @@ on('a red node becomes an alert on the page, with its value and threshold, and g
   await first.getByText('CPU', { exact: true }).waitFor();
   assert.match(await first.innerText(), /red\s+major[\s\S]*shop \/ web1[\s\S]*\/shop\/web1\/CPU is red[\s\S]*96\.4 %[\s\S]*> 90[\s\S]*open/);
   await page.getByRole('link', { name: /Alerts\s*1\s*open/ }).waitFor();
+  await until(() => grove.get('/api/v1/journal?kind=alert&path=/shop/web1/CPU&only=true&text=told'), (j) => j.entries.length > 0);
   await first.click();
   const panel = page.getByRole('complementary', { name: 'Alert /shop/web1/CPU' });
+  const happened = panel.getByRole('region', { name: 'What happened' });
+  await happened.getByText('told hook (firing)').waitFor();
   await panel.getByRole('button', { name: 'Acknowledge…' }).click();
   await page.getByRole('dialog').getByLabel('What you know, or do about it').fill('I look at it');
   await page.getByRole('dialog').getByRole('button', { name: 'Acknowledge' }).click();
@@ -102,6 +105,8 @@ on('a red node becomes an alert on the page, with its value and threshold, and g
   await grove.push('/shop/web1/CPU', 5);
   await page.getByText('No alert is open.').waitFor();
   await panel.getByText('resolved').first().waitFor();
+  await happened.getByText('told hook (resolved)').waitFor();
+  assert.match(await happened.innerText(), /told hook \(resolved\)[\s\S]*acknowledged[\s\S]*told hook \(firing\)[\s\S]*opened/);
 });
 
 on('a failed host is one alert with its consequences below it, and the nodes say why', async (open) => {

@@ -13,5 +13,6 @@ export * from '../src/node/level';
 export * from '../src/node/series';
 export * from '../src/overview/pack';
 export * from '../src/alerts/rows';
+export * from '../src/alerts/told';
 export * from '../src/maintenance/rule';
 export * from '../src/ui/when';

@@ -1,8 +1,9 @@
-// How people say when something is maintained, and how rows of alerts are put below each other.
+// How people say when something is maintained, how rows of alerts are put below each other,
+// and what was told of one.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { dayOf, fieldTime, inZone, readField, readSpan, alertRows, ruleOf, ruleText, wallIn } from '../node_modules/.cache/grove/model.mjs';
+import { dayOf, fieldTime, inZone, readField, readSpan, alertRows, momentsOf, placesOf, ruleOf, ruleText, tellingOf, tellingsOf, wallIn } from '../node_modules/.cache/grove/model.mjs';
 
 const repeat = { frequency: 'once', every: 1, days: [], day: 1, nth: 1, weekday: 'SU', until: '', own: '' };
 
@@ -69,4 +70,26 @@ test('consequences stand below their causes and nowhere else, and circles end', 
     ['2', [a('1')]],
   ]);
   assert.equal(ids(alertRows([a('1'), a('2')], circle, new Set(['1', '2']), 0)), '1 -2');
+});
+
+test('who was told is read from lines of the journal at a node and above it', () => {
+  assert.deepEqual(placesOf('/shop/web1/CPU'), ['/shop/web1/CPU', '/shop/web1', '/shop', '/']);
+  assert.deepEqual(placesOf('/'), ['/']);
+  const at = (minute, text, path = '/a') => ({ time: `2026-01-01T10:0${minute}:00Z`, path, text });
+  assert.deepEqual(tellingOf(at(1, 'told hook, boss: firing')), { time: '2026-01-01T10:01:00Z', path: '/a', channels: 'hook, boss', purpose: 'firing' });
+  for (const text of [undefined, '', 'opened: told: nothing', 'told hook', 'told : firing']) assert.equal(tellingOf(at(1, text)), undefined);
+  const lines = [at(9, 'told hook: resolved'), at(5, 'told hook: resolved'), at(5, 'told ops: firing', '/'), at(6, 'told ops: resolved', '/'), at(1, 'told hook: firing'), at(8, 'told hook: firing')];
+  const cases = [
+    ['one that stands', {}, ['1 firing', '5 resolved', '5 firing', '6 resolved', '8 firing', '9 resolved']],
+    ['one that is over: that it is, and nothing of the next', { resolved: '2026-01-01T10:04:00Z' }, ['1 firing', '5 resolved']],
+    ['one of several that are over', { resolved: '2026-01-01T10:05:30Z' }, ['1 firing', '5 resolved', '5 firing', '6 resolved']],
+  ];
+  for (const [name, alert, want] of cases) assert.deepEqual(tellingsOf(alert, lines).map((t) => `${t.time[15]} ${t.purpose}`), want, name);
+});
+
+test('steps of an alert and who was told stand in order of time', () => {
+  const step = (time, what) => ({ time, what, status: 'red' });
+  const told = [{ time: '2026-01-01T10:00:10.500Z', path: '/a', channels: 'hook', purpose: 'firing' }];
+  const moments = momentsOf([step('2026-01-01T10:00:00Z', 'opened'), step('2026-01-01T10:00:10.6Z', 'acknowledged')], told);
+  assert.deepEqual(moments.map((m) => m.step?.what ?? m.told.purpose), ['opened', 'firing', 'acknowledged']);
 });

@@ -41,6 +41,7 @@ export class AlertStandIn extends StandIn {
   routes = { routes: [], channels: [] };
   explanation = { routes: [], told: [] };
   outcome = { changes: [], alerts: [], messages: [] };
+  journal = []; // entries: {time, path, text}
   refusals = {}; // why not, by id
   sent = []; // [method, path, body]
   streams = new Set();
@@ -164,6 +165,11 @@ export class AlertStandIn extends StandIn {
     if (id) {
       this.windows = this.windows.filter((o) => o.id !== id);
       return json(undefined, 204);
+    }
+    if (path === 'journal') {
+      const p = url.searchParams;
+      const entries = this.journal.filter((e) => e.path === p.get('path') && e.time >= p.get('from') && e.text.includes(p.get('text') ?? ''));
+      return json({ entries: entries.reverse() });
     }
     if (path === 'routes') return json(this.routes);
     if (path === 'routes/explain') return json(this.explanation);

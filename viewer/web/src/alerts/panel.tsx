@@ -2,7 +2,7 @@
 // follows from it, who is told, and what happened so far.
 
 import type { ComponentChildren } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { useApp, useNow } from '../app';
 import { clock, day, duration, moment, plural } from '../format';
 import { Fact } from '../node/facts';
@@ -10,13 +10,17 @@ import { NodeLink } from '../node/link';
 import { writeRoute } from '../route';
 import { Explained } from '../routes/explained';
 import { Icon, Mark } from '../ui/marks';
+import { words } from '../ui/form';
 import { type Status, statusWords } from '../wire';
 import { Acts } from './acts';
-import { type Alert, type Step, fetchAlert, fetchAlerts, markOf, mayAct } from './api';
+import { type Alert, fetchAlert, fetchAlerts, markOf, mayAct } from './api';
 import { Notes, StateText } from './marks';
 import { useFresh } from './reading';
+import { type Telling, fetchTold, momentsOf } from './told';
 
 const shownConsequences = 20;
+const toldMs = 10_000; // between two looks at who was told
+const soonMs = 1500; // after a change, of which somebody is told a moment later
 
 /** AlertPanel shows one alert beside the list, or in its place on the phone. */
 export function AlertPanel({ id, onClose, onDone }: { id: string; onClose: () => void; onDone: () => void }) {
@@ -110,9 +114,7 @@ function About({ alert: a, onDone }: { alert: Alert; onDone: () => void }) {
       </Part>
       {a.consequences ? <Consequences alert={a} /> : null}
       <Told alert={a} />
-      <Part title="What happened">
-        <Steps steps={a.history ?? []} now={now} />
-      </Part>
+      <Happened alert={a} now={now} />
       <Part title="About">
         <dl>
           {facts.map(([name, text]) =>
@@ -199,25 +201,63 @@ function Told({ alert }: { alert: Alert }) {
   );
 }
 
-/** Steps are the history of an alert as a time line, the latest first. */
-function Steps({ steps, now }: { steps: readonly Step[]; now: number }) {
-  if (steps.length === 0) return <p class="soft">Nothing is written down.</p>;
+/** Happened is the history of an alert and who was told of it as a time line, the latest first. */
+function Happened({ alert, now }: { alert: Alert; now: number }) {
+  const { told, error } = useTold(alert);
+  const moments = momentsOf(alert.history ?? [], told).reverse();
   return (
-    <ol class="steps">
-      {[...steps].reverse().map((s, i) => {
-        const at = Date.parse(s.time);
-        return (
-          <li key={`${s.time} ${i}`}>
-            <Mark status={Math.max(0, statusWords.indexOf(s.status)) as Status} size={12} label={s.status} />
-            <p>
-              <b>{s.what}</b>
-              {s.by ? ` by ${s.by}` : ''}
-              {s.text ? <span class="said">{s.text}</span> : null}
-            </p>
-            <time title={s.time}>{day(at) === day(now) ? clock(at) : moment(at, now)}</time>
-          </li>
-        );
-      })}
-    </ol>
+    <Part title="What happened">
+      {error ? <p class="trouble">Who was told cannot be read: {error}</p> : null}
+      {moments.length === 0 ? <p class="soft">Nothing is written down.</p> : null}
+      <ol class="steps">
+        {moments.map(({ step: s, told: t }, i) => {
+          const { time } = s ?? t;
+          const at = Date.parse(time);
+          return (
+            <li key={`${time} ${i}`}>
+              {s ? <Mark status={Math.max(0, statusWords.indexOf(s.status)) as Status} size={12} label={s.status} /> : <Icon name="outbox" />}
+              <p>
+                {s ? (
+                  <>
+                    <b>{s.what}</b>
+                    {s.by ? ` by ${s.by}` : ''}
+                    {s.text ? <span class="said">{s.text}</span> : null}
+                  </>
+                ) : (
+                  <>
+                    <b>told</b> {t.channels} ({t.purpose})
+                    {t.path === alert.path ? null : <span class="said">in a message about {t.path === '/' ? 'the whole tree' : t.path}</span>}
+                  </>
+                )}
+              </p>
+              <time title={time}>{day(at) === day(now) ? clock(at) : moment(at, now)}</time>
+            </li>
+          );
+        })}
+      </ol>
+    </Part>
   );
+}
+
+/** useTold reads who was told: when the alert changes, and now and then, since messages wait for others. */
+function useTold(alert: Alert): { told: readonly Telling[]; error: string } {
+  const [state, set] = useState<{ told: readonly Telling[]; error: string }>({ told: [], error: '' });
+  const { path, opened, resolved, revision } = alert;
+  useEffect(() => {
+    const stop = new AbortController();
+    const look = () =>
+      fetchTold({ path, opened, ...(resolved ? { resolved } : {}) }, stop.signal).then(
+        (told) => stop.signal.aborted || set({ told, error: '' }),
+        (error: unknown) => stop.signal.aborted || set((s) => ({ ...s, error: words(error) })),
+      );
+    void look();
+    const soon = setTimeout(() => void look(), soonMs);
+    const timer = setInterval(() => document.visibilityState === 'visible' && void look(), toldMs);
+    return () => {
+      clearTimeout(soon);
+      clearInterval(timer);
+      stop.abort();
+    };
+  }, [path, opened, resolved, revision]);
+  return state;
 }
