@@ -27,6 +27,16 @@ func (a *agenda) add(p tree.Path, at time.Time) {
 	heap.Push(&a.due, dueNode{p, t})
 }
 
+// shift moves all by so many nanoseconds.
+func (a *agenda) shift(by int64) {
+	for i := range a.due {
+		a.due[i].at += by
+	}
+	for p := range a.at {
+		a.at[p] += by
+	}
+}
+
 // next takes a node out that is due.
 func (a *agenda) next(now int64) (p tree.Path, ok bool) {
 	for len(a.due) > 0 && a.due[0].at <= now {

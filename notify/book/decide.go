@@ -14,6 +14,7 @@ import (
 // decider is what belongs to whoever has the turn.
 type decider struct {
 	time    time.Time // of this round
+	latest  time.Time // of the decision before
 	started time.Time // when the book began
 	loaded  bool      // what was kept has been read
 	wanted  bool      // Begin was called
@@ -128,11 +129,10 @@ func (b *Book) tend(e *entry) {
 // await says whether a node that is not there may still come, since the manager has just
 // started.
 func (b *Book) await(e *entry) bool {
-	end := b.started.Add(GoneAtStart)
-	if e.seen || !b.time.Before(end) {
+	if !b.absent(e) {
 		return false
 	}
-	b.agenda.add(e.path, end)
+	b.agenda.add(e.path, b.started.Add(GoneAtStart))
 	return true
 }
 
@@ -156,8 +156,8 @@ func (b *Book) considerStatus(p tree.Path, n *tree.Node, there bool, s *subject.
 		b.vanished(e)
 		return
 	}
-	if e != nil {
-		e.know(n.Spec)
+	if e != nil && e.know(n.Spec) {
+		b.touch(e) // Others may follow from it now, or no more.
 	}
 	switch {
 	case !s.Alerts(n.Spec):

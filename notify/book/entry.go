@@ -254,13 +254,15 @@ func (b *Book) source(e *entry) (s cause.Source, ok bool) {
 	return cause.Source{ID: e.a.ID, Path: e.path, Status: e.a.Status, Vital: e.vital && e.a.Status == tree.Red, Fails: e.fails, Whole: e.whole}, true
 }
 
-// know notes what a spec says of an alert as a cause.
-func (e *entry) know(spec *tree.Spec) {
+// know notes what a spec says of an alert as a cause, and whether that is news.
+func (e *entry) know(spec *tree.Spec) (news bool) {
+	seen, vital, whole, fails := e.seen, e.vital, e.whole, e.fails
 	e.seen = true
 	e.vital, e.whole, e.fails = false, subject.IsWhole(spec), tree.Root
 	if a := spec.Alerting; a != nil && a.Vital > 0 {
 		e.vital, e.fails = true, failing(e.path, a.Vital)
 	}
+	return !seen || vital != e.vital || whole != e.whole || fails != e.fails
 }
 
 // failing is the group so many levels above a vital attribute.

@@ -358,6 +358,30 @@ func TestGone(t *testing.T) {
 	})
 }
 
+// TestTheClockIsSetBack while a node settles, and while the database is away: alerts go on.
+func TestTheClockIsSetBack(t *testing.T) {
+	bubble(t, func(w *world) {
+		for _, p := range []string{"/a/x", "/a/y", "/a/z"} {
+			w.state(p, nil)
+			w.set("green", p)
+		}
+		w.begin()
+		w.set("red", "/a/x")
+		w.wait(DefaultSettle / 2)
+		w.back.Store(int64(time.Hour))
+		w.set("red", "/a/y")
+		w.wait(2 * time.Second)
+		w.wants("told", w.since(), "opened /a/x open red", "opened /a/y open red")
+		w.away.Store(true)
+		w.set("red", "/a/z")
+		w.wait(10 * time.Second)
+		w.back.Store(int64(2 * time.Hour))
+		w.away.Store(false)
+		w.wait(5 * time.Second)
+		w.wants("told", w.since(), "opened /a/z open red")
+	})
+}
+
 // TestStart compares what was kept with what is.
 func TestStart(t *testing.T) {
 	bubble(t, func(w *world) {

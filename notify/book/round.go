@@ -51,11 +51,12 @@ func (b *Book) round(ctx context.Context) time.Time {
 // decide takes what was told and decides what is due of it. Later says that the whole tree
 // is to be looked at, and not yet.
 func (b *Book) decide() (later bool) {
+	b.rewind()
 	after := b.noted
 	t := b.drain(b.maySurvey())
 	b.noted = t.upTo
 	for _, n := range t.notes {
-		due := n.at + int64(b.waits.Load().settle)
+		due := min(n.at, b.time.UnixNano()) + int64(b.waits.Load().settle)
 		if last := len(b.settling) - 1; last >= 0 {
 			due = max(due, b.settling[last].due)
 		}
@@ -81,6 +82,28 @@ func (b *Book) decide() (later bool) {
 	}
 	b.settle()
 	return t.later
+}
+
+// rewind brings what is due forward when the clock was set back, or nothing would be decided
+// until it has caught up.
+func (b *Book) rewind() {
+	back := b.latest.Sub(b.time)
+	b.latest = b.time
+	if back < time.Second {
+		return
+	}
+	for i := range b.settling {
+		b.settling[i].due -= int64(back)
+	}
+	b.agenda.shift(-int64(back))
+	for id, l := range b.over {
+		l.until = l.until.Add(-back)
+		b.over[id] = l
+	}
+	for _, t := range []*time.Time{&b.retry, &b.surveyed, &b.swept, &b.trimmed, &b.numbered, &b.started} {
+		*t = t.Add(-back)
+	}
+	b.o.Log.Warn("the clock was set back: what is due is decided by the clock as it is now", "by", back)
 }
 
 // settle ends what decide, or somebody who changes alerts, has begun.

@@ -87,11 +87,16 @@ func (b *Book) suppress() {
 
 // hold suppresses an alert or releases it.
 func (b *Book) hold(e *entry) {
-	if !e.live() {
+	if !e.live() || b.absent(e) {
 		return
 	}
 	want := b.reason(e.slot, e.a.ID)
 	have := e.a.Suppression
+	if have != nil && have.Cause != 0 && (want == nil || want.Cause != have.Cause) {
+		if cause := b.byID[have.Cause]; cause != nil && cause.live() && b.absent(cause) {
+			return // What it says of others is not known yet.
+		}
+	}
 	switch {
 	case want == nil && have == nil:
 	case want == nil:
@@ -114,6 +119,12 @@ func (b *Book) hold(e *entry) {
 	if want != nil && want.Until != nil {
 		b.agenda.add(e.path, *want.Until)
 	}
+}
+
+// absent says whether the node of an alert has not come yet since the start: until it does,
+// or is given up, everything stays as it was kept.
+func (b *Book) absent(e *entry) bool {
+	return !e.seen && b.time.Before(b.started.Add(GoneAtStart))
 }
 
 // reason is why nobody shall be told of an alert; nil: somebody shall.

@@ -48,6 +48,41 @@ func TestConsequences(t *testing.T) {
 	})
 }
 
+// TestNodesComeAfterTheStart: a cause, or what follows from it, that grows only some time
+// after the start changes nothing meanwhile.
+func TestNodesComeAfterTheStart(t *testing.T) {
+	bubble(t, func(w *world) {
+		ping := &tree.Alerting{Vital: 1}
+		w.state("/host/Ping", ping)
+		w.state("/host/Load", nil)
+		w.state("/host/Disk", nil)
+		w.begin()
+		w.set("red", "/host/Ping", "/host/Load", "/host/Disk")
+		w.settled()
+		w.end()
+		if err := w.tree.Change(tree.Remove(tree.MustPath("/host"))); err != nil {
+			t.Fatal(err)
+		}
+		w.since()
+		w.begin()
+		w.wait(time.Minute)
+		w.wants("nothing is there", w.since())
+		w.state("/host/Load", nil)
+		w.set("red", "/host/Load")
+		w.wait(time.Minute)
+		w.wants("without the cause", w.since())
+		w.state("/host/Ping", ping)
+		w.wait(time.Minute)
+		w.wants("with the cause, unread", w.since())
+		w.set("red", "/host/Ping")
+		w.wait(time.Minute)
+		w.wants("with the cause", w.since())
+		w.wants("live", w.live(), "/host/Disk suppressed red parent /host/Ping", "/host/Load suppressed red parent /host/Ping", "/host/Ping open red +2")
+		w.wait(GoneAtStart)
+		w.wants("told", w.since(), "resolved /host/Disk resolved white parent /host/Ping")
+	})
+}
+
 // TestLateCause: alerts that were told become consequences.
 func TestLateCause(t *testing.T) {
 	bubble(t, func(w *world) {

@@ -36,6 +36,7 @@ type world struct {
 
 	away       atomic.Bool   // the database, for the book
 	awayAs     error         // what it says then
+	back       atomic.Int64  // how far the clock was set back, in nanoseconds
 	slow       time.Duration // how long it takes; set before anything happens
 	mu         sync.Mutex    // guards what follows
 	told       []alert.Alert
@@ -75,6 +76,7 @@ func (w *world) begin() {
 	}
 	w.lines = journal.New(journal.Options{Store: w.store})
 	w.book = New(Options{
+		Now:  func() time.Time { return time.Now().Add(-time.Duration(w.back.Load())) },
 		Tree: w.tree, Store: w.store, Journal: w, Manager: "test", Maintained: w.maintains,
 		Changed: func(a []alert.Alert) {
 			w.mu.Lock()
