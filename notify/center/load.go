@@ -44,8 +44,12 @@ func (c *Center) Reload() error {
 	if len(errs) > 0 {
 		state.Errors = errs
 		c.state.Store(&state)
+		then := "the file of alerts is not taken; what it said before goes on"
+		if state.Loaded.IsZero() {
+			then = "the file of alerts is not taken; nobody is told until it is mended"
+		}
 		for _, e := range errs.Sorted() {
-			c.o.Log.Error("the file of alerts is not taken; what it said before goes on", "at", e.Pos.String(), "error", e.Error())
+			c.o.Log.Error(then, "at", e.Pos.String(), "error", e.Error())
 		}
 		return errs.Err()
 	}
@@ -78,6 +82,9 @@ func (c *Center) read() (*settings.Settings, source.Errors) {
 			return nil, fail(errVanished)
 		}
 		return &settings.Settings{}, nil
+	}
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return nil, fail(path.Err) // The place has its name.
 	}
 	if err != nil {
 		return nil, fail(err)

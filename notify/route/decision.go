@@ -25,7 +25,8 @@ type decision struct {
 	g        *group
 	messages []outbox.Message
 	change   told.Change
-	tells    bool // the targets of the route, not only those of a step
+	tells    bool      // the targets of the route, not only those of a step
+	at       tree.Path // all that the messages are about lies there
 }
 
 // resolver looks up targets, each once.
@@ -234,6 +235,7 @@ func (r *Router) ending(g *group, now time.Time) *decision {
 func (r *Router) send(d *decision, content *compose.Content, channels []string, now time.Time) {
 	m := content.Message()
 	c := &d.change
+	d.at = content.Place()
 	at := tree.Root
 	if first := content.First(); first != nil {
 		at = first.Path

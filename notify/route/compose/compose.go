@@ -93,6 +93,24 @@ func (c *Content) First() *alert.Alert {
 	return nil
 }
 
+// Place is the deepest node at and below which all alerts of the message lie; the root
+// when there is none.
+func (c *Content) Place() tree.Path {
+	var common tree.Path
+	first := true
+	for _, list := range [...][]*alert.Alert{c.Standing, c.Over} {
+		for _, a := range list {
+			if first {
+				common, first = a.Path, false
+			}
+			for !common.Contains(a.Path) {
+				common = common.Parent()
+			}
+		}
+	}
+	return common
+}
+
 // gravestFirst puts alerts in order: those that nobody knows of before the others, then the
 // gravest, then the oldest.
 func gravestFirst(list []*alert.Alert) {

@@ -125,3 +125,24 @@ func TestAMessageIsBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestPlace(t *testing.T) {
+	at := func(paths ...string) (list []*alert.Alert) {
+		for _, p := range paths {
+			list = append(list, &alert.Alert{Path: tree.MustPath(p)})
+		}
+		return list
+	}
+	for want, c := range map[string]Content{
+		"/":          {},
+		"/a/b":       {Standing: at("/a/b")},
+		"/a/b/c":     {Standing: at("/a/b/c/d", "/a/b/c/e"), Over: at("/a/b/c")},
+		"/shop":      {Standing: at("/shop/web"), Over: at("/shop/webs")},
+		"/x~1y":      {Standing: at("/x~1y/a", "/x~1y/b")},
+		"/deep/down": {Over: at("/deep/down/a/b/c", "/deep/down/x")},
+	} {
+		if got := c.Place().String(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
