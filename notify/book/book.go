@@ -133,6 +133,7 @@ type Book struct {
 	shown  shown
 	plan   atomic.Pointer[plan] // what the last look at the whole tree found
 	waits  atomic.Pointer[waits]
+	owing  atomic.Bool // something is decided that is not committed and told yet
 
 	deciding chan struct{} // holds an element while somebody has the turn; guards what follows
 	decider

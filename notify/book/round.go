@@ -225,6 +225,9 @@ func (b *Book) finish() {
 	for _, e := range b.recounted {
 		e.fresh = false
 	}
+	if len(b.unwritten) > 0 {
+		b.owing.Store(true)
+	}
 }
 
 // line tells the steps of a round: "opened: /a is red; suppressed (parent) by alert 12". Who

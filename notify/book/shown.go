@@ -56,6 +56,24 @@ func (b *Book) Live(yield func(*alert.Alert) bool) {
 	}
 }
 
+// Behind says that the book has not caught up with the tree, or not told yet what it has
+// decided, as in a storm: what is open now may be a consequence in a moment. Who is about to
+// tell people of it waits a little. What was told by [Options.Changed] before a call that says
+// no is all that there was to tell.
+func (b *Book) Behind() bool {
+	if b.owing.Load() {
+		return true
+	}
+	now := b.o.Now().UnixNano()
+	b.in.mu.Lock()
+	defer b.in.mu.Unlock()
+	return b.in.whole || len(b.in.queue) > 0 && now-b.in.queue[0].at > int64(behindAfter)
+}
+
+// behindAfter is how long a change waits at most before it is taken, when there is not much
+// to decide.
+const behindAfter = 3 * pace
+
 // all lists the alerts that are not resolved.
 func (b *Book) all() []*alert.Alert {
 	b.shown.mu.RLock()

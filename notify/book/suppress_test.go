@@ -380,3 +380,27 @@ func TestTheJournalNamesNoOtherNode(t *testing.T) {
 		}
 	})
 }
+
+// TestBehind: the book is behind while something is decided that is not told.
+func TestBehind(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.state("/a/x", nil)
+		w.set("green", "/a/x")
+		w.begin()
+		w.wait(time.Second)
+		if w.book.Behind() {
+			t.Error("it is behind at rest")
+		}
+		w.away.Store(true)
+		w.set("red", "/a/x")
+		w.wait(2 * time.Second)
+		if !w.book.Behind() {
+			t.Error("it is not behind while the database is away")
+		}
+		w.away.Store(false)
+		w.wait(5 * time.Second)
+		if w.wants("told", w.since(), "opened /a/x open red"); w.book.Behind() {
+			t.Error("it is behind after it has told all")
+		}
+	})
+}

@@ -12,7 +12,7 @@ import (
 
 const (
 	// maxPiece is how many alerts are written in one transaction: others get their turn.
-	maxPiece = 1000
+	maxPiece = 250
 	// retryFirst and retryEvery are the shortest and the longest pause between two tries to
 	// write.
 	retryFirst = 50 * time.Millisecond
@@ -88,6 +88,7 @@ func (b *Book) commitPiece(ctx context.Context) (more bool) {
 	if b.piece == nil {
 		if b.piece = b.cut(); b.piece == nil {
 			b.publish(nil)
+			b.owing.Store(false)
 			return false
 		}
 	}
@@ -109,6 +110,7 @@ func (b *Book) commitPiece(ctx context.Context) (more bool) {
 	if told := b.publish(p); len(told) > 0 {
 		b.o.Changed(told)
 	}
+	b.owing.Store(len(b.unwritten) > 0)
 	return len(b.unwritten) > 0
 }
 

@@ -35,6 +35,13 @@ const (
 	maxTold      = 20_000
 )
 
+// While the book is behind, as in a storm whose cause comes last, what nobody was told of yet
+// waits: lookAgain at a time, for longestLook in all, since what flaps never rests.
+const (
+	lookAgain   = 100 * time.Millisecond
+	longestLook = 5 * time.Second
+)
+
 // decide makes the messages that are due.
 func (r *Router) decide(ctx context.Context, now time.Time) error {
 	for {
@@ -74,6 +81,8 @@ func (r *Router) due(now time.Time) []*group {
 		case g.due > r.tick:
 		case g.end <= r.tick: // It is as many messages as told of the opening, not more.
 			ends = append(ends, g)
+		case r.behind && g.fresh > 0 && r.tick < g.tell+longestLook:
+			g.retry, g.dirty = r.tick+lookAgain, true
 		default:
 			list = append(list, g)
 			busy[g.name]++

@@ -48,6 +48,9 @@ type Book interface {
 	Live(yield func(*alert.Alert) bool)
 	// Get returns one, resolved or not; its error wraps alert.ErrNone when there is none.
 	Get(ctx context.Context, id alert.ID) (alert.Alert, error)
+	// Behind says that what is open now may be suppressed in a moment, for the book has not
+	// decided on all that has happened.
+	Behind() bool
 }
 
 // Outbox takes what is to be sent.
@@ -98,6 +101,7 @@ type Router struct {
 	databases int64         // Store.Replaced when it was loaded
 	looked    time.Time     // the last look at the clock
 	tick      time.Duration // how long time has gone on; never backwards
+	behind    bool          // the book was, before what it has changed was taken
 	open      []bool        // by route: whether its times of the week allow it
 	groups    map[string]*group
 	of        map[alert.ID][]*group
@@ -255,6 +259,7 @@ func (r *Router) trouble() error {
 // error everything is read again.
 func (r *Router) step(ctx context.Context) (time.Duration, error) {
 	now := r.look()
+	r.behind = r.o.Book.Behind()
 	r.mu.Lock()
 	pending, replaced := r.pending, r.replaced
 	r.pending, r.replaced = map[alert.ID]*alert.Alert{}, false

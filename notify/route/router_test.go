@@ -185,6 +185,28 @@ func TestWhatIsSuppressed(t *testing.T) {
 	w.is("9h12m6s mail firing: RED: /c/Up is red: connection refused", "9h12m6s boss firing: RED: /c/Up is red: connection refused")
 }
 
+// While the book is behind nobody is told what may be a consequence in a moment, but not for
+// ever.
+func TestTheBookIsBehind(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t).Open(t), `[{name: all, to: [mail], group: {by: alert}}]`)
+	told := w.open("/z/Up")
+	w.pass(time.Second)
+	w.is("1s mail firing: RED: /z/Up is red: connection refused")
+	w.behind = true
+	id := w.open("/a/Up")
+	w.resolve(told)
+	w.pass(3 * time.Second)
+	w.is("2s mail resolved: RESOLVED: /z/Up is red: connection refused, over after 1s")
+	w.suppress(id) // its cause came
+	w.behind = false
+	w.pass(time.Minute)
+	w.is()
+	w.behind = true
+	w.open("/b/Up")
+	w.pass(10 * time.Second)
+	w.is("1m10s mail firing: RED: /b/Up is red: connection refused")
+}
+
 func TestAcknowledged(t *testing.T) {
 	w := newWorld(t, storetest.SQLite(t).Open(t), `[{name: all, to: [mail], repeat: 1h, tell_acknowledged: false, escalate: [{after: 10m, to: boss}]}]`)
 	// Somebody knew before anybody was told.

@@ -39,6 +39,7 @@ type world struct {
 
 	sent    []delivery
 	wakes   int
+	behind  bool                       // the book is
 	refuse  func(outbox.Message) error // by the outbox; nil takes all
 	targets map[string][]string        // what a target stands for; others for themselves
 }
@@ -118,6 +119,9 @@ func (w *world) Live(yield func(*alert.Alert) bool) {
 		}
 	}
 }
+
+// Behind implements Book.
+func (w *world) Behind() bool { return w.behind }
 
 // Get implements Book.
 func (w *world) Get(_ context.Context, id alert.ID) (alert.Alert, error) {
