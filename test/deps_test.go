@@ -135,7 +135,9 @@ const order = `
 	tree/alert, tree/grant < notify/subject;
 	tree/alert, tree/store < notify/ledger;
 	notify/cause, notify/subject, notify/ledger, tree/store/journal < notify/book;
-	notify/channel, tree/store, tree/definition/source < notify/outbox;
+	notify/channel, tree/store, tree/definition/source < notify/outbox/message < notify/outbox/throttle, notify/outbox/queue;
+	notify/outbox/throttle < notify/outbox/shelf;
+	notify/outbox/queue, notify/outbox/shelf < notify/outbox;
 	notify/outbox < notify/heartbeat;
 	notify/channel < notify/template;
 	notify/channel, tree/definition/source, tree/week < notify/route/match;

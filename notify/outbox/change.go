@@ -3,8 +3,10 @@ package outbox
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
+
+	"grove/notify/outbox/message"
+	"grove/notify/outbox/throttle"
 )
 
 // Stop stops sending to a channel, or with the empty name to all, until Start: also after
@@ -18,16 +20,13 @@ func (o *Outbox) Start(ctx context.Context, channel string) error {
 }
 
 func (o *Outbox) turn(ctx context.Context, channel string, stop bool) error {
-	if len(channel) > MaxChannelBytes {
-		return fmt.Errorf("%w: the name of a channel has at most %d bytes", ErrMessage, MaxChannelBytes)
+	if len(channel) > message.MaxChannelBytes {
+		return fmt.Errorf("%w: the name of a channel has at most %d bytes", ErrMessage, message.MaxChannelBytes)
 	}
 	o.mu.Lock()
-	l := &o.all
-	if channel != "" {
-		l = o.lineLocked(channel)
-	}
+	l := o.namedLocked(channel)
 	if l.stopped.IsZero() == stop {
-		l.stopped = milliseconds(o.options.Now())
+		l.stopped = message.Milliseconds(o.options.Now())
 		if !stop {
 			l.stopped = time.Time{}
 		}
@@ -52,16 +51,15 @@ func (o *Outbox) saved(ctx context.Context) error {
 // what there is no room for. The error says that a restart would undo it.
 func (o *Outbox) Resend(ctx context.Context, ids []int64) (done []int64, err error) {
 	done = o.each(ids, func(e *entry) bool {
-		if e.State != Dead || o.tooLargeLocked(&e.Message) != nil || o.tightLocked(e.Precedence, e.bytes()) != nil {
+		if e.State != Dead || !o.queue.Fits(&e.Message) {
 			return false
 		}
-		o.dead.remove(e)
+		o.dead.Remove(&e.Entry)
 		e.State, e.Attempts, e.Next, e.Settled = Waiting, 0, time.Time{}, time.Time{}
-		if e.over(o.options.Now()) {
+		if e.Over(o.options.Now()) {
 			e.Ends = time.Time{}
 		}
-		o.taken[e.Precedence].add(1, e.bytes())
-		o.enterLocked(e)
+		o.queue.Add(&e.Entry)
 		e.line.counts[e.Precedence].Resent++
 		o.changedLocked(e)
 		return true
@@ -77,9 +75,9 @@ func (o *Outbox) Drop(ctx context.Context, ids []int64) (done []int64, err error
 	done = o.each(ids, func(e *entry) bool {
 		switch {
 		case e.State == Dead:
-			o.dead.remove(e)
+			o.dead.Remove(&e.Entry)
 			o.forgetLocked(e)
-		case e.State == Waiting && e.lane != nil && e.free():
+		case e.Waits() && e.Free():
 			o.dropLocked(e, DroppedByPerson)
 		default:
 			return false
@@ -107,14 +105,12 @@ func (o *Outbox) each(ids []int64, do func(e *entry) bool) (done []int64) {
 func (o *Outbox) Forget(ctx context.Context, channel string) error {
 	o.mu.Lock()
 	if l := o.lines[channel]; l != nil {
-		for p := range l.lanes {
-			for _, e := range slices.Collect(l.lanes[p].all()) {
-				if e.free() {
-					o.giveUpLocked(e, "there is no such channel any more")
-				}
+		for e := range l.All() {
+			if e.Free() {
+				o.giveUpLocked(o.entryLocked(e), "there is no such channel any more")
 			}
 		}
-		l.stopped, l.hold, l.window = time.Time{}, time.Time{}, window{}
+		l.stopped, l.hold, l.window = time.Time{}, time.Time{}, throttle.Window{}
 		o.settings[channel] = struct{}{}
 	}
 	o.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -18,6 +19,8 @@ import (
 	"time"
 
 	"grove/notify/channel"
+	"grove/notify/outbox/message"
+	"grove/notify/outbox/shelf"
 	"grove/tree/store"
 	"grove/tree/store/storetest"
 )
@@ -70,7 +73,7 @@ func TestCrashHelper(t *testing.T) {
 		go func() {
 			for i := 0; ; i++ {
 				m := Message{
-					Key: fmt.Sprintf("%s-%d-%d", os.Getenv(crashRound), c, i), Channel: fmt.Sprintf("c%d", c), Precedence: Precedence(i % precedences),
+					Key: fmt.Sprintf("%s-%d-%d", os.Getenv(crashRound), c, i), Channel: fmt.Sprintf("c%d", c), Precedence: Precedence(i % message.Precedences),
 					Persistent: true, Body: json.RawMessage(`{}`),
 				}
 				if err := o.Add(context.Background(), m); err != nil {
@@ -86,6 +89,9 @@ func TestCrashHelper(t *testing.T) {
 	t.Log(o.Run(context.Background()))
 }
 
+// kills is low, as a test program that starts takes most of the time.
+var kills = flag.Int("kills", 2, "how often TestNothingIsLostByKills kills on each engine")
+
 // TestNothingIsLostByKills kills a program that puts and sends, again and again: what was
 // acknowledged is delivered or a dead letter in the end, and no more is delivered twice
 // than was not yet marked.
@@ -94,11 +100,10 @@ func TestNothingIsLostByKills(t *testing.T) {
 		if err := d.Open(t).Close(); err != nil { // makes the tables
 			t.Fatal(err)
 		}
-		const rounds = 3
 		random := rand.New(rand.NewPCG(6, uint64(time.Now().UnixNano())))
 		name := filepath.Join(t.TempDir(), "ledger")
 		owed := map[string]bool{}
-		for round := range rounds {
+		for round := range *kills {
 			cmd := exec.Command(os.Args[0], "-test.run", "^TestCrashHelper$", "-test.v")
 			cmd.Env = append(os.Environ(), crashAddress+"="+d.Address, fmt.Sprintf("%s=%d", crashRound, round), crashLedger+"="+name)
 			out, err := cmd.StdoutPipe()
@@ -126,7 +131,7 @@ func TestNothingIsLostByKills(t *testing.T) {
 			}
 			_ = cmd.Wait() // It was killed.
 		}
-		if len(owed) < 50*rounds {
+		if len(owed) < 50**kills {
 			t.Fatalf("only %d were acknowledged", len(owed))
 		}
 		file, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
@@ -170,13 +175,13 @@ func TestNothingIsLostByKills(t *testing.T) {
 			}
 		}
 		// What was put when the program was killed, and not acknowledged, may be there too.
-		if len(ended) > len(owed)+rounds*crashChannels {
+		if len(ended) > len(owed)+*kills*crashChannels {
 			t.Errorf("%d were delivered of %d", len(ended), len(owed))
 		}
-		if repeats > rounds*crashChannels*maxUnmarked {
+		if repeats > *kills*crashChannels*maxUnmarked {
 			t.Errorf("%d repeats", repeats)
 		}
-		t.Logf("%d acknowledged, %d delivered or dead, %d repeats by %d kills", len(owed), len(ended), repeats, rounds)
+		t.Logf("%d acknowledged, %d delivered or dead, %d repeats by %d kills", len(owed), len(ended), repeats, *kills)
 	})
 }
 
@@ -196,7 +201,7 @@ func TestEveryWriteMayFail(t *testing.T) {
 	for _, event := range []string{"INSERT", "UPDATE", "DELETE"} {
 		exec("CREATE TRIGGER fault_" + event + " BEFORE " + event + " ON outbox BEGIN UPDATE fault SET n = n - 1; SELECT RAISE(ABORT, 'disk I/O error') WHERE (SELECT n FROM fault) < 0; END")
 	}
-	w.sent.most, w.again = 3, time.Millisecond // so that rows go, too
+	w.sent.Most, w.again = 3, time.Millisecond // so that rows go, too
 	refused, put := 0, 0
 	for rung := range 12 {
 		for _, sticky := range []bool{false, true} {
@@ -219,7 +224,7 @@ func TestEveryWriteMayFail(t *testing.T) {
 			owed := map[string]bool{}
 			for _, key := range []string{"one", "slow", "bad", "two", "three", "four"} {
 				key = name + key
-				err := w.Add(t.Context(), message("mail "+key))
+				err := w.Add(t.Context(), written("mail "+key))
 				owed[key] = err == nil
 				put++
 				if err != nil {
@@ -250,7 +255,7 @@ func TestEveryWriteMayFail(t *testing.T) {
 			w.mu.Unlock()
 			balanced(t, w.Outbox)
 			w.Outbox = New(w.options)
-			w.sent.most, w.again = 3, time.Millisecond
+			w.sent.Most, w.again = 3, time.Millisecond
 		}
 	}
 	if refused == 0 || refused == put {
@@ -290,7 +295,7 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	if err := w.Start(t.Context(), "mail"); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("a start that is not kept: %v", err)
 	}
-	if err := w.Add(t.Context(), message("mail lost")); !errors.Is(err, store.ErrUnavailable) {
+	if err := w.Add(t.Context(), written("mail lost")); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("a message that is not kept: %v", err)
 	}
 	w.add("beat B1 NORMAL", "beat B2 NORMAL")
@@ -372,16 +377,17 @@ func TestARowThatMemoryDoesNotKnow(t *testing.T) {
 		w.add("mail m1")
 		w.delivers("mail m1")
 		err := w.store.Write(t.Context(), func(tx *store.Tx) error {
-			m := message("mail m2")
-			if err := m.check(start); err != nil {
+			m := written("mail m2")
+			if err := m.Check(start); err != nil {
 				return err
 			}
-			return insert(tx, []*entry{{Message: func() Message { m.ID = 1<<62 + 2; return m }()}})
+			m.ID = 1<<62 + 2
+			return shelf.Insert(tx, []*Message{&m})
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.Add(t.Context(), message("mail m2")); !errors.Is(err, store.ErrUnique) {
+		if err := w.Add(t.Context(), written("mail m2")); !errors.Is(err, store.ErrUnique) {
 			t.Errorf("%v", err)
 		}
 		w.delivers("mail m1", "mail m2")

@@ -12,17 +12,8 @@
 // # Room
 //
 // What waits is in memory too, within [Limits]. When there is no room for a new message,
-// what follows happens in this order, until there is:
-//
-//  1. the oldest message whose time to live is over is dropped,
-//  2. the oldest bulk message that is not persistent is dropped,
-//  3. a new bulk message is refused,
-//  4. for a new urgent message the oldest normal one that is not persistent is dropped,
-//  5. the new message is refused.
-//
-// Where the limit of one precedence is what there is no room under, only messages of that
-// precedence are dropped. A message that is refused fails the transaction that it was to
-// be part of, see [FullError].
+// others are dropped or it is refused, as [queue.Queue.Reserve] says. A message that is
+// refused fails the transaction that it was to be part of, see [FullError].
 //
 // # Memory and database
 //
@@ -31,4 +22,12 @@
 // persistent messages are sent than are marked at a time: they would be sent again after
 // a crash. Messages that are not persistent are in memory alone: they go out meanwhile,
 // and a restart loses them.
+//
+// # Rooms
+//
+// message is one message and its bounds; queue is what waits in memory, and the order in
+// which messages are dropped or refused; throttle counts what was sent in a period; shelf
+// is the rows. This room brings them together under one lock: it decides on what is put
+// (outbox.go), sends it (run.go), has what became of it written (save.go), and takes over
+// what the database has (load.go).
 package outbox

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"grove/notify/outbox/message"
 )
 
 // Query says which messages to list.
@@ -35,8 +37,8 @@ type Page struct {
 // List lists messages, from memory.
 func (o *Outbox) List(_ context.Context, q Query) (Page, error) {
 	page := Page{Messages: []Message{}}
-	if q.State != "" && !slices.Contains(States[:], q.State) {
-		return page, fmt.Errorf("%w: unknown state %q: waiting, sent or dead", ErrQuery, cut(string(q.State), 80))
+	if q.State != "" && !slices.Contains(message.States[:], q.State) {
+		return page, fmt.Errorf("%w: unknown state %q: waiting, sent or dead", ErrQuery, message.Cut(string(q.State), 80))
 	}
 	if q.Limit == 0 {
 		q.Limit = DefaultLimit
@@ -48,7 +50,7 @@ func (o *Outbox) List(_ context.Context, q Query) (Page, error) {
 	if q.After != "" {
 		var err error
 		if after, err = strconv.ParseInt(q.After, 10, 64); err != nil || after <= 0 {
-			return page, fmt.Errorf("%w: %q is no place in a list", ErrQuery, cut(q.After, 80))
+			return page, fmt.Errorf("%w: %q is no place in a list", ErrQuery, message.Cut(q.After, 80))
 		}
 	}
 	o.mu.Lock()
@@ -56,7 +58,7 @@ func (o *Outbox) List(_ context.Context, q Query) (Page, error) {
 	var found []*entry
 	for id, e := range o.known {
 		// One whose transaction is not committed does not wait yet.
-		if q.State != "" && e.State != q.State || q.Channel != "" && e.Channel != q.Channel || e.State == Waiting && e.lane == nil {
+		if q.State != "" && e.State != q.State || q.Channel != "" && e.Channel != q.Channel || e.State == Waiting && !e.Waits() {
 			continue
 		}
 		if after == 0 || id < after {

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"grove/notify/channel"
+	"grove/notify/outbox/message"
 	"grove/tree/store/storetest"
 )
 
@@ -36,6 +38,9 @@ type promise struct {
 	dropped   bool
 }
 
+// histories is low, as each run of the tests has other ones: 200 take some minutes.
+var histories = flag.Int("histories", 2, "how many histories TestHistories makes up on each engine")
+
 // TestHistories does things at random, with crashes between any two of them.
 func TestHistories(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
@@ -46,11 +51,7 @@ func TestHistories(t *testing.T) {
 	}
 	t.Logf("GROVE_SEED=%d", seed)
 	storetest.Run(t, func(t *testing.T, d *storetest.Database) {
-		histories := 6
-		if d.Engine == "postgres" {
-			histories = 2
-		}
-		for i := range histories {
+		for i := range *histories {
 			another := d
 			if i > 0 && d.Engine == "sqlite" {
 				another = storetest.SQLite(t)
@@ -186,9 +187,9 @@ func (h *history) step() {
 	case n < 60:
 		h.mu.Lock()
 		h.serial++
-		m := message(fmt.Sprintf("%s k%d", one, h.serial))
+		m := written(fmt.Sprintf("%s k%d", one, h.serial))
 		h.mu.Unlock()
-		m.Precedence, m.Persistent = Precedence(h.random.IntN(precedences)), h.random.IntN(3) > 0
+		m.Precedence, m.Persistent = Precedence(h.random.IntN(message.Precedences)), h.random.IntN(3) > 0
 		if h.random.IntN(6) == 0 {
 			m.Ends = h.clock().Add(time.Duration(h.random.IntN(60)) * time.Second)
 		}

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"grove/notify/outbox/message"
+	"grove/notify/outbox/queue"
+	"grove/notify/outbox/shelf"
 	"grove/tree/store"
 )
 
@@ -54,20 +57,16 @@ type Outbox struct {
 	again   time.Duration // after which writing is tried again
 
 	mu       sync.Mutex
-	rooms    [precedences + 1]Room
 	throttle Throttles
 	lines    map[string]*line
 	all      line // what holds for all channels: stopped, window
-	taken    [precedences]amount
-	fleeting [precedences]*queue // those that wait and are not persistent, of all lines
+	queue    *queue.Queue
 	known    map[int64]*entry
-	keys     map[name]*entry
-	sent     keeping
-	dead     keeping
-	last     int64     // number of a message
-	soonest  time.Time // not later than when the first time to live ends; zero: none has an end
-	inMemory int       // that wait and are not persistent
-	noted    int       // of these, as the database knows
+	keys     map[message.Name]*entry
+	sent     queue.Kept
+	dead     queue.Kept
+	last     int64 // number of a message
+	noted    int   // how many wait and are not persistent, as the database knows
 
 	loaded   bool
 	replaced int64 // store.Replaced when it was loaded
@@ -96,20 +95,16 @@ func New(o Options) *Outbox {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	b := &Outbox{
-		options: o, store: o.Store, log: o.Log, rooms: o.Settings.Limits.rooms(), throttle: o.Settings.Throttles,
+	return &Outbox{
+		options: o, store: o.Store, log: o.Log, queue: queue.New(o.Settings.Limits), throttle: o.Settings.Throttles,
 		again: sweepEvery,
 		wake:  make(chan struct{}, 1), dirty: make(chan struct{}, 1), saving: make(chan struct{}, 1),
-		lines: map[string]*line{}, known: map[int64]*entry{}, keys: map[name]*entry{},
-		sent:    keeping{most: MaxSent, mostBytes: MaxSentBytes},
-		dead:    keeping{most: MaxDead, mostBytes: MaxDeadBytes},
+		lines: map[string]*line{}, known: map[int64]*entry{}, keys: map[message.Name]*entry{},
+		sent:    queue.Kept{Most: MaxSent, MostBytes: MaxSentBytes},
+		dead:    queue.Kept{Most: MaxDead, MostBytes: MaxDeadBytes},
 		changed: map[*entry]struct{}{}, settings: map[string]struct{}{}, said: map[string]*said{},
 		touched: map[*line]struct{}{},
 	}
-	for p := range b.fleeting {
-		b.fleeting[p] = &queue{}
-	}
-	return b
 }
 
 // Configure puts other settings in the place of the present ones. What waits beyond a
@@ -117,7 +112,8 @@ func New(o Options) *Outbox {
 func (o *Outbox) Configure(s Settings) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.rooms, o.throttle = s.Limits.rooms(), s.Throttles
+	o.queue.Configure(s.Limits)
+	o.throttle = s.Throttles
 	o.wakeLocked()
 }
 
@@ -154,7 +150,7 @@ func poke(c chan struct{}) {
 // wrong; the caller's piece of work has to fail with it.
 func (o *Outbox) Put(tx *store.Tx, messages ...Message) error {
 	for i := range messages {
-		if err := messages[i].check(o.options.Now()); err != nil {
+		if err := messages[i].Check(o.options.Now()); err != nil {
 			return err
 		}
 	}
@@ -166,7 +162,7 @@ func (o *Outbox) Put(tx *store.Tx, messages ...Message) error {
 		return err
 	}
 	tx.Ended(p.end)
-	if err := insert(tx, p.put); err != nil {
+	if err := shelf.Insert(tx, p.messages()); err != nil {
 		p.failed = true
 		return fmt.Errorf("outbox: %w", err)
 	}
@@ -182,7 +178,7 @@ func (o *Outbox) Add(ctx context.Context, messages ...Message) error {
 		}
 	}
 	for i := range messages {
-		if err := messages[i].check(o.options.Now()); err != nil {
+		if err := messages[i].Check(o.options.Now()); err != nil {
 			return err
 		}
 	}
@@ -195,10 +191,11 @@ func (o *Outbox) Add(ctx context.Context, messages ...Message) error {
 
 // plan is what becomes of the messages of one Put once that is committed.
 type plan struct {
-	o         *Outbox
-	put, drop []*entry
-	repeated  []*entry // that were known
-	failed    bool     // the rows could not be written
+	o        *Outbox
+	put      []*entry
+	drop     []*queue.Entry
+	repeated []*entry // that were known
+	failed   bool     // the rows could not be written
 }
 
 // plan decides on messages, and reserves the room for them.
@@ -208,20 +205,19 @@ func (o *Outbox) plan(messages []Message) (*plan, error) {
 	p, now := &plan{o: o}, o.options.Now()
 	for i := range messages {
 		m := &messages[i]
-		if known := o.keys[m.name()]; known != nil {
+		if known := o.keys[m.Name()]; known != nil {
 			p.repeated = append(p.repeated, known)
 			continue
 		}
-		drop, full := o.roomLocked(m, now)
+		drop, full := o.queue.Reserve(m, now)
 		if full != nil {
 			p.undoLocked()
 			o.refusedLocked(m, full)
 			return nil, full
 		}
-		e := &entry{Message: *m, line: o.lineLocked(m.Channel)}
+		e := &entry{Entry: queue.Entry{Message: *m}, line: o.lineLocked(m.Channel)}
 		e.ID = o.numberLocked(now, e.Persistent)
-		o.keys[e.name()], o.known[e.ID] = e, e
-		o.taken[e.Precedence].add(1, e.bytes())
+		o.keys[e.Name()], o.known[e.ID] = e, e
 		p.put, p.drop = append(p.put, e), append(p.drop, drop...)
 	}
 	return p, nil
@@ -248,14 +244,22 @@ func (o *Outbox) refusedLocked(m *Message, full *FullError) {
 	o.sayLocked(slog.LevelError, "a message was refused", "err", full)
 }
 
+// messages are those to be put.
+func (p *plan) messages() (all []*Message) {
+	for _, e := range p.put {
+		all = append(all, &e.Message)
+	}
+	return all
+}
+
 // undoLocked takes back what was planned.
 func (p *plan) undoLocked() {
 	for _, e := range p.drop {
-		p.o.releaseLocked(e)
+		p.o.queue.Release(e)
 	}
 	for _, e := range p.put {
 		p.o.unknowLocked(e)
-		p.o.taken[e.Precedence].add(-1, e.bytes())
+		p.o.queue.Cancel(&e.Message)
 	}
 }
 
@@ -273,13 +277,13 @@ func (p *plan) end(err error) {
 		return
 	}
 	for _, e := range p.drop {
-		o.droppedLocked(e)
+		o.droppedLocked(o.entryLocked(e))
 	}
 	for _, e := range p.repeated {
 		e.line.counts[e.Precedence].Repeated++
 	}
 	for _, e := range p.put {
-		o.enterLocked(e)
+		o.queue.Enter(&e.Entry)
 		e.line.counts[e.Precedence].Put++
 		o.touchLocked(e.line)
 	}
@@ -287,7 +291,7 @@ func (p *plan) end(err error) {
 
 // droppedLocked drops a message to make room.
 func (o *Outbox) droppedLocked(e *entry) {
-	if e.over(o.options.Now()) {
+	if e.Over(o.options.Now()) {
 		o.expireLocked(e)
 		return
 	}
@@ -302,7 +306,7 @@ func (o *Outbox) dropLocked(e *entry, why Drop) {
 	}
 	c.Dropped[why]++
 	o.sayLocked(slog.LevelWarn, "a message was dropped", "reason", string(why), "key", e.Key, "channel", e.Channel, "precedence", e.Precedence.String(), "title", e.Title)
-	o.leaveLocked(e)
+	o.queue.Leave(&e.Entry)
 	o.forgetLocked(e)
 	o.touchLocked(e.line) // Those behind it may go.
 }
@@ -316,7 +320,7 @@ func (o *Outbox) expireLocked(e *entry) {
 	}
 	e.line.counts[e.Precedence].Expired++
 	o.sayLocked(slog.LevelWarn, "the time to live of a message is over", "key", e.Key, "channel", e.Channel, "precedence", e.Precedence.String(), "title", e.Title)
-	o.leaveLocked(e)
+	o.queue.Leave(&e.Entry)
 	o.forgetLocked(e)
 	o.touchLocked(e.line) // Those behind it may go.
 }
@@ -324,22 +328,22 @@ func (o *Outbox) expireLocked(e *entry) {
 // giveUpLocked makes a waiting message a dead letter.
 func (o *Outbox) giveUpLocked(e *entry, why string) {
 	e.line.counts[e.Precedence].Dead++
-	e.Error = cut(store.Clean(why), maxErrorBytes)
+	e.Error = message.Cut(store.Clean(why), message.MaxErrorBytes)
 	o.sayLocked(slog.LevelError, "a message was given up", "key", e.Key, "channel", e.Channel, "precedence", e.Precedence.String(), "title", e.Title, "err", e.Error)
-	o.leaveLocked(e)
+	o.queue.Leave(&e.Entry)
 	o.settledLocked(e, Dead, &o.dead)
 	o.touchLocked(e.line)
 }
 
 // settledLocked keeps a message for looking at.
-func (o *Outbox) settledLocked(e *entry, s State, in *keeping) {
-	e.State, e.Next, e.Settled = s, time.Time{}, milliseconds(o.options.Now())
+func (o *Outbox) settledLocked(e *entry, s State, in *queue.Kept) {
+	e.State, e.Next, e.Settled = s, time.Time{}, message.Milliseconds(o.options.Now())
 	o.changedLocked(e)
-	for _, old := range in.add(e) {
+	for _, old := range in.Add(&e.Entry) {
 		if s == Dead {
 			o.sayLocked(slog.LevelWarn, "the oldest dead letter makes room for another", "key", old.Key, "channel", old.Channel, "title", old.Title)
 		}
-		o.forgetLocked(old)
+		o.forgetLocked(o.entryLocked(old))
 	}
 }
 

@@ -144,15 +144,15 @@ func (w *world) delivers(want ...string) {
 func (w *world) add(texts ...string) {
 	w.Helper()
 	for _, text := range texts {
-		if err := w.Add(w.Context(), message(text)); err != nil {
+		if err := w.Add(w.Context(), written(text)); err != nil {
 			w.Fatal(err)
 		}
 	}
 }
 
-// message is one of "channel key precedence"; the precedence in capitals is one that is
+// written is the message that a text stands for, "channel key precedence"; the precedence in capitals is one that is
 // not persistent.
-func message(text string) Message {
+func written(text string) Message {
 	f := strings.Fields(text)
 	p := Normal
 	if len(f) > 2 {
@@ -202,7 +202,7 @@ func TestAPutFollowsItsTransaction(t *testing.T) {
 		refused := errors.New("changed my mind")
 		for _, end := range []error{refused, nil} {
 			err := w.store.Write(t.Context(), func(tx *store.Tx) error {
-				if err := w.Put(tx, message("mail one"), message("mail ONE2 NORMAL")); err != nil {
+				if err := w.Put(tx, written("mail one"), written("mail ONE2 NORMAL")); err != nil {
 					return err
 				}
 				w.Wake()
@@ -238,7 +238,7 @@ func TestARefusalFailsTheTransaction(t *testing.T) {
 			if _, err := tx.Exec("INSERT INTO drawer (manager, kind, name, text) VALUES ($1, 'told', 'x', '')", tx.Manager()); err != nil {
 				return err
 			}
-			return w.Put(tx, message("mail three urgent"))
+			return w.Put(tx, written("mail three urgent"))
 		})
 		var full *FullError
 		if !errors.As(err, &full) || full.Limit != "total.messages" || full.Key != "three" {
@@ -346,9 +346,9 @@ func TestDeadLetters(t *testing.T) {
 			return errors.New("down")
 		})
 		w.run()
-		short := message("pager short")
+		short := written("pager short")
 		short.Ends = start.Add(90 * time.Second)
-		late := message("pager late")
+		late := written("pager late")
 		late.Ends = start.Add(2 * time.Second)
 		w.add("mail bad", "mail worn")
 		if err := w.Add(t.Context(), short, late); err != nil {
@@ -407,9 +407,9 @@ func TestATimeToLiveThatIsOver(t *testing.T) {
 		w := newWorld(t, db)
 		w.answers(func(*Message) error { return errors.New("down") })
 		w.run()
-		tried, waits := message("mail tried"), message("mail waits")
+		tried, waits := written("mail tried"), written("mail waits")
 		tried.Ends, waits.Ends = start.Add(time.Minute), start.Add(time.Minute)
-		if err := w.Add(t.Context(), tried, waits, message("mail stays")); err != nil {
+		if err := w.Add(t.Context(), tried, waits, written("mail stays")); err != nil {
 			t.Fatal(err)
 		}
 		w.until("a failure", func() bool { return w.counts().Failed == 1 })
@@ -526,9 +526,9 @@ func TestThrottles(t *testing.T) {
 		w.pass(time.Second)
 		w.until("the next period", func() bool { return w.counts().Sent == 2 })
 		// One that may never go is a dead letter; one that has to wait for its bytes is not.
-		long := message("fax long")
+		long := written("fax long")
 		long.Body = json.RawMessage(`"` + strings.Repeat("x", 30) + `"`)
-		huge := message("mail huge")
+		huge := written("mail huge")
 		huge.Body = json.RawMessage(`"` + strings.Repeat("x", 100) + `"`)
 		if err := w.Add(t.Context(), long, huge); err != nil {
 			t.Fatal(err)
@@ -630,7 +630,7 @@ func TestQueriesThatAreWrong(t *testing.T) {
 // TestWhatIsKeptIsBounded: sent messages and dead letters, by number, bytes and age.
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	w := newWorld(t, storetest.SQLite(t))
-	w.sent.most, w.dead.most = 3, 2
+	w.sent.Most, w.dead.Most = 3, 2
 	w.answers(func(m *Message) error {
 		if m.Channel == "bad" {
 			return channel.Permanent(errors.New("no"))

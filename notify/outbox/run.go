@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"grove/notify/channel"
+	"grove/notify/outbox/message"
 	"grove/tree/store"
 )
 
@@ -64,8 +65,8 @@ func (o *Outbox) end(cancel context.CancelFunc, saver *sync.WaitGroup) error {
 	err := o.save(ctx)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.inMemory > 0 {
-		o.log.Warn("messages that are not persistent are lost with this stop", "messages", o.inMemory)
+	if n := o.queue.Fleeting(); n > 0 {
+		o.log.Warn("messages that are not persistent are lost with this stop", "messages", n)
 	}
 	if err != nil {
 		return fmt.Errorf("outbox: what became of %d messages is not on disk, the next start sends them again: %w", len(o.changed), err)
@@ -142,10 +143,10 @@ func (o *Outbox) nextLocked(l *line, now time.Time) (ready *entry, due time.Time
 	if now.Before(l.hold) {
 		return nil, l.hold
 	}
-	for _, p := range byPrecedence {
+	for _, p := range message.ByPrecedence {
 		e := o.headLocked(l, p, now)
 		switch {
-		case e == nil || e.reserved:
+		case e == nil || e.Reserved:
 			continue
 		case now.Before(e.Next):
 			if due.IsZero() || e.Next.Before(due) {
@@ -156,7 +157,7 @@ func (o *Outbox) nextLocked(l *line, now time.Time) (ready *entry, due time.Time
 			continue
 		}
 		one := o.throttle.Channels[l.channel]
-		for _, until := range []time.Time{l.window.until(&one, e.bytes(), now), o.all.window.until(&o.throttle.Total, e.bytes(), now)} {
+		for _, until := range []time.Time{l.window.Until(&one, e.Bytes(), now), o.all.window.Until(&o.throttle.Total, e.Bytes(), now)} {
 			if until.After(l.throttled) {
 				l.throttled = until
 			}
@@ -173,16 +174,16 @@ func (o *Outbox) nextLocked(l *line, now time.Time) (ready *entry, due time.Time
 // large for the throttle, is taken out.
 func (o *Outbox) headLocked(l *line, p Precedence, now time.Time) *entry {
 	for {
-		e := l.lanes[p].first()
-		if e == nil || e.reserved || e.sending {
+		e := o.entryLocked(l.First(p))
+		if e == nil || e.Reserved || e.Sending {
 			return e
 		}
 		one := o.throttle.Channels[l.channel]
-		if e.over(now) {
+		if e.Over(now) {
 			o.expireLocked(e)
-		} else if why := one.never(e.bytes()); why != "" {
+		} else if why := one.Never(e.Bytes()); why != "" {
 			o.giveUpLocked(e, why)
-		} else if why := o.throttle.Total.never(e.bytes()); why != "" {
+		} else if why := o.throttle.Total.Never(e.Bytes()); why != "" {
 			o.giveUpLocked(e, why)
 		} else {
 			return e
@@ -209,9 +210,9 @@ func (o *Outbox) send(ctx context.Context, l *line) {
 			o.mu.Unlock()
 			return
 		}
-		e.sending = true
+		e.Sending = true
 		one := o.throttle.Channels[l.channel]
-		e.began = [2]time.Time{l.window.take(&one, e.bytes(), now), o.all.window.take(&o.throttle.Total, e.bytes(), now)}
+		e.began = [2]time.Time{l.window.Take(&one, e.Bytes(), now), o.all.window.Take(&o.throttle.Total, e.Bytes(), now)}
 		m := e.Message
 		o.mu.Unlock()
 		m.Attempts++
@@ -239,17 +240,17 @@ func (o *Outbox) attempt(ctx context.Context, m *Message) (err error) {
 // outbox stops does not count.
 func (o *Outbox) attemptedLocked(l *line, e *entry, err error, stopped bool) {
 	now := o.options.Now()
-	e.sending = false
+	e.Sending = false
 	c := &l.counts[e.Precedence]
 	if err != nil {
-		l.window.back(e.began[0], e.bytes())
-		o.all.window.back(e.began[1], e.bytes())
+		l.window.Back(e.began[0], e.Bytes())
+		o.all.window.Back(e.began[1], e.Bytes())
 		if stopped {
 			return
 		}
 		e.Attempts++
 		e.failed = now
-		e.Error = cut(store.Clean(err.Error()), maxErrorBytes)
+		e.Error = message.Cut(store.Clean(err.Error()), message.MaxErrorBytes)
 		c.Failed++
 		l.lastError, l.lastErrorAt = e.Error, now
 		wait, asked := channel.Wait(err)
@@ -258,12 +259,12 @@ func (o *Outbox) attemptedLocked(l *line, e *entry, err error, stopped bool) {
 			o.giveUpLocked(e, e.Error)
 		case e.Attempts >= o.options.Attempts:
 			o.giveUpLocked(e, fmt.Sprintf("%d attempts have failed, the last: %s", e.Attempts, e.Error))
-		case e.over(now):
+		case e.Over(now):
 			o.expireLocked(e)
 		default:
-			e.Next = milliseconds(now.Add(pause(e.Attempts)))
+			e.Next = message.Milliseconds(now.Add(pause(e.Attempts)))
 			if asked {
-				e.Next = milliseconds(now.Add(min(max(wait, 0), maxWait)))
+				e.Next = message.Milliseconds(now.Add(min(max(wait, 0), maxWait)))
 				l.hold = e.Next
 			}
 			o.changedLocked(e)
@@ -275,18 +276,18 @@ func (o *Outbox) attemptedLocked(l *line, e *entry, err error, stopped bool) {
 	e.Error = ""
 	c.Sent++
 	l.lastSent = now
-	o.leaveLocked(e)
+	o.queue.Leave(&e.Entry)
 	o.settledLocked(e, Sent, &o.sent)
 	if e.Persistent {
 		e.unmarked = true
 		l.unmarked++
 	}
 	one := o.throttle.Channels[l.channel]
-	o.countedLocked(l.channel, one.counts())
-	o.countedLocked("", o.throttle.Total.counts())
+	o.countedLocked(l.channel, one.Counts())
+	o.countedLocked("", o.throttle.Total.Counts())
 	// The channel works again: what waits for another attempt need not wait for long.
-	for p := range l.lanes {
-		if first := l.lanes[p].first(); first != nil && now.Before(first.Next) && !now.Before(first.failed.Add(earlyPause)) {
+	for _, p := range message.ByPrecedence {
+		if first := o.entryLocked(l.First(p)); first != nil && now.Before(first.Next) && !now.Before(first.failed.Add(earlyPause)) {
 			first.Next = time.Time{}
 		}
 	}
@@ -305,22 +306,10 @@ func (o *Outbox) sweep() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.options.Now()
-	for _, e := range o.sent.before(now.Add(-MaxSentAge)) {
-		o.forgetLocked(e)
+	for _, e := range o.sent.Before(now.Add(-MaxSentAge)) {
+		o.forgetLocked(o.entryLocked(e))
 	}
-	if o.soonest.IsZero() || now.Before(o.soonest) {
-		return
-	}
-	o.soonest = time.Time{}
-	for _, l := range o.lines {
-		for p := range l.lanes {
-			for e := range l.lanes[p].all() {
-				if e.free() && e.over(now) {
-					o.expireLocked(e)
-				} else {
-					o.soonestLocked(e)
-				}
-			}
-		}
+	for e := range o.queue.Over(now) {
+		o.expireLocked(o.entryLocked(e))
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"grove/notify/outbox/message"
 )
 
 // Drop is why a message was dropped.
@@ -87,7 +89,7 @@ type ChannelStats struct {
 
 // Of returns the counts of a precedence.
 func (s *ChannelStats) Of(p Precedence) *Counts {
-	return [precedences]*Counts{&s.Normal, &s.Urgent, &s.Bulk}[p]
+	return [message.Precedences]*Counts{&s.Normal, &s.Urgent, &s.Bulk}[p]
 }
 
 // Stats are the counts of an outbox.
@@ -115,28 +117,28 @@ func (o *Outbox) Stats() Stats {
 
 func (o *Outbox) statsLocked() Stats {
 	now := o.options.Now()
-	s := Stats{Stopped: o.all.stopped, Dead: len(o.dead.entries), Kept: len(o.sent.entries), Lost: o.lost, Channels: make([]ChannelStats, 0, len(o.lines))}
+	s := Stats{Stopped: o.all.stopped, Dead: o.dead.Len(), Kept: o.sent.Len(), Lost: o.lost, Channels: make([]ChannelStats, 0, len(o.lines))}
 	if o.away != nil {
 		s.Away = o.away.Error()
 	}
-	letters := make(map[*line]int, len(o.lines))
-	for _, e := range o.dead.entries {
-		letters[e.line]++
+	letters := make(map[string]int, len(o.lines))
+	for e := range o.dead.All() {
+		letters[e.Channel]++
 	}
 	for _, l := range o.lines {
-		c := ChannelStats{Letters: letters[l], Channel: l.channel, Stopped: l.stopped, LastError: l.lastError, LastErrorAt: l.lastErrorAt, LastSent: l.lastSent}
+		c := ChannelStats{Letters: letters[l.channel], Channel: l.channel, Stopped: l.stopped, LastError: l.lastError, LastErrorAt: l.lastErrorAt, LastSent: l.lastSent}
 		if now.Before(l.throttled) {
 			c.Throttled = l.throttled
 		}
 		if now.Before(l.hold) {
 			c.Held = l.hold
 		}
-		for _, p := range byPrecedence {
+		for _, p := range message.ByPrecedence {
 			of := c.Of(p)
 			*of = l.counts[p]
 			of.Dropped, of.Refused = sum(nil, of.Dropped), sum(nil, of.Refused)
-			of.Waiting, of.Bytes = l.waiting[p].messages, l.waiting[p].bytes
-			if first := l.lanes[p].first(); first != nil {
+			of.Waiting, of.Bytes = l.Waiting(p).Messages, l.Waiting(p).Bytes
+			if first := l.First(p); first != nil {
 				of.Oldest = first.Made
 			}
 			s.Total.add(of)

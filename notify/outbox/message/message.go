@@ -1,4 +1,6 @@
-package outbox
+// Package message is one message of the outbox to one channel: what goes first, where it
+// stands, and what it may be at most.
+package message
 
 import (
 	"encoding/json"
@@ -14,18 +16,18 @@ import (
 // Precedence says what goes first.
 type Precedence uint8
 
-// The precedences.
+// The Precedences.
 const (
 	Normal Precedence = iota
 	Urgent
 	Bulk
-	precedences = 3
+	Precedences = 3 // how many there are
 )
 
-// byPrecedence is the order in which they go.
-var byPrecedence = [precedences]Precedence{Urgent, Normal, Bulk}
+// ByPrecedence is the order in which they go.
+var ByPrecedence = [Precedences]Precedence{Urgent, Normal, Bulk}
 
-var precedenceNames = [precedences]string{"normal", "urgent", "bulk"}
+var precedenceNames = [Precedences]string{"normal", "urgent", "bulk"}
 
 // String returns the name: "urgent".
 func (p Precedence) String() string {
@@ -42,7 +44,7 @@ func ParsePrecedence(text string) (Precedence, error) {
 			return Precedence(i), nil
 		}
 	}
-	return Normal, fmt.Errorf("unknown precedence %q: urgent, normal or bulk", cut(text, 80))
+	return Normal, fmt.Errorf("unknown precedence %q: urgent, normal or bulk", Cut(text, 80))
 }
 
 // MarshalText implements encoding.TextMarshaler.
@@ -72,8 +74,8 @@ const (
 	MaxKeyBytes     = 256
 	MaxChannelBytes = 128
 	MaxTitleBytes   = 1024
+	MaxErrorBytes   = 1024
 	maxPurposeBytes = 64
-	maxErrorBytes   = 1024
 )
 
 // Message is one message to one channel. Who puts one fills in what stands above the
@@ -105,18 +107,18 @@ type Message struct {
 // ErrMessage is wrapped by the errors of a message that cannot be put, whatever the room.
 var ErrMessage = errors.New("message")
 
-// check says what is wrong with a new message, and makes its texts such as the database
-// takes.
-func (m *Message) check(now time.Time) error {
+// Check says what is wrong with a new message, with an error that wraps ErrMessage, and
+// makes its texts and times such as the database takes. What is the outbox's is cleared.
+func (m *Message) Check(now time.Time) error {
 	wrong := func(format string, args ...any) error {
-		return fmt.Errorf("%w %q to the channel %q: %w", ErrMessage, cut(m.Key, 80), cut(m.Channel, 80), fmt.Errorf(format, args...))
+		return fmt.Errorf("%w %q to the channel %q: %w", ErrMessage, Cut(m.Key, 80), Cut(m.Channel, 80), fmt.Errorf(format, args...))
 	}
 	switch {
 	case m.Key == "" || len(m.Key) > MaxKeyBytes || store.Clean(m.Key) != m.Key:
 		return wrong("the key has %d bytes: it is not 1 to %d bytes of valid UTF-8 without NUL", len(m.Key), MaxKeyBytes)
 	case m.Channel == "" || len(m.Channel) > MaxChannelBytes || store.Clean(m.Channel) != m.Channel:
 		return wrong("the name of the channel has %d bytes: it is not 1 to %d bytes of valid UTF-8 without NUL", len(m.Channel), MaxChannelBytes)
-	case m.Precedence >= precedences:
+	case m.Precedence >= Precedences:
 		return wrong("there is no precedence %d", m.Precedence)
 	case len(m.Body) > channel.MaxBytes:
 		return wrong("the body has %d bytes, more than the bound of %d", len(m.Body), channel.MaxBytes)
@@ -124,41 +126,49 @@ func (m *Message) check(now time.Time) error {
 		return wrong("the body is no JSON")
 	}
 	m.Body = json.RawMessage(store.Clean(string(m.Body)))
-	m.Title, m.Purpose = store.Clean(cut(m.Title, MaxTitleBytes)), store.Clean(cut(m.Purpose, maxPurposeBytes))
+	m.Title, m.Purpose = store.Clean(Cut(m.Title, MaxTitleBytes)), store.Clean(Cut(m.Purpose, maxPurposeBytes))
 	if m.Made.IsZero() {
 		m.Made = now
 	}
 	// The database has milliseconds: memory is to have the same before a restart and after it.
-	m.Made, m.Ends = milliseconds(m.Made), milliseconds(m.Ends)
+	m.Made, m.Ends = Milliseconds(m.Made), Milliseconds(m.Ends)
 	m.State, m.Attempts, m.Next, m.Settled, m.Error = Waiting, 0, time.Time{}, time.Time{}, ""
 	return nil
 }
 
-// bytes is what counts of a message under every limit and throttle.
-func (m *Message) bytes() int64 { return int64(len(m.Body)) }
+// Name is what tells messages apart.
+type Name struct{ Channel, Key string }
 
-// over says whether its time to live is.
-func (m *Message) over(now time.Time) bool { return !m.Ends.IsZero() && !now.Before(m.Ends) }
+// Name returns the name of a message.
+func (m *Message) Name() Name { return Name{m.Channel, m.Key} }
 
-func milliseconds(t time.Time) time.Time { return fromUnix(unix(t)) }
+// Bytes is what counts of a message under every limit and throttle.
+func (m *Message) Bytes() int64 { return int64(len(m.Body)) }
 
-// unix is a time as the database has it: zero for none.
-func unix(t time.Time) int64 {
+// Over says whether its time to live is.
+func (m *Message) Over(now time.Time) bool { return !m.Ends.IsZero() && !now.Before(m.Ends) }
+
+// Milliseconds returns a time as it is after it was in the database.
+func Milliseconds(t time.Time) time.Time { return FromUnix(Unix(t)) }
+
+// Unix is a time as the database has it, in milliseconds: zero for none.
+func Unix(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return t.UnixMilli()
 }
 
-func fromUnix(ms int64) time.Time {
+// FromUnix reads what Unix writes.
+func FromUnix(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms).UTC()
 }
 
-// cut shortens a text to so many bytes, at the border of a character.
-func cut(text string, most int) string {
+// Cut shortens a text to so many bytes, at the border of a character.
+func Cut(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}
