@@ -30,7 +30,7 @@ type line struct {
 	// throttled is when the throttle lets the next one go; zero: it does.
 	throttled time.Time
 	running   bool // a sender is at it
-	unmarked  int  // entries
+	unmarked  int  // how many entries are
 
 	lastError             string
 	lastErrorAt, lastSent time.Time

@@ -6,8 +6,8 @@ import (
 	"grove/notify/outbox/throttle"
 )
 
-// The words of the rooms behind this one, so that who puts messages and sets bounds needs
-// only this.
+// The words of the rooms behind this one, so that whoever puts messages or sets
+// bounds needs this one alone.
 type (
 	Message    = message.Message
 	Precedence = message.Precedence

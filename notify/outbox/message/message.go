@@ -16,7 +16,7 @@ import (
 // Precedence says what goes first.
 type Precedence uint8
 
-// The Precedences.
+// The precedences.
 const (
 	Normal Precedence = iota
 	Urgent

@@ -43,7 +43,7 @@ func (l *Limits) Check(at string) error {
 	return nil
 }
 
-// rooms are those of the message.Precedences and, last, the one in total.
+// rooms are those of the precedences and, last, the one in total, with the defaults.
 func (l *Limits) rooms() (all [message.Precedences + 1]Room) {
 	all[message.Normal], all[message.Urgent], all[message.Bulk], all[message.Precedences] = l.Normal, l.Urgent, l.Bulk, l.Total
 	for i := range all {

@@ -1,6 +1,7 @@
-// Package queue is what waits in memory: for each channel its messages by precedence, those
-// of the same in the order of their numbers. Its [Limits] say how much of it there may be,
-// and [Queue.Reserve] what is dropped or refused when there is no room.
+// Package queue is the messages in memory: those that wait, in a [Queue], and those that do
+// not any more, in [Kept]. What waits is a lane for each channel and precedence, in the order
+// of the numbers. [Limits] say how much may wait, and [Queue.Reserve] what is dropped or
+// refused when there is no room.
 package queue
 
 import (
@@ -11,7 +12,7 @@ import (
 	"grove/notify/outbox/message"
 )
 
-// Entry is a message that waits, or is to.
+// Entry is a message in memory.
 type Entry struct {
 	message.Message
 	// Reserved is set while it is decided about: it neither goes nor is dropped.
