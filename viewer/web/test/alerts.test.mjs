@@ -71,7 +71,7 @@ on('open and acknowledged alerts are listed, the worst first, and follow what ha
   const page = await open('alerts');
   await namesAre(page, ['Up', 'CPU', 'Lag']);
   const first = rows(page).first();
-  assert.match(await first.innerText(), /red\s+critical\s+3\s+min\s+Up\s+shop \/ web2\s+\/shop\/web2\/Up is red: connection refused\s+1200 connections\s+> 1000\s+open\s+2 consequences/);
+  assert.match(await first.innerText(), /red\s+critical\s+3\s+min\s+Up\s+shop \/ web2\s+\/shop\/web2\/Up is red: connection refused\s+1200 connections\s+> 1000 connections\s+open\s+2 consequences/);
   assert.match(await rows(page).nth(1).innerText(), /yellow[\s\S]*flapping[\s\S]*7×/);
   assert.match(await rows(page).nth(2).innerText(), /acknowledged by bob\s+I am at it/);
   await page.getByRole('link', { name: /Alerts\s*2\s*open/ }).waitFor();
@@ -248,6 +248,25 @@ on('an alert shows everything: what to do, who knows, its history, its cause, wh
   await panel.getByText('<b>no markup</b>').waitFor();
   await panel.getByRole('button', { name: 'Close the alert' }).click();
   await panel.waitFor({ state: 'detached' });
+});
+
+on('an alert is opened and closed by keys, and they are back where they were', async (server, open) => {
+  server.alerts = some();
+  for (const options of [{}, phone]) {
+    const page = await open('alerts', options);
+    await rows(page).filter({ hasText: 'Lag' }).focus();
+    await page.keyboard.press('Enter');
+    const panel = page.getByRole('complementary', { name: 'Alert /shop/db/Lag' });
+    await panel.getByText('I am at it').first().waitFor();
+    if (options === phone) {
+      assert.ok(await panel.evaluate((e) => e.contains(document.activeElement)), 'the keys are in what covers the list');
+      assert.equal(await page.locator('.alerts-main').evaluate((e) => getComputedStyle(e).visibility), 'hidden');
+    }
+    await panel.getByRole('button', { name: 'Close the alert' }).focus();
+    await page.keyboard.press('Escape');
+    await panel.waitFor({ state: 'detached' });
+    await page.waitForFunction(() => document.activeElement.matches('.sheet-row') && document.activeElement.textContent.includes('Lag'));
+  }
 });
 
 on('texts of others are texts', async (server, open) => {

@@ -88,7 +88,7 @@ on('a red node becomes an alert on the page, with its value and threshold, and g
   await grove.push('/shop/web1/CPU', 96.4);
   const first = rows(page).first();
   await first.getByText('CPU', { exact: true }).waitFor();
-  assert.match(await first.innerText(), /red\s+major[\s\S]*shop \/ web1[\s\S]*\/shop\/web1\/CPU is red[\s\S]*96\.4 %[\s\S]*> 90[\s\S]*open/);
+  assert.match(await first.innerText(), /red\s+major[\s\S]*shop \/ web1[\s\S]*\/shop\/web1\/CPU is red[\s\S]*96\.4 %[\s\S]*> 90 %[\s\S]*open/);
   await page.getByRole('link', { name: /Alerts\s*1\s*open/ }).waitFor();
   await until(() => grove.get('/api/v1/journal?kind=alert&path=/shop/web1/CPU&only=true&text=told'), (j) => j.entries.length > 0);
   await first.click();
@@ -100,6 +100,9 @@ on('a red node becomes an alert on the page, with its value and threshold, and g
   await page.getByRole('dialog').getByRole('button', { name: 'Acknowledge' }).click();
   await panel.getByText('I look at it').first().waitFor();
   await page.getByRole('button', { name: '1 acknowledged' }).waitFor();
+  const events = await open('events?kind=alert');
+  await rows(events).filter({ hasText: 'told hook: firing' }).first().waitFor();
+  assert.doesNotMatch(await rows(events).filter({ hasText: 'told hook' }).first().innerText(), /white/, 'it has no status');
   const problems = await open('problems');
   await problems.locator('.sheet-row', { hasText: 'web1' }).getByText('acknowledged by anonymous').waitFor();
   await grove.push('/shop/web1/CPU', 5);

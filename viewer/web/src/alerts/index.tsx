@@ -15,7 +15,7 @@ import { Acts } from './acts';
 import { type Alert, type AlertQuery, type State, markOf, mayAct, severities, states } from './api';
 import { DesktopButton } from './desktop';
 import { mostUnfolded, useAlerts, useConsequences } from './list';
-import { Grave, Notes, Place, Since, StateText, stateIcons, useSecond, valueOf } from './marks';
+import { Grave, Notes, Place, Since, StateText, stateIcons, useSecond, thresholdOf, valueOf } from './marks';
 import { AlertPanel } from './panel';
 import { type Row, alertRows } from './rows';
 import { AlertTabs } from './tabs';
@@ -58,10 +58,17 @@ export function Alerts() {
     if (id !== undefined && before === undefined) app.go('alerts', { ...rest, alert: id });
     else app.put({ alert: id });
   };
+  const main = useRef<HTMLDivElement>(null);
+  const closed = useRef(false);
+  useEffect(() => {
+    // Whoever closes an alert by its keys is back at its row.
+    if (closed.current && !params.alert) main.current?.querySelector<HTMLElement>('.sheet-row[tabindex="0"]')?.focus({ preventScroll: true });
+    closed.current = false;
+  }, [params.alert]);
   return (
     <div class={`alerts-page${params.alert ? ' with-alert' : ''}`}>
       <h1 class="hidden">Alerts</h1>
-      <div class="alerts-main whole">
+      <div class="alerts-main whole" ref={main}>
         <div class="alerts-top">
           <AlertTabs />
           <Filters chosen={chosen} />
@@ -104,7 +111,7 @@ export function Alerts() {
           {rows.length === 0 ? '' : found.next ? `the first ${figures(found.alerts.length)}: scroll for more` : plural(found.alerts.length, 'alert')}
         </p>
       </div>
-      {params.alert ? <AlertPanel key={params.alert} id={params.alert} onClose={() => open(undefined)} onDone={found.again} /> : null}
+      {params.alert ? <AlertPanel key={params.alert} id={params.alert} onClose={() => ((closed.current = true), open(undefined))} onDone={found.again} /> : null}
     </div>
   );
 }
@@ -304,7 +311,7 @@ function columns(fold: (id: string) => void): readonly Column<Row>[] {
               {v.unit ? <span class="unit"> {v.unit}</span> : null}
             </span>
             <span class="soft" title={a.threshold}>
-              {a.threshold}
+              {thresholdOf(a)}
             </span>
           </>
         );
@@ -313,7 +320,7 @@ function columns(fold: (id: string) => void): readonly Column<Row>[] {
     {
       name: 'state',
       title: 'State',
-      width: 'minmax(8rem, 1fr)',
+      width: 'minmax(9.5rem, 1fr)',
       slim: false,
       draw: ({ alert: a }) => (
         <>

@@ -80,10 +80,20 @@ const reasons: Record<string, string> = {
   maintenance: 'in maintenance',
 };
 
+const number = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
+
 /** valueOf is the observed value as people read it: numbers as elsewhere on the page. */
-export function valueOf(a: Alert): Shown {
+export function valueOf(a: Pick<Alert, 'value' | 'unit'>): Shown {
   const { value = '', unit = '' } = a;
-  return /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(value) ? show(Number(value), unit) : { number: value, unit };
+  return number.test(value) ? show(Number(value), unit) : { number: value, unit };
+}
+
+/** thresholdOf is the threshold in the same way: "< 1e+08" of bytes is "< 95.4 MiB". */
+export function thresholdOf(a: Pick<Alert, 'threshold' | 'unit'>): string {
+  const [, sign = '', limit = ''] = /^(\S+) (\S+)$/.exec(a.threshold ?? '') ?? [];
+  if (!number.test(limit)) return a.threshold ?? '';
+  const shown = show(Number(limit), a.unit);
+  return `${sign} ${shown.number} ${shown.unit}`.trim();
 }
 
 /** Notes are marks that say what else is special. */

@@ -2,7 +2,7 @@
 // follows from it, who is told, and what happened so far.
 
 import type { ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { useApp, useNow } from '../app';
 import { clock, day, duration, moment, plural } from '../format';
 import { Fact } from '../node/facts';
@@ -14,7 +14,7 @@ import { words } from '../ui/form';
 import { type Status, statusWords } from '../wire';
 import { Acts } from './acts';
 import { type Alert, fetchAlert, fetchAlerts, markOf, mayAct } from './api';
-import { Notes, StateText } from './marks';
+import { Notes, StateText, thresholdOf, valueOf } from './marks';
 import { useFresh } from './reading';
 import { type Telling, fetchTold, momentsOf } from './told';
 
@@ -25,6 +25,11 @@ const soonMs = 1500; // after a change, of which somebody is told a moment later
 /** AlertPanel shows one alert beside the list, or in its place on the phone. */
 export function AlertPanel({ id, onClose, onDone }: { id: string; onClose: () => void; onDone: () => void }) {
   const { value: alert, error, again } = useFresh(id, (signal) => fetchAlert(id, signal));
+  const body = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const { parentElement: panel } = body.current!;
+    if (getComputedStyle(panel!).position === 'absolute') body.current!.focus(); // it covers what had the focus
+  }, []);
   return (
     <aside class="alert-panel" aria-label={alert ? `Alert ${alert.path}` : 'Alert'} onKeyDown={(e) => e.key === 'Escape' && !e.defaultPrevented && onClose()}>
       <header>
@@ -34,7 +39,7 @@ export function AlertPanel({ id, onClose, onDone }: { id: string; onClose: () =>
           <Icon name="close" />
         </button>
       </header>
-      <div class="body" tabIndex={-1}>
+      <div class="body" tabIndex={-1} ref={body}>
         {error ? (
           <p class="trouble" role="alert">
             {error}
@@ -62,10 +67,11 @@ function About({ alert: a, onDone }: { alert: Alert; onDone: () => void }) {
   const ended = a.resolved ? Date.parse(a.resolved) : undefined;
   const pairs = (of: Record<string, string> | undefined) => Object.entries(of ?? {}).map(([k, v]) => `${k}=${v}`).join(', ');
   const status = markOf(a);
+  const value = valueOf(a);
   const facts: [string, ComponentChildren][] = [
     ['Kind', a.kind === 'status' ? '' : a.kind === 'silence' ? 'silence: nothing is known of it any more' : 'missing: its definition expects it'],
-    ['Value', a.value ? `${a.value} ${a.unit ?? ''}` : ''],
-    ['Threshold', a.threshold],
+    ['Value', value.number ? <span title={a.value}>{`${value.number} ${value.unit}`.trim()}</span> : ''],
+    ['Threshold', thresholdOf(a)],
     ['Worst', a.worst !== a.status ? a.worst : ''],
     ['Turned bad', a.count > 1 ? plural(a.count, 'time') : ''],
     ['Event type', a.eventType],
@@ -215,7 +221,7 @@ function Happened({ alert, now }: { alert: Alert; now: number }) {
           const at = Date.parse(time);
           return (
             <li key={`${time} ${i}`}>
-              {s ? <Mark status={Math.max(0, statusWords.indexOf(s.status)) as Status} size={12} label={s.status} /> : <Icon name="outbox" />}
+              {s ? <Mark status={Math.max(0, statusWords.indexOf(s.status)) as Status} size={12} label={s.status} /> : <Icon name="bell" />}
               <p>
                 {s ? (
                   <>

@@ -8,6 +8,7 @@
 // already. What the journal says is on the disk, too.
 
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { tellingOf } from '../alerts/told';
 import { get } from '../api';
 import { useApp } from '../app';
 import { figures, moment, plural, show } from '../format';
@@ -261,6 +262,8 @@ function hoursOf(span: string): number {
 
 function Turn({ e }: { e: Entry }) {
   const of = (w: StatusWord) => statusWords.indexOf(w) as Status;
+  // That somebody was told has no status.
+  if (e.kind === 'alert' && tellingOf(e)) return <Icon name="bell" />;
   return (
     <span class="turn">
       {e.from && e.from !== e.to ? (

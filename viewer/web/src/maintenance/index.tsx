@@ -17,7 +17,7 @@ import { ruleText } from './rule';
 export function MaintenancePage() {
   const app = useApp();
   const { value: windows, error, again } = useFresh('maintenance', fetchWindows);
-  const [planning, plan] = useState(app.route.params.plan !== undefined);
+  const [planning, plan] = useState(false); // without an address of its own
   const now = (windows ?? []).filter((w) => w.now);
   const next = (windows ?? []).filter((w) => !w.now && w.next && !w.rule);
   const recurring = (windows ?? []).filter((w) => !w.now && w.next && w.rule);
@@ -56,7 +56,7 @@ export function MaintenancePage() {
             ),
           )
         : null}
-      {planning ? <Plan at={app.route.params.plan ?? app.route.node ?? ''} onClose={() => (plan(false), app.put({ plan: undefined }))} onDone={again} /> : null}
+      {planning || app.route.params.plan !== undefined ? <Plan at={app.route.params.plan ?? app.route.node ?? ''} onClose={() => (plan(false), app.put({ plan: undefined }))} onDone={again} /> : null}
     </div>
   );
 }

@@ -2,11 +2,12 @@
 // thresholds; of a group also what happened below it.
 
 import { useEffect, useState } from 'preact/hooks';
+import { tellingOf } from '../alerts/told';
 import { useApp } from '../app';
 import { Problem, get } from '../api';
 import { age, show } from '../format';
 import { Choice } from '../ui/form';
-import { Mark } from '../ui/marks';
+import { Icon, Mark } from '../ui/marks';
 import { statusWords } from '../wire';
 import { NodeLink } from './link';
 import { atMoment } from './history';
@@ -95,7 +96,7 @@ export function Log({ path, group, way, mark }: { path: string; group: boolean; 
         <ol class="events">
           {entries.map((e) => (
             <li key={e.id}>
-              <Mark status={statusOf(e.to)} size={12} label={statusWords[statusOf(e.to)]} />
+              {e.kind === 'alert' && tellingOf(e) ? <Icon name="bell" /> : <Mark status={statusOf(e.to)} size={12} label={statusWords[statusOf(e.to)]} />}
               <span class="text">
                 {e.path === path ? null : (
                   <>

@@ -41,9 +41,10 @@ function Configured() {
     <>
       <ErrorText text={error} />
       {value?.error ? (
-        <p class="wrong" role="alert">
-          {value.error} <span class="soft">What held before holds still.</span>
-        </p>
+        <div role="alert">
+          <p class="wrong">{value.error}</p>
+          <p class="soft">What held before holds still.</p>
+        </div>
       ) : null}
       <section aria-labelledby="routes-title">
         <h2 id="routes-title">In this order</h2>
