@@ -14,7 +14,8 @@ import (
 // says that a restart would undo it.
 func (o *Outbox) Stop(ctx context.Context, channel string) error { return o.turn(ctx, channel, true) }
 
-// Start lets a channel, or with the empty name all, send again.
+// Start lets a channel, or with the empty name all, send again, and at once: whoever starts
+// it knows that the other side is well, whatever pause it had asked for.
 func (o *Outbox) Start(ctx context.Context, channel string) error {
 	return o.turn(ctx, channel, false)
 }
@@ -33,9 +34,27 @@ func (o *Outbox) turn(ctx context.Context, channel string, stop bool) error {
 		o.settings[channel] = struct{}{}
 		o.log.Info("sending of messages was turned", "channel", channel, "stopped", stop)
 	}
+	if !stop {
+		for _, l := range o.lines {
+			if channel == "" || l.channel == channel {
+				o.hurryLocked(l)
+			}
+		}
+	}
 	o.mu.Unlock()
 	o.Wake()
 	return o.saved(ctx)
+}
+
+// hurryLocked has what a channel would send next sent now.
+func (o *Outbox) hurryLocked(l *line) {
+	l.hold = time.Time{}
+	for _, p := range message.ByPrecedence {
+		if first := o.entryLocked(l.First(p)); first != nil {
+			first.Next = time.Time{}
+		}
+	}
+	o.touched[l] = struct{}{}
 }
 
 // saved waits until what a person has changed is on disk.

@@ -334,6 +334,21 @@ func TestAChannelIsLeftAloneWhenItAsks(t *testing.T) {
 	})
 }
 
+// Whoever starts a channel does not wait for a pause that the other side had asked for.
+func TestAStartHurries(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t))
+	w.answers(func(*Message) error { return channel.RetryAfter(errors.New("429"), time.Hour) })
+	w.run()
+	w.add("chat n1")
+	w.until("a failure", func() bool { return w.counts().Failed == 1 })
+	w.answers(nil)
+	w.pass(time.Minute)
+	if err := w.Start(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	w.delivers("chat n1")
+}
+
 func TestDeadLetters(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, db *storetest.Database) {
 		w := newWorld(t, db)
