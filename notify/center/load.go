@@ -44,12 +44,12 @@ func (c *Center) Reload() error {
 	if len(errs) > 0 {
 		state.Errors = errs
 		c.state.Store(&state)
-		then := "the file of alerts is not taken; what it said before goes on"
-		if state.Loaded.IsZero() {
-			then = "the file of alerts is not taken; nobody is told until it is mended"
-		}
 		for _, e := range errs.Sorted() {
-			c.o.Log.Error(then, "at", e.Pos.String(), "error", e.Error())
+			if state.Loaded.IsZero() {
+				c.o.Log.Error("the file of alerts is not taken; nobody is told until it is mended", "at", e.Pos.String(), "error", e.Error())
+			} else {
+				c.o.Log.Error("the file of alerts is not taken; what it said before goes on", "at", e.Pos.String(), "error", e.Error())
+			}
 		}
 		return errs.Err()
 	}

@@ -6,19 +6,29 @@ import (
 	"grove/notify/outbox/throttle"
 )
 
-// The words of the rooms behind this one, so that whoever puts messages or sets
-// bounds needs this one alone.
+// Whoever puts messages or sets bounds needs this room alone: these are the words of those
+// behind it.
 type (
-	Message    = message.Message
+	// Message is one message.
+	Message = message.Message
+	// Precedence is what goes first.
 	Precedence = message.Precedence
-	State      = message.State
-	Size       = message.Size
-	Room       = queue.Room
-	Limits     = queue.Limits
-	FullError  = queue.FullError
-	Refusal    = queue.Refusal
-	Throttle   = throttle.Throttle
-	Throttles  = throttle.Throttles
+	// State is where a message stands.
+	State = message.State
+	// Size is an amount of bytes.
+	Size = message.Size
+	// Room is how much may wait.
+	Room = queue.Room
+	// Limits bound what waits, in total and by precedence.
+	Limits = queue.Limits
+	// FullError says that there is no room for a message.
+	FullError = queue.FullError
+	// Refusal is why a message was refused.
+	Refusal = queue.Refusal
+	// Throttle bounds what is sent in a period.
+	Throttle = throttle.Throttle
+	// Throttles are those of all channels and of each.
+	Throttles = throttle.Throttles
 )
 
 // The precedences, and the states.

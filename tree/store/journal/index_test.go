@@ -225,7 +225,12 @@ func TestRunMakesBlocks(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
 			go func() { ended <- j.Run(ctx) }()
-			defer func() { cancel(); <-ended }()
+			defer func() {
+				cancel()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			}()
 			for i := range 8 {
 				if err := j.Append(ctx, entry(time.Duration(i)*time.Second, "/a", Event, tree.White, tree.Red, "x")); err != nil {
 					return err

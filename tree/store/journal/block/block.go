@@ -70,8 +70,10 @@ type texts struct {
 // Add adds an entry, in the order of numbers.
 func (b *Builder) Add(e Entry) { b.entries = append(b.entries, e) }
 
-// Word says that the last entry has a text, Number that it has a number.
-func (b *Builder) Word(text string)   { b.words.add(text, len(b.entries)-1) }
+// Word says that the last entry has a text.
+func (b *Builder) Word(text string) { b.words.add(text, len(b.entries)-1) }
+
+// Number says that the last entry has a number.
 func (b *Builder) Number(text string) { b.numbers.add(text, len(b.entries)-1) }
 
 // First is the number of the first entry; -1: there is none.
@@ -82,8 +84,10 @@ func (b *Builder) First() int64 {
 	return b.entries[0].Number
 }
 
-// Len is how many entries there are, Bytes how long their different texts are.
-func (b *Builder) Len() int   { return len(b.entries) }
+// Len is how many entries there are.
+func (b *Builder) Len() int { return len(b.entries) }
+
+// Bytes is how long their different texts are.
 func (b *Builder) Bytes() int { return len(b.words.region) + len(b.numbers.region) }
 
 func (t *texts) add(text string, place int) {
