@@ -23,7 +23,7 @@ const order = `
 	beans < beans/timer, beans/monitor, beans/beanstest;
 
 	# The live tree, and the language that grows it.
-	beans < tree < tree/monitor, tree/metric, tree/grant, tree/alert;
+	beans < tree < tree/monitor, tree/metric, tree/grant, tree/quantity, tree/alert;
 	none < tree/definition/source, tree/definition/watch, tree/week;
 	tree < tree/whatif;
 	tree, tree/definition/source
@@ -132,7 +132,7 @@ const order = `
 	beans < notify;
 	tree/alert < notify/channel;
 	tree/alert < notify/cause;
-	tree/alert, tree/grant < notify/subject;
+	tree/alert, tree/grant, tree/quantity < notify/subject;
 	tree/alert, tree/store < notify/ledger;
 	notify/cause, notify/subject, notify/ledger, tree/store/journal < notify/book;
 	notify/channel, tree/store, tree/definition/source < notify/outbox/message < notify/outbox/throttle, notify/outbox/queue;
@@ -202,9 +202,8 @@ const order = `
 	viewer/export/sapcontrol/soap < viewer/export/sapcontrol;
 	tree/grant < viewer/export/cloudevents;
 	tree/metric < viewer/export/otlp;
-	tree < viewer/export/document/quantity;
 	tree, viewer/export/document/markup < viewer/export/document/page < viewer/export/document/static;
-	tree/grant, viewer/export/document/markup, viewer/export/document/quantity < viewer/export/document;
+	tree/grant, viewer/export/document/markup, tree/quantity < viewer/export/document;
 	viewer/export/document, viewer/export/document/static < viewer/export/document/documenttest;
 	viewer/export/document, viewer/export/document/static, viewer/export/document/reply
 		< viewer/export/document/form < viewer/export/document/rest;

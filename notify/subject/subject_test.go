@@ -113,8 +113,12 @@ func TestMessages(t *testing.T) {
 		causes []tree.Path
 		want   Trouble
 	}{
-		"a number":   {node(tree.Performance, tree.Number(1200), limit, "connections"), tree.Red, nil, Trouble{"/shop/web1/Active is red: 1200 connections, which is > 1000 for 30s", "1200", "connections", "> 1000 for 30s"}},
-		"yellow":     {node(tree.Performance, tree.Number(600.1234567), limit, ""), tree.Yellow, nil, Trouble{"/shop/web1/Active is yellow: 600.123, which is > 500", "600.123", "", "> 500"}},
+		"a number": {node(tree.Performance, tree.Number(1200), limit, "connections"), tree.Red, nil, Trouble{"/shop/web1/Active is red: 1200 connections, which is > 1000 for 30s", "1200", "connections", "> 1000 for 30s"}},
+		"yellow":   {node(tree.Performance, tree.Number(600.1234567), limit, ""), tree.Yellow, nil, Trouble{"/shop/web1/Active is yellow: 600.123, which is > 500", "600.123", "", "> 500"}},
+		"bytes": {node(tree.Performance, tree.Number(42e6), &tree.Threshold{Red: tree.Level{Form: tree.Below, Low: 1e8, OffLow: 1e8, After: time.Minute}}, "bytes"), tree.Red, nil,
+			Trouble{"/shop/web1/Active is red: 40.1 MiB, which is < 95.4 MiB for 1m", "42000000", "bytes", "< 1e+08 for 1m"}},
+		"bytes a second": {node(tree.Performance, tree.Number(3e3), &tree.Threshold{Red: tree.AboveLevel(2048, 2048)}, "bytes/s"), tree.Red, nil,
+			Trouble{"/shop/web1/Active is red: 2.93 KiB/s, which is > 2 KiB/s", "3000", "bytes/s", "> 2048"}},
 		"a range":    {node(tree.Performance, tree.Number(0.1+0.2), &tree.Threshold{Red: tree.Level{Form: tree.Outside, Low: 1, High: 2, OffLow: 1, OffHigh: 2}}, "V"), tree.Red, nil, Trouble{"/shop/web1/Active is red: 0.3 V, which is outside 1..2", "0.3", "V", "outside 1..2"}},
 		"a state":    {node(tree.State, tree.Text("stopped"), &tree.Threshold{}, ""), tree.Red, nil, Trouble{"/shop/web1/Active is red: stopped", "stopped", "", ""}},
 		"by states":  {node(tree.State, tree.Number(3), &tree.Threshold{States: map[string]tree.Status{"3": tree.Red}}, ""), tree.Red, nil, Trouble{"/shop/web1/Active is red: 3", "3", "", ""}},

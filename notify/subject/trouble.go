@@ -10,6 +10,7 @@ import (
 
 	"grove/tree"
 	"grove/tree/alert"
+	"grove/tree/quantity"
 )
 
 // Bounds of texts in alerts: what is longer is cut.
@@ -56,16 +57,42 @@ func Of(n *tree.Node, status tree.Status, causes []tree.Path) Trouble {
 	}
 	t.Message = said
 	if t.Value != "" {
-		t.Message += ": " + t.Value
-		if t.Unit != "" {
-			t.Message += " " + t.Unit
-		}
-		if t.Threshold != "" {
-			t.Message += ", which is " + t.Threshold
+		value, threshold := inWords(n, &t)
+		t.Message += ": " + value
+		if threshold != "" {
+			t.Message += ", which is " + threshold
 		}
 	}
 	return t
 }
+
+// inWords writes value and threshold for a sentence: bytes in KiB and larger, in plain
+// characters, since not every channel has others.
+func inWords(n *tree.Node, t *Trouble) (value, threshold string) {
+	value, threshold = t.Value, t.Threshold
+	if t.Unit != "" {
+		value += " " + t.Unit
+	}
+	switch unit, _, _ := strings.Cut(t.Unit, "/"); unit {
+	case "bytes", "byte", "B":
+	default:
+		return value, threshold
+	}
+	show := func(v float64) string { return plain.Replace(quantity.Show(tree.Number(v), t.Unit)) }
+	if v, ok := n.Value.Number(); ok {
+		value = show(v)
+	}
+	if sign, border, ok := strings.Cut(t.Threshold, " "); ok {
+		border, rest, _ := strings.Cut(border, " ")
+		if v, err := strconv.ParseFloat(border, 64); err == nil {
+			threshold = strings.TrimSpace(sign + " " + show(v) + " " + rest)
+		}
+	}
+	return value, threshold
+}
+
+// plain replaces what typesetters like and terminals of old do not know.
+var plain = strings.NewReplacer("\u202f", " ", "\u2212", "-")
 
 // Silent says that nothing is known of a node any more.
 func Silent(n *tree.Node) Trouble {

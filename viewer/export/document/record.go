@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"grove/tree"
-	"grove/viewer/export/document/quantity"
+	"grove/tree/quantity"
 )
 
 // Record is the copy of one node: what can change while the document is written.

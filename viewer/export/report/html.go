@@ -11,7 +11,7 @@ import (
 	"grove/tree"
 	"grove/viewer/export/document/markup"
 	"grove/viewer/export/document/page"
-	"grove/viewer/export/document/quantity"
+	"grove/tree/quantity"
 )
 
 // words are the statuses as people say them.
