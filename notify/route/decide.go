@@ -257,7 +257,7 @@ func entriesOf(decisions []*decision) (entries []journal.Entry) {
 		}
 		slices.Sort(names)
 		entries = append(entries, journal.Entry{
-			Time: first.Made, Path: d.at, Kind: journal.Alert, Text: "told " + strings.Join(names, ", ") + ": " + first.Purpose,
+			Time: first.Made, Path: d.at, Kind: journal.Alert, From: d.status, To: d.status, Text: "told " + strings.Join(names, ", ") + ": " + first.Purpose,
 		})
 	}
 	return entries

@@ -25,8 +25,9 @@ type decision struct {
 	g        *group
 	messages []outbox.Message
 	change   told.Change
-	tells    bool      // the targets of the route, not only those of a step
-	at       tree.Path // all that the messages are about lies there
+	tells    bool        // the targets of the route, not only those of a step
+	at       tree.Path   // all that the messages are about lies there
+	status   tree.Status // as the messages have it
 }
 
 // resolver looks up targets, each once.
@@ -235,7 +236,7 @@ func (r *Router) ending(g *group, now time.Time) *decision {
 func (r *Router) send(d *decision, content *compose.Content, channels []string, now time.Time) {
 	m := content.Message()
 	c := &d.change
-	d.at = content.Place()
+	d.at, d.status = content.Place(), m.Status
 	at := tree.Root
 	if first := content.First(); first != nil {
 		at = first.Path
