@@ -55,7 +55,7 @@ func (a *App) runAlerting() {
 	if a.config.URL == "" {
 		a.alerts.world.URL = a.Scheme() + "://" + reachable(a.Addr())
 	}
-	a.runWithin(2*partWithin, "alerts", func(ctx context.Context) error {
+	a.runWithin(3*partWithin, "alerts", func(ctx context.Context) error {
 		for {
 			err := a.alerts.center.Begin(ctx)
 			if err == nil {
