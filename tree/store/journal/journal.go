@@ -59,12 +59,12 @@ type Journal struct {
 	progress chan struct{} // closed and made anew when anything of this changes
 	failing  error         // of the last try to write
 	patience time.Duration // the constant, but in tests
-	// blockEntries is the constant, but in tests.
-	blockEntries int
-	stalled      bool // the database does nothing: nobody waits for it
-	stopped      bool // Run has returned
-	lost         uint64
-	told         uint64 // lost that a Sync has told of
+	// blockEntries and maxRead are the constants, but in tests.
+	blockEntries, maxRead int
+	stalled               bool // the database does nothing: nobody waits for it
+	stopped               bool // Run has returned
+	lost                  uint64
+	told                  uint64 // lost that a Sync has told of
 
 	written atomic.Uint64
 	deleted atomic.Uint64
@@ -90,7 +90,7 @@ func New(o Options) *Journal {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.Keep, o.Rows, o.Queue = cmp.Or(o.Keep, 400*24*time.Hour), cmp.Or(o.Rows, 20_000_000), cmp.Or(o.Queue, 1<<18)
-	j := &Journal{o: o, progress: make(chan struct{}), patience: patience, blockEntries: blockEntries}
+	j := &Journal{o: o, progress: make(chan struct{}), patience: patience, blockEntries: blockEntries, maxRead: maxRead}
 	j.rows.Store(-1)
 	return j
 }

@@ -44,7 +44,7 @@ func (j *Journal) Worst(ctx context.Context, under tree.Path, from, to time.Time
 	ctx, cancel := context.WithTimeout(ctx, searchTime)
 	defer cancel()
 	err = j.o.Store.Read(ctx, func(tx *store.Tx) error {
-		w := &worst{tx: tx, from: milliseconds(from), to: milliseconds(to), all: under.IsRoot() && sees == nil}
+		w := &worst{tx: tx, most: j.maxRead, from: milliseconds(from), to: milliseconds(to), all: under.IsRoot() && sees == nil}
 		w.width = max((w.to-w.from+int64(parts)-1)/int64(parts), 1)
 		if !w.all {
 			if err := w.find(under, sees); err != nil {
@@ -63,6 +63,7 @@ type worst struct {
 	tx        *store.Tx
 	from, to  int64 // Unix milliseconds, as width
 	width     int64
+	most      int                 // changes that are read, before some of each part do
 	all       bool                // every node counts
 	nodes     map[int64]tree.Path // that count
 	condition string              // on few nodes
@@ -117,11 +118,11 @@ func (w *worst) read() (marks []Mark, whole bool, err error) {
 	}
 	count := (w.to-w.from-1)/w.width + 1
 	w.parts = make([]part, count)
-	n, err := w.some(w.from, w.to, maxRead+1)
+	n, err := w.some(w.from, w.to, w.most+1)
 	if err != nil {
 		return nil, false, err
 	}
-	if whole = n <= maxRead; !whole {
+	if whole = n <= w.most; !whole {
 		clear(w.parts)
 		for i := range count {
 			begin := w.from + i*w.width
