@@ -124,7 +124,11 @@ func printMessage(w io.Writer, m *view.QueuedMessage, now time.Time) {
 	fmt.Fprintf(w, "    %s\n", cell(m.Title))
 	var words []string
 	if m.Attempts > 0 && m.State != "sent" {
-		words = append(words, fmt.Sprintf("tried %d times", m.Attempts))
+		often := "once"
+		if m.Attempts > 1 {
+			often = fmt.Sprintf("%d times", m.Attempts)
+		}
+		words = append(words, "tried "+often)
 	}
 	if m.Next != nil && m.State == "waiting" && m.Next.After(now) {
 		words = append(words, "again at "+m.Next.Local().Format("15:04:05"))

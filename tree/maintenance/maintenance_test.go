@@ -412,3 +412,12 @@ func TestRulesAreNotTooFine(t *testing.T) {
 		t.Errorf("every other minute: %v", err)
 	}
 }
+
+func TestParseStart(t *testing.T) {
+	want := berlin(t, "2026-01-04 03:00")
+	for _, text := range []string{"2026-01-04 03:00", "2026-01-04T03:00", "2026-01-04 03:00:00", "2026-01-04T03:00:00", "2026-01-04T02:00:00Z", "2026-01-04T03:00:00+01:00"} {
+		if got, err := ParseStart(text, "Europe/Berlin", false); err != nil || !got.Equal(want) {
+			t.Errorf("%s: %s, %v", text, got, err)
+		}
+	}
+}
