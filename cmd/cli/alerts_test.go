@@ -312,7 +312,7 @@ func TestWhatIfIsPrinted(t *testing.T) {
 	page := night()
 	var more whatif.Supposed
 	for i := range 60 {
-		more.Changes = append(more.Changes, whatif.SupposedChange{Path: fmt.Sprintf("/farm/n%02d", i), From: "green", To: "red", Set: true})
+		more.Changes = append(more.Changes, whatif.SupposedChange{Path: fmt.Sprintf("/barn/n%02d", i), From: "green", To: "red", Set: true})
 	}
 	held := page.Alerts[4]
 	held.Path = tree.MustPath("/shop/web4/Answer")
@@ -329,7 +329,7 @@ func TestWhatIfIsPrinted(t *testing.T) {
 	for _, c := range []struct {
 		args string
 		s    whatif.Supposed
-	}{{"what-if /shop/db/Up=red", supposed}, {"what-if /farm/n=1=white --color always", whatif.Supposed{}}, {"what-if /x=red", more}, {"what-if /x", more}, {"what-if /x=blue", more}} {
+	}{{"what-if /shop/db/Up=red", supposed}, {"what-if /barn/n=1=white --color always", whatif.Supposed{}}, {"what-if /x=red", more}, {"what-if /x", more}, {"what-if /x=blue", more}} {
 		var asked string
 		s := serve(t, map[string]any{"POST /api/v1/what-if": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			text, _ := io.ReadAll(r.Body)

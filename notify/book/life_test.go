@@ -303,33 +303,33 @@ func TestSilence(t *testing.T) {
 
 func TestMissing(t *testing.T) {
 	bubble(t, func(w *world) {
-		w.group("/farm", &tree.Alerting{Expect: []string{"a", "b"}, AtLeast: 3})
-		w.state("/farm/a/Up", nil)
-		w.state("/farm/c/Up", nil)
+		w.group("/barn", &tree.Alerting{Expect: []string{"a", "b"}, AtLeast: 3})
+		w.state("/barn/a/Up", nil)
+		w.state("/barn/c/Up", nil)
 		w.begin()
 		w.wait(MissingAfter / 2)
 		w.wants("it may still come", w.live())
 		w.wait(MissingAfter)
-		w.wants("told", w.since(), "opened /farm open missing", "opened /farm/b open missing")
-		if a := w.one("/farm/b"); a.Message != "/farm/b is missing: /farm should have it" || a.Severity != tree.Major {
+		w.wants("told", w.since(), "opened /farm open missing", "opened /barn/b open missing")
+		if a := w.one("/barn/b"); a.Message != "/barn/b is missing: /farm should have it" || a.Severity != tree.Major {
 			t.Errorf("%+v", a)
 		}
 		w.restart()
 		w.wait(2 * MissingAfter)
 		w.wants("after a restart", w.since())
-		w.state("/farm/b/Up", nil)
+		w.state("/barn/b/Up", nil)
 		w.wait(time.Second)
-		w.wants("told", w.since(), "resolved /farm resolved missing", "resolved /farm/b resolved missing")
-		if err := w.tree.Change(tree.Remove(tree.MustPath("/farm/a"))); err != nil {
+		w.wants("told", w.since(), "resolved /farm resolved missing", "resolved /barn/b resolved missing")
+		if err := w.tree.Change(tree.Remove(tree.MustPath("/barn/a"))); err != nil {
 			t.Fatal(err)
 		}
 		w.wait(2 * MissingAfter)
-		w.wants("told", w.since(), "opened /farm/a open missing", "reopened /farm open missing x2")
-		if err := w.tree.Change(tree.Remove(tree.MustPath("/farm"))); err != nil {
+		w.wants("told", w.since(), "opened /barn/a open missing", "reopened /farm open missing x2")
+		if err := w.tree.Change(tree.Remove(tree.MustPath("/barn"))); err != nil {
 			t.Fatal(err)
 		}
 		w.wait(2 * MissingAfter)
-		w.wants("told", w.since(), "resolved /farm resolved missing x2", "resolved /farm/a resolved missing")
+		w.wants("told", w.since(), "resolved /farm resolved missing x2", "resolved /barn/a resolved missing")
 	})
 }
 

@@ -201,24 +201,24 @@ func TestDependsOnInACircle(t *testing.T) {
 
 func TestWhole(t *testing.T) {
 	bubble(t, func(w *world) {
-		w.add("/farm", &tree.Spec{Kind: tree.Group, Alerting: &tree.Alerting{Rule: tree.AlertWhole}, Rollup: &tree.Rollup{Rule: tree.Need, Green: 2}})
-		for _, p := range []string{"/farm/a/Up", "/farm/b/Up", "/farm/c/Up"} {
+		w.add("/barn", &tree.Spec{Kind: tree.Group, Alerting: &tree.Alerting{Rule: tree.AlertWhole}, Rollup: &tree.Rollup{Rule: tree.Need, Green: 2}})
+		for _, p := range []string{"/barn/a/Up", "/barn/b/Up", "/barn/c/Up"} {
 			w.state(p, nil)
 			w.set("green", p)
 		}
 		w.begin()
-		w.set("red", "/farm/a/Up")
+		w.set("red", "/barn/a/Up")
 		w.settled()
-		w.wants("the farm is well", w.since(), "suppressed /farm/a/Up suppressed red whole /farm")
-		w.set("red", "/farm/b/Up")
+		w.wants("the farm is well", w.since(), "suppressed /barn/a/Up suppressed red whole /farm")
+		w.set("red", "/barn/b/Up")
 		w.wait(2 * time.Second)
-		w.wants("told", w.since(), "opened /farm open red +2", "suppressed /farm/a/Up suppressed red whole /farm", "suppressed /farm/b/Up suppressed red whole /farm")
-		if a := w.one("/farm"); a.Message != "/farm is red because of /farm/a/Up, /farm/b/Up" {
+		w.wants("told", w.since(), "opened /farm open red +2", "suppressed /barn/a/Up suppressed red whole /farm", "suppressed /barn/b/Up suppressed red whole /farm")
+		if a := w.one("/barn"); a.Message != "/farm is red because of /barn/a/Up, /barn/b/Up" {
 			t.Error(a.Message)
 		}
-		w.set("green", "/farm/b/Up")
+		w.set("green", "/barn/b/Up")
 		w.wait(2 * time.Second)
-		w.wants("live", w.live(), "/farm/a/Up suppressed red whole /farm")
+		w.wants("live", w.live(), "/barn/a/Up suppressed red whole /farm")
 	})
 }
 
@@ -353,11 +353,11 @@ func TestStorm(t *testing.T) {
 func TestTheJournalNamesNoOtherNode(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.state("/net/Link", nil)
-		w.group("/farm", &tree.Alerting{Rule: tree.AlertWhole})
-		w.state("/farm/x", nil)
+		w.group("/barn", &tree.Alerting{Rule: tree.AlertWhole})
+		w.state("/barn/x", nil)
 		w.state("/app/Up", &tree.Alerting{DependsOn: []tree.Path{tree.MustPath("/net/Link")}})
 		w.begin()
-		w.set("red", "/net/Link", "/farm/x", "/app/Up")
+		w.set("red", "/net/Link", "/barn/x", "/app/Up")
 		w.wait(2 * time.Second)
 		id := w.one("/net/Link").ID.String()
 		w.set("green", "/net/Link")
@@ -372,7 +372,7 @@ func TestTheJournalNamesNoOtherNode(t *testing.T) {
 		}
 		for path, want := range map[string]string{
 			"/app/Up": "opened: /app/Up is red: red; suppressed (dependency) by alert " + id + "\nreleased\n",
-			"/farm":   "opened: /farm is red\n",
+			"/barn":   "opened: /farm is red\n",
 		} {
 			if lines[path] != want {
 				w.t.Errorf("%s: %q, want %q", path, lines[path], want)

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"grove/tree"
+	"grove/tree/quantity"
 	"grove/viewer/export/document/markup"
 	"grove/viewer/export/document/page"
-	"grove/tree/quantity"
 )
 
 // words are the statuses as people say them.
