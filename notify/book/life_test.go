@@ -310,8 +310,8 @@ func TestMissing(t *testing.T) {
 		w.wait(MissingAfter / 2)
 		w.wants("it may still come", w.live())
 		w.wait(MissingAfter)
-		w.wants("told", w.since(), "opened /farm open missing", "opened /barn/b open missing")
-		if a := w.one("/barn/b"); a.Message != "/barn/b is missing: /farm should have it" || a.Severity != tree.Major {
+		w.wants("told", w.since(), "opened /barn open missing", "opened /barn/b open missing")
+		if a := w.one("/barn/b"); a.Message != "/barn/b is missing: /barn should have it" || a.Severity != tree.Major {
 			t.Errorf("%+v", a)
 		}
 		w.restart()
@@ -319,17 +319,17 @@ func TestMissing(t *testing.T) {
 		w.wants("after a restart", w.since())
 		w.state("/barn/b/Up", nil)
 		w.wait(time.Second)
-		w.wants("told", w.since(), "resolved /farm resolved missing", "resolved /barn/b resolved missing")
+		w.wants("told", w.since(), "resolved /barn resolved missing", "resolved /barn/b resolved missing")
 		if err := w.tree.Change(tree.Remove(tree.MustPath("/barn/a"))); err != nil {
 			t.Fatal(err)
 		}
 		w.wait(2 * MissingAfter)
-		w.wants("told", w.since(), "opened /barn/a open missing", "reopened /farm open missing x2")
+		w.wants("told", w.since(), "opened /barn/a open missing", "reopened /barn open missing x2")
 		if err := w.tree.Change(tree.Remove(tree.MustPath("/barn"))); err != nil {
 			t.Fatal(err)
 		}
 		w.wait(2 * MissingAfter)
-		w.wants("told", w.since(), "resolved /farm resolved missing x2", "resolved /barn/a resolved missing")
+		w.wants("told", w.since(), "resolved /barn resolved missing x2", "resolved /barn/a resolved missing")
 	})
 }
 

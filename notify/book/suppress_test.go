@@ -209,16 +209,16 @@ func TestWhole(t *testing.T) {
 		w.begin()
 		w.set("red", "/barn/a/Up")
 		w.settled()
-		w.wants("the farm is well", w.since(), "suppressed /barn/a/Up suppressed red whole /farm")
+		w.wants("the farm is well", w.since(), "suppressed /barn/a/Up suppressed red whole /barn")
 		w.set("red", "/barn/b/Up")
 		w.wait(2 * time.Second)
-		w.wants("told", w.since(), "opened /farm open red +2", "suppressed /barn/a/Up suppressed red whole /farm", "suppressed /barn/b/Up suppressed red whole /farm")
-		if a := w.one("/barn"); a.Message != "/farm is red because of /barn/a/Up, /barn/b/Up" {
+		w.wants("told", w.since(), "opened /barn open red +2", "suppressed /barn/a/Up suppressed red whole /barn", "suppressed /barn/b/Up suppressed red whole /barn")
+		if a := w.one("/barn"); a.Message != "/barn is red because of /barn/a/Up, /barn/b/Up" {
 			t.Error(a.Message)
 		}
 		w.set("green", "/barn/b/Up")
 		w.wait(2 * time.Second)
-		w.wants("live", w.live(), "/barn/a/Up suppressed red whole /farm")
+		w.wants("live", w.live(), "/barn/a/Up suppressed red whole /barn")
 	})
 }
 
@@ -372,7 +372,7 @@ func TestTheJournalNamesNoOtherNode(t *testing.T) {
 		}
 		for path, want := range map[string]string{
 			"/app/Up": "opened: /app/Up is red: red; suppressed (dependency) by alert " + id + "\nreleased\n",
-			"/barn":   "opened: /farm is red\n",
+			"/barn":   "opened: /barn is red\n",
 		} {
 			if lines[path] != want {
 				w.t.Errorf("%s: %q, want %q", path, lines[path], want)
