@@ -169,7 +169,7 @@ func (l *line) send(calls []Call, to netip.AddrPort) {
 		// It may be what the network says of another request: that is told once, and
 		// to whoever uses the socket next.
 		l.refusals()
-		if failures++; failures < 3 {
+		if failures++; failures < attempts(err) {
 			continue
 		}
 		failures = 0
@@ -180,6 +180,15 @@ func (l *line) send(calls []Call, to netip.AddrPort) {
 	for i := range o.buffers {
 		o.buffers[i][0] = nil
 	}
+}
+
+// attempts is how often a send that fails so is tried. What only a device or a router says
+// is never of the request at hand; others may be told it as fast as this one is tried.
+func attempts(err error) int {
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) {
+		return 100
+	}
+	return 3
 }
 
 // fail ends the call whose request cannot be sent.
