@@ -165,6 +165,10 @@ const order = `
 	notify/settings, notify/book < notify/center;
 	notify/settings, tree/definition/schema < notify/settings/schema;
 
+	# Other managers: one room does one thing, and none knows another.
+	none < notify/peer < notify/peer/peertest;
+	tree/grant, tree/definition/source < notify/peer/settings;
+
 	# Who may come in.
 	none < viewer/access/attempt, viewer/access/password, viewer/access/oidc/oidctest;
 	tree/grant < viewer/access/oidc;
