@@ -205,7 +205,7 @@ func (a *App) build(policies policies) error {
 		return err
 	}
 	a.loader = newLoader(a.registry)
-	a.loader.Shared = filepath.Join(c.Data, sharedDir)
+	a.loader.Beside = []string{filepath.Join(c.Data, sharedDir)}
 	a.loader.Running = a.binder.Running
 	a.loader.Found = a.discoveries.Rows
 	a.loaded.Store(&definition.Plan{})

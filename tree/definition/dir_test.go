@@ -68,12 +68,12 @@ func TestDirReadsOnlyWhatItShould(t *testing.T) {
 	}
 }
 
-func TestSharedStandsBeside(t *testing.T) {
+func TestDirectoriesStandBeside(t *testing.T) {
 	dir, shared := t.TempDir(), t.TempDir()
 	writeFiles(t, dir, map[string]string{"a.yaml": fmt.Sprintf(one, "a")})
 	writeFiles(t, shared, map[string]string{"a.yaml": fmt.Sprintf(one, "b"), "bad.yaml": "x: ["})
 	l := loader()
-	l.Shared = shared
+	l.Beside = []string{shared, t.TempDir()}
 	for name, load := range map[string]func() (*definition.Plan, source.Errors){
 		"Dir": func() (*definition.Plan, source.Errors) { return l.Dir(dir) },
 		"FS":  func() (*definition.Plan, source.Errors) { return l.FS(os.DirFS(dir), dir) },

@@ -42,9 +42,9 @@ type Loader struct {
 	// Catalogue holds the definitions that come with the program; a definition of
 	// the same application in the files goes before. Nil: there are none.
 	Catalogue fs.FS
-	// Shared is a directory that is loaded beside the one that Dir and FS are given, such
-	// as that of the definitions that managers share. Empty: none.
-	Shared string
+	// Beside are directories that are loaded beside the one that Dir and FS are given, such
+	// as that of the definitions that managers share.
+	Beside []string
 	// Facts are names that every definition knows, such as ${hostname}.
 	Facts map[string]string
 	// Ask lists instances that the program itself asks for.
@@ -110,13 +110,13 @@ func (e *entry) document(budget *int64) (document, source.Errors) {
 }
 
 // Dir loads the drop-in directory: every *.yaml, *.yml and *.xml in it and in its
-// directories, one level deep, and what Shared has. A directory that is not there is
+// directories, one level deep, and what Beside has. A directory that is not there is
 // empty.
 func (l *Loader) Dir(dir string) (*Plan, source.Errors) {
 	d := directories{}
 	defer d.close()
 	d.add(dir)
-	return l.loadShared(&d)
+	return l.loadBeside(&d)
 }
 
 // FS loads a directory that is not on disk, as Dir does; prefix goes before the names
@@ -125,12 +125,12 @@ func (l *Loader) FS(fsys fs.FS, prefix string) (*Plan, source.Errors) {
 	d := directories{}
 	defer d.close()
 	d.list(&root{fsys: fsys, prefix: prefix})
-	return l.loadShared(&d)
+	return l.loadBeside(&d)
 }
 
-func (l *Loader) loadShared(d *directories) (*Plan, source.Errors) {
-	if l.Shared != "" {
-		d.add(l.Shared)
+func (l *Loader) loadBeside(d *directories) (*Plan, source.Errors) {
+	for _, dir := range l.Beside {
+		d.add(dir)
 	}
 	return l.load(d.inputs, d.errs)
 }
