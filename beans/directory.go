@@ -22,6 +22,14 @@ type Directory interface {
 	Count() int
 }
 
+// KeyDirectory is a Directory whose beans share no domain and no type, but a property:
+// see [Server.MountKey].
+type KeyDirectory interface {
+	Directory
+	// Domains returns the domains that have a bean, in any order.
+	Domains() []string
+}
+
 // space is what a directory is mounted on: the value is as it stands in names.
 type space struct{ domain, kind string }
 
@@ -100,6 +108,73 @@ type mount struct {
 	Directory
 }
 
+// MountKey makes the beans of a directory visible that it holds under names of any domain
+// with a certain property, whatever its value: those of other managers under names with
+// the property "manager". It is like [Server.Mount] otherwise, but the directory goes
+// before those of that method where a name is of both, and it is taken for small:
+// [Server.Registered] tells of its beans, too.
+func (s *Server) MountKey(key string, d KeyDirectory) (unmount func(), err error) {
+	fail := func(err error) (func(), error) {
+		return nil, &NameError{Op: "mount", Name: keyed(key), Err: err}
+	}
+	if _, err := NewName(s.domain, key, "v"); err != nil {
+		return fail(err)
+	}
+	if d == nil {
+		return fail(fmt.Errorf("%w: the directory is nil", ErrRefused))
+	}
+	if key == "type" {
+		return fail(fmt.Errorf("%w: the property says of every bean what it is", ErrRefused))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keys[key] != nil {
+		return fail(fmt.Errorf("%w: another directory has these names", ErrExists))
+	}
+	for _, in := range s.domains {
+		for _, e := range in {
+			if _, has := e.name.Get(key); has {
+				return fail(fmt.Errorf("%w: %s", ErrExists, e.name.Canonical()))
+			}
+		}
+	}
+	m := &keyMount{key, d}
+	s.keys[key] = m
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.keys[key] == m {
+			delete(s.keys, key)
+		}
+	}, nil
+}
+
+type keyMount struct {
+	key string
+	KeyDirectory
+}
+
+func (m *keyMount) String() string { return keyed(m.key) }
+
+// keyed is the pattern of all names that have a property.
+func keyed(key string) string { return "*:" + key + "=*,*" }
+
+// covered reports whether names of the directory may match the pattern.
+func (m *keyMount) covered(pattern Name) bool {
+	if pattern.IsZero() || pattern.IsListPattern() {
+		return true
+	}
+	_, ok := pattern.Get(m.key)
+	return ok
+}
+
+// holder is a directory that is mounted in one way or the other.
+type holder interface {
+	Directory
+	fmt.Stringer
+	covered(pattern Name) bool
+}
+
 // Announce emits from the delegate that the bean of a mounted directory came
 // (registered) or went. When it went, what subscribed to it through the server
 // is let go. The owner calls it after the directory answers accordingly, and in
@@ -111,7 +186,7 @@ func (s *Server) Announce(registered bool, name Name) error {
 		return err
 	}
 	s.mu.RLock()
-	m := s.mountOfLocked(name)
+	m := s.holderOfLocked(name)
 	s.mu.RUnlock()
 	if m == nil {
 		return &NameError{Op: "announce", Name: name.Canonical(), Err: fmt.Errorf("%w: no directory has such names", ErrNotFound)}
@@ -130,14 +205,32 @@ func (s *Server) Announce(registered bool, name Name) error {
 	return nil
 }
 
-// mountOfLocked returns the directory that owns the name, or nil.
-func (s *Server) mountOfLocked(name Name) *mount {
+// holderOfLocked returns the directory that owns the name, or nil.
+func (s *Server) holderOfLocked(name Name) holder {
+	for key, m := range s.keys {
+		if _, ok := name.Get(key); ok {
+			return m
+		}
+	}
 	if len(s.mounts) == 0 {
 		return nil
 	}
-	kind, ok := name.Get("type")
-	if !ok {
-		return nil
+	if kind, ok := name.Get("type"); ok {
+		if m := s.mounts[space{name.Domain(), kind}]; m != nil {
+			return m
+		}
 	}
-	return s.mounts[space{name.Domain(), kind}]
+	return nil
+}
+
+// holdersLocked returns all directories.
+func (s *Server) holdersLocked() []holder {
+	all := make([]holder, 0, len(s.mounts)+len(s.keys))
+	for _, m := range s.mounts {
+		all = append(all, m)
+	}
+	for _, m := range s.keys {
+		all = append(all, m)
+	}
+	return all
 }

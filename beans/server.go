@@ -23,6 +23,7 @@ type Server struct {
 	domains map[string]map[string]*entry
 	count   int
 	mounts  map[space]*mount
+	keys    map[string]*keyMount // by the property
 	// subscriptions made through the server, by canonical name.
 	subscriptions map[string]map[*forward]struct{}
 }
@@ -83,6 +84,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 		domain:        o.DefaultDomain,
 		domains:       map[string]map[string]*entry{},
 		mounts:        map[space]*mount{},
+		keys:          map[string]*keyMount{},
 		subscriptions: map[string]map[*forward]struct{}{},
 	}
 	s.delegate = newDelegate(o)
@@ -154,8 +156,8 @@ func (s *Server) insert(bean Bean, name Name) (*entry, error) {
 	e := &entry{name, bean}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m := s.mountOfLocked(name); m != nil {
-		return nil, fmt.Errorf("%w: a directory has the names %s", ErrExists, m.space)
+	if m := s.holderOfLocked(name); m != nil {
+		return nil, fmt.Errorf("%w: a directory has the names %s", ErrExists, m)
 	}
 	if s.domains[name.Domain()][name.Canonical()] != nil {
 		return nil, ErrExists
@@ -372,7 +374,7 @@ func (s *Server) Invoke(ctx context.Context, name Name, operation string, args .
 // included.
 func (s *Server) Count() int {
 	s.mu.RLock()
-	count, mounts := s.count, slices.Collect(maps.Values(s.mounts))
+	count, mounts := s.count, s.holdersLocked()
 	s.mu.RUnlock()
 	for _, m := range mounts {
 		count += m.Count()
@@ -383,12 +385,16 @@ func (s *Server) Count() int {
 // Domains returns the domains that have a bean, sorted.
 func (s *Server) Domains() []string {
 	s.mu.RLock()
-	domains, mounts := slices.Collect(maps.Keys(s.domains)), slices.Collect(maps.Values(s.mounts))
+	domains := slices.Collect(maps.Keys(s.domains))
+	mounts, keys := slices.Collect(maps.Values(s.mounts)), slices.Collect(maps.Values(s.keys))
 	s.mu.RUnlock()
 	for _, m := range mounts {
 		if m.Count() > 0 {
 			domains = append(domains, m.domain)
 		}
+	}
+	for _, m := range keys {
+		domains = append(domains, m.Domains()...)
 	}
 	slices.Sort(domains)
 	return slices.Compact(domains)
@@ -412,7 +418,7 @@ func (s *Server) Query(ctx context.Context, pattern Name, query Query) ([]Name, 
 	}
 	var found []entry
 	s.mu.RLock()
-	mounts := slices.Collect(maps.Values(s.mounts))
+	mounts := s.holdersLocked()
 	for domain, in := range s.domains {
 		if !pattern.IsZero() && !pattern.IsDomainPattern() && pattern.Domain() != domain {
 			continue
@@ -454,10 +460,10 @@ func (s *Server) Query(ctx context.Context, pattern Name, query Query) ([]Name, 
 	return names, nil
 }
 
-// Registered returns the names of the beans that were registered one by one and that
-// the pattern matches, sorted by canonical text; the zero Name matches all. Those of
-// directories are left out: whoever mounted one can tell of them without their names
-// being made.
+// Registered returns the names of the beans that were registered one by one, or are of
+// a directory that is mounted by a property, and that the pattern matches, sorted by
+// canonical text; the zero Name matches all. Those of other directories are left out:
+// whoever mounted one can tell of them without their names being made.
 func (s *Server) Registered(pattern Name) ([]Name, error) {
 	pattern, err := pattern.InDomain(s.domain)
 	if err != nil {
@@ -475,7 +481,16 @@ func (s *Server) Registered(pattern Name) ([]Name, error) {
 			}
 		}
 	}
+	keys := slices.Collect(maps.Values(s.keys))
 	s.mu.RUnlock()
+	for _, m := range keys {
+		if m.covered(pattern) {
+			m.Names(pattern, func(name Name) bool {
+				names = append(names, name)
+				return true
+			})
+		}
+	}
 	slices.SortFunc(names, Name.Compare)
 	return names, nil
 }
@@ -503,9 +518,9 @@ func (s *Server) find(op string, name Name) (Name, Bean, *entry, error) {
 		return name, nil, nil, &NameError{Op: op, Name: name.Canonical(), Err: ErrPatternName}
 	}
 	s.mu.RLock()
-	e, m := s.domains[name.Domain()][name.Canonical()], (*mount)(nil)
+	e, m := s.domains[name.Domain()][name.Canonical()], holder(nil)
 	if e == nil {
-		m = s.mountOfLocked(name)
+		m = s.holderOfLocked(name)
 	}
 	s.mu.RUnlock()
 	if e != nil {
