@@ -31,7 +31,7 @@ const order = `
 	tree/definition/variable < tree/definition/file;
 	tree/definition/expression, tree/definition/file, tree/definition/rule
 		< tree/definition
-		< tree/definition/diff, tree/definition/rolluptest, tree/definition/schema, tree/definition/kindstest, tree/definition/outline;
+		< tree/definition/diff, tree/definition/rolluptest, tree/definition/schema, tree/definition/kindstest, tree/definition/outline, tree/definition/portable;
 
 	# What was: samples, and facts.
 	none < tree/history/fold, tree/history/shelf;
@@ -167,6 +167,7 @@ const order = `
 
 	# Other managers: one room does one thing, and none knows another.
 	none < notify/peer < notify/peer/peertest;
+	tree, notify/peer < notify/peer/branch;
 	tree/grant, tree/definition/source < notify/peer/settings;
 
 	# Who may come in.
@@ -192,6 +193,7 @@ const order = `
 	viewer/alert/sight, viewer/deed < viewer/route, viewer/whatif;
 	tree/maintenance, viewer/deed < viewer/maintenance;
 	viewer/deed < viewer/outbox;
+	viewer/deed, tree/definition/source < viewer/peer;
 	viewer < viewer/system;
 	viewer, tree/store/journal < viewer/moment;
 	viewer, tree/history, tree/store/journal, tree/store/audit, tree/store/revision, viewer/record/archive < viewer/record;
@@ -222,7 +224,7 @@ const order = `
 	tree/history, tree/history/remote, tree/store/audit, tree/store/revision, tree/store/memory, tree/store/drawer,
 	notify, notify/center, tree/whatif,
 	tree/history/past, viewer/access/rest, viewer/certificate,
-	viewer/record, viewer/act, viewer/bean, viewer/desk, viewer/system, viewer/moment, viewer/alert, viewer/maintenance, viewer/route, viewer/outbox, viewer/whatif, viewer/web, viewer/live, viewer/export/prometheus, viewer/export/promql, viewer/export/jolokia,
+	viewer/record, viewer/act, viewer/bean, viewer/desk, viewer/system, viewer/moment, viewer/alert, viewer/maintenance, viewer/route, viewer/outbox, viewer/peer, viewer/whatif, viewer/web, viewer/live, viewer/export/prometheus, viewer/export/promql, viewer/export/jolokia,
 	viewer/export/ccms/rest, viewer/export/sapcontrol, viewer/export/sapcontrol/listener, viewer/export/cloudevents, viewer/export/otlp, viewer/export/document/rest, viewer/export/document/publish,
 	definitions
 		< cmd/app;
@@ -237,7 +239,7 @@ var modules = map[string][]string{
 	"github.com/teambition/rrule-go":                           {"tree/maintenance", "notify/oncall"},
 	"github.com/agnivade/levenshtein":                          {"tree", "tree/definition/source", "runtime/probe/snmp/mib"},
 	"github.com/alecthomas/kong":                               {"cmd/cli"},
-	"github.com/danielgtaylor/huma/v2":                         {"viewer", "viewer/record", "viewer/act", "viewer/bean", "viewer/desk", "viewer/system", "viewer/moment", "viewer/deed", "viewer/viewertest", "viewer/alert", "viewer/maintenance", "viewer/route", "viewer/outbox", "viewer/whatif", "viewer/access/rest", "runtime/receive/push", "cmd/app"},
+	"github.com/danielgtaylor/huma/v2":                         {"viewer", "viewer/record", "viewer/act", "viewer/bean", "viewer/desk", "viewer/system", "viewer/moment", "viewer/deed", "viewer/viewertest", "viewer/alert", "viewer/maintenance", "viewer/route", "viewer/outbox", "viewer/peer", "viewer/whatif", "viewer/access/rest", "runtime/receive/push", "cmd/app"},
 	"github.com/expr-lang/expr":                                {"tree/definition/expression"},
 	"github.com/fsnotify/fsnotify":                             {"tree/definition/watch", "runtime/probe/logfile"},
 	"github.com/gorilla/websocket":                             {"viewer/live", "viewer/live/client", "runtime/probe/websocket"},
