@@ -130,7 +130,7 @@ func (t *Tree) report(reports []Report, now int64) (applied int) {
 		n, isNumber := r.Value.Number()
 		s, isText := r.Value.Text()
 		switch {
-		case c.kind == Group:
+		case c.kind == Group || t.classes[c.class].given:
 		case r.Reason != "":
 			t.fail(i, cut(r.Reason), now)
 			taken = true
@@ -175,8 +175,17 @@ func cut(s string) string {
 	return strings.ToValidUTF8(s[:MaxTextBytes-len("…")], "") + "…"
 }
 
-// takeNumber is the whole evaluation of a number.
+// takeNumber is the whole evaluation of a number that was observed.
 func (t *Tree) takeNumber(i uint32, v float64, at, now int64) bool {
+	if t.classes[t.cells[i].class].given {
+		t.stats.Misfit++
+		return false
+	}
+	return t.judgeNumber(i, v, at, now)
+}
+
+// judgeNumber is the whole evaluation of a number.
+func (t *Tree) judgeNumber(i uint32, v float64, at, now int64) bool {
 	c := &t.cells[i]
 	th := t.threshold(c)
 	switch {
@@ -283,7 +292,7 @@ func (t *Tree) threshold(c *cell) *Threshold { return t.classes[c.class].source 
 // older than the node allows.
 func (t *Tree) settleFresh(i uint32, now int64) {
 	c := &t.cells[i]
-	if limit := t.threshold(c).StaleAfter; limit > 0 && now-c.time > int64(limit) {
+	if limit := t.threshold(c).StaleAfter; limit > 0 && now-c.time > int64(limit) && !t.classes[c.class].given {
 		t.whiten(i, staleReason(limit), now)
 		return
 	}

@@ -142,3 +142,43 @@ func BenchmarkMemory(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkGive gives the same readings to nodes of another manager, with the status that
+// their owner has for them.
+func BenchmarkGive(b *testing.B) {
+	for _, n := range []int{100_000, 1_000_000} {
+		b.Run(fmt.Sprintf("nodes=%d", n), func(b *testing.B) {
+			tr, refs := wideTree(n)
+			ops := make([]Op, len(refs))
+			spec := &Spec{Kind: Performance, Given: true, Threshold: tr.Spec(refs[0]).Threshold}
+			for i, ref := range refs {
+				node, _ := tr.NodeAt(ref)
+				ops[i] = Update(node.Path, spec)
+			}
+			if err := tr.Change(ops...); err != nil {
+				b.Fatal(err)
+			}
+			all := readings(refs)[:1<<18]
+			batch := make([]Given, len(all))
+			for i, r := range all {
+				batch[i] = Given{Node: r.Node, Status: Green, Value: Number(r.Value), Time: int64(i + 1)}
+				if r.Value > 80 {
+					batch[i].Status = Yellow
+				}
+			}
+			for i := range refs {
+				tr.Give(Given{Node: refs[i], Status: Green, Value: Number(20), Time: 1})
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			done := 0
+			for b.Loop() {
+				at := done & (len(batch) - 1)
+				tr.Give(batch[at : at+256]...)
+				done += 256
+			}
+			b.ReportMetric(float64(done)/b.Elapsed().Seconds()/1e6, "Mgiven/s")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}

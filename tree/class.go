@@ -9,8 +9,18 @@ type class struct {
 	// those from low to high. It is empty where the shape is not one interval.
 	stay   [4]band
 	source *Threshold
+	key    classKey
 	users  int
 	calm   bool // no hold times and no flap detection
+	// given says that the values of its nodes come with Give alone, judged that the
+	// threshold, tuned here, colours them all the same.
+	given, judged bool
+}
+
+// classKey is what makes nodes share a class.
+type classKey struct {
+	source        *Threshold
+	given, judged bool
 }
 
 type band struct{ low, high float64 }
@@ -88,21 +98,36 @@ func (th *Threshold) levels(v float64, before uint8) (after uint8) {
 	return after
 }
 
-// classFor returns the class of a Threshold, made or shared, and counts its user.
-func (t *Tree) classFor(th *Threshold) uint32 {
+// compileFor is compile for the nodes of a key. No reading suits those whose values are
+// given.
+func compileFor(key classKey) class {
+	th := key.source
 	if th == nil {
+		th = &Threshold{}
+	}
+	c := compile(th)
+	c.key, c.given, c.judged = key, key.given, key.judged
+	if c.given {
+		c.stay = [4]band{emptyBand, emptyBand, emptyBand, emptyBand}
+	}
+	return c
+}
+
+// classFor returns the class of a key, made or shared, and counts its user.
+func (t *Tree) classFor(key classKey) uint32 {
+	if key == (classKey{}) {
 		return 0
 	}
-	i, ok := t.classOf[th]
+	i, ok := t.classOf[key]
 	if !ok {
 		if n := len(t.freeClass); n > 0 {
 			i, t.freeClass = t.freeClass[n-1], t.freeClass[:n-1]
-			t.classes[i] = compile(th)
+			t.classes[i] = compileFor(key)
 		} else {
 			i = uint32(len(t.classes))
-			t.classes = append(t.classes, compile(th))
+			t.classes = append(t.classes, compileFor(key))
 		}
-		t.classOf[th] = i
+		t.classOf[key] = i
 	}
 	t.classes[i].users++
 	return i
@@ -115,7 +140,7 @@ func (t *Tree) dropClass(i uint32) {
 		return
 	}
 	if c.users--; c.users == 0 {
-		delete(t.classOf, c.source)
+		delete(t.classOf, c.key)
 		*c = class{}
 		t.freeClass = append(t.freeClass, i)
 	}

@@ -8,11 +8,13 @@ import (
 // eventLog holds the newest events of a log attribute.
 type eventLog struct {
 	ring []Event
-	next int // where the next event goes once the ring is full
+	next int    // where the next event goes once the ring is full
+	all  uint64 // events so far
 }
 
 // add takes an event; keep is the same for every event until fit changes it.
 func (l *eventLog) add(e Event, keep int) {
+	l.all++
 	if len(l.ring) < keep {
 		l.ring = append(l.ring, e)
 		return
@@ -55,13 +57,7 @@ func (t *Tree) takeEvents(i uint32, events []Event, at, now int64) {
 		t.recall(i, now) // what has not faded yet
 	}
 	for _, e := range events {
-		e.Text, e.Status = cut(e.Text), min(e.Status, Red)
-		if e.Time.IsZero() {
-			e.Time = time.Unix(0, at)
-		}
-		l.add(e, keepOf(t.places[i].spec))
-		c.flags |= flagText
-		t.texts[i] = e.Text // before the status: a change of it is told with the line that made it
+		e = t.keepEvent(i, l, e, at) // before the status: a change of it is told with the line that made it
 		if e.Status == White {
 			continue
 		}
@@ -78,6 +74,18 @@ func (t *Tree) takeEvents(i uint32, events []Event, at, now int64) {
 	if len(events) > 0 {
 		t.mark(i)
 	}
+}
+
+// keepEvent adds a line to those that a log attribute holds, and returns it as it is held.
+func (t *Tree) keepEvent(i uint32, l *eventLog, e Event, at int64) Event {
+	e.Text, e.Status = cut(e.Text), min(e.Status, Red)
+	if e.Time.IsZero() {
+		e.Time = time.Unix(0, at)
+	}
+	l.add(e, keepOf(t.places[i].spec))
+	t.cells[i].flags |= flagText
+	t.texts[i] = e.Text
+	return e
 }
 
 // recall gives a log attribute the status that the lines which it holds come to:

@@ -328,6 +328,7 @@ func (t *Tree) tunable(i uint32, name string) error {
 
 // tune gives attribute i another threshold, gives up the lock and tells of it.
 func (t *Tree) tune(i uint32, th *Threshold, now int64) error {
+	t.setGivenAside(i)
 	t.tuned[i] = th
 	t.wear(i, th)
 	t.reconsider(i, now)
@@ -354,7 +355,7 @@ func (t *Tree) tell(tunings ...Tuning) error {
 }
 
 // Reset lets every attribute at and below p forget its value, status, events and
-// tuned threshold, as if it had just been made.
+// tuned threshold, as if it had just been made. Given ones forget the threshold only.
 func (t *Tree) Reset(p Path) error {
 	if t.frozen {
 		return ErrFrozen
@@ -382,6 +383,12 @@ func (t *Tree) Reset(p Path) error {
 
 func (t *Tree) reset(i uint32, now int64) {
 	c, p := &t.cells[i], &t.places[i]
+	if p.spec.Given {
+		if _, ok := t.tuned[i]; ok {
+			t.untune(i, now)
+		}
+		return // What another manager says of it holds.
+	}
 	if _, ok := t.tuned[i]; ok {
 		delete(t.tuned, i)
 		t.dropClass(c.class)

@@ -73,6 +73,20 @@ func (r *Reader) Cell(i uint32, c *Cell) { r.t.fillCell(c, i) }
 // Node copies everything that is known of the node but its path.
 func (r *Reader) Node(i uint32, n *Node) { r.t.fill(n, i, Path{}) }
 
+// Events returns the events of a log attribute after the first so many of all that it ever
+// had, oldest first, as far as they are held, and how many it had.
+func (r *Reader) Events(i uint32, after uint64) (events []Event, all uint64) {
+	l := r.t.logs[i]
+	if l == nil || l.all <= after {
+		if l != nil {
+			all = l.all
+		}
+		return nil, all
+	}
+	held := l.ordered()
+	return held[len(held)-int(min(l.all-after, uint64(len(held)))):], l.all
+}
+
 // Find returns the index of the node at a path, if it lies in the subtree.
 func (r *Reader) Find(p Path) (uint32, bool) {
 	i := r.t.find(p.text)

@@ -56,6 +56,12 @@ func (t *Tree) Restore(memories ...Memory) (restored int) {
 // remember gives an attribute without a reading the one that it had.
 func (t *Tree) remember(i uint32, m *Memory, now int64) bool {
 	c, at := &t.cells[i], min(nanoseconds(m.Time, now), now)
+	if t.classes[c.class].given {
+		// What its owner would say of it is not known yet.
+		t.give(i, &Given{Last: m.Status, Value: m.Value, Time: at, Events: m.Events}, now)
+		t.dirty = true
+		return true
+	}
 	// The status of before goes first: the levels, and what the node counts as while
 	// it is white, continue from it.
 	if m.Status != White && m.Status <= Red {

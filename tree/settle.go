@@ -250,15 +250,21 @@ func (t *Tree) setStatus(i uint32, to Status, now int64) {
 	}
 	from, known := c.status, t.places[i].known
 	t.takeStatus(i, to, now)
-	if c.kind != Group {
-		for j := t.places[i].parent; j != none; j = t.places[j].parent {
-			g := &t.groups[t.places[j].group]
-			g.leaves[from]--
-			g.leaves[to]++
-			t.mark(j)
-		}
-	}
+	t.recount(i, from, to)
 	t.rollUp(i, from, known, now)
+}
+
+// recount tells the groups above of an attribute that has another status.
+func (t *Tree) recount(i uint32, from, to Status) {
+	if t.cells[i].kind == Group {
+		return
+	}
+	for j := t.places[i].parent; j != none; j = t.places[j].parent {
+		g := &t.groups[t.places[j].group]
+		g.leaves[from]--
+		g.leaves[to]++
+		t.mark(j)
+	}
 }
 
 // takeStatus changes the status of one node alone.

@@ -84,6 +84,10 @@ type Spec struct {
 	Unit        string // of a performance attribute: "s", "bytes", "%", "connections"
 	// Threshold colours an attribute; nil makes every reading green.
 	Threshold *Threshold
+	// Given says that the node stands for one of another manager: its status comes with
+	// its value, by Tree.Give, and the threshold, which is shown, judges nothing unless it
+	// is tuned here. Of a group it says that the times of its status are given.
+	Given bool
 	// Rollup makes the status of a group; nil is the worst child.
 	Rollup *Rollup
 	// Edge says how the node counts in its parent.
@@ -176,7 +180,7 @@ func (s *Spec) Equal(o *Spec) bool {
 	if !maps.Equal(a.Labels, b.Labels) || !maps.Equal(a.Properties, b.Properties) || !equalHistory(a.History, b.History) || !equalThreshold(a.Threshold, b.Threshold) || !equalRollup(a.Rollup, b.Rollup) || !equalAlerting(a.Alerting, b.Alerting) {
 		return false
 	}
-	return a.Kind == b.Kind && a.Description == b.Description && a.Unit == b.Unit && a.Edge == b.Edge &&
+	return a.Kind == b.Kind && a.Given == b.Given && a.Description == b.Description && a.Unit == b.Unit && a.Edge == b.Edge &&
 		a.Keep == b.Keep && a.Mode == b.Mode && a.Source == b.Source && a.Owner == b.Owner && a.Metric == b.Metric
 }
 

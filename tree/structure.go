@@ -91,9 +91,9 @@ func (t *Tree) insert(p Path, parent uint32, s *Spec, now time.Time) uint32 {
 // dress gives a node what its spec says of readings.
 func (t *Tree) dress(i uint32, s *Spec) {
 	c := &t.cells[i]
-	c.class = t.classFor(s.Threshold)
+	c.class = t.classFor(classKey{source: s.Threshold, given: s.Given && s.Kind != Group})
 	c.flags &^= flagStale
-	if s.Threshold != nil && s.Threshold.StaleAfter > 0 {
+	if s.Threshold != nil && s.Threshold.StaleAfter > 0 && !s.Given {
 		c.flags |= flagStale
 	}
 	if s.Mode == Request && s.Kind != Group {
@@ -209,7 +209,7 @@ func (t *Tree) refresh(i uint32, now int64) {
 // update gives a node another spec.
 func (t *Tree) update(i uint32, s *Spec, now time.Time) {
 	p, c := &t.places[i], &t.cells[i]
-	same := equalThreshold(p.spec.Threshold, s.Threshold)
+	same := p.spec.Given == s.Given && (s.Given || equalThreshold(p.spec.Threshold, s.Threshold))
 	if p.parent != none {
 		g := &t.groups[t.places[p.parent].group]
 		g.add(t.contribution(i), -1)
@@ -235,6 +235,7 @@ func (t *Tree) update(i uint32, s *Spec, now time.Time) {
 			t.untuned = append(t.untuned, t.tuning(i, nil))
 		}
 		delete(t.tuned, i)
+		delete(t.given, i)
 		t.reconsider(i, now.UnixNano())
 	}
 	if p.parent != none {
@@ -246,9 +247,10 @@ func (t *Tree) update(i uint32, s *Spec, now time.Time) {
 func (t *Tree) wear(i uint32, th *Threshold) {
 	c := &t.cells[i]
 	t.dropClass(c.class)
-	c.class = t.classFor(th)
+	given := t.places[i].spec.Given
+	c.class = t.classFor(classKey{source: th, given: given, judged: given})
 	c.flags &^= flagStale
-	if th.StaleAfter > 0 {
+	if th.StaleAfter > 0 && !given {
 		c.flags |= flagStale
 	}
 }
@@ -258,6 +260,10 @@ func (t *Tree) wear(i uint32, th *Threshold) {
 func (t *Tree) reconsider(i uint32, now int64) {
 	c := &t.cells[i]
 	c.flags |= flagSlow
+	if cl := &t.classes[c.class]; cl.given && !cl.judged {
+		t.regive(i, now)
+		return
+	}
 	if c.time == 0 || c.flags&flagFailed != 0 || c.kind != Log && c.flags&(flagNumber|flagText) == 0 {
 		return
 	}
@@ -329,6 +335,7 @@ func (t *Tree) drop(i uint32, text string) {
 	delete(t.reasons, i)
 	delete(t.logs, i)
 	delete(t.tuned, i)
+	delete(t.given, i)
 	delete(t.requests, i)
 	if g := t.places[i].group; g != none {
 		t.groups[g] = group{}

@@ -134,8 +134,9 @@ type Tree struct {
 	flushed  []StatusChange
 	watchers map[*func(uint64)]struct{}
 
-	last      atomic.Uint64 // number of the last flush, for Seq
-	structure atomic.Uint64 // changes of structure so far
+	last      atomic.Uint64           // number of the last flush, for Seq
+	structure atomic.Uint64           // changes of structure so far
+	telling   atomic.Pointer[telling] // room for Give
 
 	mu sync.RWMutex // guards everything below
 
@@ -151,7 +152,7 @@ type Tree struct {
 	clash map[string]uint32 // paths whose hash another path has
 
 	classes   []class
-	classOf   map[*Threshold]uint32
+	classOf   map[classKey]uint32
 	freeClass []uint32
 
 	// What few nodes have is kept beside the arrays, by index.
@@ -162,6 +163,7 @@ type Tree struct {
 	flaps    map[uint32]*flap
 	tuned    map[uint32]*Threshold
 	requests map[uint32]struct{}
+	given    map[uint32]Given // what the owners of given nodes say that are tuned here
 
 	due dueHeap // when holds end
 
@@ -255,7 +257,7 @@ func New(o Options) *Tree {
 		seed:     maphash.MakeSeed(),
 		index:    map[uint64]uint32{},
 		clash:    map[string]uint32{},
-		classOf:  map[*Threshold]uint32{},
+		classOf:  map[classKey]uint32{},
 		texts:    map[uint32]string{},
 		reasons:  map[uint32]string{},
 		logs:     map[uint32]*eventLog{},
@@ -263,6 +265,7 @@ func New(o Options) *Tree {
 		flaps:    map[uint32]*flap{},
 		tuned:    map[uint32]*Threshold{},
 		requests: map[uint32]struct{}{},
+		given:    map[uint32]Given{},
 		views:    map[Path]*subtree{},
 		roots:    map[uint32]*subtree{},
 		pending:  1,

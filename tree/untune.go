@@ -17,12 +17,16 @@ func (t *Tree) Untune(r Ref) error {
 		t.unlock()
 		return nil
 	}
+	t.untune(i, now)
+	told := t.tuning(i, nil)
+	t.unlock()
+	return t.tell(told)
+}
+
+func (t *Tree) untune(i uint32, now int64) {
 	delete(t.tuned, i)
 	t.dropClass(t.cells[i].class)
 	t.dress(i, t.places[i].spec)
 	t.reconsider(i, now)
 	t.place(i)
-	told := t.tuning(i, nil)
-	t.unlock()
-	return t.tell(told)
 }
