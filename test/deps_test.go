@@ -166,7 +166,9 @@ const order = `
 	notify/settings, tree/definition/schema < notify/settings/schema;
 
 	# Other managers: one room does one thing, and none knows another.
-	none < notify/peer < notify/peer/peertest;
+	none < notify/peer < notify/peer/peertest, notify/peer/fabric;
+	notify/peer, tree/store/audit < notify/peer/authority;
+	tree, notify/peer < notify/peer/twin;
 	tree, notify/peer < notify/peer/branch;
 	tree/grant, tree/definition/source < notify/peer/settings;
 
@@ -264,6 +266,8 @@ var modules = map[string][]string{
 	"google.golang.org/grpc":                                   {"runtime/probe/grpchealth", "runtime/receive/otlp"},
 	"github.com/standard-webhooks/standard-webhooks/libraries": {"notify/channel/webhook"},
 	"github.com/wneessen/go-mail":                              {"notify/channel/mail"},
+	"github.com/nats-io/nats-server/v2":                        {"notify/peer/fabric"},
+	"github.com/nats-io/nats.go":                               {"notify/peer/fabric"},
 	"github.com/emersion/go-ical":                              {"notify/oncall"},
 	"github.com/emersion/go-imap/v2":                           {"runtime/probe/mail"},
 	"go.yaml.in/yaml/v4":                                       {"runtime/discover/group", "tree/definition/source", "tree/definition", "runtime/probe/probetest", "viewer/export/grafana", "viewer/export/rules", "cmd/app"},
@@ -298,7 +302,7 @@ var modules = map[string][]string{
 }
 
 // suites are packages that only tests import.
-var suites = []string{"notify/channel/channeltest", "notify/channel/post/posttest", "runtime/probe/ssh/sshtest", "runtime/probe/javatest", "runtime/probe/servertest", "beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest"}
+var suites = []string{"notify/peer/peertest", "notify/channel/channeltest", "notify/channel/post/posttest", "runtime/probe/ssh/sshtest", "runtime/probe/javatest", "runtime/probe/servertest", "beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest"}
 
 // floors are the floors of the house from the ground up. The test files of a package may
 // import everything on their own room of the floor and on the floors below.
