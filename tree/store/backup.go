@@ -61,7 +61,7 @@ var allTables = []table{
 	{name: "route_alert", key: 3, kinds: "itiiiiit", since: 6, columns: []string{"manager", "route_group", "alert", "status", "severity", "since", "told_at", "owed"}},
 	{name: "journal_block", key: 2, kinds: "iiittt", since: 7, passing: true, columns: []string{"manager", "last", "stale", "words", "numbers", "entries"}},
 	{name: "peer_invitation", key: 3, kinds: "itttttiiti", since: 8, passing: true, columns: []string{"manager", "authority", "id", "hash", "name", "made_by", "made_at", "ends_at", "used_by", "used_at"}},
-	{name: "peer_member", key: 3, kinds: "itttttiiii", since: 8, columns: []string{"manager", "authority", "id", "name", "key", "invited_by", "joined_at", "renewed_at", "number", "ends_at"}},
+	{name: "peer_lower", key: 3, kinds: "itttttiiii", since: 8, columns: []string{"manager", "authority", "id", "name", "key", "invited_by", "joined_at", "renewed_at", "number", "ends_at"}},
 	{name: "peer_revocation", key: 3, kinds: "ittiiitt", since: 8, columns: []string{"manager", "authority", "id", "entry", "up_to", "made_at", "made_by", "comment"}},
 	{name: "journal", key: 2, kinds: "iiiiiiitt", columns: []string{"manager", "id", "node", "kind", "was", "status", "form", "value", "text"}},
 }

@@ -22,7 +22,7 @@ CREATE TABLE peer_invitation (
 
 -- Managers that joined: key is the SHA-256 of the public key in hexadecimal; number and
 -- ends_at are those of the newest certificate.
-CREATE TABLE peer_member (
+CREATE TABLE peer_lower (
     manager    BIGINT NOT NULL,
     authority  TEXT /*postgres COLLATE "C" */ NOT NULL,
     id         TEXT /*postgres COLLATE "C" */ NOT NULL,

@@ -1,0 +1,139 @@
+package authority
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"grove/notify/peer"
+)
+
+// served is the certificate that this manager shows to those who call it.
+type served struct {
+	certificate tls.Certificate
+	renew       time.Time
+}
+
+// ServerConfig is for a listener: it lets in whom Judge lets in. Connections are never
+// resumed, so each has shown its certificate and was judged.
+func (a *Authority) ServerConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		// Who signed the certificate is for Judge: one that is over may still be renewed, and who
+		// joins has none yet.
+		ClientAuth:             tls.RequireAnyClientCert,
+		SessionTicketsDisabled: true,
+		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.serve() },
+		VerifyConnection: func(state tls.ConnectionState) error {
+			_, err := a.Judge(state)
+			return err
+		},
+	}
+}
+
+// serve returns the certificate of this manager as one that is called, made anew after two
+// thirds of its life.
+func (a *Authority) serve() (*tls.Certificate, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.o.Now()
+	if s := a.server; s != nil && now.Before(s.renew) && s.renew.Sub(now) <= a.o.Life {
+		return &s.certificate, nil
+	}
+	c, err := a.keys.certify(a.keys.id, a.keys.identity.Public(), now.UnixMilli(), x509.ExtKeyUsageServerAuth, now, a.o.Life)
+	if err != nil {
+		return nil, err
+	}
+	a.server = &served{
+		tls.Certificate{Certificate: [][]byte{c.Raw, a.keys.authority.Raw}, PrivateKey: a.keys.identity, Leaf: c}, now.Add(a.o.Life * 2 / 3),
+	}
+	return &a.server.certificate, nil
+}
+
+// ClientConfig is for calling a manager that this one has joined. It shows the newest
+// certificate at each call, and takes the called manager by its ID and by the key that was
+// pinned when this one joined, whatever its address is.
+func (a *Authority) ClientConfig(id peer.ID) (*tls.Config, error) {
+	if _, err := a.upper(id); err != nil {
+		return nil, err
+	}
+	return a.clientConfig(func(state tls.ConnectionState) error {
+		u, err := a.upper(id)
+		if err != nil {
+			return err
+		}
+		return checkServer(state.PeerCertificates, u.root, id, a.o.Now())
+	}, func() (*tls.Certificate, error) {
+		u, err := a.upper(id)
+		if err != nil {
+			return nil, err
+		}
+		return &tls.Certificate{Certificate: [][]byte{u.certificate.Raw}, PrivateKey: a.keys.identity, Leaf: u.certificate}, nil
+	}), nil
+}
+
+func (a *Authority) clientConfig(verify func(tls.ConnectionState) error, show func() (*tls.Certificate, error)) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		// The names of package crypto/tls are those of hosts; VerifyConnection checks by ID and
+		// key. It is called for each connection.
+		InsecureSkipVerify:   true,
+		VerifyConnection:     verify,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return show() },
+	}
+}
+
+// checkServer checks the certificate of a manager that was called against the certificate of
+// its authority.
+func checkServer(chain []*x509.Certificate, root *x509.Certificate, want peer.ID, now time.Time) error {
+	if len(chain) == 0 {
+		return errors.New("the manager that was called shows no certificate")
+	}
+	c := chain[0]
+	id, err := proven(c)
+	if err != nil {
+		return err
+	}
+	if id != want {
+		return fmt.Errorf("manager %s answers where %s was called", id, want)
+	}
+	if err := signed(c, root, x509.ExtKeyUsageServerAuth); err != nil {
+		return fmt.Errorf("manager %s answers with a certificate that is not from the authority that was joined", id)
+	}
+	switch {
+	case now.Before(c.NotBefore.Add(-Apart)):
+		return fmt.Errorf("the clock here is behind that of manager %s by %v or more: set the clocks", id, c.NotBefore.Sub(now).Round(time.Second))
+	case now.After(c.NotAfter.Add(Apart)):
+		return fmt.Errorf("the clock here is ahead of that of manager %s by %v or more: set the clocks", id, now.Sub(c.NotAfter).Round(time.Second))
+	}
+	return nil
+}
+
+// joinConfig is for calling a manager in order to join it: all that is known of it is in the
+// token. Root is told the certificate of the authority that was found right.
+func (a *Authority) joinConfig(t *token, root func(*x509.Certificate)) (*tls.Config, error) {
+	now := a.o.Now()
+	own, err := a.keys.introduce(now)
+	if err != nil {
+		return nil, err
+	}
+	return a.clientConfig(func(state tls.ConnectionState) error {
+		for _, c := range state.PeerCertificates[min(1, len(state.PeerCertificates)):] {
+			sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+			if !t.pins(sum) || !signsItself(c) {
+				continue
+			}
+			if err := checkServer(state.PeerCertificates, c, t.authority, a.o.Now()); err != nil {
+				return err
+			}
+			root(c)
+			return nil
+		}
+		return fmt.Errorf("who answers is not manager %s that made the token: its fingerprint is another one; look at the address, and at what is between", t.authority)
+	}, func() (*tls.Certificate, error) {
+		return &tls.Certificate{Certificate: [][]byte{own.Raw}, PrivateKey: a.keys.identity, Leaf: own}, nil
+	}), nil
+}
