@@ -42,7 +42,7 @@ $(CLIENT): $(JMX)/package-lock.json # a real JMX client, for the tests
 
 race: web $(CLIENT) ## vet and test the Go packages under the race detector
 	go vet ./...
-	CGO_ENABLED=1 go test -race -shuffle=on ./...
+	CGO_ENABLED=1 go test -race -shuffle=on -vet=off -ldflags='-s -w' ./... # vetted above; linked without what only debuggers read
 	go test ./definitions -run TestEveryRuleIsTested
 
 fuzz: ## fuzz every target, each for FUZZTIME (5s)
