@@ -170,6 +170,7 @@ const order = `
 	notify/peer, tree/store/audit < notify/peer/authority;
 	tree, notify/peer < notify/peer/twin;
 	tree, notify/peer < notify/peer/branch;
+	tree/store/journal, notify/peer < notify/peer/record;
 	tree/grant, tree/definition/source < notify/peer/settings;
 
 	# Who may come in.

@@ -63,6 +63,13 @@ var allTables = []table{
 	{name: "peer_invitation", key: 3, kinds: "itttttiiti", since: 8, passing: true, columns: []string{"manager", "authority", "id", "hash", "name", "made_by", "made_at", "ends_at", "used_by", "used_at"}},
 	{name: "peer_lower", key: 3, kinds: "itttttiiii", since: 8, columns: []string{"manager", "authority", "id", "name", "key", "invited_by", "joined_at", "renewed_at", "number", "ends_at"}},
 	{name: "peer_revocation", key: 3, kinds: "ittiiitt", since: 8, columns: []string{"manager", "authority", "id", "entry", "up_to", "made_at", "made_by", "comment"}},
+	{name: "peer_record", key: 3, kinds: "itii", since: 10, passing: true, columns: []string{"manager", "lane", "number", "entry"}},
+	{name: "peer_record_head", key: 1, kinds: "iii", since: 10, passing: true, columns: []string{"manager", "last", "newest"}},
+	{name: "peer_follower", key: 2, kinds: "ittiii", since: 10, passing: true, columns: []string{"manager", "follower", "token", "start", "mark", "asked_at"}},
+	{name: "peer_source", key: 2, kinds: "ittii", since: 10, columns: []string{"manager", "source", "token", "newest", "known_at"}},
+	{name: "peer_range", key: 3, kinds: "itii", since: 10, columns: []string{"manager", "source", "low", "high"}},
+	{name: "peer_heard", key: 2, kinds: "iti", since: 10, columns: []string{"manager", "source", "heard_at"}},
+	{name: "peer_owed", key: 3, kinds: "itiit", since: 10, columns: []string{"manager", "source", "begins", "ends", "node"}},
 	{name: "journal", key: 2, kinds: "iiiiiiitt", columns: []string{"manager", "id", "node", "kind", "was", "status", "form", "value", "text"}},
 }
 

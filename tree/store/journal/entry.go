@@ -84,8 +84,8 @@ func (id *ID) UnmarshalText(text []byte) error {
 // Time is when the entry happened, to the millisecond.
 func (id ID) Time() time.Time { return time.UnixMilli(int64(id >> idBits)) }
 
-// firstID is the least that an entry of t or later can have.
-func firstID(t time.Time) ID { return ID(milliseconds(t) << idBits) }
+// FirstID is the least that an entry of t or later can have.
+func FirstID(t time.Time) ID { return ID(milliseconds(t) << idBits) }
 
 // milliseconds keeps a time within what an ID holds.
 func milliseconds(t time.Time) int64 { return min(max(t.UnixMilli(), 0), maxMilliseconds) }

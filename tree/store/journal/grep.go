@@ -217,7 +217,7 @@ func (s *search) fetch(more int) error {
 		s.pointed = s.pointed[len(some):]
 		statement, args := s.q.byNumber(s.manager, some, size)
 		if err := s.tx.Each(statement, args, func(rows *sql.Rows) error {
-			e, err := scan(rows)
+			e, err := Scan(rows)
 			if err != nil {
 				return err
 			}
@@ -250,5 +250,5 @@ func (q *Query) byNumber(manager int64, ids []ID, n int) (string, []any) {
 		under = fmt.Sprintf(" AND (n.path = $%d OR n.path >= $%d AND n.path < $%d)", len(args)-2, len(args)-1, len(args))
 	}
 	return fmt.Sprintf("SELECT %s FROM %s WHERE j.manager = $1 AND n.manager = $1 AND n.id = j.node AND j.id IN (%s)%s ORDER BY j.id %s",
-		columns, fromJournal, in, under, q.order()), args
+		Columns, fromJournal, in, under, q.order()), args
 }

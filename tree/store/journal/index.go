@@ -91,7 +91,7 @@ func (j *Journal) indexOne(ctx context.Context) (more bool, err error) {
 		if at, err = nextSpan(tx); err != nil {
 			return err
 		}
-		end, err = j.fill(tx, at, firstID(j.o.Now().Add(-blockAge)), &b)
+		end, err = j.fill(tx, at, FirstID(j.o.Now().Add(-blockAge)), &b)
 		return err
 	})
 	switch {

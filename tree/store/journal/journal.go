@@ -40,6 +40,17 @@ type Options struct {
 	Now func() time.Time
 	// Log takes what happens without being asked for; nil is nowhere.
 	Log *slog.Logger
+	// Also is called in each transaction that writes entries, after them, with those that
+	// were not there before, in the goroutine of the store's writer: what else depends on
+	// their being written. It may be called again when the transaction is. Nil is nothing.
+	Also func(tx *store.Tx, entries []Entry) error
+	// Elsewhere says of which nodes another manager remembers what happens, so that it comes
+	// from there: Statuses and Reports leave them out. Nil is none.
+	Elsewhere func(tree.Path) bool
+	// Unknown says that it is not known yet what a node did from one time up to before
+	// another, since whoever remembers it has not told. Intervals and Totals count that as
+	// white. Nil is that all is known.
+	Unknown func(tree.Path) (from, to time.Time, why string)
 }
 
 // ErrLost is what could not be remembered since the database was away for too long.
@@ -101,10 +112,12 @@ func (j *Journal) Bind(t *tree.Tree) { j.tree.Store(t) }
 
 // Statuses takes changes of status; it is for tree.Options. It never waits.
 func (j *Journal) Statuses(changes []tree.StatusChange) {
-	entries := make([]Entry, len(changes))
+	entries := make([]Entry, 0, len(changes))
 	for i := range changes {
 		c := &changes[i]
-		entries[i] = Entry{Time: c.Time, Path: c.Path, Kind: Status, From: c.From, To: c.To, Value: c.Value, Text: c.Reason}
+		if j.o.Elsewhere == nil || !j.o.Elsewhere(c.Path) {
+			entries = append(entries, Entry{Time: c.Time, Path: c.Path, Kind: Status, From: c.From, To: c.To, Value: c.Value, Text: c.Reason})
+		}
 	}
 	j.give(entries, false)
 }
@@ -119,7 +132,7 @@ func (j *Journal) Reports(now time.Time, reports []tree.Report) {
 			continue
 		}
 		path, ok := j.paths.of(t, r.Node)
-		if !ok {
+		if !ok || j.o.Elsewhere != nil && j.o.Elsewhere(path) {
 			continue
 		}
 		at := r.Time

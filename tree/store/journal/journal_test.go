@@ -229,14 +229,14 @@ func TestWhatIsLateTakesItsPlace(t *testing.T) {
 
 func TestEveryEntryOfOneMillisecondIsKept(t *testing.T) {
 	// 2^20 fit into a millisecond; more pass on to the next.
-	n := numbers{known: true, last: firstID(start) + 1<<idBits - 2}
+	n := numbers{known: true, last: FirstID(start) + 1<<idBits - 2}
 	batch := []Entry{entry(0, "/a", Status, 0, 1, ""), entry(0, "/b", Status, 0, 1, ""), entry(0, "/c", Status, 0, 1, ""), entry(time.Millisecond, "/d", Status, 0, 1, "")}
 	s := storetest.SQLite(t).Open(t)
 	if err := s.Write(t.Context(), func(tx *store.Tx) error { return n.give(tx, 0, batch) }); err != nil {
 		t.Fatal(err)
 	}
 	for i, e := range batch {
-		if want := firstID(start) + 1<<idBits - 1 + ID(i); e.ID != want {
+		if want := FirstID(start) + 1<<idBits - 1 + ID(i); e.ID != want {
 			t.Errorf("entry %d has number %d, want %d", i, e.ID, want)
 		}
 	}

@@ -25,7 +25,7 @@ func (j *Journal) trim(ctx context.Context) error {
 		j.rows.Store(rows)
 		j.counted = now
 	}
-	limit := firstID(now.Add(-j.o.Keep))
+	limit := FirstID(now.Add(-j.o.Keep))
 	excess := j.rows.Load() - j.o.Rows
 	var deleted int64
 	err := j.o.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) (err error) {

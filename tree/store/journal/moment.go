@@ -17,7 +17,7 @@ func (j *Journal) Last(ctx context.Context, at time.Time) (last map[int64]Entry,
 		last = map[int64]Entry{}
 		return tx.Each("SELECT n.id, j.id, j.was, j.status, j.form, j.value, j.text FROM node n CROSS JOIN journal j WHERE n.manager = $1 AND j.manager = $1 AND j.id = "+
 			"(SELECT k.id FROM journal k WHERE k.manager = n.manager AND k.node = n.id AND k.kind = 1 AND k.id < $2 ORDER BY k.id DESC LIMIT 1)",
-			[]any{tx.Manager(), int64(firstID(at.Add(time.Millisecond)))}, func(rows *sql.Rows) error {
+			[]any{tx.Manager(), int64(FirstID(at.Add(time.Millisecond)))}, func(rows *sql.Rows) error {
 				var node, id, was, status, form int64
 				var value, text string
 				if err := rows.Scan(&node, &id, &was, &status, &form, &value, &text); err != nil {
@@ -41,7 +41,7 @@ func (j *Journal) EventsBefore(ctx context.Context, at time.Time, n int, paths .
 		for _, p := range paths {
 			var newest []tree.Event
 			err := tx.Each("SELECT id, status, text FROM journal WHERE manager = $1 AND node = $2 AND kind = 2 AND id < $3 ORDER BY id DESC LIMIT $4",
-				[]any{tx.Manager(), store.NodeNumber(p), int64(firstID(at.Add(time.Millisecond))), int64(n)}, func(rows *sql.Rows) error {
+				[]any{tx.Manager(), store.NodeNumber(p), int64(FirstID(at.Add(time.Millisecond))), int64(n)}, func(rows *sql.Rows) error {
 					var id, status int64
 					var text string
 					if err := rows.Scan(&id, &status, &text); err != nil {

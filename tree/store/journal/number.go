@@ -41,7 +41,7 @@ func (n *numbers) give(tx *store.Tx, replaced int64, entries []Entry) error {
 	}
 	slices.SortStableFunc(fresh, func(a, b *Entry) int { return cmp.Compare(milliseconds(a.Time), milliseconds(b.Time)) })
 	for _, e := range fresh {
-		id := firstID(e.Time)
+		id := FirstID(e.Time)
 		if id>>idBits < n.last>>idBits {
 			free, err := n.free(tx, id)
 			if err != nil {

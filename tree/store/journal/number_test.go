@@ -134,14 +134,14 @@ func TestMillisecondsThatAreForgottenAreAsked(t *testing.T) {
 			if err := j.numbers.give(tx, 0, e); err != nil {
 				return err
 			}
-			if e[0].ID != firstID(at) {
+			if e[0].ID != FirstID(at) {
 				return fmt.Errorf("%d is not the first of its millisecond", e[0].ID)
 			}
 		}
 		// What was given, and is not in the database, is known for a while.
 		e := []Entry{{Time: start.Add(-5 * time.Millisecond)}}
 		err := j.numbers.give(tx, 0, e)
-		if e[0].ID != firstID(e[0].Time)+1 {
+		if e[0].ID != FirstID(e[0].Time)+1 {
 			return fmt.Errorf("%d is not the second of its millisecond", e[0].ID)
 		}
 		return err

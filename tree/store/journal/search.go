@@ -138,7 +138,7 @@ func (s *search) scan(from string, low, high ID) error {
 		statement, args := s.q.statement(s.manager, from, low, high, s.pattern, most)
 		read := 0
 		err := s.tx.Each(statement, args, func(rows *sql.Rows) error {
-			e, err := scan(rows)
+			e, err := Scan(rows)
 			if err != nil {
 				return err
 			}
@@ -257,10 +257,10 @@ func (q *Query) from(tx *store.Tx) (from string, few bool, err error) {
 func (q *Query) bounds(after ID) (low, high ID) {
 	high = maxNumber
 	if !q.From.IsZero() {
-		low = firstID(q.From)
+		low = FirstID(q.From)
 	}
 	if !q.To.IsZero() {
-		high = firstID(q.To)
+		high = FirstID(q.To)
 	}
 	switch {
 	case after == 0:
@@ -283,7 +283,8 @@ func (q *Query) order() string {
 // below are the bounds of the paths below a node: "/" is followed by "0" in ASCII.
 func below(p tree.Path) (low, high string) { return p.String() + "/", p.String() + "0" }
 
-const columns = "j.id, n.path, j.kind, j.was, j.status, j.form, j.value, j.text"
+// Columns are what Scan reads, of the tables journal j and node n.
+const Columns = "j.id, n.path, j.kind, j.was, j.status, j.form, j.value, j.text"
 
 // statement writes the query in SQL, for entries from low up to high.
 func (q *Query) statement(manager int64, from string, low, high ID, pattern string, limit int) (string, []any) {
@@ -320,7 +321,7 @@ func (q *Query) statement(manager int64, from string, low, high ID, pattern stri
 	}
 	args = append(args, int64(limit))
 	return fmt.Sprintf("SELECT %s FROM %s WHERE j.manager = $1 AND n.manager = $1 AND n.id = j.node%s ORDER BY j.id %s LIMIT $%d",
-		columns, from, where.String(), q.order(), len(args)), args
+		Columns, from, where.String(), q.order(), len(args)), args
 }
 
 func list[N ~uint8](numbers []N) string {
@@ -356,11 +357,12 @@ func likePattern(text string) string {
 	return b.String()
 }
 
-// scan reads a row of columns.
-func scan(rows *sql.Rows) (Entry, error) {
+// Scan reads a row of Columns, for who asks the database for entries that stand in a table
+// of its own. What comes before them in the row goes to before.
+func Scan(rows *sql.Rows, before ...any) (Entry, error) {
 	var id, kind, was, status, form int64
 	var path, value, text string
-	if err := rows.Scan(&id, &path, &kind, &was, &status, &form, &value, &text); err != nil {
+	if err := rows.Scan(append(before, &id, &path, &kind, &was, &status, &form, &value, &text)...); err != nil {
 		return Entry{}, err
 	}
 	p, err := tree.ParsePath(path)

@@ -43,7 +43,7 @@ func (j *Journal) Intervals(ctx context.Context, p tree.Path, from, to time.Time
 		}
 		intervals = append(intervals[:0], before)
 		err = tx.Each("SELECT id, was, status, form, value, text FROM journal WHERE manager = $1 AND node = $2 AND kind = 1 AND id >= $3 AND id < $4 ORDER BY id LIMIT $5",
-			[]any{tx.Manager(), number, int64(firstID(from)), int64(firstID(to)), int64(MaxIntervals + 1)}, func(rows *sql.Rows) error {
+			[]any{tx.Manager(), number, int64(FirstID(from)), int64(FirstID(to)), int64(MaxIntervals + 1)}, func(rows *sql.Rows) error {
 				var id, was, status, form int64
 				var value, text string
 				if err := rows.Scan(&id, &was, &status, &form, &value, &text); err != nil {
@@ -79,7 +79,63 @@ func (j *Journal) Intervals(ctx context.Context, p tree.Path, from, to time.Time
 	if err != nil {
 		return nil, err
 	}
-	return intervals, nil
+	return j.cover(p, intervals), nil
+}
+
+// cover makes white what is not known yet of a node.
+func (j *Journal) cover(p tree.Path, intervals []Interval) []Interval {
+	from, to, why := j.unknown(p)
+	if !from.Before(to) {
+		return intervals
+	}
+	covered := make([]Interval, 0, len(intervals)+2)
+	white := false // the unknown was told
+	for _, i := range intervals {
+		if !i.From.Before(to) || !i.To.After(from) {
+			covered = append(covered, i)
+			continue
+		}
+		if i.From.Before(from) {
+			before := i
+			before.To = from
+			covered = append(covered, before)
+		}
+		if last := len(covered) - 1; white {
+			covered[last].To = earlier(i.To, to)
+		} else {
+			covered = append(covered, Interval{From: later(i.From, from), To: earlier(i.To, to), Text: why})
+			white = true
+		}
+		if i.To.After(to) {
+			after := i
+			after.From = to
+			covered = append(covered, after)
+		}
+	}
+	return covered
+}
+
+// unknown is the time of which it is not known yet what a node did, to the millisecond.
+func (j *Journal) unknown(p tree.Path) (from, to time.Time, why string) {
+	if j.o.Unknown == nil {
+		return from, to, why
+	}
+	from, to, why = j.o.Unknown(p)
+	return from.Truncate(time.Millisecond), to.Truncate(time.Millisecond), why
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // span bounds a time to what has been.
@@ -100,7 +156,7 @@ func (j *Journal) statusBefore(tx *store.Tx, number int64, at time.Time, i *Inte
 	var status, form int64
 	var value string
 	found, err = tx.Row("SELECT status, form, value, text FROM journal WHERE manager = $1 AND node = $2 AND kind = 1 AND id < $3 ORDER BY id DESC LIMIT 1",
-		[]any{tx.Manager(), number, int64(firstID(at))}, &status, &form, &value, &i.Text)
+		[]any{tx.Manager(), number, int64(FirstID(at))}, &status, &form, &value, &i.Text)
 	if found {
 		i.Status, i.Value = tree.Status(status), valueOf(form, value)
 	}
@@ -148,13 +204,15 @@ func (j *Journal) Totals(ctx context.Context, under tree.Path, from, to time.Tim
 				return fmt.Errorf("%w: more than %d nodes are below %s: ask for a part of them", ErrQuery, MaxTotals, under)
 			}
 			index[node] = len(sums)
-			sums = append(sums, sum{Total: Total{Path: path}, status: tree.Status(status.Int64), since: from, known: status.Valid})
+			s := sum{Total: Total{Path: path}, status: tree.Status(status.Int64), since: from, known: status.Valid}
+			s.dark[0], s.dark[1], _ = j.unknown(path)
+			sums = append(sums, s)
 			return nil
 		}); err != nil {
 			return err
 		}
 		low, high := below(under)
-		condition, args := "", []any{tx.Manager(), int64(firstID(from)), int64(firstID(to))}
+		condition, args := "", []any{tx.Manager(), int64(FirstID(from)), int64(FirstID(to))}
 		tables := "journal j"
 		if !under.IsRoot() {
 			tables = "node n CROSS JOIN journal j"
@@ -196,6 +254,7 @@ type sum struct {
 	status tree.Status
 	since  time.Time
 	known  bool
+	dark   [2]time.Time // from and up to when it is not known what it was
 }
 
 func (s *sum) change(at time.Time, was, status tree.Status) {
@@ -209,14 +268,17 @@ func (s *sum) change(at time.Time, was, status tree.Status) {
 
 // add counts the status up to a time.
 func (s *sum) add(to time.Time) {
-	s.For[min(s.status, tree.Red)] += to.Sub(s.since)
+	all := to.Sub(s.since)
+	dark := max(earlier(to, s.dark[1]).Sub(later(s.since, s.dark[0])), 0)
+	s.For[min(s.status, tree.Red)] += all - dark
+	s.For[tree.White] += dark
 	s.since = to
 }
 
 // eachBefore yields the nodes of a subtree with the status of each at a time.
 func eachBefore(tx *store.Tx, under tree.Path, at time.Time, yield func(int64, tree.Path, sql.NullInt64) error) error {
 	low, high := below(under)
-	condition, args := "", []any{tx.Manager(), int64(firstID(at))}
+	condition, args := "", []any{tx.Manager(), int64(FirstID(at))}
 	if !under.IsRoot() {
 		condition = " AND (n.path = $3 OR n.path >= $4 AND n.path < $5)"
 		args = append(args, under.String(), low, high)

@@ -174,10 +174,48 @@ func (j *Journal) try(ctx context.Context) error {
 // who passes the same ones again, since the transaction runs once more or since nobody
 // knows whether it was committed, writes none of them twice.
 func (j *Journal) Add(tx *store.Tx, entries ...Entry) error {
+	fresh, err := j.fresh(tx, entries)
+	if err != nil {
+		return err
+	}
 	if err := j.numbers.give(tx, j.o.Store.Replaced(), entries); err != nil {
 		return err
 	}
-	return j.insert(tx, entries)
+	if err := j.insert(tx, entries); err != nil || j.o.Also == nil || len(entries) == 0 {
+		return err
+	}
+	if fresh == nil {
+		return j.o.Also(tx, entries)
+	}
+	rest := make([]Entry, 0, len(entries))
+	for i := range entries {
+		if fresh[i] {
+			rest = append(rest, entries[i])
+		}
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	return j.o.Also(tx, rest)
+}
+
+// fresh says which entries are not in the journal yet; nil is that none is.
+func (j *Journal) fresh(tx *store.Tx, entries []Entry) (fresh []bool, err error) {
+	if j.o.Also == nil || !slices.ContainsFunc(entries, func(e Entry) bool { return e.ID != 0 }) {
+		return nil, nil
+	}
+	fresh = make([]bool, len(entries))
+	for i := range entries {
+		found := false
+		if entries[i].ID != 0 {
+			var id int64
+			if found, err = tx.Row("SELECT id FROM journal WHERE manager = $1 AND id = $2", []any{tx.Manager(), int64(entries[i].ID)}, &id); err != nil {
+				return nil, err
+			}
+		}
+		fresh[i] = !found
+	}
+	return fresh, nil
 }
 
 const insertHead = "INSERT INTO journal (manager, id, node, kind, was, status, form, value, text)"
