@@ -80,7 +80,7 @@ func direct(to *Authority) AskOnce {
 		if err != nil {
 			return nil, err
 		}
-		if kind != kindJoin || v.Standing == Nobody {
+		if kind != kindJoin || len(v.Only) != 1 {
 			return nil, peer.Refuse(peer.Refused, "only joining is possible here")
 		}
 		return to.HandleJoin(ctx, v.ID, body)
@@ -89,7 +89,7 @@ func direct(to *Authority) AskOnce {
 
 // shake makes a connection to an authority, over which a byte goes there and back, and
 // returns what the called one thinks of the caller.
-func shake(to *Authority, config *tls.Config) (v Verdict, err error) {
+func shake(to *Authority, config *tls.Config) (c peer.Caller, err error) {
 	near, far := net.Pipe()
 	client, server := tls.Client(near, config), tls.Server(far, to.ServerConfig())
 	said := make(chan error, 1)
@@ -109,7 +109,7 @@ func shake(to *Authority, config *tls.Config) (v Verdict, err error) {
 		err = wrong
 	}
 	if err != nil {
-		return Verdict{}, err
+		return peer.Caller{}, err
 	}
 	return to.Judge(server.ConnectionState())
 }
@@ -133,7 +133,7 @@ func join(t *testing.T, lower, upper *Authority) {
 }
 
 // dial makes a connection of a manager to one that it has joined.
-func dial(t *testing.T, lower, upper *Authority) (Verdict, error) {
+func dial(t *testing.T, lower, upper *Authority) (peer.Caller, error) {
 	t.Helper()
 	config, err := lower.ClientConfig(upper.ID())
 	if err != nil {
@@ -148,7 +148,7 @@ func TestJoinAndLink(t *testing.T) {
 		berlin, hamburg := open(t, db, "berlin", c), open(t, db, "hamburg", c)
 		join(t, hamburg, berlin)
 		v, err := dial(t, hamburg, berlin)
-		if err != nil || v.ID != hamburg.ID() || v.Standing != Member || !v.Ends.Equal(c.Now().Add(DefaultLife)) {
+		if err != nil || v.ID != hamburg.ID() || v.Only != nil || !v.Ends.Equal(c.Now().Add(DefaultLife)) {
 			t.Errorf("the link: %+v, %v", v, err)
 		}
 		list, err := berlin.Lowers(t.Context())

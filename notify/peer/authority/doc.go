@@ -18,22 +18,22 @@
 // [Authority.Invite] makes a token that holds a secret of 256 bits, the ID of the inviting
 // manager and the SHA-256 of the public key of its authority. It is shown once; the database
 // has its hash. The joining manager calls with a certificate that it signed itself, which is
-// let in as [Joiner] while an invitation is open and may ask "authority.join" alone. It gets
-// its certificate for the secret; the token is used up in the same transaction. The same key
-// may ask again with the same token for an hour, should the answer have been lost.
+// let in while an invitation is open and may ask "authority.join" alone. It gets its
+// certificate for the secret; the token is used up in the same transaction. The same key may
+// ask again with the same token for an hour, should the answer have been lost.
 //
 // # Certificates
 //
 // They live 24 hours, unless it is set otherwise, and are renewed after two thirds of that by
 // "authority.renew". They begin 5 minutes before they are made, and ends are taken with 5
 // minutes of patience, so that clocks may be apart by that much. One that is over, but for no
-// more than 30 days and not revoked, still lets its manager in as [Expired], which may ask
+// more than 30 days and not revoked, still lets its manager in, which may ask
 // "authority.renew" alone: a manager that was off for weeks comes back by itself.
 //
 // # Revoking
 //
-// Certificates are numbered, upwards. [Authority.Revoke] ends all that a manager has: those up to a
-// number. There is no way back but another invitation, whose certificate has a higher number.
+// Certificates are numbered, upwards. [Authority.Revoke] ends all that a manager has: those
+// up to a number. There is no way back but another invitation, whose certificate has a higher number.
 // What is revoked is in a file beside the keys and in the database; each completes the other
 // when grove starts, so that neither a lost database nor an old backup brings anybody back.
 // Links are cut at once, and all who joined this authority are told ("authority.revoked").

@@ -50,7 +50,7 @@ func (a *Authority) HandleRenew(ctx context.Context, from peer.ID, body []byte) 
 	switch {
 	case err != nil:
 		return nil, peer.Refuse(peer.Refused, "%v", err)
-	case v.ID != from || v.Standing == Joiner:
+	case v.id != from || v.standing == joiner:
 		return nil, peer.Refuse(peer.Refused, "the present certificate is not one of manager %s from here", from)
 	}
 	now := a.o.Now()

@@ -10,74 +10,84 @@ import (
 	"grove/notify/peer"
 )
 
-// Standing is what a manager may do over its link.
-type Standing uint8
+// standing is what a manager may do over its link.
+type standing uint8
 
 // The standings.
 const (
-	// Nobody may do nothing.
-	Nobody Standing = iota
-	// Joiner has proven its ID and is not known yet: it may ask "authority.join".
-	Joiner
-	// Expired was let in before, and its certificate is over: it may ask "authority.renew".
-	Expired
-	// Member may do what its subjects allow.
-	Member
+	nobody standing = iota
+	// joiner has proven its ID and is not known yet.
+	joiner
+	// expired was let in before, and its certificate is over.
+	expired
+	member
 )
 
-// String returns the word for it.
-func (s Standing) String() string {
-	return [...]string{"nobody", "joiner", "expired", "member"}[min(s, Member)]
+// only are the kinds that it may ask; nil is all.
+func (s standing) only() []string {
+	switch s {
+	case member:
+		return nil
+	case expired:
+		return []string{kindRenew}
+	case joiner:
+		return []string{kindJoin}
+	}
+	return []string{}
 }
 
-// Verdict is what is known of who calls.
-type Verdict struct {
-	ID       peer.ID
-	Standing Standing
-	Ends     time.Time // of the certificate
+// verdict is what is known of who calls.
+type verdict struct {
+	id       peer.ID
+	standing standing
+	ends     time.Time // of the certificate
 }
 
 // ErrRevoked is wrapped by the error of a certificate that was revoked.
 var ErrRevoked = errors.New("was revoked")
 
 // Judge says who is at the other end of a connection that was made with ServerConfig, by the
-// certificate of its handshake; an error is that it may not link. It looks at the revocations
-// of now, so it can be asked again of a connection that stands.
-func (a *Authority) Judge(state tls.ConnectionState) (Verdict, error) {
+// certificate of its handshake, and what it may ask; an error is that it may not link. It
+// looks at the revocations of now, so it can be asked again of a connection that stands.
+func (a *Authority) Judge(state tls.ConnectionState) (peer.Caller, error) {
 	if len(state.PeerCertificates) == 0 {
-		return Verdict{}, errors.New("a link without a certificate")
+		return peer.Caller{}, errors.New("a link without a certificate")
 	}
-	return a.judge(state.PeerCertificates[0])
+	v, err := a.judge(state.PeerCertificates[0])
+	if err != nil {
+		return peer.Caller{}, err
+	}
+	return peer.Caller{ID: v.id, Only: v.standing.only(), Ends: v.ends}, nil
 }
 
-func (a *Authority) judge(c *x509.Certificate) (Verdict, error) {
+func (a *Authority) judge(c *x509.Certificate) (verdict, error) {
 	id, err := proven(c)
 	if err != nil {
-		return Verdict{}, err
+		return verdict{}, err
 	}
 	now := a.o.Now()
-	v := Verdict{ID: id, Ends: c.NotAfter}
+	v := verdict{id: id, ends: c.NotAfter}
 	if err := signed(c, a.keys.authority, x509.ExtKeyUsageClientAuth); err != nil {
 		if signsItself(c) {
 			return a.judgeJoiner(v, now)
 		}
-		return Verdict{}, fmt.Errorf("the certificate of manager %s is not from here: invite it, and let it join", id)
+		return verdict{}, fmt.Errorf("the certificate of manager %s is not from here: invite it, and let it join", id)
 	}
 	if id == a.keys.id {
-		return Verdict{}, errors.New("a manager does not link to itself")
+		return verdict{}, errors.New("a manager does not link to itself")
 	}
 	if err := a.notRevoked(id, numberOf(c)); err != nil {
-		return Verdict{}, err
+		return verdict{}, err
 	}
 	// When it begins is of no interest: it was this manager that made it, whose clock may
 	// have been put back since.
 	switch {
 	case now.After(c.NotAfter.Add(Grace)):
-		return Verdict{}, fmt.Errorf("the certificate of manager %s is over since %s, too long to be renewed: invite it again", id, c.NotAfter.UTC().Format(time.RFC3339))
+		return verdict{}, fmt.Errorf("the certificate of manager %s is over since %s, too long to be renewed: invite it again", id, c.NotAfter.UTC().Format(time.RFC3339))
 	case now.After(c.NotAfter.Add(Apart)):
-		v.Standing = Expired
+		v.standing = expired
 	default:
-		v.Standing = Member
+		v.standing = member
 		a.saw(id, c.NotAfter)
 	}
 	return v, nil
@@ -89,19 +99,19 @@ func signsItself(c *x509.Certificate) bool {
 }
 
 // judgeJoiner lets somebody in who is not known, as long as somebody is expected.
-func (a *Authority) judgeJoiner(v Verdict, now time.Time) (Verdict, error) {
-	if v.ID == a.keys.id {
-		return Verdict{}, errors.New("a manager does not join itself")
+func (a *Authority) judgeJoiner(v verdict, now time.Time) (verdict, error) {
+	if v.id == a.keys.id {
+		return verdict{}, errors.New("a manager does not join itself")
 	}
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	for _, o := range a.open {
 		if now.Before(o.ends) {
-			v.Standing = Joiner
+			v.standing = joiner
 			return v, nil
 		}
 	}
-	return Verdict{}, fmt.Errorf("manager %s wants to join, and nobody is invited: grove peer invite NAME", v.ID)
+	return verdict{}, fmt.Errorf("manager %s wants to join, and nobody is invited: grove peer invite NAME", v.id)
 }
 
 func (a *Authority) notRevoked(id peer.ID, number int64) error {
