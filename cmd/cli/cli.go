@@ -90,6 +90,8 @@ type commands struct {
 	Route       routeCommand       `cmd:"" help:"Print the routes of alerts, or explain who would be told of one."`
 	Outbox      outboxCommand      `cmd:"" help:"Messages that leave a running server: list, dead, send, drop, stop, start."`
 	Channel     channelCommand     `cmd:"" help:"List the kinds of channels, explain one, or test a channel of a running server."`
+	Peers       peersCommand       `cmd:"" help:"Print the other managers: states, links, how far behind."`
+	Peer        peerCommand        `cmd:"" help:"Other managers and their devices: invite, join, revoke, leave, integrate, devices, give, return, handover, live, moves, duplicates, message."`
 	WhatIf      whatIfCommand      `cmd:"" name:"what-if" help:"Print what would happen if nodes had other statuses: grove what-if /shop/web1/Up=red"`
 	Definitions definitionsCommand `cmd:"" help:"Definitions that managers share: put, list, show, history, diff, rollback, remove."`
 	User        userCommand        `cmd:"" help:"Who may come in: add, list, grant, password, disable, enable, remove."`

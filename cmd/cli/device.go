@@ -1,0 +1,262 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	view "grove/viewer/peer"
+)
+
+const devicesPath = "/api/v1/devices"
+
+// peerDevicesCommand prints devices.
+type peerDevicesCommand struct {
+	remote
+	Manager string `help:"Only those that a manager owns or watches." placeholder:"NAME"`
+	At      string `help:"Only those at a path or below it." placeholder:"PATH"`
+	State   string `help:"Only those that are own, given, taken, prepared or orphaned." enum:"own,given,taken,prepared,orphaned," default:"" placeholder:"STATE"`
+	Text    string `help:"Only those with this text in the name, the application or the path." placeholder:"TEXT"`
+	Limit   int    `help:"At most so many." default:"1000" placeholder:"N"`
+	JSON    bool   `name:"json" help:"Print JSON, as the server answers."`
+}
+
+// deviceStatus is how bad the state of a device is.
+var deviceStatus = map[string]string{view.Own: "green", view.Given: "green", view.Prepared: "yellow", view.Taken: "yellow", view.Orphaned: "red"}
+
+// Run implements the command.
+func (c *peerDevicesCommand) Run(ctx context.Context, p *Process, all *commands) error {
+	query := []string{"limit", strconv.Itoa(c.Limit)}
+	for _, one := range [][2]string{{"manager", c.Manager}, {"at", c.At}, {"state", c.State}, {"text", c.Text}} {
+		if one[1] != "" {
+			query = append(query, one[0], one[1])
+		}
+	}
+	body, err := c.get(ctx, devicesPath, query...)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		_, err = p.Stdout.Write(body)
+		return err
+	}
+	var page view.Devices
+	if err := json.Unmarshal(body, &page); err != nil {
+		return exit(NoReply, "the answer of %s has no devices: %w", c.Server, err)
+	}
+	if len(page.Devices) == 0 {
+		fmt.Fprintln(p.Stdout, "no devices")
+		return nil
+	}
+	columns, _ := screen(p.Stdout)
+	t := stateTable{drawing: drawing{color: all.colored(p.Stdout)}, width: columns, heads: []string{"DEVICE", "APPLICATION", "AT", "OWNER", "WATCHED BY", "MOVES", "UNTIL", "STAND-INS", "SAME AS"}}
+	for i := range page.Devices {
+		d := &page.Devices[i]
+		until := ""
+		if d.Until != nil {
+			until = d.Until.Local().Format("2 Jan 15:04")
+		}
+		t.add(cmp.Or(deviceStatus[d.State], "white"), d.State, d.Name, d.Application, d.At, d.Owner, cmp.Or(d.Watcher, "nobody"), strconv.FormatInt(d.Epoch, 10), until, strings.Join(d.StandIns, ", "), d.DuplicateOf)
+	}
+	t.print(p.Stdout)
+	if page.Next != "" {
+		fmt.Fprintf(p.Stdout, "… %d of %d: --manager, --at, --state or --text lists fewer\n", len(page.Devices), page.Total)
+	}
+	return nil
+}
+
+// namedDevice is the argument that names a device.
+type namedDevice struct {
+	Device string `arg:"" name:"device" help:"Its name, or manager:name when several managers have one of that name."`
+}
+
+// path is that of an operation about the device.
+func (n *namedDevice) path(operation string) string {
+	return devicesPath + "/" + url.PathEscape(n.Device) + "/" + operation
+}
+
+// peerGiveCommand gives a device away.
+type peerGiveCommand struct {
+	remote
+	namedDevice
+	To  string `arg:"" name:"manager" help:"Who is to watch it: a name or an ID."`
+	For days   `help:"For how long. Default: until it is returned." placeholder:"TIME"`
+}
+
+// Run implements the command.
+func (c *peerGiveCommand) Run(ctx context.Context, p *Process) error {
+	var m view.Move
+	if _, err := c.post(ctx, c.path("give"), view.NewGift{To: c.To, For: duration(c.For)}, &m); err != nil {
+		return err
+	}
+	return told(p, &m)
+}
+
+// peerReturnCommand returns a device.
+type peerReturnCommand struct {
+	remote
+	namedDevice
+}
+
+// Run implements the command.
+func (c *peerReturnCommand) Run(ctx context.Context, p *Process) error {
+	var m view.Move
+	if _, err := c.post(ctx, c.path("return"), nil, &m); err != nil {
+		return err
+	}
+	return told(p, &m)
+}
+
+// told says what came of a move.
+func told(p *Process, m *view.Move) error {
+	switch m.State {
+	case view.Done:
+		fmt.Fprintf(p.Stdout, "%s is watched by %s now\n", cell(m.Device), cell(m.To))
+	case view.UnderWay:
+		text := fmt.Sprintf("%s is on its way to %s", m.Device, m.To)
+		if m.Error != "" {
+			text += ": " + m.Error
+		}
+		fmt.Fprintln(p.Stdout, cell(text)+"; grove peer moves shows when it is there")
+	default:
+		return exit(Wrong, "%s stays with %s: %s", m.Device, cmp.Or(m.From, "nobody"), m.Error)
+	}
+	return nil
+}
+
+// peerHandoverCommand hands all devices over.
+type peerHandoverCommand struct {
+	remote
+	To string `arg:"" name:"manager" optional:"" help:"Who takes them all. Default: the stand-ins of each."`
+}
+
+// Run implements the command.
+func (c *peerHandoverCommand) Run(ctx context.Context, p *Process) error {
+	return c.move(ctx, p, peersPath+"/handover", view.NewWatcher{To: c.To}, "handed over", "this manager watches no device: it may stop")
+}
+
+// peerLiveCommand takes devices back.
+type peerLiveCommand struct{ remote }
+
+// Run implements the command.
+func (c *peerLiveCommand) Run(ctx context.Context, p *Process) error {
+	return c.move(ctx, p, peersPath+"/live", nil, "taken back", "this manager watches its devices")
+}
+
+// move moves many devices. The server answers after a while though it is not done: then it
+// is asked again, as long as something moves.
+func (r *remote) move(ctx context.Context, p *Process, path string, body any, verb, done string) error {
+	for {
+		var o view.MoveOutcome
+		if _, err := r.post(ctx, path, body, &o); err != nil {
+			return err
+		}
+		if o.Moved > 0 {
+			fmt.Fprintf(p.Stdout, "%s: %s\n", verb, count(o.Moved, "device"))
+		}
+		for _, left := range o.Left {
+			fmt.Fprintf(p.Stdout, "%s: not %s: %s\n", cell(left.Device), verb, cell(left.Error))
+		}
+		switch {
+		case len(o.Left) > 0:
+			return exit(Wrong, "not all devices are %s: the same command goes on with what is left", verb)
+		case o.UnderWay == 0:
+			fmt.Fprintln(p.Stdout, done)
+			return nil
+		case o.Moved == 0:
+			return exit(Wrong, "%s not %s yet: grove peer moves shows what is waited for", count(o.UnderWay, "device"), verb)
+		}
+	}
+}
+
+// peerMovesCommand prints moves.
+type peerMovesCommand struct {
+	remote
+	Device string `help:"Only of this device." placeholder:"NAME"`
+	Limit  int    `help:"At most so many, the newest." default:"50" placeholder:"N"`
+	JSON   bool   `name:"json" help:"Print JSON, as the server answers."`
+}
+
+// moveStatus is how bad the state of a move is.
+var moveStatus = map[string]string{view.Done: "green", view.UnderWay: "yellow", view.Failed: "red"}
+
+// Run implements the command.
+func (c *peerMovesCommand) Run(ctx context.Context, p *Process, all *commands) error {
+	query := []string{"limit", strconv.Itoa(c.Limit)}
+	if c.Device != "" {
+		query = append(query, "device", c.Device)
+	}
+	body, err := c.get(ctx, peersPath+"/moves", query...)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		_, err = p.Stdout.Write(body)
+		return err
+	}
+	var page view.MovePage
+	if err := json.Unmarshal(body, &page); err != nil {
+		return exit(NoReply, "the answer of %s has no moves: %w", c.Server, err)
+	}
+	if len(page.Moves) == 0 {
+		fmt.Fprintln(p.Stdout, "nothing has moved")
+		return nil
+	}
+	columns, _ := screen(p.Stdout)
+	t := stateTable{drawing: drawing{color: all.colored(p.Stdout)}, width: columns, heads: []string{"TIME", "DEVICE", "FROM", "TO", "WHY", "BY", "TOOK", "EPOCH", "ERROR"}}
+	for i := range page.Moves {
+		m := &page.Moves[i]
+		took := ""
+		if m.State == view.Done {
+			took = quantity(m.Took, "s")
+		}
+		t.add(cmp.Or(moveStatus[m.State], "white"), m.State, localTime(m.Time.Format(time.RFC3339)), m.Device, cmp.Or(m.From, "nobody"), m.To, m.Why, m.By, took, strconv.FormatInt(m.Epoch, 10), m.Error)
+	}
+	t.print(p.Stdout)
+	if page.Next != "" {
+		fmt.Fprintln(p.Stdout, "… there are more: --limit lists more of them, --device those of one")
+	}
+	return nil
+}
+
+// peerDuplicatesCommand prints what several managers see.
+type peerDuplicatesCommand struct {
+	remote
+	JSON bool `name:"json" help:"Print JSON, as the server answers."`
+}
+
+// Run implements the command.
+func (c *peerDuplicatesCommand) Run(ctx context.Context, p *Process) error {
+	body, err := c.get(ctx, "/api/v1/duplicates", "limit", mostListed)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		_, err = p.Stdout.Write(body)
+		return err
+	}
+	var page view.Duplicates
+	if err := json.Unmarshal(body, &page); err != nil {
+		return exit(NoReply, "the answer of %s has no duplicates: %w", c.Server, err)
+	}
+	if len(page.Groups) == 0 {
+		fmt.Fprintln(p.Stdout, "no device is seen by several managers")
+	}
+	for i := range page.Groups {
+		g := &page.Groups[i]
+		fmt.Fprintf(p.Stdout, "%s (%s)\n", cell(g.Identity), cell(g.Why))
+		fmt.Fprintf(p.Stdout, "  primary    %s:%s at %s\n", cell(g.Primary.Manager), cell(g.Primary.Device), cell(g.Primary.Path))
+		for _, s := range g.Secondaries {
+			fmt.Fprintf(p.Stdout, "  secondary  %s:%s at %s\n", cell(s.Manager), cell(s.Device), cell(s.Path))
+		}
+	}
+	if page.Next != "" {
+		fmt.Fprintln(p.Stdout, "… there are more: --json and the parameter after of the REST interface list them")
+	}
+	return nil
+}
