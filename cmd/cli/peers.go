@@ -74,7 +74,7 @@ type peerSheet struct {
 }
 
 // peerStatus is how bad the state of a manager is.
-var peerStatus = map[string]string{view.Live: "green", view.Suspect: "yellow", view.CutOff: "white", view.Dead: "red", view.Gone: "white"}
+var peerStatus = map[string]string{view.Known: "white", view.Live: "green", view.Suspect: "yellow", view.CutOff: "white", view.Dead: "red", view.Gone: "white"}
 
 // print prints this manager, and a table of the others; below it what is wrong.
 func (s *peerSheet) print(w io.Writer, o *view.Overview) {

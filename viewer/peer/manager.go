@@ -11,7 +11,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"grove/tree"
 	"grove/tree/grant"
 )
 
@@ -34,6 +33,7 @@ type Peer struct {
 
 // States of a manager.
 const (
+	Known   = "known"   // others told of it, and nothing was heard of it here
 	Live    = "live"    // its link is up, or somebody who is linked to it hears it
 	Suspect = "suspect" // its link was lost just now
 	CutOff  = "cut off" // not heard here, but by others
@@ -44,7 +44,7 @@ const (
 // OtherPeer is another manager, as this one sees it.
 type OtherPeer struct {
 	Peer
-	State string     `json:"state" enum:"live,suspect,cut off,dead,gone"`
+	State string     `json:"state" enum:"known,live,suspect,cut off,dead,gone"`
 	Heard *time.Time `json:"heard,omitempty" doc:"When something was heard of it last."`
 	Link  *PeerLink  `json:"link" doc:"How the way to it is; null: there is none, it is known by others."`
 	// Branch is where its tree hangs in that of this manager, with so many nodes.
@@ -152,7 +152,7 @@ func (a *API) invite(ctx context.Context, in *struct{ Body NewInvitation }) (*in
 		return nil, err
 	}
 	out := &invitedOutput{CacheControl: "no-store"}
-	err = a.change(ctx, "peer invite", in.Body.Name, map[string]any{"for": tree.FormatDuration(within)}, func(ctx context.Context) (err error) {
+	err = a.trust(ctx, func(ctx context.Context) (err error) {
 		out.Body.Invitation, err = a.Peers.Invite(ctx, in.Body.Name, within)
 		return err
 	})
@@ -196,7 +196,7 @@ func (a *API) join(ctx context.Context, in *struct{ Body NewLink }) (*joinedOutp
 		return nil, huma.NewError(http.StatusUnprocessableEntity, fmt.Sprintf("token: want that of an invitation, of at most %d bytes", MaxToken))
 	}
 	out := &joinedOutput{CacheControl: "no-store"}
-	err := a.change(ctx, "peer join", address, nil, func(ctx context.Context) (err error) {
+	err := a.trust(ctx, func(ctx context.Context) (err error) {
 		out.Body, err = a.Peers.Join(ctx, address, token)
 		return err
 	})
@@ -220,7 +220,7 @@ func (a *API) revoke(ctx context.Context, in *struct {
 	ID   string `path:"id" maxLength:"128" doc:"ID or name of the manager."`
 	Body NewRevocation
 }) (*namedOutput, error) {
-	return a.part(ctx, "peer revoke", in.ID, map[string]any{"comment": in.Body.Comment}, func(ctx context.Context) (PeerName, error) {
+	return a.part(ctx, func(ctx context.Context) (PeerName, error) {
 		return a.Peers.Revoke(ctx, in.ID, in.Body.Comment)
 	})
 }
@@ -228,13 +228,13 @@ func (a *API) revoke(ctx context.Context, in *struct {
 func (a *API) leave(ctx context.Context, in *struct {
 	ID string `path:"id" maxLength:"128" doc:"ID or name of the manager."`
 }) (*namedOutput, error) {
-	return a.part(ctx, "peer leave", in.ID, nil, func(ctx context.Context) (PeerName, error) { return a.Peers.Leave(ctx, in.ID) })
+	return a.part(ctx, func(ctx context.Context) (PeerName, error) { return a.Peers.Leave(ctx, in.ID) })
 }
 
 // part ends something with a manager.
-func (a *API) part(ctx context.Context, action, manager string, detail any, do func(context.Context) (PeerName, error)) (*namedOutput, error) {
+func (a *API) part(ctx context.Context, do func(context.Context) (PeerName, error)) (*namedOutput, error) {
 	out := &namedOutput{CacheControl: "no-store"}
-	err := a.change(ctx, action, manager, detail, func(ctx context.Context) (err error) {
+	err := a.trust(ctx, func(ctx context.Context) (err error) {
 		out.Body, err = do(ctx)
 		return err
 	})

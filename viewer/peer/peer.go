@@ -37,6 +37,9 @@ type Peers interface {
 	// Duplicates are the devices that several managers see, in any order.
 	Duplicates(ctx context.Context) ([]Duplicate, error)
 
+	// Invite, Join, Revoke and Leave put what they did into the audit log by themselves, in the
+	// transaction in which they do it.
+
 	// Invite makes a token for one manager to join with; name is what it will be called
 	// here, ErrInvalid when it cannot be that. The token is not kept in the clear.
 	Invite(ctx context.Context, name string, within time.Duration) (Invitation, error)
@@ -66,7 +69,7 @@ type Peers interface {
 // Options are the surroundings of the operations.
 type Options struct {
 	Peers Peers
-	// Audit puts what people change into the audit log.
+	// Audit puts what people change into the audit log, where Peers does not.
 	Audit deed.Audit
 	Log   *slog.Logger // nil discards
 }
@@ -139,6 +142,16 @@ func (a *API) change(ctx context.Context, action, target string, detail any, do 
 		return err
 	}
 	return a.audited(ctx, action, target, detail, do)
+}
+
+// trust does something that an admin may do, and that Peers puts into the audit log.
+func (a *API) trust(ctx context.Context, do func(context.Context) error) error {
+	if err := demand(ctx, grant.Admin); err != nil {
+		return err
+	}
+	within, cancel := context.WithTimeout(ctx, moveWithin)
+	defer cancel()
+	return a.problem(do(within))
 }
 
 // audited does something that is in the audit log, and within a time.
