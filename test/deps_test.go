@@ -167,6 +167,9 @@ const order = `
 
 	# Other managers: one room does one thing, and none knows another.
 	none < notify/peer < notify/peer/peertest, notify/peer/fabric;
+	notify/peer < notify/peer/meter;
+	notify/peer, tree/store < notify/peer/lease;
+	notify/peer, tree/store/drawer < notify/peer/registry;
 	notify/peer, tree/store/audit < notify/peer/authority;
 	tree, notify/peer < notify/peer/twin;
 	tree, notify/peer < notify/peer/branch;

@@ -63,6 +63,8 @@ var allTables = []table{
 	{name: "peer_invitation", key: 3, kinds: "itttttiiti", since: 8, passing: true, columns: []string{"manager", "authority", "id", "hash", "name", "made_by", "made_at", "ends_at", "used_by", "used_at"}},
 	{name: "peer_lower", key: 3, kinds: "itttttiiii", since: 8, columns: []string{"manager", "authority", "id", "name", "key", "invited_by", "joined_at", "renewed_at", "number", "ends_at"}},
 	{name: "peer_revocation", key: 3, kinds: "ittiiitt", since: 8, columns: []string{"manager", "authority", "id", "entry", "up_to", "made_at", "made_by", "comment"}},
+	{name: "peer_lease", key: 1, kinds: "titiiii", since: 9, passing: true, columns: []string{"name", "manager", "holder", "token", "ttl", "beat", "taken"}},
+	{name: "peer_token", key: 1, kinds: "ii", since: 9, columns: []string{"id", "token"}},
 	{name: "peer_record", key: 3, kinds: "itii", since: 10, passing: true, columns: []string{"manager", "lane", "number", "entry"}},
 	{name: "peer_record_head", key: 1, kinds: "iii", since: 10, passing: true, columns: []string{"manager", "last", "newest"}},
 	{name: "peer_follower", key: 2, kinds: "ittiii", since: 10, passing: true, columns: []string{"manager", "follower", "token", "start", "mark", "asked_at"}},
