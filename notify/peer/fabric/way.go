@@ -186,8 +186,8 @@ func (s *session) close() {
 }
 
 // open makes the two connections and has them ready.
-func (w *way) open() (s *session, err error) {
-	s = &session{way: w}
+func (w *way) open() (_ *session, err error) {
+	s := &session{way: w}
 	s.ctx, s.end = context.WithCancelCause(w.ctx)
 	defer func() {
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -57,6 +58,9 @@ func (n *Net) Join(id peer.ID) *Member {
 	n.Leave(id)
 	n.mu.Lock()
 	m := &Member{net: n, id: id, handlers: map[string]peer.Handler{}, follows: map[*follow]bool{}, watches: map[*watch]bool{}, since: map[peer.ID]time.Time{}}
+	for other := range n.members {
+		m.since[other] = time.Now()
+	}
 	n.members[id] = m
 	n.mu.Unlock()
 	n.tell(id)
@@ -199,7 +203,10 @@ func (m *Member) Ask(ctx context.Context, to peer.ID, kind string, body []byte) 
 	if !wait(ctx, delay) {
 		return nil, errors.Join(peer.ErrLost, ctx.Err())
 	}
-	answer, err := handler(ctx, m.id, bytes.Clone(body))
+	answer, ended, err := call(ctx, handler, m.id, body)
+	if !ended {
+		return nil, errors.Join(peer.ErrLost, ctx.Err())
+	}
 	back, delay, _ := m.net.way(other, m.id, true)
 	if back != m {
 		<-ctx.Done()
@@ -219,6 +226,32 @@ func (m *Member) Ask(ctx context.Context, to peer.ID, kind string, body []byte) 
 		return nil, peer.ErrTooLong
 	}
 	return bytes.Clone(answer), nil
+}
+
+// call calls a handler, and does not wait for it longer than the asker does. A panic of the
+// handler is an error, as it is on a real link.
+func call(ctx context.Context, h peer.Handler, from peer.ID, body []byte) (answer []byte, ended bool, err error) {
+	type result struct {
+		answer []byte
+		err    error
+	}
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		defer func() {
+			if p := recover(); p != nil {
+				r = result{nil, fmt.Errorf("the handler has failed: %v", p)}
+			}
+			done <- r
+		}()
+		r.answer, r.err = h(ctx, from, bytes.Clone(body))
+	}()
+	select {
+	case r := <-done:
+		return r.answer, true, r.err
+	case <-ctx.Done():
+		return nil, false, nil
+	}
 }
 
 func wait(ctx context.Context, d time.Duration) bool {

@@ -68,3 +68,18 @@ func TestNet(t *testing.T) {
 		}
 	})
 }
+
+func TestNetKeepsTheContract(t *testing.T) {
+	peertest.Contract(t, func(t *testing.T) peertest.World {
+		n := peertest.New(1)
+		w := peertest.World{
+			Break: func(*testing.T) { n.Cut(a, b, true); n.Cut(b, a, true) },
+			Mend:  func(*testing.T) { n.Cut(a, b, false); n.Cut(b, a, false) },
+		}
+		for i, id := range []peer.ID{a, b, "00000000000000cc"} {
+			w.Fabrics[i] = n.Join(id)
+			t.Cleanup(func() { n.Leave(id) })
+		}
+		return w
+	})
+}
