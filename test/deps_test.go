@@ -174,6 +174,10 @@ const order = `
 	tree, notify/peer < notify/peer/twin;
 	tree, notify/peer < notify/peer/branch;
 	tree/store/journal, notify/peer < notify/peer/record;
+	tree, notify/peer < notify/peer/duty/parcel;
+	tree/store, notify/peer/duty/parcel < notify/peer/duty/book;
+	notify/peer < notify/peer/duty/stand;
+	notify/peer/duty/book, notify/peer/duty/stand < notify/peer/duty;
 	tree/grant, tree/definition/source < notify/peer/settings;
 
 	# Who may come in.

@@ -1,0 +1,328 @@
+package duty
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"grove/notify/peer"
+	"grove/notify/peer/duty/book"
+)
+
+// view returns the world as it is now. The lock is held while it is used.
+func (d *Duty) view() *view {
+	now := time.Now()
+	states := map[peer.ID]State{}
+	v := &view{now: now, term: d.o.Roster.Term()}
+	v.state = func(id peer.ID) State {
+		s, ok := states[id]
+		if !ok {
+			if s = d.o.Roster.State(id); id == d.self {
+				s = Live
+			}
+			states[id] = s
+		}
+		return s
+	}
+	v.missing = func(id peer.ID) bool {
+		switch v.state(id) {
+		case Dead:
+			return true
+		case Left:
+			if d.gone[id].IsZero() {
+				d.gone[id] = now
+			}
+			return now.Sub(d.gone[id]) >= goneTime
+		}
+		delete(d.gone, id)
+		return false
+	}
+	v.member = func(id peer.ID) book.Member {
+		if m := d.members[id]; m != nil {
+			return *m
+		}
+		return book.Member{ID: id}
+	}
+	return v
+}
+
+// settled says whether this manager has been home to an owner for long enough to know who
+// watches what. The lock is held.
+func (d *Duty) settled(owner peer.ID, now time.Time) bool {
+	if owner == d.self {
+		return true
+	}
+	since, ok := d.acting[owner]
+	if !ok {
+		d.acting[owner] = now
+		return false
+	}
+	return now.Sub(since) >= settleTime
+}
+
+// look decides what is to be done about every device in the book, and begins to do it.
+func (d *Duty) look(ctx context.Context) error {
+	d.mu.must()
+	v := d.view()
+	acts := map[peer.ID]bool{}
+	c := &book.Change{}
+	choose := map[*book.Row]wants{}
+	watched := map[peer.ID]int{}
+	for k, r := range d.rows {
+		watched[r.Watcher]++
+		yes, ok := acts[k.Owner]
+		if !ok {
+			yes = d.acts(k.Owner)
+			acts[k.Owner] = yes
+			if !yes {
+				delete(d.acting, k.Owner)
+			}
+		}
+		if !yes || d.busy[k] {
+			continue
+		}
+		settled := d.settled(k.Owner, v.now)
+		to, w := v.plan(r)
+		switch {
+		case d.paused(k, v.now) && (w == successor || r.State == book.Orphaned || r.State == book.Watched && to.State == book.Offered):
+			continue
+		case w == nobody:
+		case !settled && w == another:
+			continue
+		default:
+			choose[to] = w
+			continue
+		}
+		if to != r {
+			c.Rows = append(c.Rows, to)
+		}
+	}
+	if len(choose) > 0 {
+		to, not := v.divide(choose, d.o.Roster.Managers(), watched)
+		for r, w := range choose {
+			var row *book.Row
+			switch id := to[r]; {
+			case id != "" && w == successor:
+				row = v.offered(r, id, book.Handover, v.member(r.Watcher).By)
+			case id != "":
+				row = v.decided(r, id, whyTaken(r, id))
+			case w == another:
+				row = v.orphaned(r, not[r])
+				if len(row.Refused) > 0 { // All have: they are asked again after a pause.
+					row = row.Clone()
+					row.Refused = nil
+					d.pauses[r.Key] = v.now.Add(refusedTime)
+				}
+			default:
+				row = r
+				if r.Reason != not[r] {
+					row = r.Clone()
+					row.Reason = not[r]
+				}
+			}
+			if row != d.rows[r.Key] {
+				c.Rows = append(c.Rows, row)
+			}
+		}
+	}
+	slices.SortFunc(c.Rows, func(a, b *book.Row) int { return book.Compare(a.Key, b.Key) })
+	err := d.write(ctx, c)
+	if err == nil {
+		d.startLocked(ctx, v.now, acts)
+	}
+	d.mu.free()
+	return err
+}
+
+// whyTaken is the reason of a move after a death: one that had begun keeps its own when it
+// ends where it was to end.
+func whyTaken(r *book.Row, to peer.ID) book.Why {
+	if r.State == book.Orphaned && to == r.Place {
+		return book.Back
+	}
+	return book.Takeover
+}
+
+// paused says whether a row is to be left alone for now. The lock is held.
+func (d *Duty) paused(k Key, now time.Time) bool {
+	until, ok := d.pauses[k]
+	if ok && !now.Before(until) {
+		delete(d.pauses, k)
+		ok = false
+	}
+	return ok
+}
+
+// startLocked asks about rows of which somebody is to be asked.
+func (d *Duty) startLocked(ctx context.Context, now time.Time, acts map[peer.ID]bool) {
+	for _, k := range slices.SortedFunc(maps.Keys(d.rows), book.Compare) {
+		r := d.rows[k]
+		if len(d.busy) >= maxAtOnce {
+			return
+		}
+		if d.busy[k] || !acts[k.Owner] || d.paused(k, now) {
+			continue
+		}
+		var step func(context.Context, *book.Row)
+		switch r.State {
+		case book.Offered:
+			step = d.offer
+		case book.Prepared:
+			step = d.release
+		case book.Taking:
+			step = d.give
+		default:
+			continue
+		}
+		d.busy[k] = true
+		d.work.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, askTime)
+			defer cancel()
+			step(ctx, r)
+			d.mu.must()
+			delete(d.busy, k)
+			d.mu.free()
+			d.poke()
+		})
+	}
+}
+
+// retryAfter is how long a step waits that got no answer.
+const retryAfter = 500 * time.Millisecond
+
+// became writes what became of a row about which somebody was asked, unless it has changed
+// meanwhile. Nil: it is asked again a little later.
+func (d *Duty) became(ctx context.Context, was *book.Row, c *book.Change, pause time.Duration) {
+	d.mu.must()
+	defer d.mu.free()
+	if pause > 0 {
+		d.pauses[was.Key] = time.Now().Add(pause)
+	}
+	if c == nil || d.rows[was.Key] != was {
+		return
+	}
+	if err := d.write(ctx, c); err != nil && ctx.Err() == nil {
+		d.log.Error("the book of devices cannot be written", "device", was.Name, "err", err)
+		d.pauses[was.Key] = time.Now().Add(retryAfter)
+	}
+}
+
+// offer asks the heir to prepare.
+func (d *Duty) offer(ctx context.Context, r *book.Row) {
+	blob, err := d.o.Disk.Parcel(ctx, book.OfBook, r.Key)
+	var o obeyed
+	if err == nil {
+		_, err = d.ask(ctx, r.Heir, kindOffer, order{Key: r.Key, Epoch: r.Next, From: r.Watcher}, blob, &o)
+	}
+	switch {
+	case err == nil && o.Newer > 0:
+		to := r.Clone()
+		to.State, to.Heir, to.Next = book.Watched, "", max(r.Next, o.Newer)
+		d.became(ctx, r, &book.Change{Rows: []*book.Row{to}}, retryAfter)
+	case err == nil:
+		to := r.Clone()
+		to.State = book.Prepared
+		d.became(ctx, r, &book.Change{Rows: []*book.Row{to}}, 0)
+	case unsure(err):
+		d.became(ctx, r, nil, retryAfter)
+	default:
+		d.refused(ctx, r, err)
+	}
+}
+
+// refused gives a planned move up that its heir does not want.
+func (d *Duty) refused(ctx context.Context, r *book.Row, err error) {
+	now := time.Now()
+	to := r.Clone()
+	to.State, to.Heir, to.Reason = book.Watched, "", err.Error()
+	pause := refusedTime
+	switch r.Why {
+	case book.Given:
+		to.Place, to.Until, to.Wish, to.WishBy = r.Was, time.Time{}, "", ""
+		if to.Place == "" {
+			to.Place = r.Owner
+		}
+	case book.Handover:
+		to.Refused = append(to.Refused, r.Heir)
+		pause = 0
+	}
+	d.became(ctx, r, &book.Change{Rows: []*book.Row{to}, Moves: []book.Move{d.move(r, r.Watcher, r.Heir, r.Next, "failed", err, now)}}, pause)
+}
+
+// move is what is remembered of a move that is over.
+func (d *Duty) move(r *book.Row, from, to peer.ID, epoch int64, state string, err error, now time.Time) book.Move {
+	m := book.Move{Time: now, Key: r.Key, From: from, To: to, Why: r.Why, By: r.By, State: state, Took: max(now.Sub(r.Since), 0), Epoch: epoch}
+	if err != nil {
+		m.Error = err.Error()
+	}
+	return m
+}
+
+// release asks the watcher to let go.
+func (d *Duty) release(ctx context.Context, r *book.Row) {
+	var o obeyed
+	blob, err := d.ask(ctx, r.Watcher, kindRelease, order{Key: r.Key, Epoch: r.Epoch, Next: r.Next, Heir: r.Heir}, nil, &o)
+	d.mu.must()
+	v := d.view()
+	d.mu.free()
+	switch {
+	case err == nil && o.Newer > 0:
+		// It has another book in mind: what it says of itself comes with its next live.
+		d.became(ctx, r, nil, retryAfter)
+	case err == nil:
+		c := &book.Change{Rows: []*book.Row{v.decided(r, r.Heir, r.Why)}}
+		if len(blob) > 0 {
+			c.Left = map[Key][]byte{r.Key: blob}
+		}
+		d.became(ctx, r, c, 0)
+	case peer.IsRefusal(err, peer.NotFound) && r.Watcher == r.Owner:
+		d.became(ctx, r, &book.Change{DropRows: []Key{r.Key}}, 0)
+	case peer.IsRefusal(err, peer.NotFound):
+		d.became(ctx, r, &book.Change{Rows: []*book.Row{v.decided(r, r.Heir, r.Why)}}, 0)
+	default:
+		d.became(ctx, r, nil, retryAfter)
+	}
+}
+
+// give tells the one that has the device to watch it.
+func (d *Duty) give(ctx context.Context, r *book.Row) {
+	blob, err := d.o.Disk.Parcel(ctx, book.OfBook, r.Key)
+	var o obeyed
+	if err == nil {
+		_, err = d.ask(ctx, r.Watcher, kindTake, order{Key: r.Key, Epoch: r.Epoch, From: r.From}, blob, &o)
+	}
+	now := time.Now()
+	to := r.Clone()
+	switch {
+	case err == nil && o.Newer > 0:
+		to.Epoch = o.Newer + 1
+		to.Next = to.Epoch
+		d.became(ctx, r, &book.Change{Rows: []*book.Row{to}}, 0)
+	case err == nil:
+		d.became(ctx, r, d.arrived(to, now), 0)
+	case peer.IsRefusal(err, peer.NotFound) && r.Watcher == r.Owner:
+		d.became(ctx, r, &book.Change{DropRows: []Key{r.Key}}, 0)
+	case unsure(err):
+		d.became(ctx, r, nil, retryAfter)
+	default:
+		to.Refused = append(to.Refused, r.Watcher)
+		to.State, to.Reason = book.Orphaned, err.Error()
+		moves := []book.Move{d.move(r, r.From, r.Watcher, r.Epoch, "failed", err, now)}
+		d.became(ctx, r, &book.Change{Rows: []*book.Row{to}, Moves: moves}, 0)
+		d.log.Warn("a manager does not take a device", "device", r.Name, "manager", r.Watcher, "err", err)
+	}
+}
+
+// arrived is the change when a device is watched where it was to be.
+func (d *Duty) arrived(r *book.Row, now time.Time) *book.Change {
+	c := &book.Change{Rows: []*book.Row{r}}
+	if r.From != r.Watcher {
+		c.Moves = []book.Move{d.move(r, r.From, r.Watcher, r.Epoch, "done", nil, now)}
+	}
+	r.State, r.Heir, r.Reason, r.Refused, r.Since = book.Watched, "", "", nil, now
+	if r.Watcher == r.Place {
+		r.Wish, r.WishBy, r.Was = "", "", ""
+	}
+	return c
+}

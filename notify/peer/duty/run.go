@@ -1,0 +1,442 @@
+package duty
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"grove/notify/peer"
+	"grove/notify/peer/duty/book"
+	"grove/notify/peer/duty/parcel"
+)
+
+// Start reads what is on disk, asks home what this manager is to watch, and watches it. It
+// waits at most some seconds for home: then the manager watches what it had, fenced.
+func (d *Duty) Start(ctx context.Context) error {
+	content, err := d.o.Disk.Load(ctx)
+	if err != nil {
+		return err
+	}
+	d.mu.must()
+	for i := range content.Rows {
+		d.rows[content.Rows[i].Key] = &content.Rows[i]
+	}
+	for i := range content.Holds {
+		d.holds[content.Holds[i].Key] = &content.Holds[i]
+	}
+	for i := range content.Members {
+		d.members[content.Members[i].ID] = &content.Members[i]
+	}
+	d.mu.free()
+	d.askAtStart(ctx)
+	err = d.watchAll(ctx)
+	d.mu.must()
+	d.started = true
+	d.mu.free()
+	return err
+}
+
+// askAtStart asks every keeper until it has answered, or the time is over.
+func (d *Duty) askAtStart(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	again := time.NewTicker(tickEvery)
+	defer again.Stop()
+	for {
+		d.mu.must()
+		keepers := d.keepers()
+		d.mu.free()
+		missing := false
+		for _, k := range keepers {
+			d.mu.must()
+			heard := !d.live(k).heard.IsZero()
+			d.mu.free()
+			if heard {
+				continue
+			}
+			asking, stop := context.WithTimeout(ctx, time.Second)
+			if err := d.tell(asking, k, true); err != nil {
+				missing = true
+				d.log.Debug("home did not say yet what is to be watched", "home", k, "err", err)
+			}
+			stop()
+		}
+		if !missing {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			d.log.Warn("home cannot be reached: what was watched before is watched again, and messages of alerts wait")
+			return
+		case <-again.C:
+		}
+	}
+}
+
+// keepers lists with whom this manager has to compare what it holds. The lock is held.
+func (d *Duty) keepers() []peer.ID {
+	all := map[peer.ID]bool{d.keeper(): true}
+	for _, h := range d.holds {
+		all[d.keeperOf(h)] = true
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// watchAll watches what is held and not watched yet, of keepers that did not answer.
+func (d *Duty) watchAll(ctx context.Context) error {
+	d.mu.must()
+	var waiting []*book.Hold
+	for _, k := range slices.SortedFunc(maps.Keys(d.holds), book.Compare) {
+		h := d.holds[k]
+		if h.Step == book.Watching && !d.active[k] && d.live(d.keeperOf(h)).heard.IsZero() {
+			waiting = append(waiting, h)
+		}
+	}
+	d.mu.free()
+	return d.together(waiting, func(h *book.Hold) error {
+		free, err := d.keys.take(ctx, h.Key)
+		if err != nil {
+			return err
+		}
+		defer free()
+		if now, active := d.hold(h.Key); now != h || active || h.Owner == d.self && !d.owns(h.Key) {
+			return nil
+		}
+		return d.resume(ctx, h)
+	})
+}
+
+// together does something for many devices at the same time.
+func (d *Duty) together(holds []*book.Hold, do func(*book.Hold) error) error {
+	var all sync.WaitGroup
+	room := make(chan struct{}, maxAtOnce)
+	errs := make([]error, len(holds))
+	for i, h := range holds {
+		room <- struct{}{}
+		all.Go(func() {
+			errs[i] = do(h)
+			<-room
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// Run does what is to be done until ctx ends. It is called once, after Start.
+func (d *Duty) Run(ctx context.Context) error {
+	d.mu.must()
+	for k := range d.active {
+		d.leaveLocked(k, time.Now())
+	}
+	d.mu.free()
+	defer d.o.Fabric.OnLink(func(l peer.Link) {
+		if l.Up {
+			d.wantLive(l.Peer)
+		}
+	})()
+	defer d.work.Wait()
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for {
+		if err := d.look(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("the book of devices cannot be written", "err", err)
+		}
+		d.tellAll(ctx)
+		d.leaveAll(ctx)
+		d.help(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-d.wake:
+		}
+	}
+}
+
+// wantLive has what is held compared with a keeper soon. It does not wait: it is called by
+// the fabric.
+func (d *Duty) wantLive(keeper peer.ID) {
+	d.wantedMu.Lock()
+	defer d.wantedMu.Unlock()
+	d.wanted[keeper] = true
+}
+
+// Reload says that the manager's own devices may have changed.
+func (d *Duty) Reload() {
+	d.wantLive(d.keeper())
+	d.poke()
+}
+
+// tellAll tells each keeper what is held, when it is time to.
+func (d *Duty) tellAll(ctx context.Context) {
+	d.wantedMu.Lock()
+	wanted := d.wanted
+	d.wanted = map[peer.ID]bool{}
+	d.wantedMu.Unlock()
+	d.mu.must()
+	defer d.mu.free()
+	now := time.Now()
+	for _, k := range d.keepers() {
+		l := d.live(k)
+		l.wanted = l.wanted || wanted[k]
+		token, _ := d.o.Roster.Lease(k)
+		due := l.wanted || token != l.token || !now.Before(l.next)
+		if l.asking || !due || now.Before(l.pause) {
+			continue
+		}
+		l.asking, l.wanted = true, false
+		d.work.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, askTime)
+			defer cancel()
+			err := d.tell(ctx, k, false)
+			d.mu.must()
+			defer d.mu.free()
+			l.asking, l.next = false, time.Now().Add(liveEvery)
+			if err != nil {
+				l.wanted, l.pause = true, time.Now().Add(retryAfter)
+			}
+		})
+	}
+}
+
+// Changed says that what others need of devices has changed: a definition, a threshold, an
+// acknowledgement, a maintenance, a status. It is left with home soon.
+func (d *Duty) Changed(keys ...Key) {
+	d.wantedMu.Lock()
+	defer d.wantedMu.Unlock()
+	for _, k := range keys {
+		d.touched[k] = true
+	}
+}
+
+// leaveLocked has a device left with home at a time. The lock is held.
+func (d *Duty) leaveLocked(k Key, at time.Time) {
+	if was, ok := d.soon[k]; !ok || at.Before(was) {
+		d.soon[k] = at
+	}
+}
+
+// leaveAll leaves with home what has changed.
+func (d *Duty) leaveAll(ctx context.Context) {
+	d.wantedMu.Lock()
+	touched := d.touched
+	d.touched = map[Key]bool{}
+	d.wantedMu.Unlock()
+	d.mu.must()
+	defer d.mu.free()
+	now := time.Now()
+	for k := range touched {
+		if d.active[k] || k.Owner == d.self && d.holds[k] != nil {
+			d.leaveLocked(k, now.Add(leaveAfter))
+		}
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(d.soon), book.Compare) {
+		if len(d.leaving) >= maxAtOnce {
+			return
+		}
+		if d.leaving[k] || now.Before(d.soon[k]) {
+			continue
+		}
+		delete(d.soon, k)
+		h := d.holds[k]
+		if h == nil || h.Step != book.Watching || !d.active[k] {
+			continue
+		}
+		d.leaving[k] = true
+		d.work.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, askTime)
+			defer cancel()
+			err := d.leave(ctx, h)
+			d.mu.must()
+			defer d.mu.free()
+			delete(d.leaving, k)
+			var no *peer.Refusal
+			switch {
+			case err == nil:
+			case errors.As(err, &no) && no.Code == peer.Stale:
+				d.live(d.keeperOf(h)).wanted = true
+			case errors.As(err, &no) && no.Code != peer.Busy:
+				d.log.Warn("a device cannot be left with home: no other manager can take it over", "device", k.Name, "err", err)
+				d.leaveLocked(k, time.Now().Add(refusedTime))
+			default:
+				d.leaveLocked(k, time.Now().Add(leaveAfter))
+			}
+		})
+	}
+}
+
+// left is what is said of a parcel that is left with a home.
+type left struct {
+	Key   Key     `json:"key"`
+	Epoch int64   `json:"epoch"`
+	From  peer.ID `json:"from,omitempty"`
+	// Device is of one of the sender's own.
+	Device *Device `json:"device,omitempty"`
+}
+
+// leave leaves one device with its keeper, and with whoever may be home one day.
+func (d *Duty) leave(ctx context.Context, h *book.Hold) error {
+	p, err := d.o.Local.Pack(ctx, h.Key)
+	if err != nil {
+		return peer.Refuse(peer.Failed, "%v", err)
+	}
+	p.Key, p.By, p.Epoch = h.Key, d.self, h.Epoch
+	blob, err := parcel.Encode(p)
+	if err != nil {
+		return peer.Refuse(peer.Failed, "%v", err)
+	}
+	d.mu.must()
+	if d.holds[h.Key] != h { // It has been moved meanwhile.
+		d.mu.free()
+		return nil
+	}
+	keeper := d.keeperOf(h)
+	if h.Owner != d.self { // After a restart it goes on with this one.
+		err = d.write(ctx, &book.Change{Held: map[Key][]byte{h.Key: blob}})
+	}
+	d.mu.free()
+	if err != nil {
+		return err
+	}
+	body := left{Key: h.Key, Epoch: h.Epoch, From: h.From}
+	for _, own := range d.o.Local.Devices() {
+		if h.Owner == d.self && own.Name == h.Name {
+			body.Device = &own
+		}
+	}
+	_, err = d.ask(ctx, keeper, kindLeave, body, blob, nil)
+	for _, other := range d.o.Roster.Homes() {
+		if other == keeper || other == d.self || d.o.Roster.State(other) != Live {
+			continue
+		}
+		if _, also := d.ask(ctx, other, kindLeave, body, blob, nil); also != nil {
+			d.log.Debug("a device was not left with a second home", "device", h.Name, "home", other, "err", also)
+		}
+	}
+	return err
+}
+
+// onLeave keeps what others need of a device.
+func (d *Duty) onLeave(ctx context.Context, from peer.ID, message []byte) ([]byte, error) {
+	var l left
+	blob, err := d.unpack(ctx, from, message, &l)
+	if err != nil {
+		return nil, peer.Refuse(peer.Invalid, "%v", err)
+	}
+	p, err := open(&order{Key: l.Key}, blob)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.must()
+	defer d.mu.free()
+	was := d.rows[l.Key]
+	switch {
+	case d.acts(l.Key.Owner):
+		if was == nil || was.Watcher != from || was.Epoch != l.Epoch {
+			return nil, peer.Refuse(peer.Stale, "%s does not watch %s, as far as home knows", from, l.Key.Name)
+		}
+	case was != nil && (was.Epoch > l.Epoch || was.Epoch == l.Epoch && was.Watcher != from):
+		return nil, peer.Refuse(peer.Stale, "%s is watched by %s", l.Key.Name, was.Watcher)
+	case was == nil:
+		was = &book.Row{Key: l.Key, Place: l.Key.Owner, State: book.Watched, Since: time.Now()}
+	}
+	c := &book.Change{Left: map[Key][]byte{l.Key: blob}}
+	if r := was.Clone(); !r.Left || r.Epoch != l.Epoch || r.Watcher != from || r.Application == "" {
+		r.Left = true
+		if !d.acts(l.Key.Owner) {
+			r.Watcher, r.Epoch, r.Next, r.State, r.From = from, l.Epoch, max(r.Next, l.Epoch), book.Watched, l.From
+		}
+		if l.Device != nil {
+			describe(r, l.Device)
+		} else if r.Application == "" {
+			r.Application, r.At, r.Kinds, r.Identity = p.Instance.Application, p.Instance.At, p.Instance.Kinds, p.Instance.Identity
+		}
+		if d.rows[l.Key] != nil && d.busy[l.Key] { // somebody is being asked about it
+			return nil, peer.Refuse(peer.Busy, "%s is being moved", l.Key.Name)
+		}
+		c.Rows = []*book.Row{r}
+	}
+	if err := d.write(ctx, c); err != nil {
+		return nil, peer.Refuse(peer.Busy, "%v", err)
+	}
+	return d.pack(struct{}{}, nil)
+}
+
+// help looks after devices whose keeper is not there: one that was let go is given to its
+// heir, and what nobody is known to watch is watched here, fenced.
+func (d *Duty) help(ctx context.Context) {
+	d.mu.must()
+	defer d.mu.free()
+	now := time.Now()
+	for _, k := range slices.SortedFunc(maps.Keys(d.holds), book.Compare) {
+		h := d.holds[k]
+		keeper := d.keeperOf(h)
+		if d.helping[k] || len(d.helping) >= maxAtOnce || keeper == d.self || d.o.Roster.State(keeper) == Live || now.Sub(h.Since) < helpAfter {
+			continue
+		}
+		_, until := d.o.Roster.Lease(keeper)
+		switch {
+		case h.Step == book.Gone && !h.Heard:
+		case h.Step == book.Watching && !d.active[k] && now.After(until):
+		default:
+			continue
+		}
+		d.helping[k] = true
+		d.work.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, askTime)
+			defer cancel()
+			if err := d.helpOne(ctx, h, now.After(until)); err != nil {
+				d.log.Warn("a device that nobody may be watching", "device", k.Name, "err", err)
+			}
+			d.mu.must()
+			delete(d.helping, k)
+			d.mu.free()
+		})
+	}
+}
+
+func (d *Duty) helpOne(ctx context.Context, was *book.Hold, fenced bool) error {
+	free, err := d.keys.take(ctx, was.Key)
+	if err != nil {
+		return err
+	}
+	defer free()
+	h, active := d.hold(was.Key)
+	if h != was || active {
+		return nil
+	}
+	if h.Step == book.Gone {
+		blob, err := d.o.Disk.Parcel(ctx, book.OfHold, h.Key)
+		if err != nil {
+			return err
+		}
+		var o obeyed
+		_, err = d.ask(ctx, h.Heir, kindTake, order{Key: h.Key, Epoch: h.Next, From: d.self}, blob, &o)
+		if err == nil {
+			heard := *h
+			heard.Heard = true
+			return d.keep(ctx, &heard, nil, false)
+		}
+		if !fenced {
+			return nil
+		}
+		again := *h
+		again.Step, again.Heir, again.Since = book.Watching, "", time.Now()
+		again.New = again.Owner == d.self
+		if h.Owner != d.self || !d.owns(h.Key) {
+			return fmt.Errorf("%s does not answer: %w", h.Heir, err)
+		}
+		if err := d.keep(ctx, &again, nil, false); err != nil {
+			return err
+		}
+		h = &again
+	}
+	if h.Owner == d.self && !d.owns(h.Key) {
+		return nil
+	}
+	return d.resume(ctx, h)
+}
