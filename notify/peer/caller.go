@@ -9,6 +9,6 @@ type Caller struct {
 	// that has no certificate of the network yet. Nil is a manager of the network, which
 	// may say everything in its own name.
 	Only []string
-	// Ends is when its certificate is over: the connection is cut then.
+	// Ends is when its certificate is over, for people to see.
 	Ends time.Time
 }

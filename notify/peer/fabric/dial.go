@@ -26,20 +26,22 @@ type dialer struct {
 	ctx   context.Context // cuts the connection when it is over
 	proxy *url.URL
 	stall time.Duration // see steady
+	err   error         // of the last call; the client does not tell all of them
 }
 
 // SkipTLSHandshake is asked by the NATS client.
 func (d *dialer) SkipTLSHandshake() bool { return false }
 
 // Dial implements nats.CustomDialer.
-func (d *dialer) Dial(network, address string) (net.Conn, error) {
+func (d *dialer) Dial(network, address string) (c net.Conn, err error) {
+	defer func() { d.err = err }()
 	ctx, cancel := context.WithTimeout(d.ctx, dialWithin)
 	defer cancel()
 	to := address
 	if d.proxy != nil {
 		to = d.proxy.Host
 	}
-	c, err := (&net.Dialer{}).DialContext(ctx, network, to)
+	c, err = (&net.Dialer{}).DialContext(ctx, network, to)
 	if err != nil {
 		if d.proxy != nil {
 			return nil, fmt.Errorf("proxy %s: %w", d.proxy.Host, err)

@@ -15,7 +15,7 @@ import (
 )
 
 // limitedFor is how long the connection of a caller lasts that may ask a few kinds only.
-const limitedFor = time.Minute
+const limitedFor = 30 * time.Second
 
 // maxStrangers is how many of those there are at the same time.
 const maxStrangers = 64
@@ -67,7 +67,9 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 		g.log.Warn("a manager is refused", "address", c.RemoteAddress(), "error", err)
 		return false
 	}
-	until := caller.Ends
+	// The connection of a manager may outlive the certificate with which it came: that is
+	// renewed over it. Who must not go on is cut, see Fabric.Cut.
+	var until time.Time
 	if caller.Only != nil {
 		until = g.now().Add(limitedFor)
 	}
@@ -83,9 +85,6 @@ func (g *gate) take(c server.ClientAuthentication, caller peer.Caller) error {
 	}
 	if caller.ID == g.self {
 		return fmt.Errorf("it says that it is %s, which is this manager", caller.ID)
-	}
-	if caller.Only == nil && !g.now().Before(caller.Ends) {
-		return fmt.Errorf("the certificate of %s ended %s", caller.ID, caller.Ends.Format(time.RFC3339))
 	}
 	address := c.RemoteAddress().String()
 	host, _, err := net.SplitHostPort(address)

@@ -71,7 +71,10 @@ func (f *Fabric) open(l listen) (*host, error) {
 	h.server.SetLoggerV2(said, false, false, false)
 	h.server.Start()
 	// A port that is in use is a fatal line of its log, and no more.
-	ready := h.server.ReadyForConnections(serverStarts)
+	ready := false
+	for began := time.Now(); !ready && said.fatal() == nil && time.Since(began) < serverStarts; {
+		ready = h.server.ReadyForConnections(serverStarts / 100)
+	}
 	if err := said.fatal(); err != nil || !ready {
 		h.server.Shutdown()
 		h.server.WaitForShutdown()

@@ -34,7 +34,12 @@ func (f *Fabric) AskOnce(ctx context.Context, address string, config *tls.Config
 	s.ctx, s.end = context.WithCancelCause(ctx)
 	defer s.end(nil)
 	defer context.AfterFunc(f.ctx, func() { s.end(errors.New("this manager stops")) })()
-	c, err := call(s.ctx, address, f.options.Self, proxy, stallBulk, func() { s.end(errors.New("the connection was lost")) }, secure(address, config)...)
+	options := append(secure(address, config), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrPermissionViolation) {
+			s.end(errors.New("the other side does not let this manager ask that"))
+		}
+	}))
+	c, err := call(s.ctx, address, f.options.Self, proxy, stallBulk, func() { s.end(errors.New("the connection was lost")) }, options...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", address, plain(err))
 	}

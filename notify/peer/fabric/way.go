@@ -290,12 +290,16 @@ func call(ctx context.Context, address string, self peer.ID, proxy *url.URL, sta
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return nats.Connect(address, append([]nats.Option{
-		nats.Name(string(self)), nats.CustomInboxPrefix(strings.TrimSuffix(inbox+string(self), ".")),
+	d := &dialer{ctx: ctx, proxy: proxy, stall: stall}
+	c, err := nats.Connect(address, append([]nats.Option{
+		nats.Name(string(self)), nats.CustomInboxPrefix(inbox + string(self)),
 		nats.NoReconnect(), nats.ReconnectBufSize(-1), nats.NoEcho(), nats.SkipHostLookup(), nats.Timeout(dialWithin),
-		nats.SetCustomDialer(&dialer{ctx, proxy, stall}),
-		nats.ClosedHandler(func(*nats.Conn) { lost() }),
+		nats.SetCustomDialer(d), nats.ClosedHandler(func(*nats.Conn) { lost() }),
 	}, options...)...)
+	if errors.Is(err, nats.ErrNoServers) && d.err != nil {
+		err = d.err
+	}
+	return c, err
 }
 
 // greeting is the question hello: which connections it is that are ready; welcome is the answer.

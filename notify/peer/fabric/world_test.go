@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"net/url"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -28,7 +29,12 @@ import (
 
 const hour = time.Hour
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(natsFolder)
+		os.Exit(code)
+	}))
+}
 
 const (
 	first  peer.ID = "00000000000000a1"
@@ -44,10 +50,11 @@ type ca struct {
 	mu      sync.Mutex
 	serial  int64
 	revoked map[peer.ID]bool
+	expired map[peer.ID]bool
 }
 
 func newCA(t testing.TB) *ca {
-	c := &ca{revoked: map[peer.ID]bool{}, serial: 1}
+	c := &ca{revoked: map[peer.ID]bool{}, expired: map[peer.ID]bool{}, serial: 1}
 	c.key, c.cert = c.make(t, "authority", nil, time.Hour)
 	return c
 }
@@ -148,13 +155,24 @@ func (s *security) Judge(state tls.ConnectionState) (peer.Caller, error) {
 		}
 		caller.Only = []string{"authority.join"}
 	}
+	if s.ca.expired[caller.ID] {
+		caller.Only = []string{"authority.renew"}
+	}
 	return caller, nil
 }
 
-func (c *ca) revoke(id peer.ID) {
+// judge has a manager revoked, or its certificate taken for one that is over.
+func (c *ca) judge(id peer.ID, revoked, expired bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.revoked[id] = true
+	c.revoked[id], c.expired[id] = revoked, expired
+}
+
+// joiner is the security of a manager that has a certificate of its own making only.
+func joiner(t testing.TB, id peer.ID) *security {
+	alone := &ca{serial: 1}
+	key, cert := alone.make(t, "joiner", uriOf(id), hour)
+	return &security{nil, tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}}
 }
 
 // manager is a fabric that runs until the test is over.
@@ -315,3 +333,5 @@ func hexID(n int) peer.ID {
 	b[0] = 0xb
 	return peer.ID(hex.EncodeToString(b[:]))
 }
+
+var quiet = slog.New(slog.DiscardHandler)
