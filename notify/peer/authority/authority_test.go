@@ -3,6 +3,7 @@ package authority
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -87,10 +88,29 @@ func direct(to *Authority) AskOnce {
 	}
 }
 
+// wire makes a connection over loopback.
+func wire() (near, far net.Conn, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer l.Close()
+	if near, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		return nil, nil, err
+	}
+	if far, err = l.Accept(); err != nil {
+		return nil, nil, errors.Join(err, near.Close())
+	}
+	return near, far, nil
+}
+
 // shake makes a connection to an authority, over which a byte goes there and back, and
 // returns what the called one thinks of the caller.
 func shake(to *Authority, config *tls.Config) (c peer.Caller, err error) {
-	near, far := net.Pipe()
+	near, far, err := wire()
+	if err != nil {
+		return peer.Caller{}, err
+	}
 	client, server := tls.Client(near, config), tls.Server(far, to.ServerConfig())
 	said := make(chan error, 1)
 	go func() {
@@ -105,11 +125,8 @@ func shake(to *Authority, config *tls.Config) (c peer.Caller, err error) {
 		_, err = io.ReadFull(client, one)
 	}
 	_ = near.Close() // The other side ends in any case.
-	if wrong := <-said; wrong != nil && err != nil {
-		err = wrong
-	}
-	if err != nil {
-		return peer.Caller{}, err
+	if wrong := <-said; err != nil {
+		return peer.Caller{}, errors.Join(err, wrong)
 	}
 	return to.Judge(server.ConnectionState())
 }

@@ -37,11 +37,15 @@ type Invitation struct {
 // Open says whether somebody can still join by it.
 func (i *Invitation) Open(now time.Time) bool { return i.Used.IsZero() && now.Before(i.Ends) }
 
-// opening is an invitation that was not used.
+// opening is an invitation by which somebody can join.
 type opening struct {
 	id   string
 	ends time.Time
+	by   peer.ID // who used it, and alone may do so again; empty: nobody yet
 }
+
+// used returns what is left of an opening once somebody has used it.
+func (o opening) used(by peer.ID, at time.Time) opening { return opening{o.id, at.Add(repeatFor), by} }
 
 // checkName says whether something can be the name of a manager.
 func checkName(name string) error {
@@ -92,7 +96,8 @@ func (a *Authority) Invite(ctx context.Context, by By, name string, span time.Du
 		return "", Invitation{}, fmt.Errorf("invitation of %s: %w", name, err)
 	}
 	a.mu.Lock()
-	a.open = append(a.open, opening{made.ID, made.Ends})
+	a.open = slices.DeleteFunc(a.open, func(o opening) bool { return !now.Before(o.ends) })
+	a.open = append(a.open, opening{id: made.ID, ends: made.Ends})
 	a.mu.Unlock()
 	return t.text(), made, nil
 }
@@ -142,9 +147,6 @@ func timeOf(milli int64) time.Time {
 
 // Withdraw ends an invitation that was not used. A *peer.Refusal says that there is none.
 func (a *Authority) Withdraw(ctx context.Context, by By, id string) error {
-	a.mu.Lock()
-	a.open = slices.DeleteFunc(a.open, func(o opening) bool { return o.id == id })
-	a.mu.Unlock()
 	err := a.o.Store.Write(ctx, func(tx *store.Tx) error {
 		var name string
 		found, err := tx.Row("DELETE FROM peer_invitation WHERE manager = $1 AND authority = $2 AND id = $3 AND used_at = 0 RETURNING name",
@@ -163,5 +165,8 @@ func (a *Authority) Withdraw(ctx context.Context, by By, id string) error {
 	if err != nil {
 		return fmt.Errorf("withdraw: %w", err)
 	}
+	a.mu.Lock()
+	a.open = slices.DeleteFunc(a.open, func(o opening) bool { return o.id == id })
+	a.mu.Unlock()
 	return nil
 }

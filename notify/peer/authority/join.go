@@ -7,7 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 
 	"grove/notify/peer"
@@ -80,7 +80,11 @@ func (a *Authority) HandleJoin(ctx context.Context, from peer.ID, body []byte) (
 		return nil, err
 	}
 	a.mu.Lock()
-	a.open = slices.DeleteFunc(a.open, func(o opening) bool { return o.id == j.invitation })
+	for i, o := range a.open {
+		if o.id == j.invitation && o.by == "" {
+			a.open[i] = o.used(from, now)
+		}
+	}
 	a.mu.Unlock()
 	a.saw(from, c.NotAfter)
 	a.log.Info("a manager has joined", "manager", from, "name", j.name)
@@ -210,6 +214,10 @@ func (a *Authority) Join(ctx context.Context, by By, address, text string, me pe
 	}
 	u, err := a.join(ctx, address, &t, me, ask)
 	if err != nil {
+		// All that TLS lets the other side say is that it does not take the certificate.
+		if strings.Contains(err.Error(), "bad certificate") {
+			return Upper{}, fmt.Errorf("join %s: %w: the manager there expects nobody: the token was used, withdrawn or is over; invite again there", address, err)
+		}
 		return Upper{}, fmt.Errorf("join %s: %w", address, err)
 	}
 	e := by.entry("peer join", string(u.ID))

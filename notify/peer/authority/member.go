@@ -75,11 +75,15 @@ func (a *Authority) Load(ctx context.Context) error {
 	err := a.o.Store.Read(ctx, func(tx *store.Tx) (err error) {
 		open, entries, ends, numbers = nil, nil, map[peer.ID]time.Time{}, map[peer.ID]int64{}
 		of := []any{tx.Manager(), string(a.keys.id)}
-		err = tx.Each("SELECT id, ends_at FROM peer_invitation WHERE manager = $1 AND authority = $2 AND used_at = 0", of, func(rows *sql.Rows) error {
+		err = tx.Each("SELECT id, ends_at, used_by, used_at FROM peer_invitation WHERE manager = $1 AND authority = $2", of, func(rows *sql.Rows) error {
 			var o opening
-			var at int64
-			err := rows.Scan(&o.id, &at)
+			var by peer.ID
+			var at, used int64
+			err := rows.Scan(&o.id, &at, &by, &used)
 			o.ends = time.UnixMilli(at)
+			if used != 0 {
+				o = o.used(by, time.UnixMilli(used))
+			}
 			open = append(open, o)
 			return err
 		})

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"strings"
 
@@ -34,14 +35,11 @@ var errToken = errors.New("this is not a token for joining: it begins with " + T
 // secret is what a token is about. No verb of fmt and no encoder shows it.
 type secret [secretBytes]byte
 
-// String shows that there is one.
-func (s secret) String() string { return "(secret)" }
+// Format implements fmt.Formatter.
+func (s secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(secret)") }
 
-// GoString is String.
-func (s secret) GoString() string { return s.String() }
-
-// MarshalText is String.
-func (s secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+// MarshalText shows that there is one.
+func (s secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
 
 // hash is what the database has of a secret, in hexadecimal.
 func (s secret) hash() string {
@@ -60,6 +58,9 @@ type token struct {
 	fingerprint [sha256.Size]byte // of the key of the authority
 	authority   peer.ID
 }
+
+// Format implements fmt.Formatter, which does not ask the secret inside.
+func (t token) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "token of manager %s", t.authority) }
 
 // text is the token as it is handed over.
 func (t token) text() string {

@@ -106,7 +106,7 @@ func (a *Authority) judgeJoiner(v verdict, now time.Time) (verdict, error) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	for _, o := range a.open {
-		if now.Before(o.ends) {
+		if now.Before(o.ends) && (o.by == "" || o.by == v.id) {
 			v.standing = joiner
 			return v, nil
 		}
