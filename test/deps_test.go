@@ -172,7 +172,10 @@ const order = `
 	notify/peer, tree/store/drawer < notify/peer/registry;
 	notify/peer, tree/store/audit < notify/peer/authority;
 	tree, notify/peer < notify/peer/twin;
-	tree, notify/peer < notify/peer/branch;
+	beans < notify/peer/remote/value;
+	tree/monitor, tree/grant, notify/peer, notify/peer/remote/value < notify/peer/remote;
+	tree < notify/peer/branch/frame;
+	notify/peer, notify/peer/branch/frame < notify/peer/branch;
 	tree/store/journal, notify/peer < notify/peer/record;
 	tree, notify/peer < notify/peer/duty/parcel;
 	tree/store, notify/peer/duty/parcel < notify/peer/duty/book;

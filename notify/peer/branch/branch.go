@@ -42,6 +42,13 @@ type Options struct {
 	// is asked once for each node, when it comes into a feed. A node is only seen when
 	// those above it are.
 	Sees func(asker peer.ID, p tree.Path) bool
+	// Class is the same for managers that Sees lets see the same, so that one feed serves
+	// them all; nil: each is a class of its own, unless Sees is nil.
+	Class func(asker peer.ID) string
+	// Hung is told when a tree hangs for the first time since it was wanted, with all its
+	// nodes: the moment to give them back what is remembered of them, such as thresholds
+	// that were tuned here. Nil is nobody.
+	Hung func(at tree.Path)
 	// Log is told what goes wrong; nil is nowhere.
 	Log *slog.Logger
 	// MaxNodes bounds the nodes of one manager that hang here; zero is MaxNodes.
@@ -413,7 +420,7 @@ func (b *Branches) Hide(hidden func(owner peer.ID, remote tree.Path) bool) {
 	}
 	b.mu.Unlock()
 	for _, m := range mirrors {
-		m.again()
+		m.lookAgain()
 	}
 }
 
