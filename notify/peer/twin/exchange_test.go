@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,8 +20,9 @@ import (
 // manager is one manager with its Twins.
 type manager struct {
 	*twin.Twins
-	own  []twin.Device
 	asks []peer.ID
+	mu   sync.Mutex
+	own  []twin.Device
 }
 
 // start joins a manager to a network until the test ends.
@@ -28,7 +30,7 @@ func start(t *testing.T, n *peertest.Net, id peer.ID, m *manager) *manager {
 	m.Twins = twin.New(twin.Options{Self: id})
 	m.SetRules(twin.Rules{Identity: []string{"serial"}})
 	e := twin.NewExchange(m.Twins, twin.ExchangeOptions{
-		Fabric: n.Join(id), Own: func() []twin.Device { return m.own },
+		Fabric: n.Join(id), Own: func() []twin.Device { m.mu.Lock(); defer m.mu.Unlock(); return m.own },
 		Managers: func() (all []peer.Manager) {
 			for _, id := range m.asks {
 				all = append(all, peer.Manager{ID: id, Name: names[id]})
@@ -55,7 +57,7 @@ func TestManagersTellEachOtherOfTheirDevices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := peertest.New(1)
 		var many []twin.Device
-		for i := range 3000 {
+		for i := range 2000 {
 			many = append(many, device(hamburg, fmt.Sprint("d", i), "serial", fmt.Sprint("s", i)))
 		}
 		b := start(t, n, berlin, &manager{own: []twin.Device{device(berlin, "x", "serial", "s7")}})
@@ -77,7 +79,9 @@ func TestManagersTellEachOtherOfTheirDevices(t *testing.T) {
 			t.Error("the secondary did not take over")
 		}
 		n.Cut(berlin, self, false)
+		b.mu.Lock()
 		b.own = nil
+		b.mu.Unlock()
 		time.Sleep(12 * time.Second)
 		if groups, _ := m.Groups(); len(groups) != 1 {
 			t.Errorf("a device that is gone: %v", told(groups))

@@ -151,12 +151,16 @@ func (t *Twins) Set(via peer.ID, devices []Device) (leftOut int) {
 		told := map[key]bool{}
 		for _, d := range devices {
 			k := key{via, d.Manager, d.Name}
+			s := t.sources[k]
+			if s != nil && !told[k] && s.same(&d) && s.Watched == d.Watched && s.White == d.White {
+				told[k] = true
+				continue
+			}
 			if len(told) >= MaxDevices || told[k] || !d.sound() || slices.Contains(d.Through, t.opts.Self) {
 				leftOut++
 				continue
 			}
 			told[k] = true
-			s := t.sources[k]
 			if s == nil || !s.same(&d) {
 				anew = true
 			}
