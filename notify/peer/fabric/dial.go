@@ -23,10 +23,11 @@ const maxConnectAnswer = 16 << 10
 
 // dialer makes the network connection under a NATS client, through a proxy if there is one.
 type dialer struct {
-	ctx   context.Context // cuts the connection when it is over
-	proxy *url.URL
-	stall time.Duration // see steady
-	err   error         // of the last call; the client does not tell all of them
+	ctx    context.Context // cuts the connection when it is over
+	proxy  *url.URL
+	stall  time.Duration // see steady
+	failed func(error)   // likewise
+	err    error         // of the last call; the client does not tell all of them
 }
 
 // SkipTLSHandshake is asked by the NATS client.
@@ -58,7 +59,7 @@ func (d *dialer) Dial(network, address string) (c net.Conn, err error) {
 			return nil, fmt.Errorf("proxy %s: %w", d.proxy.Host, err)
 		}
 	}
-	return &steady{Conn: c, stall: d.stall, unhook: unhook}, nil
+	return &steady{Conn: c, stall: d.stall, failed: d.failed, unhook: unhook}, nil
 }
 
 // connect has a proxy connect to an address, RFC 9110 section 9.3.6.
@@ -109,18 +110,33 @@ func parseConnect(answer []byte) error {
 type steady struct {
 	net.Conn
 	stall  time.Duration
+	failed func(error) // is told why nothing can be written any more
 	unhook func() bool
 }
 
 // Write implements net.Conn.
 func (s *steady) Write(b []byte) (n int, err error) {
+	moved := time.Now()
 	for {
-		_ = s.SetWriteDeadline(time.Now().Add(s.stall))
+		now := time.Now()
+		_ = s.SetWriteDeadline(now.Add(s.stall / 8))
 		m, err := s.Conn.Write(b[n:])
 		n += m
-		if err == nil || m == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-			return n, err
+		if m > 0 {
+			moved = now
 		}
+		switch {
+		case err == nil:
+			return n, nil
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return n, err
+		case now.Sub(moved) < s.stall:
+			continue
+		}
+		// The client says goodbye in several ways, each of which would wait as long again.
+		_ = s.Close()
+		s.failed(fmt.Errorf("the network took nothing for %v", s.stall))
+		return n, err
 	}
 }
 

@@ -39,7 +39,7 @@ func (f *Fabric) AskOnce(ctx context.Context, address string, config *tls.Config
 			s.end(errors.New("the other side does not let this manager ask that"))
 		}
 	}))
-	c, err := call(s.ctx, address, f.options.Self, proxy, stallBulk, func() { s.end(errors.New("the connection was lost")) }, options...)
+	c, err := call(s.ctx, address, f.options.Self, proxy, stallBulk, s.end, options...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", address, plain(err))
 	}

@@ -35,7 +35,7 @@ const (
 	helloWithin = 5 * time.Second
 	lookEvery   = time.Second // at the round trip
 	hereEvery   = time.Second
-	stallUrgent = 2 * time.Second
+	stallUrgent = 1500 * time.Millisecond
 	stallBulk   = 30 * time.Second
 	// The bulk connection may have much to write before a ping: the urgent one says
 	// whether the link is there.
@@ -272,7 +272,7 @@ func (w *way) dial(s *session, pings int, stall time.Duration) (*nats.Conn, erro
 		}
 		options = append(options, more...)
 	}
-	return call(s.ctx, address, f.options.Self, proxy, stall, func() { s.end(errors.New("the connection was lost")) }, options...)
+	return call(s.ctx, address, f.options.Self, proxy, stall, s.end, options...)
 }
 
 // secure are the options for a TLS connection to a manager.
@@ -286,15 +286,15 @@ func secure(address string, config *tls.Config) []nats.Option {
 
 // call makes a connection of a client, which is cut when the context is over; lost is called
 // when it is.
-func call(ctx context.Context, address string, self peer.ID, proxy *url.URL, stall time.Duration, lost func(), options ...nats.Option) (*nats.Conn, error) {
+func call(ctx context.Context, address string, self peer.ID, proxy *url.URL, stall time.Duration, lost func(error), options ...nats.Option) (*nats.Conn, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	d := &dialer{ctx: ctx, proxy: proxy, stall: stall}
+	d := &dialer{ctx: ctx, proxy: proxy, stall: stall, failed: lost}
 	c, err := nats.Connect(address, append([]nats.Option{
 		nats.Name(string(self)), nats.CustomInboxPrefix(inbox + string(self)),
 		nats.NoReconnect(), nats.ReconnectBufSize(-1), nats.NoEcho(), nats.SkipHostLookup(), nats.Timeout(dialWithin),
-		nats.SetCustomDialer(d), nats.ClosedHandler(func(*nats.Conn) { lost() }),
+		nats.SetCustomDialer(d), nats.ClosedHandler(func(*nats.Conn) { lost(errors.New("the connection was lost")) }),
 	}, options...)...)
 	if errors.Is(err, nats.ErrNoServers) && d.err != nil {
 		err = d.err

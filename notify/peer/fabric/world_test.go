@@ -30,6 +30,10 @@ import (
 const hour = time.Hour
 
 func TestMain(m *testing.M) {
+	if address := os.Getenv(childAddress); address != "" {
+		runChild(address)
+		return
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		_ = os.RemoveAll(natsFolder)
 		os.Exit(code)
@@ -335,3 +339,30 @@ func hexID(n int) peer.ID {
 }
 
 var quiet = slog.New(slog.DiscardHandler)
+
+// write writes a security for another process, and readSecurity reads it.
+func (s *security) write(w io.Writer) error {
+	key, err := x509.MarshalPKCS8PrivateKey(s.own.PrivateKey)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%x\n%x\n%x\n", key, s.own.Leaf.Raw, s.ca.cert.Raw)
+	return err
+}
+
+func readSecurity(r io.Reader) (*security, error) {
+	var key, own, root []byte
+	if _, err := fmt.Fscanf(r, "%x\n%x\n%x\n", &key, &own, &root); err != nil {
+		return nil, err
+	}
+	private, err := x509.ParsePKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := x509.ParseCertificate(own)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(root)
+	return &security{&ca{cert: cert}, tls.Certificate{Certificate: [][]byte{own}, PrivateKey: private, Leaf: leaf}}, err
+}
