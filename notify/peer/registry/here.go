@@ -27,6 +27,9 @@ type here struct {
 	Life    int64        `json:"life"`   // of this run of it, any number
 	Home    peer.ID      `json:"home,omitempty"`
 	Load    Load         `json:"load,omitzero"`
+	// Term is the highest of the homes that the asker had; in the answer, of the one who
+	// gives the lease.
+	Term term `json:"term,omitzero"`
 	// Token is that of the registration: of the one who asks with the one who is asked.
 	Token int64 `json:"token,omitempty"`
 	// In the answer: how long the lease lasts, the version of the list, and the time of the
@@ -38,7 +41,7 @@ type here struct {
 
 // here is what this manager says to another one.
 func (r *Registry) here(token int64) here {
-	h := here{Manager: r.statement(), Number: r.number, Life: r.life, Home: r.home, Token: token}
+	h := here{Manager: r.statement(), Number: r.number, Life: r.life, Home: r.home, Term: r.under, Token: token}
 	if r.o.Load != nil {
 		h.Load = r.o.Load()
 	}
@@ -103,7 +106,10 @@ func (r *Registry) tick(ctx context.Context) {
 	now := r.time()
 	r.gap(now)
 	for _, l := range links {
-		m := r.get(l.Peer)
+		m := r.members[l.Peer]
+		if m == nil && l.Up {
+			m = r.get(l.Peer)
+		}
 		if m == nil {
 			continue
 		}
@@ -126,6 +132,7 @@ func (r *Registry) tick(ctx context.Context) {
 	all := r.sorted()
 	r.lonely(all)
 	r.follow()
+	r.rise(all)
 	valid := 0
 	for _, m := range all {
 		r.evaluate(m)
@@ -196,6 +203,9 @@ func (r *Registry) renewed(m *member, a here, asked time.Duration, wall time.Tim
 	if !a.Manager.Integrates {
 		m.mine, m.until = 0, 0
 	}
+	if m.ID == r.home && a.Term.Of == m.ID && a.Term.Number > r.under.Number && a.Term.Number <= MaxTerm {
+		r.under = a.Term
+	}
 	if a.Token == 0 { // It is on its way to the disk over there.
 		return
 	}
@@ -230,6 +240,7 @@ func (r *Registry) answerHere(ctx context.Context, from peer.ID, body []byte) ([
 		m.life = 0 // It registers anew.
 	}
 	r.hear(m)
+	m.under(q.Term)
 	r.learn(m, q.Manager, q.Number, q.Home, true)
 	m.load = q.Load
 	var register bool
@@ -249,7 +260,10 @@ func (r *Registry) answerHere(ctx context.Context, from peer.ID, body []byte) ([
 // lease is the answer to a manager that is here.
 func (r *Registry) lease(m *member) here {
 	a := r.here(0)
-	a.Version, a.Clock = r.version, r.o.Now().UnixMicro()
+	a.Version, a.Clock, a.Term = r.version, r.o.Now().UnixMicro(), term{}
+	if m.with != 0 {
+		a.Term = term{r.role.Term, r.self}
+	}
 	if r.role.On && m.token != 0 && !m.registering {
 		a.Token, a.Milli = m.token, LeaseTime.Milliseconds()
 	}

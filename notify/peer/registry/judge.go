@@ -52,27 +52,29 @@ func (r *Registry) evaluate(m *member) {
 			best, by = w, source
 		}
 	}
-	name := func(id peer.ID) string {
-		if id == r.self {
-			return "this manager"
-		}
-		return r.members[id].title()
-	}
 	switch {
 	case by != "" && best.state == Live && r.judges(m):
 		r.stand(m, Suspect, r.self, r.silent(m)) // Others are asked.
 	case by != "" && best.state == Live:
 		r.stand(m, Live, by, "")
 	case by != "" && best.state == Gone:
-		r.stand(m, Gone, by, "it said goodbye to "+name(by))
+		r.stand(m, Gone, by, "it said goodbye to "+r.title(by))
 	case by != "" && (best.state == CutOff || !r.judges(m)):
-		r.stand(m, best.state, by, name(by)+" says so")
+		r.stand(m, best.state, by, r.title(by)+" says so")
 	case m.state == Dead || m.state == Gone: // Until it is heard again.
 	case m.heard == 0:
 		r.stand(m, Known, "", "others know of it, and nobody has heard it yet")
 	default:
 		r.stand(m, Suspect, r.self, r.silent(m))
 	}
+}
+
+// title is the name of a manager for people.
+func (r *Registry) title(id peer.ID) string {
+	if m := r.members[id]; m != nil {
+		return m.title()
+	}
+	return string(id)
 }
 
 // rank orders what several say: who hears a manager knows better than who does not, but for
@@ -137,28 +139,31 @@ func (r *Registry) judge(m *member, all []*member) {
 		m.lookedAt = now
 		r.look(m, all)
 	}
-	var by *member
-	heard, answered := time.Duration(0), true
-	for i, w := range r.witnesses(m, all) {
-		s, ok := m.sights[w.ID]
-		if s.heard > heard {
-			heard, by = s.heard, w
-		}
-		if i < maxWitnesses && (!ok || now-s.asked > peer.Suspect) {
-			answered = false
+	// Proof is when it was alive at the latest, by whomever.
+	over := now - max(m.ear, m.relayed, m.from, r.from)
+	var by peer.ID
+	var heard time.Duration
+	for id, s := range m.sights {
+		if s.heard > heard || s.heard == heard && id < by {
+			heard, by = s.heard, id
 		}
 	}
-	switch over := now - max(m.ear, m.relayed, m.from, r.from); {
+	proof := max(m.ear, m.relayed, m.from, r.from, heard)
+	answered := !slices.ContainsFunc(r.witnesses(m, all), func(w *member) bool {
+		s, ok := m.sights[w.ID]
+		return !ok || now-s.asked > peer.Suspect || s.heard != 0 && s.asked-s.heard < peer.Suspect
+	})
+	switch {
 	case r.alone:
 		r.verdict(m, CutOff, "this manager hears nobody and takes itself for cut off")
 	case m.relayed != 0 && now-m.relayed < peer.Suspect:
 		r.verdict(m, CutOff, "others pass on what it says, this manager does not hear it")
 	case heard != 0 && now-heard < peer.Suspect:
-		r.verdict(m, CutOff, by.title()+" hears it, this manager does not")
+		r.verdict(m, CutOff, r.title(by)+" hears it, this manager does not")
 	case over < LeaseTime || r.listens():
 		m.judged = ""
 		r.stand(m, Suspect, r.self, r.silent(m))
-	case answered || over >= LeaseTime+peer.Suspect:
+	case answered || now-proof >= LeaseTime+peer.Suspect:
 		r.bury(m)
 	}
 }
@@ -169,13 +174,14 @@ func (r *Registry) verdict(m *member, s Standing, why string) {
 	r.stand(m, s, r.self, why)
 }
 
-// witnesses are those who may hear a manager, and whom this one hears.
+// witnesses are those who may hear a manager, and whom this one hears or has just heard: one
+// that is silent for a moment may be the one that knows.
 func (r *Registry) witnesses(m *member, all []*member) (ws []*member) {
 	for _, w := range all {
-		if w != m && r.hears(w) {
-			if len(ws) == maxWitnesses && m.words[w.ID].state != Live {
-				continue
-			}
+		if w == m || !r.hears(w) && (w.ear == 0 || r.silence(w) >= LeaseTime || w.state == Dead || w.state == Gone) {
+			continue
+		}
+		if len(ws) < maxWitnesses || m.words[w.ID].state == Live {
 			ws = append(ws, w)
 		}
 	}
@@ -290,7 +296,9 @@ func (r *Registry) bury(m *member) {
 }
 
 // mine says whether this manager has to act for another one when that dies.
-func (r *Registry) mine(m *member) bool {
+func (r *Registry) mine(m *member) bool { return r.ought(m) && r.above(m) }
+
+func (r *Registry) ought(m *member) bool {
 	if !r.judges(m) {
 		return false
 	}

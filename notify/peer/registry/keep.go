@@ -23,6 +23,7 @@ type kept struct {
 	Heard  int64    `json:"heard,omitempty"`
 	Token  int64    `json:"token,omitempty"`
 	Life   int64    `json:"life,omitempty"`
+	Term   term     `json:"term,omitzero"`
 }
 
 // roleName is the name under which the drawer has the role; no ID looks like it.
@@ -31,7 +32,7 @@ const roleName = "role"
 func (r *Registry) keep(m *member) kept {
 	k := kept{
 		Manager: m.Manager, Number: m.number, Home: m.home, State: m.state, Why: m.why, By: m.by,
-		Since: m.since.UnixMilli(), Token: m.token, Life: m.life,
+		Since: m.since.UnixMilli(), Token: m.token, Life: m.life, Term: m.term,
 	}
 	if m.heard != 0 {
 		k.Heard = r.wall(m.heard).UnixMilli()
@@ -65,7 +66,7 @@ func (r *Registry) saveRole(ctx context.Context, to role) error {
 // load reads what was known before a restart.
 func (r *Registry) load(ctx context.Context) error {
 	settings := r.o.Self().Integrates
-	r.role = role{settings, settings}
+	r.role = role{On: settings, Settings: settings}
 	if r.drawer == nil {
 		return nil
 	}
@@ -79,9 +80,10 @@ func (r *Registry) load(ctx context.Context) error {
 			if err := json.Unmarshal([]byte(i.Text), &was); err != nil {
 				return fmt.Errorf("drawer of peer: %s: %w", i.Name, err)
 			}
-			if was.Settings == settings {
-				r.role = was
+			if was.Settings != settings {
+				was.On, was.Settings = settings, settings
 			}
+			r.role = was
 			continue
 		}
 		var k kept
@@ -91,7 +93,7 @@ func (r *Registry) load(ctx context.Context) error {
 		}
 		m := &member{
 			Manager: k.Manager, number: k.Number, home: k.Home, state: k.State, why: k.Why, by: k.By, since: time.UnixMilli(k.Since),
-			token: k.Token, life: k.Life, from: 1, told: true, changed: r.version,
+			token: k.Token, life: k.Life, term: k.Term, from: 1, told: true, changed: r.version,
 		}
 		if k.Heard != 0 {
 			m.heard = min(-1, time.UnixMilli(k.Heard).Sub(r.o.Now()))

@@ -40,6 +40,7 @@ type member struct {
 	with        time.Duration // since when this manager is its home; zero: it is not
 	registering bool          // its token is on the way to the disk
 	life        int64         // run of the manager for which the token is; zero: for none
+	term        term          // the highest of the homes that it had
 	acts        bool          // this manager acts for it, as Changed has it
 	// As one that this manager is registered with: the token, and until when.
 	mine   int64
@@ -186,7 +187,7 @@ func (r *Registry) learn(m *member, said peer.Manager, number int64, home peer.I
 	changed := m.home != home || !reflect.DeepEqual(was, said)
 	m.home = home
 	if firstHand && home == r.self && r.role.On {
-		if m.with == 0 {
+		if m.with == 0 && r.above(m) {
 			m.with = r.time()
 		}
 	} else {

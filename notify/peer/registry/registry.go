@@ -93,6 +93,8 @@ type Registry struct {
 	tickedWall   time.Time
 	alone        bool
 	following    bool // the settings
+	rising       bool // a new term is on its way to the disk
+	under        term // the highest of the homes that this manager had
 	home         peer.ID
 	told         Registration // to Homed
 	notes        []string     // messages that came, the newest last

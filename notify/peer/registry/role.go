@@ -13,8 +13,9 @@ import (
 // role says whether this manager integrates: by a command that was given while the settings
 // said so and so, or else as the settings say.
 type role struct {
-	On       bool `json:"integrates"`
-	Settings bool `json:"settings"`
+	On       bool  `json:"integrates"`
+	Settings bool  `json:"settings"`
+	Term     int64 `json:"term"`
 }
 
 // Integrates says whether this manager is an integration manager.
@@ -45,12 +46,18 @@ func (r *Registry) Integrate(ctx context.Context, on bool) error {
 			return fmt.Errorf("this manager goes on integrating: those who are registered here cannot be passed on: %w", err)
 		}
 	}
-	next := role{on, settings}
-	if err := r.saveRole(ctx, next); err != nil {
+	r.saving.Lock()
+	r.mu.Lock()
+	next := role{on, settings, max(1, r.role.Term)}
+	r.mu.Unlock()
+	err := r.saveRole(ctx, next)
+	if err != nil {
+		r.saving.Unlock()
 		return err
 	}
 	r.mu.Lock()
 	r.role = next
+	r.saving.Unlock()
 	if on != was {
 		r.from = r.time() // Who judges has listened first.
 		for _, m := range r.members {
@@ -110,6 +117,7 @@ type adopted struct {
 	Manager peer.Manager `json:"manager"`
 	Number  int64        `json:"number"`
 	Token   int64        `json:"token"`
+	Term    term         `json:"term,omitzero"`
 }
 
 // passOn passes those who are registered here on to all other integration managers.
@@ -130,7 +138,7 @@ func (r *Registry) passOn(ctx context.Context) error {
 			pages, size = append(pages, adoption{}), 0
 		}
 		p := &pages[len(pages)-1]
-		p.Members = append(p.Members, adopted{m.Manager, m.number, m.token})
+		p.Members = append(p.Members, adopted{m.Manager, m.number, m.token, m.term})
 	}
 	r.mu.Unlock()
 	if len(pages) == 0 {
@@ -176,6 +184,7 @@ func (r *Registry) answerAdopt(ctx context.Context, from peer.ID, body []byte) (
 			return nil, peer.Refuse(peer.Busy, "this manager knows %d others already", MaxManagers)
 		}
 		r.learn(m, one.Manager, one.Number, from, false)
+		m.under(one.Term)
 		known := m.token >= one.Token || m.registering
 		if !known {
 			m.registering = true

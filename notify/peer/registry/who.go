@@ -119,11 +119,11 @@ func (r *Registry) candidates(ctx context.Context, asker peer.ID, n Need) []Cand
 
 // suits says whether a manager can, as far as what it says of itself.
 func suits(m peer.Manager, n Need) bool {
-	return m.Capacity-m.Devices >= max(1, n.Room) && all(m.Kinds, n.Kinds) && all(m.Applications, n.Applications)
+	return m.Capacity-m.Devices >= max(1, n.Room) && covers(m.Kinds, n.Kinds) && covers(m.Applications, n.Applications)
 }
 
-// all says whether everything that is needed is there.
-func all(have, needed []string) bool {
+// covers says whether everything that is needed is there.
+func covers(have, needed []string) bool {
 	return !slices.ContainsFunc(needed, func(s string) bool { return !slices.Contains(have, s) })
 }
 
