@@ -205,14 +205,69 @@ func (d *Duty) ask(ctx context.Context, to peer.ID, kind string, body any, blob 
 	}
 	var answer []byte
 	if to == d.self {
-		answer, err = d.handlers()[kind](ctx, d.self, message)
-	} else {
-		answer, err = d.o.Fabric.Ask(ctx, to, kind, message)
+		if answer, err = d.handlers()[kind](ctx, d.self, message); err != nil {
+			return nil, err
+		}
+		return d.unpack(ctx, to, answer, into)
 	}
-	if err != nil {
-		return nil, err
+	if _, ok := ctx.Deadline(); !ok { // of a person who waits
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, personTime)
+		defer cancel()
 	}
-	return d.unpack(ctx, to, answer, into)
+	ctx, done := d.asking(ctx, to)
+	defer done()
+	answer, err = d.o.Fabric.Ask(ctx, to, kind, message)
+	if err == nil {
+		blob, err = d.unpack(ctx, to, answer, into)
+	}
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = fmt.Errorf("%w: %w", peer.ErrLost, cause)
+	}
+	return blob, err
+}
+
+// asking is a question that is under way.
+type asking struct {
+	to    peer.ID
+	began time.Time
+	end   context.CancelCauseFunc
+}
+
+// errHungUp is that a question will get no answer.
+var errHungUp = errors.New("the link was lost meanwhile")
+
+// asking notes a question until done is called.
+func (d *Duty) asking(ctx context.Context, to peer.ID) (context.Context, func()) {
+	ctx, end := context.WithCancelCause(ctx)
+	a := &asking{to, time.Now(), end}
+	d.wantedMu.Lock()
+	defer d.wantedMu.Unlock()
+	d.asks[a] = true
+	return ctx, func() {
+		d.wantedMu.Lock()
+		defer d.wantedMu.Unlock()
+		delete(d.asks, a)
+		end(nil)
+	}
+}
+
+// hangUp ends questions to which no answer comes any more, so that they are asked again, or
+// somebody else is.
+func (d *Duty) hangUp() {
+	d.wantedMu.Lock()
+	defer d.wantedMu.Unlock()
+	silent := map[peer.ID]bool{}
+	for a := range d.asks {
+		s, ok := silent[a.to]
+		if !ok {
+			s = d.o.Roster.State(a.to) != Live
+			silent[a.to] = s
+		}
+		if s || d.linked[a.to].After(a.began) {
+			a.end(errHungUp)
+		}
+	}
 }
 
 // unsure says whether what was asked may have been done though the answer is an error.

@@ -126,6 +126,8 @@ const (
 	startTime = 5 * time.Second
 	// askTime bounds one order to another manager. Watching many devices is one reload over there.
 	askTime = 30 * time.Second
+	// personTime bounds one question for a person.
+	personTime = 10 * time.Second
 	// liveEvery is how often holder and keeper compare what they know, though nothing seems
 	// to have happened.
 	liveEvery = time.Minute
@@ -165,8 +167,8 @@ type Duty struct {
 	rows    map[Key]*book.Row
 	holds   map[Key]*book.Hold
 	members map[peer.ID]*book.Member
-	active  map[Key]bool // what Local watches, of what is held
-	busy    map[Key]bool // rows that are being asked about
+	active  map[Key]bool               // what Local watches, of what is held
+	busy    map[Key]context.CancelFunc // rows that are being asked about
 	pauses  map[Key]time.Time
 	gone    map[peer.ID]time.Time // since when a manager is seen to have left
 	acting  map[peer.ID]time.Time // since when this manager is home to an owner
@@ -175,9 +177,11 @@ type Duty struct {
 	leaving map[Key]bool
 	helping map[Key]bool
 
-	wantedMu sync.Mutex       // guards what follows; it is held for moments only
-	wanted   map[peer.ID]bool // keepers to be told what is held
-	touched  map[Key]bool     // what has changed
+	wantedMu sync.Mutex // guards what follows; it is held for moments only
+	asks     map[*asking]bool
+	linked   map[peer.ID]time.Time // when the link to a manager last came up
+	wanted   map[peer.ID]bool      // keepers to be told what is held
+	touched  map[Key]bool          // what has changed
 
 	work sync.WaitGroup
 }
@@ -189,9 +193,9 @@ func New(o Options) (*Duty, error) {
 	}
 	d := &Duty{
 		o: o, self: o.Fabric.Self(), log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), wake: make(chan struct{}, 1), mu: newLock(),
-		rows: map[Key]*book.Row{}, holds: map[Key]*book.Hold{}, members: map[peer.ID]*book.Member{}, active: map[Key]bool{}, busy: map[Key]bool{},
+		rows: map[Key]*book.Row{}, holds: map[Key]*book.Hold{}, members: map[peer.ID]*book.Member{}, active: map[Key]bool{}, busy: map[Key]context.CancelFunc{},
 		pauses: map[Key]time.Time{}, gone: map[peer.ID]time.Time{}, acting: map[peer.ID]time.Time{}, lives: map[peer.ID]*liveness{}, soon: map[Key]time.Time{}, leaving: map[Key]bool{},
-		helping: map[Key]bool{}, wanted: map[peer.ID]bool{}, touched: map[Key]bool{},
+		helping: map[Key]bool{}, asks: map[*asking]bool{}, linked: map[peer.ID]time.Time{}, wanted: map[peer.ID]bool{}, touched: map[Key]bool{},
 	}
 	d.handle()
 	return d, nil
@@ -225,6 +229,9 @@ func (d *Duty) write(ctx context.Context, c *book.Change) error {
 		return err
 	}
 	for _, r := range c.Rows {
+		if cancel := d.busy[r.Key]; cancel != nil {
+			cancel() // What is asked is of no use any more.
+		}
 		d.rows[r.Key] = r
 	}
 	for _, k := range c.DropRows {

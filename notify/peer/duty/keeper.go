@@ -79,7 +79,7 @@ func (d *Duty) look(ctx context.Context) error {
 				delete(d.acting, k.Owner)
 			}
 		}
-		if !yes || d.busy[k] {
+		if !yes {
 			continue
 		}
 		settled := d.settled(k.Owner, v.now)
@@ -129,7 +129,7 @@ func (d *Duty) look(ctx context.Context) error {
 	slices.SortFunc(c.Rows, func(a, b *book.Row) int { return book.Compare(a.Key, b.Key) })
 	err := d.write(ctx, c)
 	if err == nil {
-		d.startLocked(ctx, v.now, acts)
+		d.startLocked(ctx, v, acts)
 	}
 	d.mu.free()
 	return err
@@ -155,29 +155,31 @@ func (d *Duty) paused(k Key, now time.Time) bool {
 }
 
 // startLocked asks about rows of which somebody is to be asked.
-func (d *Duty) startLocked(ctx context.Context, now time.Time, acts map[peer.ID]bool) {
+func (d *Duty) startLocked(ctx context.Context, v *view, acts map[peer.ID]bool) {
 	for _, k := range slices.SortedFunc(maps.Keys(d.rows), book.Compare) {
 		r := d.rows[k]
 		if len(d.busy) >= maxAtOnce {
 			return
 		}
-		if d.busy[k] || !acts[k.Owner] || d.paused(k, now) {
+		if d.busy[k] != nil || !acts[k.Owner] || d.paused(k, v.now) {
 			continue
 		}
-		var step func(context.Context, *book.Row)
+		to, step := r.Watcher, d.give
 		switch r.State {
 		case book.Offered:
-			step = d.offer
+			to, step = r.Heir, d.offer
 		case book.Prepared:
 			step = d.release
 		case book.Taking:
-			step = d.give
 		default:
 			continue
 		}
-		d.busy[k] = true
+		if v.state(to) != Live {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, askTime)
+		d.busy[k] = cancel
 		d.work.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, askTime)
 			defer cancel()
 			step(ctx, r)
 			d.mu.must()

@@ -135,13 +135,14 @@ func (d *Duty) Run(ctx context.Context) error {
 	d.mu.free()
 	defer d.o.Fabric.OnLink(func(l peer.Link) {
 		if l.Up {
-			d.wantLive(l.Peer)
+			d.isLinked(l.Peer)
 		}
 	})()
 	defer d.work.Wait()
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
+		d.hangUp()
 		if err := d.look(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("the book of devices cannot be written", "err", err)
 		}
@@ -163,6 +164,15 @@ func (d *Duty) wantLive(keeper peer.ID) {
 	d.wantedMu.Lock()
 	defer d.wantedMu.Unlock()
 	d.wanted[keeper] = true
+}
+
+// isLinked notes that a link came up: what was asked over it before gets no answer, and both
+// sides may have something to tell each other.
+func (d *Duty) isLinked(to peer.ID) {
+	d.wantLive(to)
+	d.wantedMu.Lock()
+	defer d.wantedMu.Unlock()
+	d.linked[to] = time.Now()
 }
 
 // Reload says that the manager's own devices may have changed.
@@ -355,7 +365,7 @@ func (d *Duty) onLeave(ctx context.Context, from peer.ID, message []byte) ([]byt
 		} else if r.Application == "" {
 			r.Application, r.At, r.Kinds, r.Identity = p.Instance.Application, p.Instance.At, p.Instance.Kinds, p.Instance.Identity
 		}
-		if d.rows[l.Key] != nil && d.busy[l.Key] { // somebody is being asked about it
+		if d.rows[l.Key] != nil && d.busy[l.Key] != nil { // somebody is being asked about it
 			return nil, peer.Refuse(peer.Busy, "%s is being moved", l.Key.Name)
 		}
 		c.Rows = []*book.Row{r}
