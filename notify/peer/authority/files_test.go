@@ -2,8 +2,10 @@ package authority
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -223,11 +225,14 @@ func TestSecretsStaySecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	canaries := []string{text, strings.TrimPrefix(text, TokenPrefix)[:24], fmt.Sprintf("%x", k.secret[:]), encoding.EncodeToString(k.secret[:])[:40], fmt.Sprint(k.secret[:])}
-	for _, key := range []*Authority{p.berlin, p.hamburg} {
-		for _, d := range [][]byte{key.keys.identity.D.Bytes(), key.keys.root.D.Bytes()} {
-			canaries = append(canaries, fmt.Sprintf("%x", d), encoding.EncodeToString(d)[:40])
+	for _, a := range []*Authority{p.berlin, p.hamburg} {
+		for _, key := range []*ecdsa.PrivateKey{a.keys.identity, a.keys.root} {
+			d, err := key.Bytes()
+			if err != nil {
+				t.Fatal(err)
+			}
+			canaries = append(canaries, fmt.Sprintf("%x", d), encoding.EncodeToString(d)[:40], new(big.Int).SetBytes(d).String())
 		}
-		canaries = append(canaries, key.keys.identity.D.String(), key.keys.root.D.String())
 	}
 	for _, form := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		for _, value := range []any{k, &k, k.secret, p.berlin.keys} {

@@ -19,10 +19,10 @@ import (
 
 // pair is two managers, the second of which has joined the first, each with a clock.
 type pair struct {
-	berlin, hamburg      *Authority
-	berlins, hamburgs    *clock
-	database             *storetest.Database
-	berlinDir, berlinTop string
+	berlin, hamburg   *Authority
+	berlins, hamburgs *clock
+	database          *storetest.Database
+	berlinTop         string
 }
 
 func newPair(t *testing.T) *pair {

@@ -15,9 +15,8 @@ type standing uint8
 
 // The standings.
 const (
-	nobody standing = iota
 	// joiner has proven its ID and is not known yet.
-	joiner
+	joiner standing = iota + 1
 	// expired was let in before, and its certificate is over.
 	expired
 	member
