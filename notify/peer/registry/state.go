@@ -68,8 +68,9 @@ type Load struct {
 // Registration is what a manager has of its home.
 type Registration struct {
 	Home peer.ID `json:"home,omitempty"` // none: no integration manager is known
-	// Token is that of the registration. When it has changed this manager was judged dead
-	// meanwhile, or its home has changed: what it watched may have been taken over.
+	// Token is that of the registration with this home. When it or the home has changed,
+	// what this manager watched may have been taken over: a home raises it with its verdict.
+	// Tokens of different homes cannot be compared.
 	Token int64 `json:"token,omitempty"`
 	// Left is how long it may still act as itself; zero or less: the lease is over. It
 	// stays zero until the home has answered for the first time.
