@@ -139,7 +139,7 @@ func (h *hold) keep(ctx context.Context) (lost bool) {
 			return true
 		case <-tick.C:
 		}
-		if !h.safe() {
+		if now := h.o.Home(); !h.safe() || now != "" && now != h.home {
 			return true
 		}
 		asked, wall := time.Now(), h.o.Now().Round(0)
