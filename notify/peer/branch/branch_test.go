@@ -15,8 +15,8 @@ func TestATreeHangsLiveInAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := peertest.New(1)
 		a, b := start(t, net, idA), start(t, net, idB)
-		defer a.stop()
-		defer b.stop()
+		defer a.finish()
+		defer b.finish()
 		b.furnish()
 		a.joins(b)
 		settled()

@@ -211,7 +211,7 @@ func (f *feed) build() error {
 	f.seq = seq
 	return f.view.Read(func(r *tree.Reader) {
 		for _, e := range logs {
-			if r.Has(e.Index) {
+			if e.is(r) {
 				_, e.events = r.Events(e.Index, 1<<63)
 			}
 		}
@@ -405,11 +405,21 @@ func (e *entry) placed() frame.Placed {
 	return frame.Placed{State: e.State, Parent: e.parent, Name: e.name, Spec: e.spec}
 }
 
+// is says whether the node is still there; another may have its index.
+func (e *entry) is(r *tree.Reader) bool {
+	if !r.Has(e.Index) {
+		return false
+	}
+	var n tree.Node
+	r.Node(e.Index, &n)
+	return n.Ref == e.ref
+}
+
 // events adds the new lines of logs to what changed.
 func (f *feed) events(logs []*entry) error {
 	return f.view.Read(func(r *tree.Reader) {
 		for _, e := range logs {
-			if !r.Has(e.Index) {
+			if !e.is(r) {
 				continue
 			}
 			events, all := r.Events(e.Index, e.events)
@@ -445,7 +455,7 @@ func (f *feed) touch() error {
 	err := f.view.Read(func(r *tree.Reader) {
 		var c tree.Cell
 		for i, e := range f.nodes {
-			if e.Said&frame.SaidTime == 0 || !r.Has(i) {
+			if e.Said&frame.SaidTime == 0 || !e.is(r) {
 				continue
 			}
 			r.Cell(i, &c)
@@ -573,11 +583,11 @@ func (f *feed) capture(now time.Time, least uint64) (*snapshot, error) {
 	}
 	err := f.view.Read(func(r *tree.Reader) {
 		for _, e := range all {
-			if !e.log || !r.Has(e.Index) {
+			if !e.log || !e.is(r) {
 				continue
 			}
 			held, total := r.Events(e.Index, 0)
-			held = held[:max(len(held)-int(total-e.events), 0)] // what comes with a delta is not in it
+			held = held[:max(len(held)-int(total-min(e.events, total)), 0)] // what comes with a delta is not in it
 			events[e.Index] = inForm(held[max(len(held)-logEvents, 0):])
 		}
 	})

@@ -3,6 +3,7 @@ package branch
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"grove/notify/peer/branch/frame"
 	"grove/tree"
@@ -90,12 +91,12 @@ func (h *hung) hidden(path tree.Path) bool {
 func (h *hung) replace(d *draft) error {
 	h.remote, h.specs = d.specs, map[*tree.Spec]*tree.Spec{}
 	h.over, h.trouble, h.astray = d.over, "", false
-	wasFaded := h.faded != ""
 	before := make(map[tree.Path]*node, len(h.byIndex))
-	for _, n := range h.byIndex {
-		if !n.ref.IsZero() {
-			before[n.path] = n
-		}
+	if h.nodes > 0 { // What is there counts, not what should be.
+		_ = h.b.o.Tree.Walk(h.place.at, -1, func(n *tree.Node) bool {
+			before[n.Path] = &node{ref: n.Ref, spec: n.Spec}
+			return true
+		})
 	}
 	now, wanted := make(map[uint32]*node, len(d.placed)), make(map[tree.Path]bool, len(d.placed))
 	var adds, kept []*node
@@ -122,7 +123,7 @@ func (h *hung) replace(d *draft) error {
 		}
 		if old := before[n.path]; old != nil && old.spec.Kind == n.spec.Kind {
 			n.ref = old.ref
-			if !old.spec.Equal(n.spec) || wasFaded && n.forgets() {
+			if !old.spec.Equal(n.spec) {
 				kept = append(kept, n)
 			}
 			continue
@@ -278,7 +279,6 @@ func (h *hung) apply(f *frame.Frame) error {
 	if err := readSpecs(h.remote, f.Specs); err != nil {
 		return err
 	}
-	var ops []tree.Op
 	gone := map[*node]bool{}
 	for _, i := range f.Removed {
 		if n := h.byIndex[i]; n != nil {
@@ -289,12 +289,14 @@ func (h *hung) apply(f *frame.Frame) error {
 			}
 		}
 	}
-	for n := range gone {
-		if !n.ref.IsZero() && !gone[n.parent] {
-			ops = append(ops, tree.Remove(n.path))
-		}
+	// What moves away from something that goes must not go with it.
+	moves := slices.ContainsFunc(f.Placed, func(p frame.Placed) bool {
+		n := h.byIndex[p.Index]
+		return n != nil && n.parent != nil && (n.name != p.Name || n.parent != h.byIndex[p.Parent])
+	})
+	if !moves {
+		h.drop(gone)
 	}
-	h.change(ops)
 	gives := make([]tree.Given, 0, len(f.Placed)+len(f.Changed))
 	var groups []tree.Given
 	give := func(n *node, s *frame.State) {
@@ -309,6 +311,10 @@ func (h *hung) apply(f *frame.Frame) error {
 	if len(f.Placed) > 0 {
 		if err := h.hang(f.Placed); err != nil {
 			return err
+		}
+		if moves {
+			h.drop(gone)
+			h.astray = h.astray || h.trouble != "" // Something may have been in the way.
 		}
 		for k := range f.Placed {
 			if n := h.byIndex[f.Placed[k].Index]; n != nil {
@@ -330,6 +336,21 @@ func (h *hung) apply(f *frame.Frame) error {
 		h.b.o.Tree.Give(groups...)
 	}
 	return nil
+}
+
+// drop takes nodes off.
+func (h *hung) drop(gone map[*node]bool) {
+	var ops []tree.Op
+	for n := range gone {
+		if n.ref.IsZero() || gone[n.parent] {
+			continue
+		}
+		// It may have moved with what it hung below.
+		if now, err := h.b.o.Tree.NodeAt(n.ref); err == nil {
+			ops = append(ops, tree.Remove(now.Path))
+		}
+	}
+	h.change(ops)
 }
 
 // learn takes over what is said of a node.

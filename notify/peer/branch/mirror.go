@@ -18,10 +18,11 @@ const (
 	// keepEvery is how often a feed is renewed; its answer is also what is heard of a
 	// manager that has nothing else to say.
 	keepEvery = 800 * time.Millisecond
-	// askWithin is how long an answer that renews may take, pieceWithin a piece of a
-	// snapshot.
-	askWithin   = time.Second
-	pieceWithin = 20 * time.Second
+	// keepWithin is how long an answer that renews may take, askWithin others, pieceWithin
+	// a piece of a snapshot.
+	keepWithin  = time.Second
+	askWithin   = 3 * time.Second
+	pieceWithin = 10 * time.Second
 	// refusedFor is how long a manager that refuses is not asked again.
 	refusedFor = 30 * time.Second
 	// absentFor is refusedFor of what is not there, or not now.
@@ -43,6 +44,7 @@ type mirror struct {
 	ended chan struct{}
 
 	redo atomic.Bool   // everything is to be looked at again
+	back atomic.Bool   // the link came back
 	wake chan struct{} // something came, or is to be done
 
 	mu    sync.Mutex // guards what follows to the blank line
@@ -50,6 +52,9 @@ type mirror struct {
 	queue [][]byte // deltas that came
 	bytes int      // of queue
 	down  bool     // the link was told to be lost, and nothing was heard since
+	// asking ends when the link is lost or comes back: what was asked before gets no answer.
+	asking     context.Context
+	stopAsking context.CancelFunc
 
 	// What follows is used by run alone.
 	feed      string
@@ -57,7 +62,8 @@ type mirror struct {
 	number    uint64
 	expected  uint64 // the latest number that was told by the answer before
 	heard     time.Time
-	hangs     bool // a snapshot was applied
+	taken     bool // a snapshot of the feed was
+	hangs     bool // one of any feed was
 	lost      bool // what hangs was turned white
 	again     time.Time
 	tree      *hung
@@ -104,13 +110,20 @@ func (m *mirror) refuse(err error) {
 
 // run joins the tree until ctx ends.
 func (m *mirror) run(ctx context.Context) {
+	m.mu.Lock()
+	m.asking, m.stopAsking = context.WithCancel(ctx)
+	m.mu.Unlock()
+	defer func() { m.stopAsking() }()
 	defer m.b.o.Fabric.OnLink(func(l peer.Link) {
 		if l.Peer != m.place.peer {
 			return
 		}
 		m.mu.Lock()
 		m.down = !l.Up
+		m.stopAsking()
+		m.asking, m.stopAsking = context.WithCancel(ctx)
 		m.mu.Unlock()
+		m.back.Store(l.Up)
 		poke(m.wake)
 	})()
 	defer m.leave()
@@ -123,7 +136,7 @@ func (m *mirror) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-m.wake:
-			m.step(ctx, false)
+			m.step(ctx, m.back.Swap(false))
 		case <-tick.C:
 			m.step(ctx, true)
 		}
@@ -138,7 +151,7 @@ func (m *mirror) leave() {
 		body, _ := json.Marshal(feedQuestion{Feed: m.feed})
 		_ = m.b.o.Fabric.Send(m.place.peer, kindClose, body) // It is forgotten in any case.
 	}
-	m.feed = ""
+	m.feed, m.taken = "", false
 	m.mu.Lock()
 	m.queue, m.bytes = nil, 0
 	m.mu.Unlock()
@@ -172,10 +185,8 @@ func (m *mirror) step(ctx context.Context, tick bool) {
 		m.leave()
 		err = m.work(ctx, true)
 	}
-	m.mu.Lock()
-	down := m.down
-	m.mu.Unlock()
 	now = m.b.o.Now()
+	down := false
 	var refusal *peer.Refusal
 	switch {
 	case ctx.Err() != nil:
@@ -193,11 +204,19 @@ func (m *mirror) step(ctx context.Context, tick bool) {
 	case errors.Is(err, peer.ErrNobody):
 		down = true
 	}
-	if !m.lost && (down || now.Sub(m.heard) > peer.Suspect) {
+	m.miss(down)
+	m.tell(now)
+}
+
+// miss turns what hangs white when the link is lost: it was told so, or nothing was heard.
+func (m *mirror) miss(down bool) {
+	m.mu.Lock()
+	down = down || m.down
+	m.mu.Unlock()
+	if !m.lost && (down || m.b.o.Now().Sub(m.heard) > peer.Suspect) {
 		m.fade("link to " + m.place.name + " lost")
 		m.show(func(s *State) { s.Phase, s.Error = Lost, "the link is lost" })
 	}
-	m.tell(now)
 }
 
 // tell says how far the mirror is.
@@ -215,12 +234,14 @@ func (m *mirror) tell(now time.Time) {
 // work is step without what follows from its error.
 func (m *mirror) work(ctx context.Context, tick bool) error {
 	switch {
-	case m.feed == "":
+	case !m.taken:
 		if !tick {
 			return nil
 		}
-		if err := m.open(ctx); err != nil {
-			return err
+		if m.feed == "" {
+			if err := m.open(ctx); err != nil {
+				return err
+			}
 		}
 		return m.snapshot(ctx, 0)
 	case m.redo.Load() && !m.lost:
@@ -234,7 +255,7 @@ func (m *mirror) work(ctx context.Context, tick bool) error {
 	if !tick {
 		return nil
 	}
-	latest, err := ask[openAnswer](ctx, m, kindKeep, feedQuestion{Feed: m.feed}, askWithin)
+	latest, err := m.keep(ctx)
 	if peer.IsRefusal(err, peer.NotFound) {
 		return errOver
 	}
@@ -252,9 +273,55 @@ func (m *mirror) work(ctx context.Context, tick bool) error {
 	return nil
 }
 
+// keep renews the feed.
+func (m *mirror) keep(ctx context.Context) (latest openAnswer, err error) {
+	body, err := m.ask(ctx, kindKeep, feedQuestion{Feed: m.feed}, keepWithin, m.b.o.Fabric.Ask)
+	var refusal *peer.Refusal
+	if err == nil || errors.As(err, &refusal) {
+		m.hear()
+	}
+	if err != nil {
+		return latest, err
+	}
+	if err := json.Unmarshal(body, &latest); err != nil {
+		return latest, fmt.Errorf("%w: %w", errRubbish, err)
+	}
+	return latest, nil
+}
+
+// await waits for something that takes its time, and sees meanwhile whether the other
+// manager still is there.
+func (m *mirror) await(ctx context.Context, work func()) {
+	done := make(chan struct{})
+	var working sync.WaitGroup
+	working.Go(func() {
+		defer close(done)
+		work()
+	})
+	defer working.Wait()
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+			if m.feed != "" {
+				_, _ = m.keep(ctx) // What follows from its error is found when the work is done.
+			}
+			m.miss(false)
+		}
+	}
+}
+
 // ask asks the other manager, and notes that it was heard.
 func ask[T any](ctx context.Context, m *mirror, kind string, question any, within time.Duration) (answer T, err error) {
-	body, err := m.ask(ctx, kind, question, within, m.b.o.Fabric.Ask)
+	var body []byte
+	m.await(ctx, func() { body, err = m.ask(ctx, kind, question, within, m.b.o.Fabric.Ask) })
+	var refusal *peer.Refusal
+	if err == nil || errors.As(err, &refusal) {
+		m.hear()
+	}
 	if err != nil {
 		return answer, err
 	}
@@ -272,14 +339,13 @@ func (m *mirror) ask(ctx context.Context, kind string, question any, within time
 	if err != nil {
 		return nil, err
 	}
+	m.mu.Lock()
+	asking := m.asking
+	m.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	answer, err := by(ctx, m.place.peer, kind, body)
-	var refusal *peer.Refusal
-	if err == nil || errors.As(err, &refusal) {
-		m.hear()
-	}
-	return answer, err
+	defer context.AfterFunc(asking, cancel)()
+	return by(ctx, m.place.peer, kind, body)
 }
 
 // hear notes that the other manager was heard.
@@ -299,7 +365,7 @@ func (m *mirror) open(ctx context.Context) error {
 	m.b.mu.RLock()
 	joined := m.b.joined
 	m.b.mu.RUnlock()
-	answer, err := ask[openAnswer](ctx, m, kindOpen, openQuestion{Protocol: peer.Protocol, Under: m.place.under, Chain: []peer.ID{self}, Joined: joined}, pieceWithin)
+	answer, err := ask[openAnswer](ctx, m, kindOpen, openQuestion{Protocol: peer.Protocol, Under: m.place.under, Chain: []peer.ID{self}, Joined: joined}, askWithin)
 	if err != nil {
 		return err
 	}
@@ -323,13 +389,16 @@ func (m *mirror) snapshot(ctx context.Context, least uint64) error {
 		case peer.IsRefusal(err, peer.NotFound):
 			return errOver
 		case !peer.IsRefusal(err, peer.Stale):
+			if err != nil {
+				m.redo.Store(true)
+			}
 			return err
 		}
 	}
 }
 
 func (m *mirror) trySnapshot(ctx context.Context, least uint64) error {
-	head, err := ask[snapshotAnswer](ctx, m, kindSnapshot, feedQuestion{m.feed, least}, pieceWithin)
+	head, err := ask[snapshotAnswer](ctx, m, kindSnapshot, feedQuestion{m.feed, least}, askWithin)
 	if err != nil {
 		return err
 	}
@@ -340,19 +409,15 @@ func (m *mirror) trySnapshot(ctx context.Context, least uint64) error {
 	for from := 0; from < head.Pieces; from += atOnce {
 		n := min(atOnce, head.Pieces-from)
 		bodies, errs := make([][]byte, n), make([]error, n)
-		var asked sync.WaitGroup
-		for k := range n {
-			asked.Go(func() {
-				body, err := json.Marshal(pieceQuestion{m.feed, head.Number, from + k})
-				if err == nil {
-					ctx, cancel := context.WithTimeout(ctx, pieceWithin)
-					defer cancel()
-					body, err = m.b.o.Fabric.AskBulk(ctx, m.place.peer, kindPiece, body)
-				}
-				bodies[k], errs[k] = body, err
-			})
-		}
-		asked.Wait()
+		m.await(ctx, func() {
+			var asked sync.WaitGroup
+			defer asked.Wait()
+			for k := range n {
+				asked.Go(func() {
+					bodies[k], errs[k] = m.ask(ctx, kindPiece, pieceQuestion{m.feed, head.Number, from + k}, pieceWithin, m.b.o.Fabric.AskBulk)
+				})
+			}
+		})
 		if err := errors.Join(errs...); err != nil {
 			return err
 		}
@@ -369,7 +434,7 @@ func (m *mirror) trySnapshot(ctx context.Context, least uint64) error {
 	}
 	m.number, m.expected = head.Number, head.Number
 	first := !m.hangs
-	m.hangs, m.lost = true, false
+	m.taken, m.hangs, m.lost = true, true, false
 	m.show(func(s *State) { s.Snapshots++ })
 	if err := m.drain(ctx); err != nil {
 		return err
@@ -437,7 +502,10 @@ func (m *mirror) apply(body []byte) error {
 // catchUp asks for the deltas that were lost on the way, or takes a snapshot.
 func (m *mirror) catchUp(ctx context.Context) error {
 	for {
-		body, err := m.ask(ctx, kindDeltas, feedQuestion{m.feed, m.number}, pieceWithin, m.b.o.Fabric.AskBulk)
+		var body []byte
+		var err error
+		question := feedQuestion{m.feed, m.number}
+		m.await(ctx, func() { body, err = m.ask(ctx, kindDeltas, question, askWithin, m.b.o.Fabric.AskBulk) })
 		switch {
 		case peer.IsRefusal(err, peer.Stale):
 			return m.snapshot(ctx, m.number)
@@ -446,6 +514,7 @@ func (m *mirror) catchUp(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
+		m.hear()
 		before := m.number
 		if err := eachDelta(body, m.apply); errors.Is(err, errGap) {
 			return m.snapshot(ctx, m.number)

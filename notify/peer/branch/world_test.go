@@ -70,6 +70,9 @@ func (m *manager) begin(change ...func(*branch.Options)) {
 	})
 }
 
+// finish stops the process that runs last.
+func (m *manager) finish() { m.stop() }
+
 // joins has a manager join others.
 func (m *manager) joins(others ...*manager) {
 	m.t.Helper()
@@ -180,7 +183,7 @@ func (m *manager) same(at string, other *manager, under string) {
 
 // settled waits until everything that was sent has come, and is flushed and told.
 func settled() {
-	time.Sleep(3 * time.Second)
+	time.Sleep(5 * time.Second)
 	synctest.Wait()
 }
 
