@@ -57,3 +57,24 @@ func Wait(err error) (after time.Duration, ok bool) {
 	}
 	return 0, false
 }
+
+// aside is an error of a message that must not go yet, with the time after which to ask again.
+type aside struct {
+	error
+	after time.Duration
+}
+
+func (a aside) Unwrap() error { return a.error }
+
+// Aside says that this message must not go yet, though its channel is well: others go before
+// it, and it is no attempt. It is asked about again after so long.
+func Aside(err error, after time.Duration) error { return aside{err, after} }
+
+// IsAside is what Aside was given; ok is false for other errors.
+func IsAside(err error) (after time.Duration, ok bool) {
+	var a aside
+	if errors.As(err, &a) {
+		return a.after, true
+	}
+	return 0, false
+}

@@ -7,7 +7,8 @@
 // Each channel sends for itself, one message at a time, the urgent ones first, then the
 // normal ones, then bulk; those of the same precedence in the order in which they were
 // put. While one is tried again those behind it wait, unless it is given up as a dead
-// letter; those of another precedence do not.
+// letter; those of another precedence do not. One that must not go yet for a reason of its own
+// (channel.Aside) stands aside, and those behind it go.
 //
 // # Room
 //

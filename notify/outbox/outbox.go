@@ -20,7 +20,7 @@ import (
 type Options struct {
 	Store *store.Store
 	// Send delivers one message, of one channel one at a time. It ends with ctx. Errors
-	// are told apart by channel.IsPermanent and channel.Wait.
+	// are told apart by channel.IsPermanent, channel.Wait and channel.IsAside.
 	Send     func(ctx context.Context, m *Message) error
 	Settings Settings
 	Timeout  time.Duration    // of one attempt; DefaultTimeout when zero

@@ -334,6 +334,46 @@ func TestAChannelIsLeftAloneWhenItAsks(t *testing.T) {
 	})
 }
 
+// TestAMessageStandsAside: those behind it go, and it is neither an attempt nor given up,
+// however often it is asked about.
+func TestAMessageStandsAside(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t))
+	w.options.Attempts = 2
+	w.Outbox = New(w.options)
+	var mu sync.Mutex
+	asked := 0
+	w.answers(func(m *Message) error {
+		if m.Key != "n1" {
+			return nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if asked++; asked <= 3 {
+			return channel.Aside(errors.New("home does not answer"), 5*time.Second)
+		}
+		return nil
+	})
+	w.run()
+	w.add("chat n1", "chat n2", "chat u3 urgent")
+	times := func(n int) func() bool {
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return asked == n
+		}
+	}
+	w.until("the first question", times(1))
+	w.until("the others", func() bool { return w.counts().Sent == 2 })
+	if c := w.counts(); c.Failed != 0 {
+		t.Errorf("it counts as an attempt: %+v", c)
+	}
+	for n := 2; n <= 4; n++ {
+		w.pass(5 * time.Second)
+		w.until("another question", times(n))
+	}
+	w.until("the end", func() bool { return w.counts().Sent == 3 })
+}
+
 // Whoever starts a channel does not wait for a pause that the other side had asked for.
 func TestAStartHurries(t *testing.T) {
 	w := newWorld(t, storetest.SQLite(t))

@@ -101,6 +101,7 @@ func (o *Outbox) start(ctx context.Context) (due time.Time) {
 	now := o.options.Now()
 	if o.rescan || !o.due.IsZero() && !now.Before(o.due) {
 		o.due, o.rescan = time.Time{}, false
+		o.backLocked(now)
 		for _, l := range o.lines {
 			o.startLocked(ctx, l, now)
 		}
@@ -248,6 +249,12 @@ func (o *Outbox) attemptedLocked(l *line, e *entry, err error, stopped bool) {
 		if stopped {
 			return
 		}
+		if after, ok := channel.IsAside(err); ok {
+			e.Next = now.Add(min(max(after, sweepEvery), maxWait))
+			e.Error = message.Cut(store.Clean(err.Error()), message.MaxErrorBytes)
+			l.Aside(&e.Entry, true)
+			return
+		}
 		e.Attempts++
 		e.failed = now
 		e.Error = message.Cut(store.Clean(err.Error()), message.MaxErrorBytes)
@@ -311,5 +318,19 @@ func (o *Outbox) sweep() {
 	}
 	for e := range o.queue.Over(now) {
 		o.expireLocked(o.entryLocked(e))
+	}
+	o.backLocked(now)
+}
+
+// backLocked has what stood aside for long enough asked about again.
+func (o *Outbox) backLocked(now time.Time) {
+	for _, l := range o.lines {
+		for e := range l.StandAside() {
+			if !now.Before(e.Next) {
+				e.Next = time.Time{}
+				l.Aside(e, false)
+				o.touchLocked(l)
+			}
+		}
 	}
 }

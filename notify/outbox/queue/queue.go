@@ -19,6 +19,8 @@ type Entry struct {
 	Reserved bool
 	// Sending is set while its channel is at it: it is not dropped.
 	Sending bool
+	// aside is set while others go before it.
+	aside bool
 
 	// lane and fleeting are its places in its lane, and among those that are not
 	// persistent, while it waits.
@@ -81,14 +83,49 @@ func (l *lane) oldestFree() *Entry {
 type Lanes struct {
 	lanes   [message.Precedences]lane
 	waiting [message.Precedences]Amount
+	aside   [message.Precedences]int // how many of them stand aside
 }
 
-// First returns the first of a lane; nil is none.
+// First returns the first of a lane that does not stand aside; nil is none.
 func (l *Lanes) First(p message.Precedence) *Entry {
-	if f := l.lanes[p].Front(); f != nil {
-		return f.Value.(*Entry)
+	if l.aside[p] == l.lanes[p].Len() {
+		return nil
+	}
+	for e := range l.lanes[p].all() {
+		if !e.aside {
+			return e
+		}
 	}
 	return nil
+}
+
+// Aside has an entry that waits stand aside, so that others go before it, or no more.
+func (l *Lanes) Aside(e *Entry, aside bool) {
+	if !e.Waits() || e.aside == aside {
+		return
+	}
+	e.aside = aside
+	if aside {
+		l.aside[e.Precedence]++
+	} else {
+		l.aside[e.Precedence]--
+	}
+}
+
+// StandAside returns those that stand aside. The present one may stop that meanwhile.
+func (l *Lanes) StandAside() iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		for p := range l.lanes {
+			if l.aside[p] == 0 {
+				continue
+			}
+			for e := range l.lanes[p].all() {
+				if e.aside && !yield(e) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // All returns those that wait, lane by lane. The present one may leave meanwhile.
@@ -169,6 +206,7 @@ func (q *Queue) Add(e *Entry) {
 // Leave takes an entry out that waits, and with it what was reserved about it.
 func (q *Queue) Leave(e *Entry) {
 	l := q.Lanes(e.Channel)
+	l.Aside(e, false)
 	l.lanes[e.Precedence].Remove(e.lane)
 	if e.fleeting != nil {
 		q.fleeting[e.Precedence].Remove(e.fleeting)
