@@ -54,7 +54,7 @@ func (c *peerDevicesCommand) Run(ctx context.Context, p *Process, all *commands)
 		return nil
 	}
 	columns, _ := screen(p.Stdout)
-	t := stateTable{drawing: drawing{color: all.colored(p.Stdout)}, width: columns, heads: []string{"DEVICE", "APPLICATION", "AT", "OWNER", "WATCHED BY", "MOVES", "UNTIL", "STAND-INS", "SAME AS"}}
+	t := stateTable{drawing: drawing{color: all.colored(p.Stdout)}, width: columns, heads: []string{"DEVICE", "APPLICATION", "AT", "OWNER", "WATCHED BY", "EPOCH", "UNTIL", "STAND-INS", "SAME AS"}}
 	for i := range page.Devices {
 		d := &page.Devices[i]
 		until := ""

@@ -195,6 +195,9 @@ func (a *API) join(ctx context.Context, in *struct{ Body NewLink }) (*joinedOutp
 	if token == "" || len(token) > MaxToken {
 		return nil, huma.NewError(http.StatusUnprocessableEntity, fmt.Sprintf("token: want that of an invitation, of at most %d bytes", MaxToken))
 	}
+	if !strings.HasPrefix(address, "tls://") && !strings.HasPrefix(address, "wss://") {
+		return nil, huma.NewError(http.StatusUnprocessableEntity, fmt.Sprintf("address: %.80q begins with neither tls:// nor wss://: want one such as tls://grove.example:7443", address))
+	}
 	out := &joinedOutput{CacheControl: "no-store"}
 	err := a.trust(ctx, func(ctx context.Context) (err error) {
 		out.Body, err = a.Peers.Join(ctx, address, token)

@@ -135,14 +135,15 @@ func TestPeers(t *testing.T) {
 		{"invited where nobody comes", "admin", "POST", "/peers/invite", `{"name":"hamburg"}`, ErrDeaf, 409, `this manager listens nowhere: say in peers.yaml where it listens`, []string{"invite hamburg 24h0m0s"}, nil},
 
 		{"joined", "admin", "POST", "/peers/join", `{"address":" tls://north:7443","token":"s3cret\n"}`, nil, 200, `"id":"` + north + `","name":"north","address":"tls://north:7443"`, []string{"join tls://north:7443 s3cret"}, nil},
-		{"joined by an editor", "editor", "POST", "/peers/join", `{"address":"x","token":"y"}`, nil, 403, "needs the role admin on /", nil, nil},
-		{"joined without a token", "admin", "POST", "/peers/join", `{"address":"x","token":" "}`, nil, 422, "token: want that of an invitation", nil, nil},
-		{"joined with a book", "admin", "POST", "/peers/join", `{"address":"x","token":"` + long + `"}`, nil, 422, "of at most 8192 bytes", nil, nil},
-		{"joined with a wrong token", "admin", "POST", "/peers/join", `{"address":"x","token":"y"}`, ErrToken, 422, "the token is not right: copy the whole command", []string{"join x y"}, nil},
-		{"joined with a used token", "admin", "POST", "/peers/join", `{"address":"x","token":"y"}`, fmt.Errorf("%w: it was used at 12:00", ErrUsed), 410, "it was used at 12:00: make a new one at the other manager", []string{"join x y"}, nil},
-		{"joined where nobody is", "admin", "POST", "/peers/join", `{"address":"x","token":"y"}`, ErrUnreachable, 502, "check that it listens there", []string{"join x y"}, nil},
-		{"joined somebody else", "admin", "POST", "/peers/join", `{"address":"x","token":"y"}`, ErrFingerprint, 409, "is another manager than the one that made the token", []string{"join x y"}, nil},
-		{"joined at another time", "admin", "POST", "/peers/join", `{"address":"x","token":"y"}`, ErrClocks, 409, "set both clocks by NTP", []string{"join x y"}, nil},
+		{"joined by an editor", "editor", "POST", "/peers/join", `{"address":"tls://x","token":"y"}`, nil, 403, "needs the role admin on /", nil, nil},
+		{"joined at no address", "admin", "POST", "/peers/join", `{"address":"grove.example:7443","token":"y"}`, nil, 422, "begins with neither tls:// nor wss://", nil, nil},
+		{"joined without a token", "admin", "POST", "/peers/join", `{"address":"tls://x","token":" "}`, nil, 422, "token: want that of an invitation", nil, nil},
+		{"joined with a book", "admin", "POST", "/peers/join", `{"address":"tls://x","token":"` + long + `"}`, nil, 422, "of at most 8192 bytes", nil, nil},
+		{"joined with a wrong token", "admin", "POST", "/peers/join", `{"address":"tls://x","token":"y"}`, ErrToken, 422, "the token is not right: copy the whole command", []string{"join tls://x y"}, nil},
+		{"joined with a used token", "admin", "POST", "/peers/join", `{"address":"tls://x","token":"y"}`, fmt.Errorf("%w: it was used at 12:00", ErrUsed), 410, "it was used at 12:00: make a new one at the other manager", []string{"join tls://x y"}, nil},
+		{"joined where nobody is", "admin", "POST", "/peers/join", `{"address":"tls://x","token":"y"}`, ErrUnreachable, 502, "check that it listens there", []string{"join tls://x y"}, nil},
+		{"joined somebody else", "admin", "POST", "/peers/join", `{"address":"tls://x","token":"y"}`, ErrFingerprint, 409, "is another manager than the one that made the token", []string{"join tls://x y"}, nil},
+		{"joined at another time", "admin", "POST", "/peers/join", `{"address":"tls://x","token":"y"}`, ErrClocks, 409, "set both clocks by NTP", []string{"join tls://x y"}, nil},
 
 		{"revoked", "admin", "POST", "/peers/north/revoke", `{"comment":"stolen"}`, nil, 200, `"name":"north"`, []string{`revoke north "stolen"`}, nil},
 		{"revoked by an operator", "operator", "POST", "/peers/north/revoke", `{}`, nil, 403, "needs the role admin", nil, nil},
@@ -243,7 +244,7 @@ func TestNobodyIsToldTheToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Add(api.Register)
-	for _, body := range []string{`{"token":"s3cret"}`, `{"address":"x","token":"s3cret` + strings.Repeat("x", MaxToken) + `"}`} {
+	for _, body := range []string{`{"token":"s3cret"}`, `{"address":"tls://x","token":"s3cret` + strings.Repeat("x", MaxToken) + `"}`} {
 		if status, answer := w.Do("admin", "POST", "/api/v1/peers/join", body); status != 422 || strings.Contains(answer, `s3cretx`) {
 			t.Errorf("%d %.300s", status, answer)
 		}
