@@ -6,12 +6,28 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"grove/notify/peer"
 	"grove/tree/store"
+)
+
+// Errors of Join, each wrapped by one that says more.
+var (
+	// ErrToken is a text that is no token, or one of this manager itself. It says no more,
+	// since what was given may be a secret with a typing error.
+	ErrToken = errors.New("this is not a token for joining: it begins with " + TokenPrefix + ", and was perhaps not copied whole")
+	// ErrUsed is a token by which nobody can join any more.
+	ErrUsed = errors.New("the token was used, withdrawn or is over: invite again there")
+	// ErrUnreachable is that nobody answered at the address as a manager does.
+	ErrUnreachable = errors.New("no manager could be reached")
+	// ErrFingerprint is that somebody else answered than who made the token.
+	ErrFingerprint = errors.New("who answers is not the manager that made the token")
+	// ErrClocks is that the clocks of the two are too far apart.
+	ErrClocks = errors.New("the clocks are too far apart: set them")
 )
 
 // repeatFor is how long the key that used a token may use it again, should the answer have
@@ -71,7 +87,7 @@ func (a *Authority) HandleJoin(ctx context.Context, from peer.ID, body []byte) (
 	copy(s[:], q.Secret)
 	j := joining{a: a, from: from, origin: q.Manager.Name, hash: s.hash(), key: hex.EncodeToString(sum[:]), certificate: c, number: number, now: now}
 	if err := a.o.Store.Write(ctx, j.write); err != nil {
-		if peer.IsRefusal(err, peer.Refused) {
+		if peer.IsRefusal(err, peer.Refused) || peer.IsRefusal(err, peer.NotFound) {
 			a.log.Warn("a manager that wanted to join was refused", "manager", from, "error", err)
 		}
 		if j.wrong {
@@ -139,12 +155,12 @@ func (j *joining) write(tx *store.Tx) error {
 	switch {
 	case !found:
 		j.wrong = true
-		return peer.Refuse(peer.Refused, "the token is not valid: it was withdrawn, or is not from here")
+		return peer.Refuse(peer.NotFound, "the token is not valid: it was withdrawn, or is not from here")
 	case used != 0 && !again:
 		j.wrong = true
-		return peer.Refuse(peer.Refused, "the token was used already: invite again")
+		return peer.Refuse(peer.NotFound, "the token was used already: invite again")
 	case !again && j.now.UnixMilli() >= ends:
-		return peer.Refuse(peer.Refused, "the token is over since %s: invite again", time.UnixMilli(ends).UTC().Format(time.RFC3339))
+		return peer.Refuse(peer.NotFound, "the token is over since %s: invite again", time.UnixMilli(ends).UTC().Format(time.RFC3339))
 	}
 	known, member, err := a.readMember(tx, j.from)
 	if err != nil {
@@ -165,7 +181,7 @@ func (j *joining) write(tx *store.Tx) error {
 	if !again {
 		if n, err := tx.Exec("UPDATE peer_invitation SET used_by = $1, used_at = $2 WHERE manager = $3 AND authority = $4 AND hash = $5 AND used_at = 0",
 			string(j.from), j.now.UnixMilli(), of[0], of[1], j.hash); err != nil || n != 1 {
-			return orElse(err, peer.Refuse(peer.Refused, "the token was used already: invite again"))
+			return orElse(err, peer.Refuse(peer.NotFound, "the token was used already: invite again"))
 		}
 	}
 	if _, err := tx.Exec("INSERT INTO peer_lower (manager, authority, id, name, key, invited_by, joined_at, renewed_at, number, ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "+
@@ -201,23 +217,20 @@ type AskOnce func(ctx context.Context, address string, config *tls.Config, to pe
 
 // Join joins the manager at an address with a token that it made: when it returns, what is
 // needed to link to it is on disk. It can be called again with the same token when it failed.
+// Its errors wrap one of this package, or a *peer.Refusal.
 func (a *Authority) Join(ctx context.Context, by By, address, text string, me peer.Manager, ask AskOnce) (Upper, error) {
 	t, err := parseToken(text)
 	if err != nil {
-		return Upper{}, peer.Refuse(peer.Invalid, "%v", err)
+		return Upper{}, err
 	}
 	if t.authority == a.keys.id {
-		return Upper{}, peer.Refuse(peer.Invalid, "the token is from this manager itself: run grove peer join on the other one")
+		return Upper{}, fmt.Errorf("%w: it is from this manager itself: run grove peer join on the other one", ErrToken)
 	}
 	if err := a.roomForUpper(t.authority); err != nil {
 		return Upper{}, err
 	}
 	u, err := a.join(ctx, address, &t, me, ask)
 	if err != nil {
-		// All that TLS lets the other side say is that it does not take the certificate.
-		if strings.Contains(err.Error(), "bad certificate") {
-			return Upper{}, fmt.Errorf("join %s: %w: the manager there expects nobody: the token was used, withdrawn or is over; invite again there", address, err)
-		}
 		return Upper{}, fmt.Errorf("join %s: %w", address, err)
 	}
 	e := by.entry("peer join", string(u.ID))
@@ -236,8 +249,8 @@ func (a *Authority) Join(ctx context.Context, by By, address, text string, me pe
 }
 
 func (a *Authority) join(ctx context.Context, address string, t *token, me peer.Manager, ask AskOnce) (*upper, error) {
-	var root *x509.Certificate
-	config, err := a.joinConfig(t, func(c *x509.Certificate) { root = c })
+	var f found
+	config, err := a.joinConfig(t, &f)
 	if err != nil {
 		return nil, err
 	}
@@ -251,11 +264,14 @@ func (a *Authority) join(ctx context.Context, address string, t *token, me peer.
 		return nil, err
 	}
 	answer, err := ask(ctx, address, config, t.authority, kindJoin, body)
-	if err != nil {
-		return nil, err
-	}
-	if root == nil {
-		return nil, fmt.Errorf("the connection did not prove to be one to manager %s", t.authority)
+	root, wrong := f.out()
+	switch {
+	case wrong != nil:
+		return nil, wrong
+	case err != nil:
+		return nil, joinError(err, root != nil)
+	case root == nil:
+		return nil, fmt.Errorf("%w: the connection did not prove to be one to manager %s", ErrFingerprint, t.authority)
 	}
 	now := a.o.Now()
 	u := &upper{Upper: Upper{ID: t.authority, Address: address, Joined: now}, root: root}
@@ -263,4 +279,22 @@ func (a *Authority) join(ctx context.Context, address string, t *token, me peer.
 		return nil, err
 	}
 	return u, nil
+}
+
+// joinError says what it means that a question was not answered. Right is that the right
+// manager was reached.
+func joinError(err error, right bool) error {
+	var refusal *peer.Refusal
+	switch {
+	case errors.As(err, &refusal) && refusal.Code == peer.NotFound:
+		return fmt.Errorf("%w: %w", ErrUsed, err)
+	case errors.As(err, &refusal):
+		return err
+	case right && strings.Contains(err.Error(), "bad certificate"):
+		// It is all that TLS lets the other side say when it expects nobody.
+		return fmt.Errorf("%w: %w", ErrUsed, err)
+	case !right:
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return err
 }

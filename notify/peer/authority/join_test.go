@@ -53,7 +53,7 @@ func TestTokens(t *testing.T) {
 		if err := use(hamburg, text); err != nil {
 			t.Fatal(err)
 		}
-		if err := use(bremen, text); !has(err, "was used already") || !peer.IsRefusal(err, peer.Refused) {
+		if err := use(bremen, text); !has(err, "was used already") || !peer.IsRefusal(err, peer.NotFound) {
 			t.Errorf("another with a used token: %v", err)
 		}
 		if err := use(hamburg, text); err != nil {
@@ -240,7 +240,7 @@ func TestGuessingIsThrottled(t *testing.T) {
 	guess := question(t, hamburg, text)
 	guess.Secret = make([]byte, secretBytes)
 	for range wrongOfOne {
-		if err := guess.ask(t, berlin, hamburg.ID()); !peer.IsRefusal(err, peer.Refused) {
+		if err := guess.ask(t, berlin, hamburg.ID()); !peer.IsRefusal(err, peer.NotFound) {
 			t.Fatal(err)
 		}
 	}
@@ -251,7 +251,7 @@ func TestGuessingIsThrottled(t *testing.T) {
 		t.Errorf("another who knows its token: %v", err)
 	}
 	c.add(wrongOneBack)
-	if err := guess.ask(t, berlin, hamburg.ID()); !peer.IsRefusal(err, peer.Refused) {
+	if err := guess.ask(t, berlin, hamburg.ID()); !peer.IsRefusal(err, peer.NotFound) {
 		t.Errorf("later: %v", err)
 	}
 	var throttle throttle
@@ -295,6 +295,10 @@ func TestJoinerIsCareful(t *testing.T) {
 		}
 	}
 	lost := errors.New("the network is gone")
+	is := map[string]error{
+		"no token": ErrToken, "half a token": ErrToken, "its own token": ErrToken, "another manager answers": ErrFingerprint,
+		"nobody answers": ErrUnreachable, "an answer without connection": ErrFingerprint, "withdrawn meanwhile": ErrUsed,
+	}
 	for name, test := range map[string]struct {
 		token string
 		ask   AskOnce
@@ -306,8 +310,8 @@ func TestJoinerIsCareful(t *testing.T) {
 		"another manager answers": {text, func(ctx context.Context, _ string, c *tls.Config, _ peer.ID, _ string, _ []byte) ([]byte, error) {
 			_, err := shake(p.hamburg, c)
 			return nil, err
-		}, "its fingerprint is another one"},
-		"nobody answers": {text, func(context.Context, string, *tls.Config, peer.ID, string, []byte) ([]byte, error) { return nil, lost }, "join tls://berlin:7443: the network is gone"},
+		}, "is not the manager that made the token"},
+		"nobody answers": {text, func(context.Context, string, *tls.Config, peer.ID, string, []byte) ([]byte, error) { return nil, lost }, "join tls://berlin:7443: no manager could be reached: the network is gone"},
 		"an answer without connection": {text, func(context.Context, string, *tls.Config, peer.ID, string, []byte) ([]byte, error) {
 			return []byte("{}"), nil
 		}, "did not prove"},
@@ -315,7 +319,10 @@ func TestJoinerIsCareful(t *testing.T) {
 		"no certificate":             {text, answering(func(c *certificateAnswer) { c.Certificate = nil }), "cannot be read"},
 		"another authority":          {text, answering(func(c *certificateAnswer) { c.Root = p.hamburg.keys.authority.Raw }), "another key for its authority"},
 		"another's name":             {text, answering(func(c *certificateAnswer) { c.Authority = p.hamburg.ID() }), "cannot be read"},
-		"right":                      {text, answering(func(c *certificateAnswer) { c.Name = "\x1b" }), ""},
+		"withdrawn meanwhile": {text, func(context.Context, string, *tls.Config, peer.ID, string, []byte) ([]byte, error) {
+			return nil, peer.Refuse(peer.NotFound, "no such token")
+		}, "no such token"},
+		"right": {text, answering(func(c *certificateAnswer) { c.Name = "\x1b" }), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if len(bremen.Uppers()) > 0 {
@@ -324,7 +331,7 @@ func TestJoinerIsCareful(t *testing.T) {
 				}
 			}
 			_, err := bremen.Join(t.Context(), admin, "tls://berlin:7443", test.token, me(bremen), test.ask)
-			if !has(err, test.want) || (len(bremen.Uppers()) == 1) != (err == nil) {
+			if !has(err, test.want) || is[name] != nil && !errors.Is(err, is[name]) || (len(bremen.Uppers()) == 1) != (err == nil) {
 				t.Errorf("%v; want %q; joined are %+v", err, test.want, bremen.Uppers())
 			}
 		})

@@ -177,8 +177,8 @@ func TestClocksApart(t *testing.T) {
 		"the same":            {0, ""},
 		"5 minutes behind":    {-Apart, ""},
 		"5 minutes ahead":     {Apart, ""},
-		"6 hours behind":      {-6 * time.Hour, "the clock here is behind that of manager"},
-		"two days ahead":      {48 * time.Hour, "the clock here is ahead of that of manager"},
+		"6 hours behind":      {-6 * time.Hour, "too far apart: set them: the one here is behind that of manager"},
+		"two days ahead":      {48 * time.Hour, "too far apart: set them: the one here is ahead of that of manager"},
 		"4 minutes, both way": {-4 * time.Minute, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"grove/notify/peer"
@@ -105,34 +106,51 @@ func checkServer(chain []*x509.Certificate, root *x509.Certificate, want peer.ID
 	}
 	switch {
 	case now.Before(c.NotBefore.Add(-Apart)):
-		return fmt.Errorf("the clock here is behind that of manager %s by %v or more: set the clocks", id, c.NotBefore.Sub(now).Round(time.Second))
+		return fmt.Errorf("%w: the one here is behind that of manager %s by %v or more", ErrClocks, id, c.NotBefore.Sub(now).Round(time.Second))
 	case now.After(c.NotAfter.Add(Apart)):
-		return fmt.Errorf("the clock here is ahead of that of manager %s by %v or more: set the clocks", id, now.Sub(c.NotAfter).Round(time.Second))
+		return fmt.Errorf("%w: the one here is ahead of that of manager %s by %v or more", ErrClocks, id, now.Sub(c.NotAfter).Round(time.Second))
 	}
 	return nil
 }
 
+// found is what a joining manager has found out about the one that it called.
+type found struct {
+	mu   sync.Mutex
+	root *x509.Certificate // of its authority, once it is known to be the right one
+	err  error             // why it is not
+}
+
+func (f *found) is(root *x509.Certificate, err error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.root, f.err = root, err
+	return err
+}
+
+func (f *found) out() (*x509.Certificate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.root, f.err
+}
+
 // joinConfig is for calling a manager in order to join it: all that is known of it is in the
-// token. Root is told the certificate of the authority that was found right.
-func (a *Authority) joinConfig(t *token, root func(*x509.Certificate)) (*tls.Config, error) {
-	now := a.o.Now()
-	own, err := a.keys.introduce(now)
+// token.
+func (a *Authority) joinConfig(t *token, f *found) (*tls.Config, error) {
+	own, err := a.keys.introduce(a.o.Now())
 	if err != nil {
 		return nil, err
 	}
 	return a.clientConfig(func(state tls.ConnectionState) error {
 		for _, c := range state.PeerCertificates[min(1, len(state.PeerCertificates)):] {
-			sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
-			if !t.pins(sum) || !signsItself(c) {
+			if !t.pins(sha256.Sum256(c.RawSubjectPublicKeyInfo)) || !signsItself(c) {
 				continue
 			}
 			if err := checkServer(state.PeerCertificates, c, t.authority, a.o.Now()); err != nil {
-				return err
+				return f.is(nil, err)
 			}
-			root(c)
-			return nil
+			return f.is(c, nil)
 		}
-		return fmt.Errorf("who answers is not manager %s that made the token: its fingerprint is another one; look at the address, and at what is between", t.authority)
+		return f.is(nil, fmt.Errorf("%w: manager %s did; look at the address, and at what is between", ErrFingerprint, t.authority))
 	}, func() (*tls.Certificate, error) {
 		return &tls.Certificate{Certificate: [][]byte{own.Raw}, PrivateKey: a.keys.identity, Leaf: own}, nil
 	}), nil

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"strings"
@@ -28,9 +27,6 @@ const (
 // encoding is that of a token after its prefix: base64url without padding (RFC 4648, section
 // 5), of the secret, the fingerprint, the ID and the CRC-32 (IEEE 802.3) of the three.
 var encoding = base64.RawURLEncoding.Strict()
-
-// errToken says no more than that, since what was given may be a secret with a typing error.
-var errToken = errors.New("this is not a token for joining: it begins with " + TokenPrefix + ", and was perhaps not copied whole")
 
 // secret is what a token is about. No verb of fmt and no encoder shows it.
 type secret [secretBytes]byte
@@ -78,15 +74,15 @@ func (t token) text() string {
 func parseToken(text string) (t token, err error) {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(text), TokenPrefix)
 	if !ok || len(rest) != encoding.EncodedLen(tokenBytes) || strings.ContainsAny(rest, "\r\n") {
-		return token{}, errToken
+		return token{}, ErrToken
 	}
 	b, err := encoding.DecodeString(rest)
 	if err != nil {
-		return token{}, errToken
+		return token{}, ErrToken
 	}
 	body, sum := b[:tokenBytes-sumBytes], b[tokenBytes-sumBytes:]
 	if binary.BigEndian.Uint32(sum) != crc32.ChecksumIEEE(body) {
-		return token{}, errToken
+		return token{}, ErrToken
 	}
 	copy(t.secret[:], body)
 	copy(t.fingerprint[:], body[secretBytes:])
