@@ -182,6 +182,9 @@ const order = `
 	notify/peer < notify/peer/duty/stand;
 	notify/peer/duty/book, notify/peer/duty/stand < notify/peer/duty;
 	tree/grant, tree/definition/source < notify/peer/settings;
+	notify/peer/settings, notify/peer/authority, notify/peer/fabric, notify/peer/registry, notify/peer/branch, notify/peer/record, notify/peer/remote, notify/peer/twin,
+	notify/peer/duty, notify/peer/lease, notify/peer/meter < notify/peer/member;
+	notify/peer/settings, notify/peer/duty, tree/definition/portable, tree/maintenance, tree/store/memory, tree/alert < cmd/device;
 
 	# Who may come in.
 	none < viewer/access/attempt, viewer/access/password, viewer/access/oidc/oidctest;
@@ -239,7 +242,7 @@ const order = `
 	tree/history/past, viewer/access/rest, viewer/certificate,
 	viewer/record, viewer/act, viewer/bean, viewer/desk, viewer/system, viewer/moment, viewer/alert, viewer/maintenance, viewer/route, viewer/outbox, viewer/peer, viewer/whatif, viewer/web, viewer/live, viewer/export/prometheus, viewer/export/promql, viewer/export/jolokia,
 	viewer/export/ccms/rest, viewer/export/sapcontrol, viewer/export/sapcontrol/listener, viewer/export/cloudevents, viewer/export/otlp, viewer/export/document/rest, viewer/export/document/publish,
-	definitions
+	definitions, notify/peer/member, cmd/device
 		< cmd/app;
 	viewer/live/client, viewer/record < cmd/terminal;
 	cmd/app, cmd/terminal, tree/definition/rolluptest, tree/definition/schema, viewer/export/grafana, viewer/export/rules, notify/channel/builtin, notify/settings/schema < cmd/cli < cmd/grove;

@@ -53,6 +53,7 @@ type App struct {
 	faces     faces
 	exports   exports
 	alerts    alerting
+	peers     peers
 	statuses  *statusLog
 	watch     *watch.Watcher
 	loader    *definition.Loader
@@ -130,6 +131,7 @@ func (a *App) build(policies policies) error {
 			a.statuses.take(changes)
 			a.faces.elements.Statuses(changes)
 			a.alerts.center.Book.Statuses(changes)
+			a.devicesChanged(changes)
 		},
 		Names: func(changes []tree.NameChange) {
 			monitor.Announce(a.Beans, changes)
@@ -211,6 +213,9 @@ func (a *App) build(policies policies) error {
 	a.loaded.Store(&definition.Plan{})
 	a.watch = &watch.Watcher{Dir: c.Definitions, Changed: a.Reload}
 
+	if err := a.openPeers(context.Background()); err != nil {
+		return err
+	}
 	if err := a.openViewer(policies, own, receiver, kept); err != nil {
 		return err
 	}
@@ -244,7 +249,9 @@ func (a *App) Start() {
 	a.run("tree", a.Tree.Run)
 	a.waitForHistory(context.Background())
 	late := a.past.samples.Ready() != nil
+	a.startPeers()
 	a.Reload()
+	a.peers.devices.Begin(context.Background())
 	if late {
 		a.run("numbers of before", a.renew)
 	}

@@ -61,6 +61,9 @@ type Config struct {
 	// Alerts is the file that says who hears of alerts, and how; empty is "alerts.yaml" in
 	// Data, which need not be there.
 	Alerts string
+	// Peers is the file that says with which other managers this one works, and how; empty is
+	// "peers.yaml" in Data, which need not be there.
+	Peers string
 	// URL is where people find the page, for links in messages; empty is where it listens.
 	URL string
 	// Jolokia is the file with the rules that say what JMX clients may change; empty:

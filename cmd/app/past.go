@@ -63,7 +63,9 @@ func (a *App) openPast(e Exports) error {
 		return fmt.Errorf("database: %w", err)
 	}
 	a.onStop("database", func(context.Context) error { return a.past.facts.Close() })
-	a.past.journal = journal.New(journal.Options{Store: a.past.facts, Keep: c.JournalKeep, Log: a.log})
+	a.past.journal = journal.New(journal.Options{
+		Store: a.past.facts, Keep: c.JournalKeep, Also: a.journaled, Elsewhere: a.elsewhere, Unknown: a.unknown, Log: a.log,
+	})
 	shared := filepath.Join(c.Data, sharedDir)
 	if err := os.MkdirAll(shared, 0o700); err != nil {
 		return fmt.Errorf("shared definitions: %w", err)

@@ -37,7 +37,11 @@ func TestTheCatalogueIsPortable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			asked, err := portable.Instance(here, "x", packed.Alias, at)
+			with, err := portable.Parameters(here)
+			if err != nil {
+				t.Fatal(err)
+			}
+			asked, err := portable.Asked(portable.Request{Name: "x", Application: packed.Alias, At: at, With: with, Properties: here.Nodes[0].Spec.Properties})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,10 +57,10 @@ func TestTheCatalogueIsPortable(t *testing.T) {
 			for _, f := range packed.Files {
 				write(filepath.Join(packed.Alias, f.Name), f.Text)
 			}
-			write(asked.Name, asked.Text)
+			write("x.yaml", asked)
 			plan, errs := Loader().Dir(dir)
 			if len(errs) > 0 {
-				t.Fatalf("%v\n%s", errs, asked.Text)
+				t.Fatalf("%v\n%s", errs, asked)
 			}
 			there, ok := plan.Instance("x")
 			if !ok {

@@ -31,6 +31,7 @@ func (a *App) Reload() {
 	for _, e := range errs.Sorted() {
 		a.log.Error("definition", "at", e.Pos.String(), "error", message(e))
 	}
+	a.peers.devices.Sort(plan)
 	a.discoveries.Expect(plan.Discoveries)
 	if err := a.binder.Apply(plan); err != nil {
 		a.log.Error("definitions were not applied", "error", err)
@@ -40,6 +41,7 @@ func (a *App) Reload() {
 	a.Tree.Flush() // Now the fresh nodes are known.
 	a.restore(context.Background(), a.fresh.all()...)
 	a.alerts.center.Book.Reloaded()
+	a.peers.member.Duty.Reload()
 	stats := a.binder.Stats()
 	outcome := []any{"instances", stats.Instances, "kept", stats.Kept, "errors", len(errs), "nodes", a.Tree.Len()}
 	level := slog.LevelInfo

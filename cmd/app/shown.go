@@ -189,7 +189,7 @@ func (a *App) keepShowing(ctx context.Context) error {
 			report(s.at("State"), tree.Text(state))
 			report(s.at("Behind"), tree.Number(s.Waiting.Seconds()))
 		}
-		a.Tree.Report(append(reports, a.showChannels(&c)...)...)
+		a.Tree.Report(slices.Concat(reports, a.showChannels(&c), a.showPeers())...)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -16,6 +16,7 @@ import (
 	"grove/viewer/export/jolokia"
 	"grove/viewer/export/prometheus"
 	"grove/viewer/live"
+	peerrest "grove/viewer/peer"
 	"grove/viewer/record"
 	"grove/viewer/web"
 )
@@ -63,10 +64,14 @@ func (a *App) openViewer(p policies, own *metrics.Set, receiver *push.Receiver, 
 	if err != nil {
 		return err
 	}
+	others, err := peerrest.New(peerrest.Options{Peers: peerView{a}, Audit: a.begin, Log: a.log})
+	if err != nil {
+		return err
+	}
 	a.viewer, err = viewer.New(viewer.Options{
 		Ready:  a.past.samples.Ready,
 		Listen: c.Listen, Version: c.Version, Tree: a.Tree, Guard: a.Guard, Past: moments.At, Beans: nodeBeans{a}, Definitions: a, Hosts: c.Hosts,
-		Operations: append(alerts,
+		Operations: append(alerts, others.Register,
 			receiver.Register, a.registerPlan, records.Register, moments.operations.Register, a.openActs().Register,
 			a.door.rest.Register, browser.Register, a.openDesk().Register, a.openSystem(a.feed, receiver).Register,
 		),

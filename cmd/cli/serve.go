@@ -38,6 +38,7 @@ type serveCommand struct {
 	HistorySize      size   `help:"How much disk the history takes at most; the oldest goes first." default:"20GiB" placeholder:"SIZE" group:"What is kept"`
 	JournalKeep      days   `help:"How long changes of status and events are kept." default:"400d" placeholder:"TIME" group:"What is kept"`
 	Alerts           string `help:"File that says who hears of alerts, and how. Default: alerts.yaml in the data directory, if it is there." type:"path" placeholder:"FILE" group:"Other programs"`
+	Peers            string `help:"File that says with which other groves this one works, and how. Default: peers.yaml in the data directory, if it is there." type:"path" placeholder:"FILE" group:"Other programs"`
 	URL              string `name:"url" help:"Where people find the page, for links in messages. Default: where it listens." placeholder:"URL" group:"Other programs"`
 	Exports          string `help:"File that says what is sent out: remote write, OpenTelemetry, documents." type:"path" placeholder:"FILE" group:"Other programs"`
 	Jolokia          string `help:"File with rules that say what JMX clients may change. Default: nothing." type:"path" placeholder:"FILE" group:"Other programs"`
@@ -82,7 +83,7 @@ func (c *serveCommand) Run(ctx context.Context, p *Process) error {
 		Listen: c.Listen, Data: c.Data, Definitions: c.Definitions, Hosts: c.Host, Insecure: c.Insecure,
 		Dial: c.Dial, Commands: c.Commands, Files: c.Files, SecretDirs: c.Secrets, NoHost: !c.OwnHost,
 		Receivers: app.ReceiverConfig{Traps: c.Traps, Syslog: c.Syslog, SyslogTLS: c.SyslogTLS, OTLP: c.OTLP, StatsD: c.StatsD, Graphite: c.Graphite, From: c.ReceiveFrom},
-		Name:      c.Name, Database: c.Database, DatabasePassword: c.DatabasePassword, Exports: c.Exports, Alerts: c.Alerts, URL: c.URL, Jolokia: c.Jolokia,
+		Name:      c.Name, Database: c.Database, DatabasePassword: c.DatabasePassword, Exports: c.Exports, Alerts: c.Alerts, Peers: c.Peers, URL: c.URL, Jolokia: c.Jolokia,
 		HistoryKeep: time.Duration(c.HistoryKeep), HistoryLong: time.Duration(c.HistoryLong), HistoryBytes: int64(c.HistorySize), JournalKeep: time.Duration(c.JournalKeep),
 		SAPSystem: c.SAPSystem, SAPInstance: c.SAPInstance, SAPListen: c.SAPListen,
 		Access: app.AccessConfig{

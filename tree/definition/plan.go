@@ -183,3 +183,6 @@ func (e *OptionError) Error() string { return e.Option + ": " + e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *OptionError) Unwrap() error { return e.Err }
+
+// Defined is the definition that the instance uses.
+func (i *Instance) Defined() *Definition { return i.definition }

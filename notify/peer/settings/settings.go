@@ -37,6 +37,13 @@ const (
 	DefaultLives      = 24 * time.Hour // of a certificate
 )
 
+// Who alerts, and who is allowed.
+const (
+	Theirs      = "theirs"      // the owner of a branch alerts
+	Ours        = "ours"        // what joins it alerts, too
+	Integration = "integration" // every integration manager
+)
+
 // Settings are what the file says, with defaults filled in.
 type Settings struct {
 	// Site is the name of those that share definitions.
@@ -50,19 +57,24 @@ type Settings struct {
 	Proxy string `yaml:"proxy"`
 	// Cluster is an external fabric in place of the one in this program.
 	Cluster *Cluster `yaml:"cluster"`
-	// Integrate makes it an integration manager when it starts for the first time; later
-	// `grove peer integrate` says so.
-	Integrate bool `yaml:"integrate"`
+	// Integrate makes it an integration manager, or none, until `grove peer integrate` says
+	// otherwise; nil: it is one if it listens.
+	Integrate *bool `yaml:"integrate"`
 	// Capacity is how many devices it takes in all.
 	Capacity int `yaml:"capacity"`
 	// StandIn are the managers that take its devices when it is gone, best first; "*" is
 	// whoever can.
 	StandIn []string `yaml:"stand_in"`
+	// MoveLoopback lets devices move whose address is loopback's, such as 127.0.0.1: they
+	// would be others elsewhere, but not on the same machine, or behind a proxy on each.
+	MoveLoopback bool `yaml:"move_loopback"`
 	// AloneAfter is how long a manager that was cut off from its home holds back messages
 	// that a stand-in may have sent.
 	AloneAfter time.Duration `yaml:"alone_after"`
 	// Lives is how long the certificates live that it gives to others.
-	Lives    time.Duration `yaml:"certificates_live"`
+	Lives time.Duration `yaml:"certificates_live"`
+	// Branches are the trees that hang here; nil: those of all managers if this one
+	// integrates, else none.
 	Branches []Branch      `yaml:"branches"`
 	Allow    []Allow       `yaml:"allow"`
 	// Identity are the labels, properties and parameters by which two devices are the same,
@@ -91,13 +103,13 @@ type Branch struct {
 	Under tree.Path `yaml:"under"` // of theirs
 	// At is the place here; ${name} stands for the manager's name.
 	At string `yaml:"at"`
-	// Alerts says who alerts: "theirs" or "ours".
+	// Alerts says who alerts: Theirs or Ours.
 	Alerts string `yaml:"alerts"`
 }
 
 // Allow says what users of other managers may do here at most.
 type Allow struct {
-	// Who is the name or ID of a manager, "integration" or "*".
+	// Who is the name or ID of a manager, Integration or "*".
 	Who   string     `yaml:"who"`
 	Role  grant.Role `yaml:"role"`
 	Under tree.Path  `yaml:"under"`
@@ -107,8 +119,7 @@ type Allow struct {
 func Default() *Settings {
 	return &Settings{
 		Capacity: DefaultCapacity, AloneAfter: DefaultAloneAfter, Lives: DefaultLives,
-		Branches: []Branch{{From: "*", At: DefaultAt, Alerts: "theirs"}},
-		Allow:    []Allow{{Who: "integration", Role: grant.Operator}, {Who: "*", Role: grant.Viewer}},
+		Allow:    []Allow{{Who: Integration, Role: grant.Operator}, {Who: "*", Role: grant.Viewer}},
 		Identity: []string{"address", "engine_id", "serial", "name"},
 	}
 }
@@ -250,8 +261,8 @@ func (s *Settings) checkBranches(add func(path, format string, args ...any)) {
 		}
 		switch b.Alerts {
 		case "":
-			b.Alerts = "theirs"
-		case "theirs", "ours":
+			b.Alerts = Theirs
+		case Theirs, Ours:
 		default:
 			add(path+".alerts", "%.40q: theirs or ours is wanted", b.Alerts)
 		}

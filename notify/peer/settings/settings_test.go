@@ -37,7 +37,7 @@ prefer: [berlin]
 	}
 	want := &Settings{
 		Site: "north", Listen: []string{"tls://0.0.0.0:7443", "wss://[::]:8443/peer"}, Ways: []string{"tls://grove.example:7443"},
-		Proxy: "http://proxy.example:3128", Integrate: true, Capacity: 500, StandIn: []string{"hamburg", "*"},
+		Proxy: "http://proxy.example:3128", Integrate: new(true), Capacity: 500, StandIn: []string{"hamburg", "*"},
 		AloneAfter: 5 * time.Minute, Lives: 48 * time.Hour,
 		Branches: []Branch{
 			{From: "berlin", Under: tree.MustPath("/shop"), At: DefaultAt + "/shop", Alerts: "ours"},

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -109,35 +110,47 @@ func Alias(application, sum string) string {
 	return application[:min(len(application), 50)] + "-" + sum[:min(len(sum), 12)]
 }
 
-// Instance writes the document that asks for an instance: its parameters as they are in force,
-// secrets as references, and the properties of its top. What it depends on outside of itself
-// stays behind, since another manager need not have it.
-func Instance(i *definition.Instance, name, application string, at tree.Path) (File, error) {
+// Request asks for an instance of a definition.
+type Request struct {
+	Name, Application string
+	At                tree.Path
+	With              json.RawMessage // as Parameters makes it
+	Properties        map[string]string
+}
+
+// Asked writes the document that asks for an instance.
+func Asked(r Request) (string, error) {
 	text := func(s string) source.Value { return source.Value{Text: s, Quoted: true} }
 	v := source.Value{Kind: source.Map}
-	v.Set("use", text(application))
-	v.Set("name", text(name))
-	v.Set("at", text(at.String()))
-	if len(i.Parameters) > 0 {
-		// JSON is YAML, and writes what the parameters can be: texts, numbers, truths.
-		with, err := json.Marshal(said(i.Parameters))
-		if err != nil {
-			return File{}, fmt.Errorf("%w: parameters of %s: %w", ErrPortable, i.Name, err)
-		}
-		documents, errs := source.ReadYAML("parameters", with)
+	v.Set("use", text(r.Application))
+	v.Set("name", text(r.Name))
+	v.Set("at", text(r.At.String()))
+	if len(r.With) > 0 && string(r.With) != "null" {
+		// JSON is YAML, and writes what parameters can be: texts, numbers, truths.
+		documents, errs := source.ReadYAML("parameters", r.With)
 		if len(errs) > 0 || len(documents) != 1 {
-			return File{}, fmt.Errorf("%w: parameters of %s: %w", ErrPortable, i.Name, errs)
+			return "", fmt.Errorf("%w: parameters of %s: %w", ErrPortable, r.Name, errs)
 		}
 		v.Set("with", documents[0].Value)
 	}
-	if len(i.Nodes) > 0 && len(i.Nodes[0].Spec.Properties) > 0 {
+	if len(r.Properties) > 0 {
 		p := source.Value{Kind: source.Map}
-		for _, key := range sorted(i.Nodes[0].Spec.Properties) {
-			p.Set(key, text(i.Nodes[0].Spec.Properties[key]))
+		for _, key := range slices.Sorted(maps.Keys(r.Properties)) {
+			p.Set(key, text(r.Properties[key]))
 		}
 		v.Set("properties", p)
 	}
-	return File{name + ".yaml", Write(&v)}, nil
+	return Write(&v), nil
+}
+
+// Parameters are those of an instance as they are in force, as a JSON object: secrets are
+// references, durations have their units.
+func Parameters(i *definition.Instance) (json.RawMessage, error) {
+	text, err := json.Marshal(said(i.Parameters))
+	if err != nil {
+		return nil, fmt.Errorf("%w: parameters of %s: %w", ErrPortable, i.Name, err)
+	}
+	return text, nil
 }
 
 // said is a value of a parameter as a file says it: a duration with its unit.
@@ -159,15 +172,6 @@ func said(v any) any {
 		return m
 	}
 	return v
-}
-
-func sorted(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // plain is what needs no quotes to be read back as the same scalar.

@@ -77,11 +77,17 @@ func TestPack(t *testing.T) {
 			if !strings.HasPrefix(packed.Alias, "shop-") || packed.Application != "shop" || len(packed.Sum) != 64 {
 				t.Errorf("packed %+v", packed)
 			}
-			asked, err := portable.Instance(here, "shop", packed.Alias, tree.MustPath("/Taken/shop"))
+			with, err := portable.Parameters(here)
 			if err != nil {
 				t.Fatal(err)
 			}
-			elsewhere := map[string]string{asked.Name: asked.Text}
+			asked, err := portable.Asked(portable.Request{
+				Name: "shop", Application: packed.Alias, At: tree.MustPath("/Taken/shop"), With: with, Properties: here.Nodes[0].Spec.Properties,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			elsewhere := map[string]string{"shop.yaml": asked}
 			for _, f := range packed.Files {
 				elsewhere[packed.Alias+"/"+f.Name] = f.Text
 			}

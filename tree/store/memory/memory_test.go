@@ -374,22 +374,22 @@ func TestSyncGivesUpWithItsCaller(t *testing.T) {
 
 func FuzzThreshold(f *testing.F) {
 	for _, th := range []*tree.Threshold{nil, above, specs["/a/state"].Threshold} {
-		text, err := encode(th)
+		text, err := Encode(th)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		th, err := decode(text)
+		th, err := Decode(text)
 		if th == nil || err != nil {
 			return
 		}
-		again, err := encode(th)
+		again, err := Encode(th)
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := decode(again)
+		back, err := Decode(again)
 		if err != nil || math.IsNaN(back.Red.High) {
 			t.Fatalf("%s: %v", again, err)
 		}

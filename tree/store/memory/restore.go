@@ -172,13 +172,13 @@ func (m *Memory) each(ctx context.Context, query string, paths []tree.Path, row 
 // tree.Options. It is on disk when Tuned returns.
 func (m *Memory) Tuned(tuning tree.Tuning) error {
 	number := store.NodeNumber(tuning.Path)
-	defined, err := encode(tuning.Defined)
+	defined, err := Encode(tuning.Defined)
 	if err != nil {
 		return err
 	}
 	wanted := ""
 	if tuning.Threshold != nil {
-		if wanted, err = encode(tuning.Threshold); err != nil {
+		if wanted, err = Encode(tuning.Threshold); err != nil {
 			return err
 		}
 	}
@@ -239,11 +239,11 @@ func (m *Memory) retuneNode(p tree.Path, defined, threshold string) error {
 	if err != nil {
 		return nil // it may come later
 	}
-	says, err := encode(n.Spec.Threshold)
+	says, err := Encode(n.Spec.Threshold)
 	if err != nil {
 		return err
 	}
-	th, err := decode(threshold)
+	th, err := Decode(threshold)
 	if says != defined || th == nil || err != nil || n.Kind == tree.Group {
 		m.o.Log.Info("a tuned threshold ends, since the definition has changed", "node", p, "err", err)
 		return m.Tuned(tree.Tuning{Path: p, Defined: n.Spec.Threshold})

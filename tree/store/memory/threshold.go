@@ -29,8 +29,8 @@ type level struct {
 	After   time.Duration `json:"after_ns,omitempty"`
 }
 
-// encode writes a threshold; nil is "null". Equal ones have equal texts.
-func encode(th *tree.Threshold) (string, error) {
+// Encode writes a threshold; nil is "null". Equal ones have equal texts.
+func Encode(th *tree.Threshold) (string, error) {
 	if th == nil {
 		return "null", nil
 	}
@@ -48,8 +48,8 @@ func encodeLevel(l tree.Level) *level {
 	return &level{Form: l.Form.String(), Low: l.Low, High: l.High, OffLow: l.OffLow, OffHigh: l.OffHigh, After: l.After}
 }
 
-// decode reads what encode writes.
-func decode(text string) (*tree.Threshold, error) {
+// Decode reads what Encode writes.
+func Decode(text string) (*tree.Threshold, error) {
 	var th *threshold
 	if err := json.Unmarshal([]byte(text), &th); err != nil || th == nil {
 		return nil, err

@@ -1,0 +1,186 @@
+package app
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"grove/cmd/device"
+	"grove/definitions"
+	"grove/notify/center"
+	"grove/notify/peer"
+	"grove/notify/peer/duty"
+	"grove/notify/peer/duty/book"
+	"grove/notify/peer/duty/parcel"
+	"grove/notify/peer/member"
+	"grove/notify/peer/registry"
+	"grove/tree"
+	"grove/tree/alert"
+	"grove/tree/definition"
+	"grove/tree/store"
+	"grove/tree/store/journal"
+)
+
+// takenDir is where the files of devices are that were taken from other managers, in the data
+// directory.
+const takenDir = "taken"
+
+// peers are the other managers, and what of this one moves to them.
+type peers struct {
+	member  *member.Member
+	devices *device.Devices
+	orphans atomic.Int64
+	showing sync.Mutex
+	own     bool            // the nodes about this manager are there; guarded by showing
+	shown   map[string]bool // paths of managers that have nodes; guarded by showing
+}
+
+// openPeers makes this manager a member, once there is everything that others may ask for.
+func (a *App) openPeers(ctx context.Context) (err error) {
+	c := &a.config
+	file := c.Peers
+	if file == "" {
+		file = member.File(c.Data)
+	}
+	a.peers.shown = map[string]bool{}
+	a.peers.member, err = member.New(ctx, member.Options{
+		Dir: member.Keys(c.Data), File: file, Name: c.Name, Version: c.Version, URL: a.pageURL,
+		Store: a.past.facts, Audit: a.past.audit, Journal: a.past.journal, Tree: a.Tree, Guard: a.Guard, Beans: a.Beans, Secret: readSecret,
+		Kinds: a.registry.Names, Applications: a.loader.BuiltInNames, Watched: func() int { return len(a.binder.Running()) },
+		Local: a.openDevices, Remote: a.remoteOptions(),
+		Duty:     duty.Options{Returned: a.deviceReturned, Moved: a.deviceMoved, Came: func(duty.Key, peer.ID) {}},
+		Received: a.messageReceived, Changed: func() { a.Tree.Report(a.showPeers()...) }, Log: a.log,
+	})
+	if err == nil {
+		a.onStop("peers", func(context.Context) error { return a.peers.member.Stop() })
+	}
+	return err
+}
+
+// openDevices makes the instances of this manager devices that move.
+func (a *App) openDevices(m *member.Member) (_ duty.Local, err error) {
+	dir := filepath.Join(a.config.Data, takenDir)
+	a.loader.Beside = append(a.loader.Beside, dir)
+	a.peers.devices, err = device.New(device.Options{
+		Self: m.ID(), Dir: dir, Tree: a.Tree, Running: a.binder.Running, Reload: a.Reload,
+		Trial: func() *definition.Loader { return newLoader(a.registry) }, Read: a.definitionFile,
+		Memories: a.memories, Alerts: moving{a.alerts.center}, Calendar: a.alerts.center.Calendar, Settings: m.Settings, NameOf: m.NameOf, Log: a.log,
+		May: func(name string) bool { return m.Duty.May(name) },
+	})
+	return a.peers.devices, err
+}
+
+// definitionFile reads a file that a definition names as its own.
+func (a *App) definitionFile(name string) ([]byte, error) {
+	if inside, ok := strings.CutPrefix(name, "builtin:"); ok {
+		return fs.ReadFile(definitions.Catalogue(), inside)
+	}
+	return os.ReadFile(name)
+}
+
+// pageURL is the address of the page for people.
+func (a *App) pageURL() string {
+	if a.config.URL != "" || a.viewer == nil {
+		return a.config.URL
+	}
+	return a.Scheme() + "://" + reachable(a.Addr())
+}
+
+// startPeers links to others and finds out what this manager is to watch, before definitions
+// are loaded.
+func (a *App) startPeers() {
+	m := a.peers.member
+	m.Start(context.Background())
+	if err := a.peers.devices.Sweep(); err != nil {
+		a.log.Warn("files of devices that others watch again could not be removed", "err", err)
+	}
+}
+
+// journaled gives entries of the journal to those who follow it.
+func (a *App) journaled(tx *store.Tx, entries []journal.Entry) error {
+	if m := a.peers.member; m != nil {
+		return m.Sender.Write(tx, entries)
+	}
+	return nil
+}
+
+// elsewhere says of a node that another manager remembers what happens to it.
+func (a *App) elsewhere(p tree.Path) bool {
+	m := a.peers.member
+	return m != nil && m.Elsewhere(p)
+}
+
+// unknown says of what time another manager has not told yet.
+func (a *App) unknown(p tree.Path) (from, to time.Time, why string) {
+	if m := a.peers.member; m != nil {
+		return m.Receiver.Unknown(p)
+	}
+	return
+}
+
+// devicesChanged has home know of devices that changed.
+func (a *App) devicesChanged(changes []tree.StatusChange) {
+	m := a.peers.member
+	if m == nil || m.Registry.Home().Home == "" {
+		return
+	}
+	seen := map[string]bool{}
+	for i := range changes {
+		if spec := a.Tree.Spec(changes[i].Ref); spec != nil && spec.Owner != "" && !seen[spec.Owner] {
+			seen[spec.Owner] = true
+			if k, ok := a.peers.devices.KeyOf(spec.Owner); ok {
+				m.Duty.Changed(k)
+			}
+		}
+	}
+}
+
+// deviceReturned drops messages about a device that others have sent meanwhile.
+func (a *App) deviceReturned(k duty.Key, p *parcel.Parcel) {}
+
+// deviceMoved writes into the journal who watches a device from now on.
+func (a *App) deviceMoved(m book.Move) {
+	names := a.peers.member.NameOf
+	text := m.Key.Name + " of " + names(m.Key.Owner) + " moved from " + names(m.From) + " to " + names(m.To) + ": " + string(m.Why)
+	if m.Error != "" {
+		text += ": " + m.Error
+	}
+	if r, ok := a.Tree.Lookup(movesPath); ok {
+		a.Tree.Report(tree.Report{Node: r, Events: []tree.Event{{Time: m.Time, Status: tree.Green, Text: text}}})
+	}
+}
+
+// movesPath is the log of what moved.
+var movesPath = tree.MustPath("/grove/Peers/Moves")
+
+// note writes a line into the journal.
+func (a *App) note(kind journal.Kind, at tree.Path, text string) {
+	ctx, cancel := context.WithTimeout(context.Background(), markWithin)
+	defer cancel()
+	if err := a.past.journal.Append(ctx, journal.Entry{Time: time.Now(), Path: at, Kind: kind, Text: text}); err != nil {
+		a.log.Error("a line is not in the journal", "line", text, "err", err)
+	}
+}
+
+// messageReceived writes a message of another manager into the journal.
+func (a *App) messageReceived(n registry.Note) {
+	who := n.From.Name
+	if n.By != "" {
+		who = n.By
+	}
+	a.note(journal.Manager, tree.MustPath("/grove/Peers"), "message of "+who+": "+n.Text)
+}
+
+// moving are the alerts of this manager, as far as devices take them along.
+type moving struct{ *center.Center }
+
+// Live implements device.Alerts.
+func (m moving) Live(yield func(*alert.Alert) bool) { m.Book.Live(yield) }
+
+func (m moving) Release(context.Context, tree.Path, string) ([]alert.Alert, error) { return nil, nil }
+func (m moving) Adopt(context.Context, []alert.Alert) error                        { return nil }

@@ -1,0 +1,414 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"grove/notify/peer"
+	"grove/notify/peer/authority"
+	"grove/notify/peer/duty"
+	"grove/notify/peer/duty/book"
+	"grove/notify/peer/member"
+	"grove/notify/peer/twin"
+	"grove/tree/grant"
+	peerrest "grove/viewer/peer"
+)
+
+// peerView is other managers as people see them.
+type peerView struct{ app *App }
+
+var _ peerrest.Peers = peerView{}
+
+func (v peerView) member() *member.Member { return v.app.peers.member }
+
+// by is who asks, for the audit log.
+func by(ctx context.Context) authority.By {
+	return authority.By{Who: grant.Of(ctx).Name, Origin: grant.Origin(ctx)}
+}
+
+// peerProblem is the table from the errors of the rooms of peers to those that people get.
+func peerProblem(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, e := range []struct{ from, to error }{
+		{authority.ErrToken, peerrest.ErrToken}, {authority.ErrUsed, peerrest.ErrUsed}, {authority.ErrUnreachable, peerrest.ErrUnreachable},
+		{authority.ErrFingerprint, peerrest.ErrFingerprint}, {authority.ErrClocks, peerrest.ErrClocks},
+		{member.ErrUnknown, peerrest.ErrUnknown}, {duty.ErrNone, peerrest.ErrUnknown},
+		{member.ErrAmbiguous, peerrest.ErrAmbiguous}, {duty.ErrAmbiguous, peerrest.ErrAmbiguous},
+		{peer.ErrNobody, peerrest.ErrNotLinked}, {peer.ErrLost, peerrest.ErrBusy},
+	} {
+		if errors.Is(err, e.from) {
+			return fmt.Errorf("%w: %w", e.to, err)
+		}
+	}
+	for code, to := range map[peer.Code]error{
+		peer.Invalid: peerrest.ErrInvalid, peer.NotFound: peerrest.ErrUnknown, peer.Refused: peerrest.ErrRefused, peer.Stale: peerrest.ErrStale, peer.Busy: peerrest.ErrBusy,
+	} {
+		if peer.IsRefusal(err, code) {
+			return fmt.Errorf("%w: %w", to, err)
+		}
+	}
+	return err
+}
+
+func shownPeer(m *peer.Manager) peerrest.Peer {
+	return peerrest.Peer{
+		ID: string(m.ID), Name: m.Name, Site: m.Site, Version: m.Version, Protocol: m.Protocol, URL: m.URL, Ways: m.Ways, Kinds: m.Kinds,
+		Applications: m.Applications, Capacity: m.Capacity, Devices: m.Devices, Integrates: m.Integrates, Started: m.Started,
+	}
+}
+
+// known is a time that may be missing.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// Overview implements viewer/peer.Peers.
+func (v peerView) Overview(context.Context) (peerrest.Overview, error) {
+	m := v.member()
+	self := m.Registry.Self()
+	o := peerrest.Overview{Self: shownPeer(&self), StandIns: m.Settings().StandIn}
+	if home := m.Registry.Home().Home; home != "" {
+		o.Home = m.NameOf(home)
+	}
+	if errs := m.State().Errors; len(errs) > 0 {
+		o.Error = errs.Sorted()[0].Error()
+	}
+	for _, c := range v.app.peerConditions() {
+		o.Managers = append(o.Managers, c.shown(v.app))
+	}
+	return o, nil
+}
+
+// shown is a manager as people see it.
+func (c *peerCondition) shown(a *App) peerrest.OtherPeer {
+	o := peerrest.OtherPeer{
+		Peer: shownPeer(&c.state.Manager), State: string(c.state.State), Heard: known(c.state.Heard), Nodes: c.nodes,
+		Lag: peerrest.Lag{Entries: c.behind, Seconds: c.late.Seconds()}, MessagesPerSecond: c.state.PerSecond, Saturation: c.state.Saturation,
+	}
+	if c.hangs {
+		o.Branch = c.at.String()
+	}
+	if l := c.link; l != nil {
+		o.Link = &peerrest.PeerLink{
+			Outbound: l.Outbound, Address: l.Address, Up: l.Up, Since: l.Since, Error: l.Error, Waiting: l.Waiting,
+			BytesIn: l.BytesIn, BytesOut: l.BytesOut, MessagesIn: l.MessagesIn, MessagesOut: l.MessagesOut, CertificateEnds: known(l.CertificateEnds),
+		}
+		if l.RoundTrip > 0 {
+			seconds := l.RoundTrip.Seconds()
+			o.Link.RoundTrip = &seconds
+		}
+	}
+	return o
+}
+
+// Devices implements viewer/peer.Peers.
+func (v peerView) Devices(ctx context.Context) ([]peerrest.Device, error) {
+	m := v.member()
+	entries, err := m.Duty.Devices(ctx)
+	if err != nil && len(entries) == 0 {
+		return nil, peerProblem(err)
+	}
+	same := map[string]string{} // of secondaries, by manager and name: the primary
+	groups, _ := m.Twins.Groups()
+	for _, g := range groups {
+		for _, s := range g.Secondaries {
+			same[string(s.Manager)+":"+s.Device] = m.NameOf(g.Primary.Manager) + ":" + g.Primary.Device
+		}
+	}
+	list := make([]peerrest.Device, 0, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		d := peerrest.Device{
+			Name: e.Name, Application: e.Application, At: e.At.String(), Owner: m.NameOf(e.Owner), OwnerID: string(e.Owner), Epoch: e.Epoch, State: e.State,
+			Until: known(e.Until), StandIns: e.StandIns, DuplicateOf: same[string(e.Owner)+":"+e.Name], Identity: e.Identity,
+		}
+		if e.State != peerrest.Orphaned {
+			d.Watcher, d.WatcherID = m.NameOf(e.Watcher), string(e.Watcher)
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+// Moves implements viewer/peer.Peers.
+func (v peerView) Moves(ctx context.Context, q peerrest.MoveQuery) (page peerrest.MovePage, err error) {
+	device := q.Device
+	if _, name, ok := strings.Cut(device, ":"); ok {
+		device = name
+	}
+	query := book.Query{Device: device, Limit: q.Limit}
+	if q.After != "" {
+		if query.Before, err = strconv.ParseInt(q.After, 10, 64); err != nil {
+			return page, fmt.Errorf("%w: after is the next of the page before", peerrest.ErrQuery)
+		}
+	}
+	m := v.member()
+	moves, err := m.Duty.Moves(ctx, query)
+	if err != nil {
+		return page, peerProblem(err)
+	}
+	for i := range moves {
+		x := &moves[i]
+		shown := peerrest.Move{
+			Time: x.Time, Device: x.Key.Name, To: m.NameOf(x.To), Why: string(x.Why), By: x.By, State: x.State, Error: x.Error, Took: x.Took.Seconds(), Epoch: x.Epoch,
+		}
+		if x.From != "" {
+			shown.From = m.NameOf(x.From)
+		}
+		page.Moves = append(page.Moves, shown)
+	}
+	if len(moves) == q.Limit {
+		page.Next = strconv.FormatInt(moves[len(moves)-1].ID, 10)
+	}
+	return page, nil
+}
+
+// Duplicates implements viewer/peer.Peers.
+func (v peerView) Duplicates(context.Context) (list []peerrest.Duplicate, err error) {
+	m := v.member()
+	groups, _ := m.Twins.Groups()
+	for _, g := range groups {
+		d := peerrest.Duplicate{Identity: g.Identity, Why: g.Why, Primary: v.sighting(&g.Primary)}
+		for i := range g.Secondaries {
+			d.Secondaries = append(d.Secondaries, v.sighting(&g.Secondaries[i]))
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+func (v peerView) sighting(r *twin.Ref) peerrest.Sighting {
+	s := peerrest.Sighting{Manager: v.member().NameOf(r.Manager), Device: r.Device, Path: r.Path.String()}
+	if at, ok := v.member().Branches.Place(r.Via, r.Path); ok {
+		s.Path = at.String()
+	}
+	return s
+}
+
+// Invite implements viewer/peer.Peers.
+func (v peerView) Invite(ctx context.Context, name string, within time.Duration) (peerrest.Invitation, error) {
+	m := v.member()
+	ways := m.Ways()
+	if len(ways) == 0 {
+		return peerrest.Invitation{}, peerrest.ErrDeaf
+	}
+	token, made, err := m.Authority.Invite(ctx, by(ctx), name, within)
+	if err != nil {
+		return peerrest.Invitation{}, peerProblem(err)
+	}
+	return peerrest.Invitation{Token: token, Address: ways[0], Ends: made.Ends}, nil
+}
+
+// Join implements viewer/peer.Peers.
+func (v peerView) Join(ctx context.Context, address, token string) (peerrest.Joined, error) {
+	m := v.member()
+	upper, err := m.Authority.Join(ctx, by(ctx), address, token, m.Registry.Self(), m.Fabric.AskOnce)
+	if err != nil {
+		return peerrest.Joined{}, peerProblem(err)
+	}
+	err = until(ctx, func() bool {
+		return slices.ContainsFunc(m.Fabric.Links(), func(l peer.Link) bool { return l.Peer == upper.ID && l.Up })
+	})
+	if err != nil {
+		return peerrest.Joined{}, fmt.Errorf("%w: %s has let this manager in, but the link to %s is not up yet; it is tried again and again", peerrest.ErrBusy, upper.Name, upper.Address)
+	}
+	return peerrest.Joined{PeerName: peerrest.PeerName{ID: string(upper.ID), Name: upper.Name}, Address: upper.Address}, nil
+}
+
+// lookAgain is how often it is looked whether something has come about.
+const lookAgain = 100 * time.Millisecond
+
+// until returns when something has come about, or with the error of ctx.
+func until(ctx context.Context, done func() bool) error {
+	pace := time.NewTicker(lookAgain)
+	defer pace.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-pace.C:
+		}
+	}
+	return nil
+}
+
+// Revoke implements viewer/peer.Peers.
+func (v peerView) Revoke(ctx context.Context, manager, comment string) (peerrest.PeerName, error) {
+	return v.trusted(manager, func(id peer.ID) error {
+		_, err := v.member().Authority.Revoke(ctx, by(ctx), id, comment)
+		return err
+	})
+}
+
+// Leave implements viewer/peer.Peers.
+func (v peerView) Leave(ctx context.Context, manager string) (peerrest.PeerName, error) {
+	return v.trusted(manager, func(id peer.ID) error { return v.member().Authority.Leave(ctx, by(ctx), id) })
+}
+
+func (v peerView) trusted(manager string, do func(peer.ID) error) (peerrest.PeerName, error) {
+	found, err := v.member().Find(manager)
+	if err == nil {
+		err = do(found.ID)
+	}
+	return peerrest.PeerName{ID: string(found.ID), Name: found.Name}, peerProblem(err)
+}
+
+// Integrate implements viewer/peer.Peers.
+func (v peerView) Integrate(ctx context.Context, on bool) (peerrest.MoveOutcome, error) {
+	before := v.count(ctx, func(e *duty.Entry) bool { return e.Owner == v.member().ID() && e.Watcher == e.Owner })
+	if err := v.member().Registry.Integrate(ctx, on); err != nil {
+		return peerrest.MoveOutcome{}, peerProblem(err)
+	}
+	v.member().Refresh()
+	after := v.count(ctx, func(e *duty.Entry) bool { return e.Owner == v.member().ID() && e.Watcher == e.Owner })
+	return peerrest.MoveOutcome{Moved: max(0, before-after)}, nil
+}
+
+// count counts devices.
+func (v peerView) count(ctx context.Context, of func(*duty.Entry) bool) (n int) {
+	entries, _ := v.member().Duty.Devices(ctx) // What is not known is not counted.
+	for i := range entries {
+		if of(&entries[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// Give implements viewer/peer.Peers.
+func (v peerView) Give(ctx context.Context, device, to string, within time.Duration) (peerrest.Move, error) {
+	wish := duty.Wish{To: to, By: grant.Of(ctx).Name}
+	if within > 0 {
+		wish.Until = time.Now().Add(within)
+	}
+	target, err := v.member().Find(to)
+	if err != nil {
+		return peerrest.Move{}, peerProblem(err)
+	}
+	return v.moved(ctx, device, func(name string) error { return v.member().Duty.Give(ctx, name, wish) }, func(e *duty.Entry) bool { return e.Watcher == target.ID })
+}
+
+// Return implements viewer/peer.Peers.
+func (v peerView) Return(ctx context.Context, device string) (peerrest.Move, error) {
+	return v.moved(ctx, device, func(name string) error { return v.member().Duty.Return(ctx, name, grant.Of(ctx).Name) }, func(e *duty.Entry) bool { return e.Watcher == e.Owner })
+}
+
+// moved asks for a move and waits until the device is where it is to be.
+func (v peerView) moved(ctx context.Context, device string, ask func(name string) error, there func(*duty.Entry) bool) (peerrest.Move, error) {
+	m := v.member()
+	name, err := v.device(device)
+	if err != nil {
+		return peerrest.Move{}, err
+	}
+	before, _ := v.Moves(ctx, peerrest.MoveQuery{Device: device, Limit: 1})
+	if err := ask(name); err != nil {
+		return peerrest.Move{}, peerProblem(err)
+	}
+	plain, owner, _ := strings.Cut(name, "@")
+	var last duty.Entry
+	err = until(ctx, func() bool {
+		entries, _ := m.Duty.Devices(ctx)
+		for i := range entries {
+			if e := &entries[i]; e.Name == plain && (owner == "" || string(e.Owner) == owner) {
+				last = *e
+				return there(e) && (e.State == peerrest.Own || e.State == peerrest.Given || e.State == peerrest.Taken)
+			}
+		}
+		return false
+	})
+	after, problem := v.Moves(context.WithoutCancel(ctx), peerrest.MoveQuery{Device: device, Limit: 1})
+	if err == nil && problem == nil && len(after.Moves) > 0 && (len(before.Moves) == 0 || after.Moves[0].Epoch != before.Moves[0].Epoch) {
+		return after.Moves[0], nil
+	}
+	shown := peerrest.Move{Time: time.Now(), Device: plain, From: m.NameOf(last.Watcher), To: m.NameOf(last.Place), Why: "given", State: peerrest.UnderWay, Error: last.Reason, Epoch: last.Epoch}
+	if last.Place == last.Owner {
+		shown.Why = "returned"
+	}
+	if err == nil {
+		shown.State = peerrest.Done
+	}
+	return shown, nil
+}
+
+// device is a device as duty names it: "name", or "name@ID of its owner".
+func (v peerView) device(text string) (string, error) {
+	manager, name, ok := strings.Cut(text, ":")
+	if !ok {
+		return text, nil
+	}
+	owner, err := v.member().Find(manager)
+	if err != nil {
+		return "", peerProblem(err)
+	}
+	return name + "@" + string(owner.ID), nil
+}
+
+// HandOver implements viewer/peer.Peers.
+func (v peerView) HandOver(ctx context.Context, to string) (peerrest.MoveOutcome, error) {
+	return v.all(ctx, func() error { return v.member().Duty.Handover(ctx, to, grant.Of(ctx).Name) }, func(e *duty.Entry) bool { return e.Watcher != v.member().ID() })
+}
+
+// Live implements viewer/peer.Peers.
+func (v peerView) Live(ctx context.Context) (peerrest.MoveOutcome, error) {
+	return v.all(ctx, func() error { return v.member().Duty.Live(ctx) }, func(e *duty.Entry) bool { return e.Watcher == v.member().ID() })
+}
+
+// all does something with the devices of this manager, and says how far it came.
+func (v peerView) all(ctx context.Context, do func() error, there func(*duty.Entry) bool) (o peerrest.MoveOutcome, err error) {
+	self := v.member().ID()
+	movable := func(e *duty.Entry) bool { return e.Owner == self && e.Fixed == "" }
+	before := v.count(ctx, func(e *duty.Entry) bool { return movable(e) && there(e) })
+	err = do()
+	if err == nil {
+		err = until(ctx, func() bool {
+			return v.count(ctx, func(e *duty.Entry) bool { return movable(e) && !there(e) && e.Reason == "" }) == 0
+		})
+	}
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		return o, peerProblem(err)
+	}
+	entries, _ := v.member().Duty.Devices(context.WithoutCancel(ctx))
+	for i := range entries {
+		e := &entries[i]
+		switch {
+		case e.Owner == self && e.Fixed != "" && e.Watcher == self:
+			o.Left = append(o.Left, peerrest.Left{Device: e.Name, Error: "it stays: " + e.Fixed})
+		case !movable(e):
+		case there(e):
+			o.Moved++
+		case e.Reason != "":
+			o.Left = append(o.Left, peerrest.Left{Device: e.Name, Error: e.Reason})
+		default:
+			o.UnderWay++
+		}
+	}
+	o.Moved = max(0, o.Moved-before)
+	return o, nil
+}
+
+// Message implements viewer/peer.Peers.
+func (v peerView) Message(ctx context.Context, to, text string) (list []peerrest.Delivery, err error) {
+	var id peer.ID
+	if to != "*" {
+		found, err := v.member().Find(to)
+		if err != nil {
+			return nil, peerProblem(err)
+		}
+		id = found.ID
+	}
+	receipts, err := v.member().Registry.Message(ctx, id, grant.Of(ctx).Name+"@"+v.app.config.Name, text)
+	for _, r := range receipts {
+		list = append(list, peerrest.Delivery{PeerName: peerrest.PeerName{ID: string(r.ID), Name: r.Name}, Error: r.Err})
+	}
+	return list, peerProblem(err)
+}

@@ -1,0 +1,312 @@
+// Package device makes the instances of a manager devices that move between managers: it says
+// which there are, packs one with all that is known of it, and begins and ends watching it.
+// What was taken from others stands as files in a directory of its own, which the loader of
+// definitions reads beside the drop-in directory.
+package device
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"grove/notify/peer"
+	"grove/notify/peer/duty"
+	"grove/notify/peer/duty/parcel"
+	"grove/notify/peer/settings"
+	"grove/tree"
+	"grove/tree/alert"
+	"grove/tree/definition"
+	"grove/tree/maintenance"
+)
+
+// Alerts are the alerts of a manager, as far as a device takes them along.
+type Alerts interface {
+	// Release ends the alerts at and below a node without telling anybody, and returns those
+	// that were open, since somebody else goes on with them.
+	Release(ctx context.Context, under tree.Path, why string) ([]alert.Alert, error)
+	// Adopt goes on with alerts that were open elsewhere, where people were told of them.
+	Adopt(ctx context.Context, alerts []alert.Alert) error
+	// Live yields the alerts that are open.
+	Live(yield func(*alert.Alert) bool)
+}
+
+// Memories is where probes have what they remember, by the name of their instance, their own
+// and their kind, with slashes between.
+type Memories interface {
+	Recall(name string) []byte
+	Keep(name string, memory []byte)
+}
+
+// Options are the surroundings of Devices.
+type Options struct {
+	Self peer.ID
+	// Dir is the directory of what was taken, for this package alone.
+	Dir  string
+	Tree *tree.Tree
+	// Running returns what runs; Reload loads all definitions again, and what they say runs
+	// when it returns.
+	Running func() []*definition.Instance
+	Reload  func()
+	// Trial returns a loader for a trial, and Read the text of a file of a definition.
+	Trial    func() *definition.Loader
+	Read     func(file string) ([]byte, error)
+	Memories Memories
+	Alerts   Alerts
+	Calendar *maintenance.Calendar
+	Settings func() *settings.Settings
+	// May says whether the manager watches a device of its own, before Begin.
+	May func(name string) bool
+	// NameOf is the name of a manager for people.
+	NameOf func(peer.ID) string
+	Log    *slog.Logger
+}
+
+// Devices are those of one manager. It implements duty.Local.
+type Devices struct {
+	o     Options
+	loads loads
+
+	mu    sync.Mutex
+	begun bool                               // the definitions were loaded once
+	away  map[string]bool                    // own ones that others watch
+	own   map[string]*definition.Instance    // by name, those that are away included
+	keys  map[string]duty.Key                // by the name of the instance
+	late  map[duty.Key]*parcel.Parcel        // what came before the definitions were loaded
+	packs map[*definition.Definition]*packed // what was packed of definitions
+}
+
+var _ duty.Local = (*Devices)(nil)
+
+// New returns the devices of a manager, none of which is away. What the directory has of
+// before is forgotten by Begin, unless Watch has named it.
+func New(o Options) (*Devices, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("taken devices: %w", err)
+	}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	d := &Devices{o: o, away: map[string]bool{}, own: map[string]*definition.Instance{}, keys: map[string]duty.Key{}, late: map[duty.Key]*parcel.Parcel{}, packs: map[*definition.Definition]*packed{}}
+	d.loads.load = o.Reload
+	return d, nil
+}
+
+// Sort takes the manager's own devices that others watch out of a plan. It is for who loads
+// definitions, each time.
+func (d *Devices) Sort(plan *definition.Plan) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.own)
+	clear(d.keys)
+	used := map[*definition.Definition]bool{}
+	for _, i := range plan.Instances {
+		used[i.Defined()] = true
+		if !d.taken(i) {
+			d.own[i.Name] = i
+			d.keys[i.Name] = duty.Key{Owner: d.o.Self, Name: i.Name}
+		} else if k, ok := keyOfFile(filepath.Base(i.File)); ok {
+			d.keys[i.Name] = k
+		}
+	}
+	maps.DeleteFunc(d.packs, func(of *definition.Definition, _ *packed) bool { return !used[of] })
+	for name := range d.own {
+		if !d.begun && !d.o.May(name) {
+			d.away[name] = true
+		}
+	}
+	plan.Instances = slices.DeleteFunc(plan.Instances, func(i *definition.Instance) bool {
+		return d.away[i.Name] && d.own[i.Name] == i
+	})
+}
+
+// Begin is called once the definitions were loaded for the first time: what is remembered of
+// devices that were taken counts from now on.
+func (d *Devices) Begin(ctx context.Context) {
+	d.mu.Lock()
+	d.begun = true
+	late := d.late
+	d.late = nil
+	d.mu.Unlock()
+	for k, p := range late {
+		if i := d.running(k); i == nil {
+			d.o.Log.Error("a device that was taken from another manager cannot be watched", "device", k.Name, "from", d.o.NameOf(k.Owner), "err", d.whyNot(k))
+		} else if err := d.remember(ctx, i, p); err != nil {
+			d.o.Log.Warn("not all of what is known of a device that was taken could be kept", "device", k.Name, "from", d.o.NameOf(k.Owner), "err", err)
+		}
+	}
+}
+
+// taken says whether an instance is a device of another manager.
+func (d *Devices) taken(i *definition.Instance) bool {
+	return strings.HasPrefix(i.File, d.o.Dir+string(filepath.Separator))
+}
+
+// Name is the name of the instance of a device: an own one has its own, one of another manager
+// also the first digits of that one's ID, since names are unique with their owner alone.
+func (d *Devices) Name(k duty.Key) string {
+	if k.Owner == d.o.Self {
+		return k.Name
+	}
+	return k.Name[:min(len(k.Name), 64-9)] + "." + string(k.Owner)[:8]
+}
+
+// KeyOf is the device that an instance is; ok is false for what is none.
+func (d *Devices) KeyOf(instance string) (k duty.Key, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, ok = d.keys[instance]
+	return k, ok
+}
+
+// Device implements duty.Local.
+func (d *Devices) Device(path tree.Path) (duty.Key, bool) {
+	for p := path; ; p = p.Parent() {
+		if r, ok := d.o.Tree.Lookup(p); ok {
+			if spec := d.o.Tree.Spec(r); spec != nil && spec.Owner != "" {
+				return d.KeyOf(spec.Owner)
+			}
+		}
+		if p.IsRoot() {
+			return duty.Key{}, false
+		}
+	}
+}
+
+// running returns the instance of a device that runs.
+func (d *Devices) running(k duty.Key) *definition.Instance {
+	name := d.Name(k)
+	for _, i := range d.o.Running() {
+		if i.Name == name && d.taken(i) == (k.Owner != d.o.Self) {
+			return i
+		}
+	}
+	return nil
+}
+
+// Devices implements duty.Local.
+func (d *Devices) Devices() []duty.Device {
+	s := d.o.Settings()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := make([]duty.Device, 0, len(d.own))
+	for _, name := range slices.Sorted(maps.Keys(d.own)) {
+		i := d.own[name]
+		list = append(list, duty.Device{
+			Name: name, Application: i.Application, At: i.At, Kinds: kinds(i), Identity: identity(i, s.Identity), Fixed: fixed(i, s.MoveLoopback),
+		})
+	}
+	return list
+}
+
+// Watch implements duty.Local.
+func (d *Devices) Watch(ctx context.Context, k duty.Key, p *parcel.Parcel) error {
+	if k.Owner != d.o.Self {
+		if p == nil {
+			return errors.New("nothing came with the device")
+		}
+		if err := d.write(k, p); err != nil {
+			return err
+		}
+	}
+	if p != nil {
+		for _, m := range p.Memories {
+			if _, rest, ok := strings.Cut(m.Name, "/"); ok {
+				d.o.Memories.Keep(d.Name(k)+"/"+rest, m.Data)
+			}
+		}
+	}
+	d.mu.Lock()
+	if k.Owner == d.o.Self {
+		delete(d.away, k.Name)
+	}
+	if !d.begun {
+		if p != nil {
+			d.late[k] = p
+		}
+		d.mu.Unlock()
+		return nil
+	}
+	d.mu.Unlock()
+	if d.running(k) == nil || k.Owner != d.o.Self {
+		d.loads.do()
+	}
+	i := d.running(k)
+	if i == nil {
+		return fmt.Errorf("%s cannot be watched: %w", k.Name, d.whyNot(k))
+	}
+	return d.remember(ctx, i, p)
+}
+
+// Unwatch implements duty.Local.
+func (d *Devices) Unwatch(ctx context.Context, k duty.Key) (*parcel.Parcel, error) {
+	i := d.running(k)
+	if i == nil {
+		d.mu.Lock()
+		if k.Owner == d.o.Self {
+			d.away[k.Name] = true
+		}
+		delete(d.late, k)
+		d.mu.Unlock()
+		if k.Owner != d.o.Self {
+			return nil, d.drop(k)
+		}
+		return nil, nil
+	}
+	p, err := d.Pack(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	// From here on the alerts are those of who watches next: what its nodes do while they go
+	// tells nobody.
+	released, err := d.o.Alerts.Release(ctx, i.At, "another manager watches "+k.Name+" now")
+	if err != nil {
+		return nil, fmt.Errorf("alerts of %s: %w", k.Name, err)
+	}
+	p.Alerts = alerts(i.At, released)
+	if k.Owner == d.o.Self {
+		d.mu.Lock()
+		d.away[k.Name] = true
+		d.mu.Unlock()
+	} else if err := d.drop(k); err != nil {
+		return nil, errors.Join(err, d.o.Alerts.Adopt(ctx, released))
+	}
+	d.loads.do()
+	if d.running(k) != nil {
+		return nil, errors.Join(fmt.Errorf("%s goes on: its definitions cannot be loaded", k.Name), d.o.Alerts.Adopt(ctx, released))
+	}
+	return p, nil
+}
+
+// loads has definitions loaded once for many who ask at the same time.
+type loads struct {
+	load func()
+
+	mu    sync.Mutex
+	asked uint64
+	one   sync.Mutex // held while they are loaded
+	done  uint64     // guarded by one: everybody who asked up to this number was served
+}
+
+// do returns once the definitions were loaded after the call.
+func (l *loads) do() {
+	l.mu.Lock()
+	l.asked++
+	mine := l.asked
+	l.mu.Unlock()
+	l.one.Lock()
+	defer l.one.Unlock()
+	if l.done >= mine {
+		return
+	}
+	l.mu.Lock()
+	upTo := l.asked
+	l.mu.Unlock()
+	l.load()
+	l.done = upTo
+}

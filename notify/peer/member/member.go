@@ -1,0 +1,422 @@
+// Package member makes a manager one of many: it puts the rooms of peers together as the file
+// of peers says. The authority says who may come in, the fabric moves messages, the registry
+// knows who is there, branches join trees, records bring journals and readings, remote shows
+// beans, twins find what is watched twice, and duty says who watches what.
+//
+// The file is read again when it changes. What cannot be read changes nothing: what ran goes
+// on, and State says why.
+package member
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"grove/beans"
+	"grove/notify/peer"
+	"grove/notify/peer/authority"
+	"grove/notify/peer/branch"
+	"grove/notify/peer/duty"
+	"grove/notify/peer/duty/book"
+	"grove/notify/peer/fabric"
+	"grove/notify/peer/lease"
+	"grove/notify/peer/meter"
+	"grove/notify/peer/record"
+	"grove/notify/peer/registry"
+	"grove/notify/peer/remote"
+	"grove/notify/peer/settings"
+	"grove/notify/peer/twin"
+	"grove/tree"
+	"grove/tree/grant"
+	"grove/tree/store"
+	"grove/tree/store/audit"
+	"grove/tree/store/journal"
+)
+
+// Options are the surroundings of a Member.
+type Options struct {
+	// Dir is the directory of keys; File the file of peers, which need not be there.
+	Dir, File string
+	// Name and Version are those of this manager, URL the address of its page.
+	Name, Version string
+	URL           func() string
+	Store         *store.Store
+	Audit         *audit.Log
+	Journal       *journal.Journal
+	Tree          *tree.Tree
+	Guard         *grant.Guard
+	Beans         *beans.Server
+	// Secret reads the secret that a reference names.
+	Secret func(ref string) (string, error)
+	// Kinds are the kinds of probes that there are, Applications the definitions.
+	Kinds, Applications func() []string
+	// Local makes the devices of this manager, once its ID is known.
+	Local func(m *Member) (duty.Local, error)
+	// Watched counts the devices that are watched here.
+	Watched func() int
+	// Remote says what others may ask and do here; Fabric, Managers, Owner, Local and Allow of
+	// it are filled in.
+	Remote remote.Options
+	// Duty has the functions Returned, Moved and Came; the rest is filled in.
+	Duty duty.Options
+	// Received is told of messages of other managers.
+	Received func(registry.Note)
+	// Changed is told that something is different than before: managers, links, devices. It
+	// must return soon.
+	Changed func()
+	Log     *slog.Logger
+}
+
+// Member is one manager among others. Its methods may be called from many goroutines; Start
+// is called once, and Stop after it.
+type Member struct {
+	Authority *authority.Authority
+	Fabric    *fabric.Fabric
+	Meter     *meter.Fabric // Fabric, and how busy it is; what the rooms use
+	Registry  *registry.Registry
+	Leases    *lease.Leases
+	Locker    *lease.Locker
+	Branches  *branch.Branches
+	Sender    *record.Sender
+	Receiver  *record.Receiver
+	Remote    *remote.Remote
+	Twins     *twin.Twins
+	Duty      *duty.Duty
+
+	o        Options
+	log      *slog.Logger
+	local    duty.Local
+	exchange *twin.Exchange
+	said     atomic.Pointer[settings.Settings]
+	file     file
+	runs     running
+
+	joining sync.Mutex // guards what is set of branches and records
+	joined  []peer.ID
+}
+
+// New puts a member together and listens where the file says so; it links to others from
+// Start on. Stop ends it, also one that was not started.
+func New(ctx context.Context, o Options) (*Member, error) {
+	m := &Member{o: o, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler))}
+	m.file.name = o.File
+	said, err := m.file.first()
+	if err != nil {
+		return nil, fmt.Errorf("peers: %w", err)
+	}
+	m.said.Store(said)
+	if m.Authority, err = authority.Open(ctx, authority.Options{Dir: o.Dir, Store: o.Store, Audit: o.Audit, Name: o.Name, Life: said.Lives, Log: m.log}); err != nil {
+		return nil, fmt.Errorf("peers: %w", err)
+	}
+	if m.Fabric, err = fabric.New(m.fabricOptions(said)); err != nil {
+		return nil, fmt.Errorf("peers: %w", err)
+	}
+	m.Meter = meter.New(m.Fabric, 0)
+	m.Authority.SetHooks(authority.Hooks{Cut: m.Fabric.Cut, Joined: m.call, Renewed: m.Fabric.Redial, Left: m.Fabric.Disconnect})
+	m.Authority.Handle(m.Meter)
+	if err := m.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := m.Fabric.Start(); err != nil {
+		m.Fabric.Close()
+		return nil, fmt.Errorf("peers: %w", err)
+	}
+	return m, nil
+}
+
+func (m *Member) fabricOptions(said *settings.Settings) fabric.Options {
+	o := fabric.Options{Self: m.Authority.ID(), Security: m.Authority, Listen: said.Listen, Proxy: said.Proxy, Log: m.log}
+	if c := said.Cluster; c != nil {
+		o.Cluster = &fabric.Cluster{Servers: c.Servers, CA: c.CA, Certificate: c.Certificate, Key: c.Key, User: c.User}
+		if c.Password != "" {
+			o.Cluster.Password = func() (string, error) { return m.o.Secret(c.Password) }
+		}
+	}
+	return o
+}
+
+// open makes the rooms, each with those that it needs.
+func (m *Member) open(ctx context.Context) (err error) {
+	o := &m.o
+	m.Leases = lease.New(lease.Options{Store: o.Store, Log: m.log})
+	m.Registry, err = registry.New(ctx, registry.Options{
+		Fabric: m.Meter, Self: m.self, Leases: m.Leases, Store: o.Store,
+		Load: func() registry.Load {
+			l := m.Meter.Load()
+			return registry.Load{PerSecond: l.PerSecond, Saturation: l.Saturation}
+		},
+		HandOver: m.handOver, Changed: func([]registry.State) { m.changed() }, Homed: func(registry.Registration) { m.changed() },
+		Received: o.Received, Log: m.log,
+	})
+	if err != nil {
+		return fmt.Errorf("registry of managers: %w", err)
+	}
+	m.Leases.Serve(m.Meter, m.Registry.With)
+	m.Locker = lease.NewLocker(lease.LockerOptions{Fabric: m.Meter, Home: func() peer.ID { return cmp.Or(m.Registry.Home().Home, m.ID()) }, Leases: m.Leases})
+	m.Branches = branch.New(branch.Options{Tree: o.Tree, Fabric: m.Meter, Sees: m.sees, Log: m.log})
+	m.Sender = record.NewSender(record.SenderOptions{Store: o.Store, Fabric: m.Meter, Shares: m.shares, Log: m.log})
+	m.Twins = twin.New(twin.Options{Self: m.ID(), Changed: m.twinned, Log: m.log})
+	m.Receiver = record.NewReceiver(record.ReceiverOptions{
+		Store: o.Store, Journal: o.Journal, Fabric: m.Meter, Place: m.Branches.Place, Hidden: m.Twins.Hidden, Own: m.judgedHere, Log: m.log,
+	})
+	r := o.Remote
+	r.Fabric, r.Managers, r.Owner, r.Local, r.Allow, r.Log = m.Meter, m.branched, m.Branches.Owner, m.Branches.Place, m.allow, m.log
+	if m.Remote, err = remote.New(r); err != nil {
+		return fmt.Errorf("beans of other managers: %w", err)
+	}
+	if m.local, err = o.Local(m); err != nil {
+		return err
+	}
+	d := o.Duty
+	d.Fabric, d.Roster, d.Local, d.Disk, d.Log = m.Meter, roster{m}, m.local, book.New(o.Store), m.log
+	d.StandIns = func() []string { return m.Settings().StandIn }
+	d.AloneAfter = func() time.Duration { return m.Settings().AloneAfter }
+	if m.Duty, err = duty.New(d); err != nil {
+		return err
+	}
+	m.exchange = twin.NewExchange(m.Twins, twin.ExchangeOptions{Fabric: m.Meter, Managers: m.branched, Own: m.ownDevices, Local: m.Branches.Place, Log: m.log})
+	m.rules()
+	return nil
+}
+
+// ID is the ID of this manager.
+func (m *Member) ID() peer.ID { return m.Authority.ID() }
+
+// Settings are what the file says that is in force.
+func (m *Member) Settings() *settings.Settings { return m.said.Load() }
+
+// Integrates says whether this manager is an integration manager.
+func (m *Member) Integrates() bool { return m.Registry.Integrates() }
+
+// self is what this manager says of itself.
+func (m *Member) self() peer.Manager {
+	s := m.Settings()
+	integrates := len(s.Listen) > 0
+	if s.Integrate != nil {
+		integrates = *s.Integrate
+	}
+	return peer.Manager{
+		ID: m.ID(), Name: m.o.Name, Site: s.Site, Version: m.o.Version, Protocol: peer.Protocol, URL: m.o.URL(), Ways: m.Ways(),
+		Kinds: m.o.Kinds(), Applications: m.o.Applications(), Capacity: s.Capacity, Devices: m.o.Watched(), Integrates: integrates, Started: started,
+	}
+}
+
+// started is when this process was.
+var started = time.Now().Truncate(time.Millisecond)
+
+// Ways are the addresses at which others reach this manager.
+func (m *Member) Ways() []string {
+	if s := m.Settings(); len(s.Ways) > 0 {
+		return s.Ways
+	}
+	return m.Fabric.Addresses()
+}
+
+// call links to the manager that was joined.
+func (m *Member) call(u authority.Upper) {
+	if err := m.Fabric.Connect(u.Address, u.ID); err != nil {
+		m.log.Error("a manager that was joined cannot be called", "manager", u.Name, "address", u.Address, "err", err)
+	}
+}
+
+// NameOf is the name of a manager for people: its ID while nothing else is known.
+func (m *Member) NameOf(id peer.ID) string {
+	if id == m.ID() {
+		return m.o.Name
+	}
+	if s, ok := m.Registry.Get(id); ok && s.Name != "" {
+		return s.Name
+	}
+	return string(id)
+}
+
+// Errors of Find.
+var (
+	ErrUnknown   = errors.New("no such manager is known")
+	ErrAmbiguous = errors.New("several managers have that name: say which one by its ID")
+)
+
+// Find returns the manager of a name or ID.
+func (m *Member) Find(text string) (peer.Manager, error) {
+	if text == string(m.ID()) || text == m.o.Name {
+		return m.Registry.Self(), nil
+	}
+	var found []peer.Manager
+	for _, s := range m.Registry.Present() {
+		if string(s.ID) == text {
+			return s.Manager, nil
+		}
+		if s.Name == text {
+			found = append(found, s.Manager)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return peer.Manager{}, fmt.Errorf("%w: %.80q", ErrUnknown, text)
+	case 1:
+		return found[0], nil
+	}
+	return peer.Manager{}, fmt.Errorf("%w: %.80q", ErrAmbiguous, text)
+}
+
+// Refresh has everything that hangs on who is there follow, at once.
+func (m *Member) Refresh() { m.changed() }
+
+// changed has everything that hangs on who is there follow.
+func (m *Member) changed() {
+	m.join()
+	if m.Remote != nil {
+		m.Remote.Changed()
+	}
+	if m.o.Changed != nil {
+		m.o.Changed()
+	}
+}
+
+// handOver gives everything away before this manager integrates; without a stand-in it keeps
+// its devices and integrates nonetheless.
+func (m *Member) handOver(ctx context.Context) error {
+	if m.Duty == nil || len(m.Settings().StandIn) == 0 {
+		return nil
+	}
+	return m.Duty.Handover(ctx, "", "")
+}
+
+// branches are the rules that say whose tree hangs here: those of the file, or else every
+// manager's if this one integrates.
+func (m *Member) branches() (rules []branch.Rule) {
+	s := m.Settings()
+	said := s.Branches
+	if said == nil && m.Registry != nil && m.Registry.Integrates() {
+		said = []settings.Branch{{From: "*", At: settings.DefaultAt, Alerts: settings.Theirs}}
+	}
+	for _, b := range said {
+		rules = append(rules, branch.Rule{From: b.From, Under: b.Under, At: b.At, Ours: b.Alerts == settings.Ours})
+	}
+	return rules
+}
+
+// join sets whose trees hang here and whose journals are followed.
+func (m *Member) join() {
+	if m.Receiver == nil {
+		return
+	}
+	m.joining.Lock()
+	defer m.joining.Unlock()
+	rules := m.branches()
+	var managers []peer.Manager
+	for _, s := range m.Registry.Present() {
+		if s.State != registry.Known && s.Direct || slices.Contains(m.joined, s.ID) {
+			managers = append(managers, s.Manager)
+		}
+	}
+	if err := m.Branches.Set(rules, managers); err != nil {
+		m.log.Error("trees of other managers cannot be joined", "err", err)
+		return
+	}
+	m.joined = m.joined[:0]
+	for _, other := range managers {
+		if slices.ContainsFunc(rules, func(r branch.Rule) bool { return r.From == "*" || r.From == other.Name || r.From == string(other.ID) }) {
+			m.joined = append(m.joined, other.ID)
+		}
+	}
+	m.Receiver.Set(m.joined...)
+}
+
+// branched are the managers whose trees are joined.
+func (m *Member) branched() (list []peer.Manager) {
+	m.joining.Lock()
+	ids := slices.Clone(m.joined)
+	m.joining.Unlock()
+	for _, id := range ids {
+		if s, ok := m.Registry.Get(id); ok {
+			list = append(list, s.Manager)
+		}
+	}
+	return list
+}
+
+// twinned has what is there twice hang once.
+func (m *Member) twinned([]twin.Change) {
+	if m.Branches != nil {
+		m.Branches.Hide(m.Twins.Hidden)
+	}
+}
+
+// ownDevices are what twins may be found of.
+func (m *Member) ownDevices() (list []twin.Device) {
+	for _, d := range m.local.Devices() {
+		list = append(list, twin.Device{Manager: m.ID(), ManagerName: m.o.Name, Name: d.Name, Application: d.Application, At: d.At, Identity: d.Identity, Watched: m.Duty.May(d.Name), White: m.white(d.At)})
+	}
+	return list
+}
+
+func (m *Member) white(p tree.Path) bool {
+	n, err := m.o.Tree.Node(p)
+	return err != nil || n.Status == tree.White
+}
+
+// Elsewhere says of a node that another manager remembers what happens to it: it hangs here,
+// and is not judged here.
+func (m *Member) Elsewhere(p tree.Path) bool {
+	_, _, ok := m.Branches.Owner(p)
+	return ok && !m.judgedHere(p)
+}
+
+// judgedHere says whether somebody here has tuned the threshold of a node of another manager,
+// so that its status is not that of its owner.
+func (m *Member) judgedHere(p tree.Path) bool {
+	n, err := m.o.Tree.Node(p)
+	return err == nil && n.Tuned
+}
+
+// grants of another manager: what its users may do here at most.
+func (m *Member) allow(id peer.ID) (list []grant.Grant) {
+	s, _ := m.Registry.Get(id)
+	for _, a := range m.Settings().Allow {
+		if a.Who == "*" || a.Who == string(id) || a.Who == s.Name || a.Who == settings.Integration && s.Integrates {
+			list = append(list, grant.Grant{Role: a.Role, Path: a.Under})
+		}
+	}
+	return list
+}
+
+// sees says whether a manager may see a node of this one.
+func (m *Member) sees(asker peer.ID, p tree.Path) bool {
+	for _, g := range m.allow(asker) {
+		if g.Role >= grant.Viewer && (g.Path.Contains(p) || p.Contains(g.Path)) {
+			return true
+		}
+	}
+	return false
+}
+
+// shares is sees for records, where what a manager has from others is theirs to tell.
+func (m *Member) shares(asker peer.ID, chain []peer.ID) (func(tree.Path) bool, error) {
+	return func(p tree.Path) bool {
+		if owner, _, ok := m.Branches.Owner(p); ok && (owner == asker || slices.Contains(chain, owner)) {
+			return false
+		}
+		return m.sees(asker, p)
+	}, nil
+}
+
+// rules has the rooms follow the settings.
+func (m *Member) rules() {
+	s := m.Settings()
+	m.Twins.SetRules(twin.Rules{Identity: s.Identity, Same: s.Same, Different: s.Different, Prefer: s.Prefer})
+	m.join()
+}
+
+// Keys is where the keys are.
+func Keys(data string) string { return filepath.Join(data, "peers") }
+
+// File is where the file of peers is, unless something else is said.
+func File(data string) string { return filepath.Join(data, "peers.yaml") }
