@@ -145,7 +145,7 @@ func (f *Fabric) Start() error {
 		if err := f.options.Cluster.check(); err != nil {
 			return err
 		}
-		f.add(&way{f: f, kind: cluster, address: f.options.Cluster.name()})
+		return f.add(&way{f: f, kind: cluster, address: f.options.Cluster.name()})
 	}
 	return nil
 }
@@ -243,7 +243,9 @@ func (f *Fabric) Listen(addresses []string) error {
 	f.server = server
 	f.mu.Unlock()
 	own := &way{f: f, kind: own, host: server, ready: make(chan struct{})}
-	f.add(own)
+	if err := f.add(own); err != nil {
+		return err
+	}
 	select {
 	case <-own.ready:
 	case <-f.ctx.Done():

@@ -168,13 +168,13 @@ func (s *said) fatal() error {
 }
 
 // Noticef implements server.Logger.
-func (s *said) Noticef(format string, v ...any) { s.log.Debug("nats: " + fmt.Sprintf(format, v...)) }
+func (s *said) Noticef(format string, v ...any) { s.log.Debug("the server says", "what", fmt.Sprintf(format, v...)) }
 
 // Warnf implements server.Logger.
-func (s *said) Warnf(format string, v ...any) { s.log.Debug("nats: " + fmt.Sprintf(format, v...)) }
+func (s *said) Warnf(format string, v ...any) { s.log.Debug("the server says", "what", fmt.Sprintf(format, v...)) }
 
 // Errorf implements server.Logger.
-func (s *said) Errorf(format string, v ...any) { s.log.Info("nats: " + fmt.Sprintf(format, v...)) }
+func (s *said) Errorf(format string, v ...any) { s.log.Info("the server says", "what", fmt.Sprintf(format, v...)) }
 
 // Fatalf implements server.Logger.
 func (s *said) Fatalf(format string, v ...any) {

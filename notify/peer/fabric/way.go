@@ -69,15 +69,13 @@ type way struct {
 
 // session is a way that is open: the two connections to its server.
 type session struct {
-	way             *way
-	urgent, bulk    *nats.Conn
-	only            []string // kinds that may be asked for; nil is all
-	ends            time.Time
-	ctx             context.Context // is over with the session
-	end             context.CancelCauseFunc
-	rtt             atomic.Int64 // nanoseconds
-	subscribed      sync.Once
-	messages, bytes atomic.Uint64
+	way          *way
+	urgent, bulk *nats.Conn
+	only         []string // kinds that may be asked for; nil is all
+	ends         time.Time
+	ctx          context.Context // is over with the session
+	end          context.CancelCauseFunc
+	rtt          atomic.Int64 // nanoseconds
 }
 
 func (w *way) wait() {
