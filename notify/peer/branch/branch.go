@@ -387,24 +387,22 @@ func (b *Branches) Owner(p tree.Path) (owner peer.ID, remote tree.Path, ok bool)
 	return "", tree.Root, false
 }
 
-// Place says where a node of a manager whose tree is joined hangs here. That there is one
-// at that path is not said.
+// Place says where a node of a manager whose tree is joined hangs here; of several parts that
+// have it, in the smallest. That there is one at that path is not said.
 func (b *Branches) Place(owner peer.ID, remote tree.Path) (local tree.Path, ok bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
+	depth := -1
 	for _, m := range b.places {
-		if m.place.peer != owner {
-			continue
-		}
 		below, in := m.place.under.Below(remote)
-		if !in {
+		if m.place.peer != owner || !in || m.place.under.Depth() <= depth {
 			continue
 		}
-		if local, err := m.place.at.Join(below); err == nil {
-			return local, true
+		if at, err := m.place.at.Join(below); err == nil {
+			local, ok, depth = at, true, m.place.under.Depth()
 		}
 	}
-	return tree.Root, false
+	return local, ok
 }
 
 // Hide says which nodes of others do not hang here, with all below them: those that are

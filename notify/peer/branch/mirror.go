@@ -544,6 +544,7 @@ func (m *mirror) live() {
 		m.lost = false
 		m.tree.unfade()
 	}
+	m.tell(m.b.o.Now())
 	m.show(func(s *State) { s.Phase, s.Error = Live, m.tree.trouble })
 }
 

@@ -208,3 +208,8 @@ func (m *manager) furnish() {
 	m.report("/shop/db/Version", "17")
 	m.report("/shop/db/Size", 95)
 }
+
+// answers is a handler that always says the same.
+func answers(text string) peer.Handler {
+	return func(context.Context, peer.ID, []byte) ([]byte, error) { return []byte(text), nil }
+}
