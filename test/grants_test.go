@@ -400,6 +400,19 @@ func (e *estate) uses() []use {
 		{route: "POST /api/v1/outbox/send", body: map[string]any{"ids": []any{"1"}}, need: whole(admin)}, {route: "POST /api/v1/outbox/drop", body: map[string]any{"ids": []any{"1"}}, need: whole(admin)},
 		{route: "POST /api/v1/channels/{name}/test", target: "/api/v1/channels/none/test", need: whole(admin)},
 
+		// Other managers, and devices. Nobody is linked here: what is asked of them is about who is not there.
+		{route: "GET /api/v1/peers", need: whole(viewer)}, {route: "GET /api/v1/peers/moves", need: whole(viewer)},
+		{route: "GET /api/v1/devices", need: whole(viewer)}, {route: "GET /api/v1/duplicates", need: whole(viewer)},
+		{route: "POST /api/v1/peers/invite", body: map[string]any{"name": "none", "for": "1h"}, need: whole(admin)},
+		{route: "POST /api/v1/peers/join", body: map[string]any{"address": "tls://127.0.0.1:1", "token": "none"}, need: whole(admin)},
+		{route: "POST /api/v1/peers/{id}/revoke", target: "/api/v1/peers/none/revoke", body: map[string]any{}, need: whole(admin)},
+		{route: "POST /api/v1/peers/{id}/leave", target: "/api/v1/peers/none/leave", need: whole(admin)},
+		{route: "POST /api/v1/peers/integrate", body: map[string]any{"on": false}, need: whole(admin)},
+		{route: "POST /api/v1/peers/handover", body: map[string]any{"to": "none"}, need: whole(admin)}, {route: "POST /api/v1/peers/live", need: whole(admin)},
+		{route: "POST /api/v1/devices/{name}/give", target: "/api/v1/devices/none/give", body: map[string]any{"to": "none"}, need: whole(admin)},
+		{route: "POST /api/v1/devices/{name}/return", target: "/api/v1/devices/none/return", need: whole(admin)},
+		{route: "POST /api/v1/messages", body: map[string]any{"to": "none", "text": "x"}, need: whole(operator)},
+
 		// Who asks, and others.
 		{route: "GET /api/v1/me/preferences"}, {route: "PUT /api/v1/me/preferences", body: map[string]any{"theme": "dark"}},
 		{route: "GET /api/v1/me/views"}, {route: "PUT /api/v1/me/views/{name}", target: "/api/v1/me/views/mine", body: map[string]any{"address": "#/tree"}},

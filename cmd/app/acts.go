@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"grove/beans"
+	"grove/notify/peer/remote"
 	"grove/tree"
 	"grove/tree/grant"
 	"grove/tree/monitor"
@@ -17,13 +18,19 @@ func (a *App) openActs() *act.API {
 		Tree: a.Tree, Guard: a.Guard,
 		Details: func(ctx context.Context, p tree.Path) (*viewer.Details, error) { return a.viewer.Details(ctx, p) },
 		Sources: nodeBeans{a}.Sources, Ask: func(r tree.Ref) error { return a.binder.Refresh(r) },
-		Audit: a.begin, Log: a.log,
+		Audit: a.begin, PassOn: a.passOn, Log: a.log,
 	})
 }
 
 // place returns the path of the instance that a runtime bean, or the bean of an
 // instance, belongs to: who may do something there may do it with the bean.
 func (a *App) place(name beans.Name) (tree.Path, bool) {
+	if _, theirs := name.Get(remote.Key); theirs {
+		if a.peers.member == nil {
+			return tree.Path{}, false
+		}
+		return a.peers.member.Remote.Place(name)
+	}
 	if name.Domain() != monitor.Domain {
 		return tree.Path{}, false
 	}

@@ -8,6 +8,7 @@ import (
 	"grove/beans"
 	jmx "grove/beans/monitor"
 	"grove/notify"
+	"grove/notify/peer/remote"
 	"grove/tree/monitor"
 )
 
@@ -64,10 +65,12 @@ func heardHere(n beans.Notification) bool {
 	return ok && !elsewhere(r.Name)
 }
 
-// elsewhere says whether the notifications of a bean come to the bus another way.
+// elsewhere says whether the notifications of a bean come to the bus another way, or are
+// those of another manager's bus.
 func elsewhere(n beans.Name) bool {
 	kind, _ := n.Get("type")
-	return n.Domain() == monitor.Domain && kind == monitor.Type || n.Domain() == jmx.FactoryName.Domain()
+	_, theirs := n.Get(remote.Key)
+	return theirs || n.Domain() == monitor.Domain && kind == monitor.Type || n.Domain() == jmx.FactoryName.Domain()
 }
 
 // survey hears all beans that are there.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"grove/cmd/device"
 	"grove/definitions"
 	"grove/notify/center"
+	"grove/notify/channel"
 	"grove/notify/peer"
 	"grove/notify/peer/duty"
 	"grove/notify/peer/duty/book"
@@ -140,8 +142,38 @@ func (a *App) devicesChanged(changes []tree.StatusChange) {
 	}
 }
 
-// deviceReturned drops messages about a device that others have sent meanwhile.
-func (a *App) deviceReturned(k duty.Key, p *parcel.Parcel) {}
+// deviceReturned drops messages about a device that another manager has sent meanwhile.
+func (a *App) deviceReturned(k duty.Key, p *parcel.Parcel) {
+	at, ok := a.binder.Place(a.peers.devices.Name(k))
+	if !ok || len(p.Told) == 0 {
+		return
+	}
+	n, err := a.alerts.center.DropTold(context.Background(), at, func(x *alert.Alert) bool {
+		below, ok := at.Below(x.Path)
+		return ok && slices.ContainsFunc(p.Told, func(t parcel.Told) bool { return t.Path == below && t.Kind == string(x.Kind) && t.Status == x.Status })
+	})
+	if err != nil {
+		a.log.Error("messages that another manager has sent cannot be dropped", "device", k.Name, "err", err)
+	}
+	if n > 0 {
+		a.log.Info("messages that another manager has sent were dropped", "device", k.Name, "messages", n)
+	}
+}
+
+// held says why messages about a node must wait.
+func (a *App) held(p tree.Path) (why string, held bool) {
+	if m := a.peers.member; m != nil {
+		return m.Duty.Held(p)
+	}
+	return "", false
+}
+
+// sent keeps of which alerts people were told.
+func (a *App) sent(m *channel.Message) {
+	if d := a.peers.devices; d != nil && len(m.Alerts) > 0 {
+		d.Told(m.Alerts, time.Now())
+	}
+}
 
 // deviceMoved writes into the journal who watches a device from now on.
 func (a *App) deviceMoved(m book.Move) {

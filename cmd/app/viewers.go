@@ -69,7 +69,7 @@ func (a *App) openViewer(p policies, own *metrics.Set, receiver *push.Receiver, 
 		return err
 	}
 	a.viewer, err = viewer.New(viewer.Options{
-		Ready:  a.past.samples.Ready,
+		Ready: a.past.samples.Ready, FromOwner: a.askOwner,
 		Listen: c.Listen, Version: c.Version, Tree: a.Tree, Guard: a.Guard, Past: moments.At, Beans: nodeBeans{a}, Definitions: a, Hosts: c.Hosts,
 		Operations: append(alerts, others.Register,
 			receiver.Register, a.registerPlan, records.Register, moments.operations.Register, a.openActs().Register,

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"grove/notify/peer"
 	"grove/notify/peer/duty"
@@ -81,6 +82,7 @@ type Devices struct {
 	keys  map[string]duty.Key                // by the name of the instance
 	late  map[duty.Key]*parcel.Parcel        // what came before the definitions were loaded
 	packs map[*definition.Definition]*packed // what was packed of definitions
+	told  map[duty.Key][]parcel.Told         // what people were told of devices of others
 }
 
 var _ duty.Local = (*Devices)(nil)
@@ -92,7 +94,7 @@ func New(o Options) (*Devices, error) {
 		return nil, fmt.Errorf("taken devices: %w", err)
 	}
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
-	d := &Devices{o: o, away: map[string]bool{}, own: map[string]*definition.Instance{}, keys: map[string]duty.Key{}, late: map[duty.Key]*parcel.Parcel{}, packs: map[*definition.Definition]*packed{}}
+	d := &Devices{o: o, away: map[string]bool{}, own: map[string]*definition.Instance{}, keys: map[string]duty.Key{}, late: map[duty.Key]*parcel.Parcel{}, packs: map[*definition.Definition]*packed{}, told: map[duty.Key][]parcel.Told{}}
 	d.loads.load = o.Reload
 	return d, nil
 }
@@ -107,6 +109,9 @@ func (d *Devices) Sort(plan *definition.Plan) {
 	used := map[*definition.Definition]bool{}
 	for _, i := range plan.Instances {
 		used[i.Defined()] = true
+		if i.Application == manager {
+			continue // Each has itself.
+		}
 		if !d.taken(i) {
 			d.own[i.Name] = i
 			d.keys[i.Name] = duty.Key{Owner: d.o.Self, Name: i.Name}
@@ -141,6 +146,9 @@ func (d *Devices) Begin(ctx context.Context) {
 		}
 	}
 }
+
+// manager is the application of the instance that watches the manager itself.
+const manager = "grove"
 
 // taken says whether an instance is a device of another manager.
 func (d *Devices) taken(i *definition.Instance) bool {
@@ -243,6 +251,30 @@ func (d *Devices) Watch(ctx context.Context, k duty.Key, p *parcel.Parcel) error
 	return d.remember(ctx, i, p)
 }
 
+// Told keeps that people were told of alerts, for the owners of devices that are watched here
+// for them.
+func (d *Devices) Told(alerts []alert.Alert, at time.Time) {
+	for k := range alerts {
+		a := &alerts[k]
+		key, ok := d.Device(a.Path)
+		if !ok || key.Owner == d.o.Self {
+			continue
+		}
+		i := d.running(key)
+		if i == nil {
+			continue
+		}
+		below, ok := i.At.Below(a.Path)
+		if !ok {
+			continue
+		}
+		d.mu.Lock()
+		said := append(d.told[key], parcel.Told{Path: below, Kind: string(a.Kind), Status: a.Status, At: at})
+		d.told[key] = said[max(0, len(said)-parcel.MaxAlerts):]
+		d.mu.Unlock()
+	}
+}
+
 // Unwatch implements duty.Local.
 func (d *Devices) Unwatch(ctx context.Context, k duty.Key) (*parcel.Parcel, error) {
 	i := d.running(k)
@@ -269,6 +301,9 @@ func (d *Devices) Unwatch(ctx context.Context, k duty.Key) (*parcel.Parcel, erro
 		return nil, fmt.Errorf("alerts of %s: %w", k.Name, err)
 	}
 	p.Alerts = alerts(i.At, released)
+	d.mu.Lock()
+	delete(d.told, k)
+	d.mu.Unlock()
 	if k.Owner == d.o.Self {
 		d.mu.Lock()
 		d.away[k.Name] = true

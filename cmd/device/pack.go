@@ -61,6 +61,9 @@ func (d *Devices) Pack(_ context.Context, k duty.Key) (*parcel.Parcel, error) {
 		}
 	}
 	p.Alerts = alerts(i.At, open)
+	d.mu.Lock()
+	p.Told = slices.Clone(d.told[k])
+	d.mu.Unlock()
 	if p.Windows, err = d.windows(i.At); err != nil {
 		return nil, err
 	}
@@ -260,9 +263,6 @@ var (
 
 // fixed says why no other manager can watch an instance; empty: others can.
 func fixed(i *definition.Instance, loopback bool) string {
-	if i.Application == "grove" {
-		return "it is the manager itself"
-	}
 	if i.Discovery != "" && i.Row == "" {
 		return "it finds devices for this manager"
 	}

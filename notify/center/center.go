@@ -10,8 +10,10 @@ package center
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +52,10 @@ type Options struct {
 	Healthy func() error
 	// Told is told of alerts that changed, as book.Options.Changed says; nil: nobody is.
 	Told func([]alert.Alert)
+	// Held says why messages about a node must wait, as those do that another manager may
+	// have sent; nil: none must. Sent is told of each message that was delivered; nil: nobody.
+	Held func(tree.Path) (why string, held bool)
+	Sent func(*channel.Message)
 	Log  *slog.Logger // nil discards
 }
 
@@ -148,5 +154,46 @@ func (c *Center) send(ctx context.Context, m *outbox.Message) error {
 	if err := json.Unmarshal(m.Body, &body); err != nil {
 		return channel.Permanent(fmt.Errorf("the message cannot be read: %w", err))
 	}
-	return c.channels.send(ctx, m.Channel, &body)
+	if c.o.Held != nil {
+		for i := range body.Alerts {
+			if why, held := c.o.Held(body.Alerts[i].Path); held {
+				return channel.Aside(errors.New(why), heldFor)
+			}
+		}
+	}
+	err := c.channels.send(ctx, m.Channel, &body)
+	if err == nil && c.o.Sent != nil {
+		c.o.Sent(&body)
+	}
+	return err
+}
+
+// heldFor is after how long it is asked again whether a message must still wait.
+const heldFor = 5 * time.Second
+
+// DropTold drops the messages that wait at and below a node and say nothing but what people
+// were told meanwhile by another manager, and returns how many.
+func (c *Center) DropTold(ctx context.Context, under tree.Path, told func(*alert.Alert) bool) (n int, err error) {
+	q := outbox.Query{State: outbox.Waiting, Limit: outbox.MaxLimit}
+	for {
+		page, err := c.Outbox.List(ctx, q)
+		if err != nil {
+			return n, err
+		}
+		var ids []int64
+		for _, m := range page.Messages {
+			var body channel.Message
+			if json.Unmarshal(m.Body, &body) != nil || len(body.Alerts) == 0 || len(body.Alerts) < body.Firing+body.Resolved {
+				continue // It says more than is known here.
+			}
+			if !slices.ContainsFunc(body.Alerts, func(a alert.Alert) bool { return !under.Contains(a.Path) || !told(&a) }) {
+				ids = append(ids, m.ID)
+			}
+		}
+		done, err := c.Outbox.Drop(ctx, ids)
+		if n += len(done); err != nil || page.Next == "" {
+			return n, err
+		}
+		q.After = page.Next
+	}
 }
