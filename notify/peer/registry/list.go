@@ -150,12 +150,18 @@ func (r *Registry) merge(source peer.ID, e entry) {
 	if !r.hears(m) {
 		r.learn(m, e.Manager, e.Number, e.Home, false)
 	}
-	if e.State == Live || e.State == Suspect || e.State == Known || e.State == "" || e.State == Gone {
-		if at != 0 && (m.heard == 0 || at > m.heard) {
-			m.heard = at
-		}
+	believed := false
+	switch e.State {
+	case Live, Gone:
+		believed = at != 0
+	case CutOff, Dead: // Only those judge who integrate. The time is that of the verdict.
+		s := r.members[source]
+		believed = at != 0 && s != nil && s.Integrates
 	}
-	if e.State == "" || e.State == Known || e.State == Suspect || at == 0 {
+	if at != 0 && e.State != CutOff && e.State != Dead && (m.heard == 0 || at > m.heard) {
+		m.heard = at
+	}
+	if !believed {
 		delete(m.words, source)
 		return
 	}

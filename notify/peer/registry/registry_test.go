@@ -231,6 +231,7 @@ func TestAManagerThatWasStopped(t *testing.T) {
 		if b.Home().Held() {
 			t.Error("b may act")
 		}
+		dead, _ := a.Get(id("b"))
 		pass(time.Minute)
 		b.ice.freeze(false)
 		pass(4 * time.Second)
@@ -238,8 +239,8 @@ func TestAManagerThatWasStopped(t *testing.T) {
 		if h := b.Home(); h.Token <= token || !h.Held() {
 			t.Errorf("home of b: %+v, and was %d", h, token)
 		}
-		if s, _ := a.Get(id("b")); s.Token != b.Home().Token {
-			t.Errorf("b at A: %+v", s)
+		if s, _ := a.Get(id("b")); s.Token != b.Home().Token || s.Token <= dead.Token {
+			t.Errorf("b at A: %+v, and was %+v", s, dead)
 		}
 	})
 }

@@ -34,21 +34,23 @@ func (n *numbers) Token(_ context.Context, above int64) (int64, error) {
 	return n.last, nil
 }
 
-// ice is a fabric of a manager that can be frozen, as SIGSTOP does: what runs goes on, but
-// nothing begins.
+// ice is a fabric of a manager that can be frozen, as SIGSTOP does: what has begun goes on
+// when it thaws, and what came meanwhile was lost with the links.
 type ice struct {
 	peer.Fabric
 	mu     sync.Mutex
 	frozen chan struct{} // nil: it is not
 }
 
-func (f *ice) wait() {
+// wait waits while it is frozen, and says whether it was.
+func (f *ice) wait() bool {
 	f.mu.Lock()
 	frozen := f.frozen
 	f.mu.Unlock()
 	if frozen != nil {
 		<-frozen
 	}
+	return frozen != nil
 }
 
 func (f *ice) freeze(on bool) {
@@ -70,7 +72,9 @@ func (f *ice) Links() []peer.Link {
 func (f *ice) Ask(ctx context.Context, to peer.ID, kind string, body []byte) ([]byte, error) {
 	f.wait()
 	answer, err := f.Fabric.Ask(ctx, to, kind, body)
-	f.wait()
+	if f.wait() {
+		return nil, peer.ErrLost
+	}
 	return answer, err
 }
 
@@ -80,7 +84,9 @@ func (f *ice) Handle(kind string, h peer.Handler) {
 		return
 	}
 	f.Fabric.Handle(kind, func(ctx context.Context, from peer.ID, body []byte) ([]byte, error) {
-		f.wait()
+		if f.wait() {
+			return nil, peer.ErrLost
+		}
 		return h(ctx, from, body)
 	})
 }
