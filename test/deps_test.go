@@ -176,7 +176,10 @@ const order = `
 	tree/monitor, tree/grant, notify/peer, notify/peer/remote/value < notify/peer/remote;
 	tree < notify/peer/branch/frame;
 	notify/peer, notify/peer/branch/frame < notify/peer/branch;
+	none < notify/peer/record/pack;
 	tree/store/journal, notify/peer < notify/peer/record;
+	tree/store, tree/history, notify/peer, notify/peer/record/pack < notify/peer/record/sample;
+	tree/history, notify/peer/record, notify/peer/record/pack < notify/peer/record/question;
 	tree, notify/peer < notify/peer/duty/parcel;
 	tree/store, notify/peer/duty/parcel < notify/peer/duty/book;
 	notify/peer < notify/peer/duty/stand;

@@ -145,7 +145,7 @@ func clip(s string) string {
 	return store.Clean(s[:tree.MaxTextBytes-len("…")]) + "…"
 }
 
-// chainOf checks the chain of a question.
+// checkChain bounds the chain of a question.
 func checkChain(chain []peer.ID) error {
 	if len(chain) > MaxChain {
 		return peer.Refuse(peer.Invalid, "a question comes through %d managers at most, not %d", MaxChain, len(chain))
@@ -186,7 +186,7 @@ func decodeBatch(body []byte, q *after) (b batch, refused int, err error) {
 			continue
 		}
 		if n.Number <= last || n.Number > b.To {
-			return b, 0, fmt.Errorf("the answer to %s has the number %d after %d, up to %d", kindAfter, n.Number, last, b.To)
+			return batch{}, 0, fmt.Errorf("the answer to %s has the number %d after %d, up to %d", kindAfter, n.Number, last, b.To)
 		}
 		last = n.Number
 		if _, err := n.Entry(); err != nil {

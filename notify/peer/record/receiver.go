@@ -21,7 +21,9 @@ type ReceiverOptions struct {
 	Journal *journal.Journal // of the same store
 	Fabric  peer.Fabric
 	// Place says where a node of another manager hangs here; ok is false where it does not.
+	// Owner is the way back: whose a node here is.
 	Place func(of peer.ID, remote tree.Path) (local tree.Path, ok bool)
+	Owner func(local tree.Path) (of peer.ID, remote tree.Path, ok bool)
 	// Hidden says that a node of another manager is a second view of what is told by a third;
 	// nil: none is.
 	Hidden func(of peer.ID, remote tree.Path) bool
@@ -147,18 +149,18 @@ func signal(c chan struct{}) {
 // Unknown says of what time the journal here does not know yet what a node did that hangs
 // here: what its manager has not told yet. It is for journal.Options.
 func (r *Receiver) Unknown(local tree.Path) (from, to time.Time, why string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for id, s := range r.sources {
-		from, to := s.unknown()
-		if !from.Before(to) {
-			continue
-		}
-		if root, ok := r.o.Place(id, tree.Root); ok && root.Contains(local) && !r.o.Own(local) {
-			return from, to, "its manager has not told yet what it did"
-		}
+	id, _, ok := r.o.Owner(local)
+	if !ok || r.o.Own(local) {
+		return from, to, ""
 	}
-	return from, to, ""
+	r.mu.Lock()
+	s := r.sources[id]
+	r.mu.Unlock()
+	if s == nil {
+		return from, to, ""
+	}
+	from, to = s.unknown()
+	return from, to, "its manager has not told yet what it did"
 }
 
 // Forget forgets everything about a manager that will not be followed any more; the entries

@@ -312,8 +312,27 @@ func (s *Sender) answerAfter(ctx context.Context, from peer.ID, body []byte) ([]
 	if q.Limit <= 0 || q.Limit > MaxBatch {
 		q.Limit = MaxBatch
 	}
-	var b batch
-	var mark int64
+	for ; ; q.Limit /= 2 {
+		b, mark, err := s.answer(ctx, from, &q, sees)
+		if err != nil {
+			return nil, err
+		}
+		text, err := json.Marshal(b)
+		if err != nil {
+			return nil, err
+		}
+		if len(text) > peer.MaxBody && q.Limit > 1 {
+			continue // Texts that are long in escapes.
+		}
+		s.sent.Add(uint64(len(b.Entries)))
+		s.missed.Add(uint64(b.Missed))
+		s.note(from, asked{token: q.Token, mark: max(mark, min(q.Mark, b.Last)), at: s.o.Now(), dirty: true})
+		return text, nil
+	}
+}
+
+// answer reads a batch for a follower, and the mark that it is known to have.
+func (s *Sender) answer(ctx context.Context, from peer.ID, q *after, sees func(tree.Path) bool) (b batch, mark int64, err error) {
 	err = s.o.Store.Read(ctx, func(tx *store.Tx) (err error) {
 		var token string
 		var start int64
@@ -324,16 +343,10 @@ func (s *Sender) answerAfter(ctx context.Context, from peer.ID, body []byte) ([]
 		if !found || token != q.Token {
 			return peer.Refuse(peer.Stale, "the journal is not told any more to who asks: begin anew")
 		}
-		b, err = s.read(tx, from, &q, start, sees)
+		b, err = s.read(tx, from, q, start, sees)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	s.sent.Add(uint64(len(b.Entries)))
-	s.missed.Add(uint64(b.Missed))
-	s.note(from, asked{token: q.Token, mark: max(mark, min(q.Mark, b.Last)), at: s.o.Now(), dirty: true})
-	return json.Marshal(b)
+	return b, mark, err
 }
 
 // read reads a batch. The numbers up to start are those of the past, which the follower has

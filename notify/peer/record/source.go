@@ -25,8 +25,8 @@ const (
 	fresh = 3 * askEvery
 	// noteEvery is how often it is written down that everything is known.
 	noteEvery = 15 * time.Second
-	// askTime bounds one question.
-	askTime = 15 * time.Second
+	// askTime bounds a question for what is new, bulkTime another.
+	askTime, bulkTime = 5 * time.Second, 20 * time.Second
 )
 
 // jump is by how many entries the present is ahead when what was missed is left for later;
@@ -154,8 +154,6 @@ func ask[Q, A any](ctx context.Context, to peer.ID, kind string, how func(contex
 	if err != nil {
 		return a, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
 	answer, err := how(ctx, to, kind, body)
 	if err != nil {
 		return a, err
@@ -172,7 +170,9 @@ func (s *source) begin(ctx context.Context) error {
 	if newest > 0 {
 		from = newest + 1
 	}
-	b, err := ask(ctx, s.id, kindBegin, s.r.o.Fabric.AskBulk, begin{s.r.o.Chain(), from}, func(body []byte) (b begun, err error) {
+	asked, cancel := context.WithTimeout(ctx, bulkTime)
+	defer cancel()
+	b, err := ask(asked, s.id, kindBegin, s.r.o.Fabric.AskBulk, begin{s.r.o.Chain(), from}, func(body []byte) (b begun, err error) {
 		if err := json.Unmarshal(body, &b); err != nil {
 			return b, fmt.Errorf("the answer to %s makes no sense: %w", kindBegin, err)
 		}
@@ -202,9 +202,9 @@ func (s *source) present(ctx context.Context) error {
 		q := after{Token: s.token, Chain: s.r.o.Chain(), After: at, Limit: MaxBatch, Mark: s.ranges.mark()}
 		s.mu.Unlock()
 		asked := s.r.o.Now()
-		got, err := s.more(ctx, s.r.o.Fabric.Ask, &q)
+		got, err := s.more(ctx, s.r.o.Fabric.Ask, askTime, &q)
 		if err != nil {
-			return err
+			return errors.Join(err, s.note(ctx))
 		}
 		from := q.After
 		if beyond > 0 {
@@ -230,9 +230,9 @@ func (s *source) present(ctx context.Context) error {
 		} else if ahead <= 0 {
 			s.known = asked
 		}
-		note := s.known.Sub(s.noted) > noteEvery
+		due := s.known.Sub(s.noted) > noteEvery
 		s.mu.Unlock()
-		if note {
+		if due {
 			if err := s.note(ctx); err != nil {
 				return err
 			}
@@ -261,7 +261,7 @@ func (s *source) fill(ctx context.Context) error {
 				return nil
 			}
 		}
-		got, err := s.more(ctx, s.r.o.Fabric.AskBulk, &q)
+		got, err := s.more(ctx, s.r.o.Fabric.AskBulk, bulkTime, &q)
 		if err != nil {
 			return err
 		}
@@ -303,7 +303,9 @@ func (b *reply) after(newest, after int64) int64 {
 }
 
 // more asks for entries.
-func (s *source) more(ctx context.Context, how func(context.Context, peer.ID, string, []byte) ([]byte, error), q *after) (*reply, error) {
+func (s *source) more(ctx context.Context, how func(context.Context, peer.ID, string, []byte) ([]byte, error), most time.Duration, q *after) (*reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
 	got, err := ask(ctx, s.id, kindAfter, how, q, func(body []byte) (*reply, error) {
 		b, refused, err := decodeBatch(body, q)
 		return &reply{b, refused}, err

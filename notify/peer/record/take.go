@@ -33,6 +33,7 @@ func (s *source) load(ctx context.Context) error {
 	s.token, s.newest, s.ranges = token, newest, ranges
 	if known > 0 {
 		s.known = time.UnixMilli(known)
+		s.noted = s.known
 	}
 	if _, holes := ranges.hole(); holes {
 		s.back = s.r.o.Now()
@@ -110,13 +111,14 @@ func (s *source) tellMissed(tx *store.Tx, missed int64) error {
 	if missed == 0 {
 		return nil
 	}
+	whose := "its journal"
 	at, ok := s.r.o.Place(s.id, tree.Root)
-	if !ok {
-		return nil
+	if !ok { // A part of its tree hangs here, or several.
+		at, whose = tree.Root, "the journal of manager "+string(s.id)
 	}
-	what := fmt.Sprintf("%d entries of its journal are missing here: it did not keep them until they were asked for", missed)
+	what := fmt.Sprintf("%d entries of %s are missing here: it did not keep them until they were asked for", missed, whose)
 	if missed == 1 {
-		what = "1 entry of its journal is missing here: it did not keep it until it was asked for"
+		what = fmt.Sprintf("1 entry of %s is missing here: it did not keep it until it was asked for", whose)
 	}
 	return s.r.o.Journal.Add(tx, journal.Entry{Time: s.r.o.Now(), Path: at, Kind: journal.Link, Text: what})
 }
@@ -141,7 +143,7 @@ func (s *source) take(ctx context.Context, q *after, got *reply, from int64) err
 		if err != nil {
 			return err // It was looked at when it was read.
 		}
-		newest = min(max(newest, milliseconds(e.Time)), milliseconds(now))
+		newest = min(max(newest, milliseconds(e.Time)), milliseconds(latest))
 		if s.r.o.Hidden(s.id, e.Path) {
 			hidden++
 			continue
@@ -216,8 +218,11 @@ func (s *source) take(ctx context.Context, q *after, got *reply, from int64) err
 // note writes down that everything is known.
 func (s *source) note(ctx context.Context) error {
 	s.mu.Lock()
-	known := s.known
+	known, noted := s.known, s.noted
 	s.mu.Unlock()
+	if !known.After(noted) {
+		return nil
+	}
 	err := s.r.o.Store.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec("UPDATE peer_source SET known_at = $1 WHERE manager = $2 AND source = $3", milliseconds(known), tx.Manager(), string(s.id))
 		return err
