@@ -45,6 +45,9 @@ type Options struct {
 	// Class is the same for managers that Sees lets see the same, so that one feed serves
 	// them all; nil: each is a class of its own, unless Sees is nil.
 	Class func(asker peer.ID) string
+	// Ready says whether the tree has everything that belongs to it: until then it is not
+	// shared, so that who had it before does not take it for smaller. Nil: at once.
+	Ready func() bool
 	// Hung is told when a tree hangs for the first time since it was wanted, with all its
 	// nodes: the moment to give them back what is remembered of them, such as thresholds
 	// that were tuned here. Nil is nobody.
@@ -406,15 +409,17 @@ func (b *Branches) Place(owner peer.ID, remote tree.Path) (local tree.Path, ok b
 }
 
 // Hide says which nodes of others do not hang here, with all below them: those that are
-// there twice. Remote is the path over there. Each call has all of them looked at again; the
-// function is asked once for each node that comes, must be quick and must not call Branches
-// or the tree. Nil hides nothing.
-func (b *Branches) Hide(hidden func(owner peer.ID, remote tree.Path) bool) {
+// there twice. Remote is the path over there. Each call has the trees of some managers looked
+// at again, of all when none is named; the function is asked once for each node that comes,
+// must be quick and must not call Branches or the tree. Nil hides nothing.
+func (b *Branches) Hide(hidden func(owner peer.ID, remote tree.Path) bool, of ...peer.ID) {
 	b.mu.Lock()
 	b.hide = hidden
 	mirrors := make([]*mirror, 0, len(b.mirrors))
 	for _, m := range b.mirrors {
-		mirrors = append(mirrors, m)
+		if len(of) == 0 || slices.Contains(of, m.place.peer) {
+			mirrors = append(mirrors, m)
+		}
 	}
 	b.mu.Unlock()
 	for _, m := range mirrors {
@@ -447,6 +452,9 @@ func (b *Branches) State() []State {
 	})
 	return states
 }
+
+// Reshare has what managers may see looked at again: Sees or Class may answer otherwise.
+func (b *Branches) Reshare() { b.share.endAll("what may be seen has changed") }
 
 // Stats counts what is shared.
 func (b *Branches) Stats() Stats { return b.share.stats() }

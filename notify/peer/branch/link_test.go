@@ -123,7 +123,14 @@ func TestALongSilence(t *testing.T) {
 			switch restart {
 			case "the owner":
 				b.stop()
-				b.begin()
+				ready := time.Now().Add(2 * time.Minute)
+				b.begin(func(o *branch.Options) { o.Ready = func() bool { return time.Now().After(ready) } })
+				cut(net, idA, idB, false)
+				settled()
+				if s := a.branches.State()[0]; s.Phase != branch.Lost || s.Error != "it is starting" || a.node("/Managers/mb/shop/web/Load").Status != tree.White {
+					t.Errorf("while it starts: %+v", s)
+				}
+				time.Sleep(2 * time.Minute)
 			case "who joins":
 				a.stop()
 				*a = *start(t, net, idA)

@@ -25,7 +25,7 @@ const (
 	pieceWithin = 10 * time.Second
 	// refusedFor is how long a manager that refuses is not asked again.
 	refusedFor = 30 * time.Second
-	// absentFor is refusedFor of what is not there, or not now.
+	// absentFor is refusedFor of what is not there.
 	absentFor = 3 * time.Second
 	// waiting bounds the bytes of deltas that wait to be applied; those beyond are asked for
 	// again.
@@ -113,7 +113,11 @@ func (m *mirror) run(ctx context.Context) {
 	m.mu.Lock()
 	m.asking, m.stopAsking = context.WithCancel(ctx)
 	m.mu.Unlock()
-	defer func() { m.stopAsking() }()
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.stopAsking()
+	}()
 	defer m.b.o.Fabric.OnLink(func(l peer.Link) {
 		if l.Peer != m.place.peer {
 			return
@@ -194,11 +198,19 @@ func (m *mirror) step(ctx context.Context, tick bool) {
 	case err == nil:
 	case errors.As(err, &refusal), errors.Is(err, frame.ErrFrame), errors.Is(err, errDeltas), errors.Is(err, errRubbish), errors.Is(err, errPlace):
 		m.leave()
-		m.again = now.Add(refusedFor)
-		if refusal != nil && (refusal.Code == peer.Busy || refusal.Code == peer.NotFound) {
+		m.fade(fmt.Sprintf("%s does not tell: %v", m.place.name, err))
+		switch m.again = now.Add(refusedFor); {
+		case refusal != nil && refusal.Code == peer.Busy:
+			m.again = now.Add(keepEvery)
+			m.show(func(s *State) {
+				if s.Error = err.Error(); m.hangs {
+					s.Phase = Lost
+				}
+			})
+			return
+		case refusal != nil && refusal.Code == peer.NotFound:
 			m.again = now.Add(absentFor)
 		}
-		m.fade(fmt.Sprintf("%s does not tell: %v", m.place.name, err))
 		m.refuse(err)
 		return
 	case errors.Is(err, peer.ErrNobody):

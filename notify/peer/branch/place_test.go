@@ -2,6 +2,7 @@ package branch_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,9 +64,12 @@ func wantPlaced(t *testing.T, b *branch.Branches, id peer.ID, remote tree.Path, 
 func TestPartsHiddenOnesAndBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := peertest.New(1)
+		var allowed atomic.Bool
 		a := start(t, net, idA, func(o *branch.Options) { o.MaxNodes = 6 })
 		b := start(t, net, idB, func(o *branch.Options) {
-			o.Sees = func(asker peer.ID, p tree.Path) bool { return asker == idA && p.Name() != "Process" }
+			o.Sees = func(asker peer.ID, p tree.Path) bool {
+				return asker == idA && (allowed.Load() || p.Name() != "Process")
+			}
 		})
 		c := start(t, net, idC)
 		defer a.finish()
@@ -91,7 +95,19 @@ func TestPartsHiddenOnesAndBounds(t *testing.T) {
 		if s := c.branches.State()[0]; s.Phase != branch.Refused || s.Nodes != 0 {
 			t.Errorf("who may see nothing: %+v", s)
 		}
-		a.branches.Hide(nil)
+		allowed.Store(true)
+		b.branches.Reshare()
+		settled()
+		if !there("/web/Process") {
+			t.Error("what may be seen now does not hang")
+		}
+		allowed.Store(false)
+		b.branches.Reshare()
+		settled()
+		if there("/web/Process") {
+			t.Error("what may not be seen any more hangs")
+		}
+		a.branches.Hide(nil, idB)
 		settled()
 		if !there("/web/Load") {
 			t.Error("it is still hidden")

@@ -115,6 +115,21 @@ func (s *share) forget() {
 	}
 }
 
+// endAll ends all feeds; those who follow open them anew.
+func (s *share) endAll(why string) {
+	s.mu.Lock()
+	feeds := slices.Collect(maps.Values(s.feeds))
+	s.mu.Unlock()
+	for _, f := range feeds {
+		f.mu.Lock()
+		if f.gone == nil {
+			f.gone = errors.New(why)
+			s.drop(f)
+		}
+		f.mu.Unlock()
+	}
+}
+
 // drop ends a feed. It is called with the lock of the feed.
 func (s *share) drop(f *feed) {
 	s.mu.Lock()
@@ -144,6 +159,8 @@ func (s *share) open(_ context.Context, from peer.ID, body []byte) ([]byte, erro
 		return nil, err
 	case len(q.Chain)+len(q.Joined) > maxIDs:
 		return nil, peer.Refuse(peer.Invalid, "%d managers at most are named when a tree is asked for", maxIDs)
+	case s.b.o.Ready != nil && !s.b.o.Ready():
+		return nil, peer.Refuse(peer.Busy, "it is starting")
 	case !s.sees(from, q.Under):
 		return nil, peer.Refuse(peer.NotFound, "%s: there is no such node, or it is not shown to you", q.Under)
 	}
