@@ -3,9 +3,12 @@ package viewer
 import (
 	"context"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"grove/tree"
 	"grove/tree/grant"
@@ -14,6 +17,7 @@ import (
 type nodeInput struct {
 	Path string `path:"path" maxLength:"1024" doc:"Path of the node." example:"shop/web1/Connections/Active"`
 	At   string `query:"at" maxLength:"40" doc:"The node as it was then, RFC 3339; the present when absent." example:"2026-03-01T12:00:00Z"`
+	From string `query:"from" enum:"owner" doc:"Of a node of another manager: owner asks that one now; absent: what it told last."`
 }
 
 type nodeOutput struct {
@@ -25,6 +29,14 @@ func (s *Server) getNode(ctx context.Context, in *nodeInput) (*nodeOutput, error
 	path, err := tree.ParsePath(in.Path)
 	if err != nil {
 		return nil, Problem(err)
+	}
+	if in.From != "" && s.opts.FromOwner != nil {
+		if in.At != "" {
+			return nil, huma.NewError(http.StatusBadRequest, "the owner of a node is asked about the present: leave at out")
+		}
+		if d, own, err := s.opts.FromOwner(ctx, path); err != nil || !own {
+			return &nodeOutput{"no-store", d}, Problem(err)
+		}
 	}
 	e, release, err := s.open(ctx, in.At)
 	if err != nil {

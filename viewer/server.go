@@ -53,6 +53,9 @@ type Options struct {
 	Past func(ctx context.Context, at time.Time) (past *tree.Tree, release func(), err error)
 	// Beans tells of the beans behind nodes; nil: there are none.
 	Beans Beans
+	// FromOwner asks the manager that a node of a joined tree is of about it now, for who asks
+	// in ctx; own says that it is this manager's own. Nil: all are.
+	FromOwner func(ctx context.Context, path tree.Path) (d *Details, own bool, err error)
 	// Definitions tells of the instances; nil serves none.
 	Definitions Definitions
 	// Hosts lists names by which browsers may ask for the server besides loopback's

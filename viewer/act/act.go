@@ -2,6 +2,7 @@ package act
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -26,7 +27,11 @@ type Options struct {
 	// Audit puts into the audit log that something begins; done puts there what came of
 	// it. An error of Audit keeps it from being done.
 	Audit func(ctx context.Context, action, target string, detail any) (done func(error), err error)
-	Log   *slog.Logger // nil discards
+	// PassOn has the owner of a node of another manager's tree do something: "ask", "tune" or
+	// "untune", with arguments as JSON. Theirs says that there is such an owner; if not,
+	// nothing was done. Nil: all nodes are this manager's own.
+	PassOn func(ctx context.Context, path tree.Path, what string, arguments json.RawMessage) (theirs bool, err error)
+	Log    *slog.Logger // nil discards
 }
 
 // maxBody bounds the body of a request in bytes.
@@ -49,7 +54,7 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "put-thresholds", Method: http.MethodPut, Path: "/api/v1/thresholds/{path}",
 		Summary: "Tune the thresholds of a node", Tags: []string{"tree"}, MaxBodyBytes: maxBody, Errors: refusals,
-		Description: "The settings are those of a definition, and they replace what was in force as a whole, at once. They last until they are undone, or the definition gives the node other thresholds. The path of the node is the rest of the address, slashes and all.",
+		Description: "The settings are those of a definition, and they replace what was in force as a whole, at once. What a node of another manager gets is good here; with at=owner, over there. They last until they are undone, or the definition gives the node other thresholds. The path of the node is the rest of the address, slashes and all.",
 	}, a.putThresholds)
 	huma.Register(api, huma.Operation{
 		OperationID: "delete-thresholds", Method: http.MethodDelete, Path: "/api/v1/thresholds/{path}",
@@ -92,6 +97,36 @@ func (a *API) attribute(ctx context.Context, in Addressed, role grant.Role, what
 		return n, huma.NewError(http.StatusConflict, fmt.Sprintf("%s is a group, which %s", path, what))
 	}
 	return n, nil
+}
+
+// Where is the part of inputs that says at whose thresholds something is done.
+type Where struct {
+	At string `query:"at" enum:"owner" doc:"Of a node of another manager: owner changes the thresholds over there, for everybody; absent: those by which it is judged here."`
+}
+
+// passOn has the owner of a node do something, if it is of another manager.
+func (a *API) passOn(ctx context.Context, path tree.Path, what string, arguments any) (theirs bool, err error) {
+	if a.opts.PassOn == nil {
+		return false, nil
+	}
+	text, err := json.Marshal(arguments)
+	if err != nil {
+		return false, err
+	}
+	theirs, err = a.opts.PassOn(ctx, path, what, text)
+	return theirs, viewer.Problem(err)
+}
+
+// atOwner is passOn for who wants it done at the owner, and nowhere else.
+func (a *API) atOwner(ctx context.Context, path tree.Path, what string, arguments any) (*output, error) {
+	theirs, err := a.passOn(ctx, path, what, arguments)
+	switch {
+	case err != nil:
+		return nil, err
+	case !theirs:
+		return nil, huma.NewError(http.StatusConflict, fmt.Sprintf("%s is this manager's own; leave at=owner out", path))
+	}
+	return a.answer(ctx, path)
 }
 
 // answer describes the node as it is now.

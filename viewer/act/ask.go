@@ -26,23 +26,52 @@ func (a *API) ask(ctx context.Context, in *struct {
 	Addressed
 	Wait float64 `query:"wait" default:"5" minimum:"0" maximum:"30" doc:"How long to wait for the runs, in seconds. Those that need longer go on."`
 }) (*output, error) {
-	n, err := a.attribute(ctx, in.Addressed, grant.Operator, "nothing feeds; ask for one of the attributes below it")
+	n, err := a.attribute(ctx, in.Addressed, grant.Operator, nothingFeeds)
 	if err != nil {
 		return nil, err
 	}
+	theirs, err := a.passOn(ctx, n.Path, "ask", Wait{in.Wait})
+	if err == nil && !theirs {
+		err = a.run(ctx, &n, in.Wait)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.answer(ctx, n.Path)
+}
+
+// nothingFeeds is why a group cannot be asked.
+const nothingFeeds = "nothing feeds; ask for one of the attributes below it"
+
+// Wait are the arguments of asking.
+type Wait struct {
+	Wait float64 `json:"wait"` // seconds
+}
+
+// Ask is POST /api/v1/ask/{path} for who asks in ctx by another manager.
+func (a *API) Ask(ctx context.Context, path tree.Path, w Wait) error {
+	n, err := a.attribute(ctx, Addressed{path.String()}, grant.Operator, nothingFeeds)
+	if err != nil {
+		return err
+	}
+	return a.run(ctx, &n, min(max(w.Wait, 0), 30))
+}
+
+// run has what feeds a node run now, and waits so many seconds for it.
+func (a *API) run(ctx context.Context, n *tree.Node, wait float64) error {
 	before := slices.DeleteFunc(a.opts.Sources(n.Ref), func(s viewer.NodeSource) bool { return s.Mode == tree.Push.String() })
 	switch {
 	case len(before) == 0:
-		return nil, huma.NewError(http.StatusConflict, n.Path.String()+" cannot be asked: no probe feeds it, its readings are sent to it")
+		return huma.NewError(http.StatusConflict, n.Path.String()+" cannot be asked: no probe feeds it, its readings are sent to it")
 	case !slices.ContainsFunc(before, func(s viewer.NodeSource) bool { return s.Started }):
-		return nil, huma.NewError(http.StatusConflict, fmt.Sprintf("%s cannot be asked: %s was stopped; start it first", n.Path, before[0].Source))
+		return huma.NewError(http.StatusConflict, fmt.Sprintf("%s cannot be asked: %s was stopped; start it first", n.Path, before[0].Source))
 	}
 	began := time.Now()
 	if err := a.opts.Ask(n.Ref); err != nil {
-		return nil, huma.NewError(http.StatusConflict, fmt.Sprintf("%s cannot be asked: %v", n.Path, err))
+		return huma.NewError(http.StatusConflict, fmt.Sprintf("%s cannot be asked: %v", n.Path, err))
 	}
-	a.wait(ctx, n.Ref, before, began, time.Duration(in.Wait*float64(time.Second)))
-	return a.answer(ctx, n.Path)
+	a.wait(ctx, n.Ref, before, began, time.Duration(wait*float64(time.Second)))
+	return nil
 }
 
 // wait returns when all runtime beans that were started have run, or are gone, or the

@@ -191,45 +191,82 @@ func interval(n *tree.Node, sources []viewer.NodeSource) (every time.Duration) {
 	return every
 }
 
+// noThresholds is why a group has none.
+const noThresholds = "has no thresholds; its status follows from those below it"
+
 func (a *API) putThresholds(ctx context.Context, in *struct {
 	Addressed
+	Where
 	Body Tuning
 }) (*output, error) {
-	n, err := a.attribute(ctx, in.Addressed, grant.Editor, "has no thresholds; its status follows from those below it")
+	n, err := a.attribute(ctx, in.Addressed, grant.Editor, noThresholds)
 	if err != nil {
 		return nil, err
 	}
-	th, errs := in.Body.parse(&n, a.opts.Sources(n.Ref))
-	if len(errs) > 0 {
-		return nil, refused(n.Path, errs)
+	if in.At != "" {
+		return a.atOwner(ctx, n.Path, "tune", &in.Body)
 	}
-	detail := map[string]any{"was": viewer.ThresholdsOf(n.Threshold, n.Tuned), "became": in.Body}
-	err = a.audited(ctx, "thresholds put", n.Path, detail, func() error {
-		return a.keep(&n, a.opts.Tree.SetThreshold(n.Path, th))
-	})
-	if err != nil {
+	if err := a.tune(ctx, &n, &in.Body); err != nil {
 		return nil, err
 	}
 	return a.answer(ctx, n.Path)
 }
 
-func (a *API) deleteThresholds(ctx context.Context, in *Addressed) (*output, error) {
-	n, err := a.attribute(ctx, *in, grant.Editor, "has no thresholds; its status follows from those below it")
+// Tune is PUT /api/v1/thresholds/{path} for who asks in ctx by another manager.
+func (a *API) Tune(ctx context.Context, path tree.Path, t *Tuning) error {
+	n, err := a.attribute(ctx, Addressed{path.String()}, grant.Editor, noThresholds)
+	if err != nil {
+		return err
+	}
+	return a.tune(ctx, &n, t)
+}
+
+func (a *API) tune(ctx context.Context, n *tree.Node, t *Tuning) error {
+	th, errs := t.parse(n, a.opts.Sources(n.Ref))
+	if len(errs) > 0 {
+		return refused(n.Path, errs)
+	}
+	detail := map[string]any{"was": viewer.ThresholdsOf(n.Threshold, n.Tuned), "became": t}
+	return a.audited(ctx, "thresholds put", n.Path, detail, func() error {
+		return a.keep(n, a.opts.Tree.SetThreshold(n.Path, th))
+	})
+}
+
+func (a *API) deleteThresholds(ctx context.Context, in *struct {
+	Addressed
+	Where
+}) (*output, error) {
+	n, err := a.attribute(ctx, in.Addressed, grant.Editor, noThresholds)
 	if err != nil {
 		return nil, err
 	}
+	if in.At != "" {
+		return a.atOwner(ctx, n.Path, "untune", nil)
+	}
+	if err := a.untune(ctx, &n); err != nil {
+		return nil, err
+	}
+	return a.answer(ctx, n.Path)
+}
+
+// Untune is DELETE /api/v1/thresholds/{path} for who asks in ctx by another manager.
+func (a *API) Untune(ctx context.Context, path tree.Path) error {
+	n, err := a.attribute(ctx, Addressed{path.String()}, grant.Editor, noThresholds)
+	if err != nil {
+		return err
+	}
+	return a.untune(ctx, &n)
+}
+
+func (a *API) untune(ctx context.Context, n *tree.Node) error {
 	if !n.Tuned {
-		return a.answer(ctx, n.Path) // They are those of the definition already.
+		return nil // They are those of the definition already.
 	}
 	detail := map[string]any{"was": viewer.ThresholdsOf(n.Threshold, true)}
 	if n.Spec.Threshold != nil {
 		detail["became"] = viewer.ThresholdsOf(n.Spec.Threshold, false)
 	}
-	err = a.audited(ctx, "thresholds delete", n.Path, detail, func() error { return a.keep(&n, a.opts.Tree.Untune(n.Ref)) })
-	if err != nil {
-		return nil, err
-	}
-	return a.answer(ctx, n.Path)
+	return a.audited(ctx, "thresholds delete", n.Path, detail, func() error { return a.keep(n, a.opts.Tree.Untune(n.Ref)) })
 }
 
 // keep looks at what came of a change of the thresholds. What could not be kept for the

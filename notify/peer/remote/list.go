@@ -247,6 +247,7 @@ func (r *Remote) take(l listed) (came, went []beans.Name) {
 	case r.others[o.id] != o || l.same:
 		return nil, nil
 	case l.err != nil:
+		o.asked = time.Now().Add(listAgain - listEvery)
 		if !errors.Is(l.err, ErrAway) && !errors.Is(l.err, context.Canceled) {
 			r.opts.Log.Warn("the beans of another manager are not known", "manager", o.called, "error", l.err)
 		}
@@ -406,4 +407,25 @@ func (r *Remote) tellChange(now time.Time) {
 	for _, id := range to {
 		_ = r.opts.Fabric.Send(id, kindChanged, nil) // It asks again within half a minute anyway.
 	}
+}
+
+// NameHere returns the name here of a bean that a manager has under a name over there, if
+// that is known.
+func (r *Remote) NameHere(of peer.ID, there beans.Name) (beans.Name, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if o := r.others[of]; o != nil {
+		name, ok := here(o.called, there, 0)
+		return name, ok && r.names[name.Canonical()] != nil
+	}
+	for _, e := range r.names {
+		if len(e.behind) == 0 || e.behind[len(e.behind)-1] != of {
+			continue
+		}
+		value, _ := e.name.Get(Key)
+		if name, ok := here(value, there, 0); ok && name.Equal(e.name) {
+			return name, true
+		}
+	}
+	return beans.Name{}, false
 }

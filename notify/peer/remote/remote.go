@@ -82,6 +82,7 @@ const (
 
 	listEvery   = 30 * time.Second
 	listWithin  = 10 * time.Second
+	listAgain   = 2 * time.Second // after no answer came
 	infoWithin  = 3 * time.Second
 	getWithin   = 5 * time.Second
 	setWithin   = 10 * time.Second
@@ -249,7 +250,11 @@ func (r *Remote) Run(ctx context.Context) error {
 		return err
 	}
 	defer unhear()
-	defer r.opts.Fabric.OnLink(func(peer.Link) { r.Changed() })()
+	defer r.opts.Fabric.OnLink(func(l peer.Link) {
+		if l.Up {
+			_, _ = r.heardChange(ctx, l.Peer, nil) // It never fails.
+		}
+	})()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {

@@ -589,7 +589,7 @@ func TestAHostileManager(t *testing.T) {
 			return []byte(`{"values":[{"name":"x","value":{"i":"no"}},{"name":"y","error":{"is":"made up","message":"a\u001b[31m\u202e` + strings.Repeat("b", 9999) + `"}}]}`), nil
 		})
 		bad.Handle("remote.info", func(context.Context, peer.ID, []byte) ([]byte, error) { return []byte(`{"of":[7,-9]}`), nil })
-		time.Sleep(3 * time.Second)
+		time.Sleep(5 * time.Second)
 		if diff := cmp.Diff([]string{"grove:manager=berlin,type=Good", "grove:manager=berlin/dora,type=Far"}, w.names("*:manager=b*,*")); diff != "" {
 			t.Error(diff)
 		}
