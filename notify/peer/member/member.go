@@ -160,7 +160,7 @@ func (m *Member) open(ctx context.Context) (err error) {
 	}
 	m.Leases.Serve(m.Meter, m.Registry.With)
 	m.Locker = lease.NewLocker(lease.LockerOptions{Fabric: m.Meter, Home: func() peer.ID { return cmp.Or(m.Registry.Home().Home, m.ID()) }, Leases: m.Leases})
-	m.Branches = branch.New(branch.Options{Tree: o.Tree, Fabric: m.Meter, Sees: m.sees, Log: m.log})
+	m.Branches = branch.New(branch.Options{Tree: o.Tree, Fabric: m.Meter, Sees: m.sees, Class: m.class, Log: m.log})
 	m.Sender = record.NewSender(record.SenderOptions{Store: o.Store, Fabric: m.Meter, Shares: m.shares, Log: m.log})
 	m.Twins = twin.New(twin.Options{Self: m.ID(), Changed: m.twinned, Log: m.log})
 	m.Receiver = record.NewReceiver(record.ReceiverOptions{
@@ -344,10 +344,15 @@ func (m *Member) branched() (list []peer.Manager) {
 }
 
 // twinned has what is there twice hang once.
-func (m *Member) twinned([]twin.Change) {
-	if m.Branches != nil {
-		m.Branches.Hide(m.Twins.Hidden)
+func (m *Member) twinned(changes []twin.Change) {
+	if m.Branches == nil || len(changes) == 0 {
+		return
 	}
+	of := make([]peer.ID, len(changes))
+	for k, c := range changes {
+		of[k] = c.Manager
+	}
+	m.Branches.Hide(m.Twins.Hidden, of...)
 }
 
 // ownDevices are what twins may be found of.
@@ -398,6 +403,9 @@ func (m *Member) sees(asker peer.ID, p tree.Path) bool {
 	return false
 }
 
+// class is the same for managers that see the same.
+func (m *Member) class(asker peer.ID) string { return fmt.Sprint(m.allow(asker)) }
+
 // shares is sees for records, where what a manager has from others is theirs to tell.
 func (m *Member) shares(asker peer.ID, chain []peer.ID) (func(tree.Path) bool, error) {
 	return func(p tree.Path) bool {
@@ -413,6 +421,7 @@ func (m *Member) rules() {
 	s := m.Settings()
 	m.Twins.SetRules(twin.Rules{Identity: s.Identity, Same: s.Same, Different: s.Different, Prefer: s.Prefer})
 	m.join()
+	m.Branches.Reshare()
 }
 
 // Keys is where the keys are.
