@@ -35,6 +35,8 @@ type world struct {
 	log     []string
 	full    error // of the audit log
 	lost    error // of what keeps tuned thresholds
+	passed  []string
+	refused error // of the owner
 	mu      sync.Mutex
 }
 
@@ -67,6 +69,13 @@ func newWorld(t *testing.T) *world {
 			return append([]viewer.NodeSource(nil), w.sources...)
 		},
 		Ask: func(tree.Ref) error { w.asked(); return nil },
+		PassOn: func(_ context.Context, path tree.Path, what string, arguments json.RawMessage) (bool, error) {
+			if !tree.MustPath("/bank").Contains(path) {
+				return false, nil
+			}
+			w.passed = append(w.passed, fmt.Sprintf("%s %s %s", what, path, arguments))
+			return true, w.refused
+		},
 		Audit: func(ctx context.Context, action, target string, detail any) (func(error), error) {
 			if w.full != nil {
 				return nil, w.full
@@ -382,4 +391,37 @@ func FuzzBack(f *testing.F) {
 			t.Errorf("%s is written as %s, and that as %s, %v", text, written, twice, err)
 		}
 	})
+}
+
+func TestNodesOfOthersGoToTheirOwner(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		method, target, body string
+		status               int
+	}{
+		{"POST", "/api/v1/ask/bank%2Fload?wait=2", "", 200},
+		{"PUT", "/api/v1/thresholds/bank%2Fload?at=owner", `{"yellow": "> 5"}`, 200},
+		{"DELETE", "/api/v1/thresholds/bank%2Fload?at=owner", "", 200},
+		{"PUT", "/api/v1/thresholds/shop%2Fload?at=owner", `{"yellow": "> 5"}`, 409},
+		{"DELETE", "/api/v1/thresholds/shop%2Fload?at=elsewhere", "", 422},
+		{"PUT", "/api/v1/thresholds/bank%2Fload", `{"yellow": "> 5"}`, 200},
+	} {
+		if status, body := w.do("editor", c.method, c.target, c.body); status != c.status {
+			t.Errorf("%s %s: %d %s", c.method, c.target, status, body)
+		}
+	}
+	want := []string{`ask /bank/load {"wait":2}`, `tune /bank/load {"yellow":"\u003e 5"}`, `untune /bank/load null`}
+	if diff := cmp.Diff(want, w.passed); diff != "" {
+		t.Error(diff)
+	}
+	if n := w.node("/bank/load"); !n.Tuned {
+		t.Error("what is tuned here goes to the owner")
+	}
+	w.refused = fmt.Errorf("%w: not over there", grant.ErrDenied)
+	if status, body := w.do("editor", "POST", "/api/v1/ask/bank%2Fload", ""); status != 403 || !strings.Contains(body, "not over there") {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _ := w.do("viewer", "POST", "/api/v1/ask/bank%2Fload", ""); status != 403 || len(w.passed) != 4 {
+		t.Errorf("%d, %v", status, w.passed)
+	}
 }
