@@ -50,7 +50,7 @@ type Options struct {
 	Ready func() bool
 	// Hung is told when a tree hangs for the first time since it was wanted, with all its
 	// nodes: the moment to give them back what is remembered of them, such as thresholds
-	// that were tuned here. Nil is nobody.
+	// that were tuned here. It may take its time. Nil is nobody.
 	Hung func(at tree.Path)
 	// Log is told what goes wrong; nil is nowhere.
 	Log *slog.Logger

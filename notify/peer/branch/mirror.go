@@ -70,6 +70,7 @@ type mirror struct {
 	frame     frame.Frame
 	rateSince time.Time
 	rateFrom  uint64
+	telling   sync.WaitGroup // of Hung
 }
 
 func newMirror(b *Branches, p place) *mirror {
@@ -130,6 +131,7 @@ func (m *mirror) run(ctx context.Context) {
 		m.back.Store(l.Up)
 		poke(m.wake)
 	})()
+	defer m.telling.Wait()
 	defer m.leave()
 	m.heard = m.b.o.Now()
 	tick := time.NewTicker(keepEvery)
@@ -371,6 +373,13 @@ func (m *mirror) hear() {
 // errPlace is that the tree cannot hang where it should.
 var errPlace = errors.New("it cannot hang there")
 
+// busy does work here: the time that it takes is no silence of the other manager.
+func (m *mirror) busy(work func() error) error {
+	begin := m.b.o.Now()
+	defer func() { m.heard = m.heard.Add(m.b.o.Now().Sub(begin)) }()
+	return work()
+}
+
 // open opens the feed and follows its stream, before anything is asked of it.
 func (m *mirror) open(ctx context.Context) error {
 	self := m.b.o.Fabric.Self()
@@ -441,7 +450,7 @@ func (m *mirror) trySnapshot(ctx context.Context, least uint64) error {
 			}
 		}
 	}
-	if err := m.tree.replace(draft); err != nil {
+	if err := m.busy(func() error { return m.tree.replace(draft) }); err != nil {
 		return fmt.Errorf("%w: %w", errPlace, err)
 	}
 	m.number, m.expected = head.Number, head.Number
@@ -453,7 +462,7 @@ func (m *mirror) trySnapshot(ctx context.Context, least uint64) error {
 	}
 	m.live()
 	if first && m.b.o.Hung != nil {
-		m.b.o.Hung(m.place.at)
+		m.telling.Go(func() { m.b.o.Hung(m.place.at) })
 	}
 	return nil
 }
@@ -497,7 +506,7 @@ func (m *mirror) apply(body []byte) error {
 	case m.frame.Number > m.number+1:
 		return errGap
 	}
-	if err := m.tree.apply(&m.frame); err != nil {
+	if err := m.busy(func() error { return m.tree.apply(&m.frame) }); err != nil {
 		return err
 	}
 	m.number++
@@ -554,7 +563,7 @@ func (m *mirror) live() {
 	}
 	if m.lost {
 		m.lost = false
-		m.tree.unfade()
+		_ = m.busy(func() error { m.tree.unfade(); return nil })
 	}
 	m.tell(m.b.o.Now())
 	m.show(func(s *State) { s.Phase, s.Error = Live, m.tree.trouble })

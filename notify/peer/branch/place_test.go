@@ -65,7 +65,14 @@ func TestPartsHiddenOnesAndBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := peertest.New(1)
 		var allowed atomic.Bool
-		a := start(t, net, idA, func(o *branch.Options) { o.MaxNodes = 6 })
+		var hung atomic.Value
+		a := start(t, net, idA, func(o *branch.Options) {
+			o.MaxNodes = 6
+			o.Hung = func(at tree.Path) {
+				time.Sleep(10 * time.Second) // It may take its time.
+				hung.Store(at)
+			}
+		})
 		b := start(t, net, idB, func(o *branch.Options) {
 			o.Sees = func(asker peer.ID, p tree.Path) bool {
 				return asker == idA && (allowed.Load() || p.Name() != "Process")
@@ -127,6 +134,9 @@ func TestPartsHiddenOnesAndBounds(t *testing.T) {
 		b.change(tree.Add(tree.MustPath("/nowhere"), number))
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
+		if at := hung.Load(); at != tree.MustPath("/web") && at != tree.MustPath("/x") {
+			t.Errorf("told that %v hangs", at)
+		}
 		if !there("/x") {
 			t.Error("what came to be does not hang")
 		}
