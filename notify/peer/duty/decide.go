@@ -14,6 +14,7 @@ type view struct {
 	now     time.Time
 	term    int64
 	state   func(peer.ID) State
+	leased  func(peer.ID) bool // this manager is home to it, so that it has a lease
 	missing func(peer.ID) bool // dead, or gone for long
 	member  func(peer.ID) book.Member
 }
@@ -183,7 +184,7 @@ func (v *view) divide(rows map[*book.Row]wants, managers []peer.Manager, watched
 	var candidates []stand.Candidate
 	for i := range managers {
 		m := &managers[i]
-		if v.usable(m.ID) {
+		if v.usable(m.ID) && v.leased(m.ID) {
 			candidates = append(candidates, stand.Candidate{
 				ID: m.ID, Name: m.Name, Kinds: m.Kinds, Applications: m.Applications, Capacity: m.Capacity, Devices: max(m.Devices, watched[m.ID]),
 			})

@@ -163,19 +163,21 @@ type Duty struct {
 
 	// mu guards what follows. It is held while the disk is written, so that what is in
 	// memory is what is on disk.
-	mu      lock
-	rows    map[Key]*book.Row
-	holds   map[Key]*book.Hold
-	members map[peer.ID]*book.Member
-	active  map[Key]bool               // what Local watches, of what is held
-	busy    map[Key]context.CancelFunc // rows that are being asked about
-	pauses  map[Key]time.Time
-	gone    map[peer.ID]time.Time // since when a manager is seen to have left
-	acting  map[peer.ID]time.Time // since when this manager is home to an owner
-	lives   map[peer.ID]*liveness // by keeper
-	soon    map[Key]time.Time     // what is to be left, and when
-	leaving map[Key]bool
-	helping map[Key]bool
+	mu       lock
+	rows     map[Key]*book.Row
+	holds    map[Key]*book.Hold
+	members  map[peer.ID]*book.Member
+	active   map[Key]bool               // what Local watches, of what is held
+	busy     map[Key]context.CancelFunc // rows that are being asked about
+	pauses   map[Key]time.Time
+	gone     map[peer.ID]time.Time // since when a manager is seen to have left
+	acting   map[peer.ID]home      // to whom this manager is home
+	met      map[peer.ID]bool      // homes that were there when that was looked at last
+	reported map[peer.ID]bool      // owners that have said which devices they have
+	lives    map[peer.ID]*liveness // by keeper
+	soon     map[Key]time.Time     // what is to be left, and when
+	leaving  map[Key]bool
+	helping  map[Key]bool
 
 	wantedMu sync.Mutex // guards what follows; it is held for moments only
 	asks     map[*asking]bool
@@ -194,7 +196,7 @@ func New(o Options) (*Duty, error) {
 	d := &Duty{
 		o: o, self: o.Fabric.Self(), log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), wake: make(chan struct{}, 1), mu: newLock(),
 		rows: map[Key]*book.Row{}, holds: map[Key]*book.Hold{}, members: map[peer.ID]*book.Member{}, active: map[Key]bool{}, busy: map[Key]context.CancelFunc{},
-		pauses: map[Key]time.Time{}, gone: map[peer.ID]time.Time{}, acting: map[peer.ID]time.Time{}, lives: map[peer.ID]*liveness{}, soon: map[Key]time.Time{}, leaving: map[Key]bool{},
+		pauses: map[Key]time.Time{}, gone: map[peer.ID]time.Time{}, acting: map[peer.ID]home{}, met: map[peer.ID]bool{}, reported: map[peer.ID]bool{}, lives: map[peer.ID]*liveness{}, soon: map[Key]time.Time{}, leaving: map[Key]bool{},
 		helping: map[Key]bool{}, asks: map[*asking]bool{}, linked: map[peer.ID]time.Time{}, wanted: map[peer.ID]bool{}, touched: map[Key]bool{},
 	}
 	d.handle()

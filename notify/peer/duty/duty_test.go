@@ -2,12 +2,15 @@ package duty
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"grove/notify/peer"
 	"grove/notify/peer/duty/book"
 	"grove/tree"
 )
@@ -57,6 +60,7 @@ func (w *world) startAll() {
 		}
 	}
 	pass(10 * time.Second)
+	w.gap = 0
 }
 
 func TestDelegation(t *testing.T) {
@@ -72,6 +76,9 @@ func TestDelegation(t *testing.T) {
 		pass(3 * time.Second)
 		w.is("a", "sw1", "b")
 		w.is("a", "sw2", "a")
+		if w.gap > 0 {
+			t.Errorf("nobody watched for %v", w.gap)
+		}
 		pass(time.Hour)
 		w.is("a", "sw1", "a")
 		moves, err := a.Moves(t.Context(), book.Query{Limit: 10})
@@ -144,6 +151,206 @@ func TestCutOff(t *testing.T) {
 		w.is("a", "sw1", "a")
 		if len(w.m("a").life.back) != 1 {
 			t.Error("nobody was told that it is back")
+		}
+		w.quiet()
+	})
+}
+
+// TestHomeDies: another one becomes home, learns from all what they watch, takes over what the
+// home had, and what dies later; the first one comes back as one of many.
+func TestHomeDies(t *testing.T) {
+	bubble(t, 1, []string{"h", "a", "b", "c"}, func(w *world) {
+		t := w.t
+		w.others = []peer.ID{id("b")}
+		w.own("h", "core")
+		w.own("a", "sw1")
+		w.own("c", "sw2")
+		w.startAll()
+		w.m("a").kill()
+		pass(12 * time.Second)
+		before := w.watcher("a", "sw1")
+		if before == "" {
+			t.Fatal("sw1 is not taken over")
+		}
+		w.m("h").kill()
+		pass(5 * time.Second)
+		w.succeed("b")
+		pass(20 * time.Second)
+		if who := w.watcher("h", "core"); who != "b" && who != "c" {
+			t.Errorf("the device of the home is watched by %q", who)
+		}
+		if before != "h" {
+			w.is("a", "sw1", before)
+		}
+		w.quiet()
+		w.m("c").kill()
+		pass(20 * time.Second)
+		w.is("c", "sw2", "b")
+		w.m("h").start()
+		w.m("a").start()
+		w.m("c").start()
+		pass(10 * time.Second)
+		w.is("h", "core", "h")
+		w.is("a", "sw1", "a")
+		w.is("c", "sw2", "c")
+		w.quiet()
+	})
+}
+
+// TestRefusals: who lacks something is not given a device, and another one is.
+func TestRefusals(t *testing.T) {
+	bubble(t, 1, []string{"h", "a", "b", "c"}, func(w *world) {
+		t := w.t
+		w.own("a", "sw1")
+		w.m("b").lacks = map[string]error{"sw1": errors.New("there is no secret file:/etc/grove/community")}
+		w.m("c").kinds = []string{"http"}
+		w.startAll()
+		a := w.m("a").life.duty
+		if err := a.Give(t.Context(), "sw1", Wish{To: "c"}); err == nil || err.Error() != "device sw1: nobody can take sw1: c runs no probes of the kind snmp" {
+			t.Error(err)
+		}
+		if err := a.Give(t.Context(), "sw1", Wish{To: "x"}); err == nil || err.Error() != `device sw1: home knows no manager "x"` {
+			t.Error(err)
+		}
+		if err := a.Give(t.Context(), "sw9", Wish{To: "b"}); !errors.Is(err, ErrNone) {
+			t.Error(err)
+		}
+		if err := a.Give(t.Context(), "sw1", Wish{To: "b"}); err != nil {
+			t.Error(err)
+		}
+		pass(3 * time.Second)
+		w.is("a", "sw1", "a")
+		moves, err := a.Moves(t.Context(), book.Query{Limit: 1})
+		if err != nil || len(moves) != 1 || moves[0].State != "failed" || moves[0].Error != "there is no secret file:/etc/grove/community" {
+			t.Errorf("%+v, %v", moves, err)
+		}
+		w.m("a").kill()
+		pass(12 * time.Second)
+		w.is("a", "sw1", "h")
+		w.quiet()
+	})
+}
+
+// TestNobody: what nobody can watch is shown with the reason, and is watched again when its
+// owner is back.
+func TestNobody(t *testing.T) {
+	bubble(t, 1, []string{"h", "a", "b"}, func(w *world) {
+		t := w.t
+		w.own("a", "host", "sw1")
+		w.m("a").devices[0].Fixed = "it watches this machine itself"
+		w.m("b").capacity, w.m("h").capacity = 0, 0
+		w.startAll()
+		if err := w.m("a").life.duty.Give(t.Context(), "host", Wish{To: "b"}); err == nil || err.Error() != "device host: no other manager can watch host: it watches this machine itself" {
+			t.Error(err)
+		}
+		w.m("a").kill()
+		pass(12 * time.Second)
+		list, err := w.m("b").life.duty.Devices(t.Context())
+		if err != nil || len(list) != 2 || list[0].State != "orphaned" || list[1].State != "orphaned" ||
+			list[0].Reason != "it went with its manager: it watches this machine itself" || list[1].Reason != "all 2 managers that could take it are full: raise their capacity in peers.yaml" {
+			t.Errorf("%+v, %v", list, err)
+		}
+		w.m("b").capacity = 10 // as when somebody has raised it
+		pass(2 * time.Second)
+		w.is("a", "sw1", "b")
+		w.m("a").start()
+		pass(5 * time.Second)
+		w.is("a", "host", "a")
+		w.is("a", "sw1", "a")
+		w.quiet()
+	})
+}
+
+// TestWithoutHome: a manager without a home keeps the book itself, and what it has given
+// stays where it is while it is away.
+func TestWithoutHome(t *testing.T) {
+	bubble(t, 1, []string{"h", "a"}, func(w *world) {
+		t := w.t
+		w.own("h", "sw1")
+		w.startAll()
+		if err := w.m("h").life.duty.Give(t.Context(), "sw1", Wish{To: "a"}); err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Second)
+		w.is("h", "sw1", "a")
+		w.m("h").kill()
+		pass(time.Minute)
+		w.is("h", "sw1", "a")
+		w.m("h").start()
+		pass(5 * time.Second)
+		w.is("h", "sw1", "a")
+		w.m("a").kill()
+		pass(12 * time.Second)
+		w.is("h", "sw1", "h")
+		w.m("a").start()
+		pass(5 * time.Second)
+		w.is("h", "sw1", "a")
+		w.quiet()
+	})
+}
+
+// TestStartWithoutHome: a manager whose home does not answer watches what it had, fenced.
+func TestStartWithoutHome(t *testing.T) {
+	bubble(t, 1, []string{"h", "a"}, func(w *world) {
+		t := w.t
+		w.own("a", "sw1")
+		w.startAll()
+		w.m("a").kill()
+		w.m("h").kill()
+		pass(time.Second)
+		began := time.Now()
+		a := w.m("a").start()
+		if took := time.Since(began); took > startTime+time.Second {
+			t.Errorf("it took %v to start", took)
+		}
+		w.is("a", "sw1", "a")
+		path := tree.MustPath("/sw1")
+		if _, held := a.duty.Held(path); !held {
+			t.Error("messages go out at once")
+		}
+		pass(16 * time.Minute)
+		if why, held := a.duty.Held(path); held {
+			t.Errorf("messages wait for ever: %s", why)
+		}
+		w.m("h").start()
+		pass(5 * time.Second)
+		w.is("a", "sw1", "a")
+		if why, held := a.duty.Held(path); held {
+			t.Errorf("messages wait though home answers: %s", why)
+		}
+		w.quiet()
+	})
+}
+
+// TestManyDevices: hundreds of devices have new watchers within ten seconds of a death.
+func TestManyDevices(t *testing.T) {
+	bubble(t, 1, []string{"h", "a", "b", "c"}, func(w *world) {
+		t := w.t
+		for i := range 300 {
+			w.own("a", fmt.Sprint("sw", i))
+		}
+		for _, m := range w.all {
+			m.capacity = 2000
+		}
+		w.startAll()
+		w.m("a").kill()
+		pass(12 * time.Second)
+		if w.gap > 10*time.Second {
+			t.Errorf("nobody watched for %v", w.gap)
+		}
+		for _, n := range []string{"h", "b", "c"} {
+			l := w.m(n).life
+			l.mu.Lock()
+			if got := len(l.watches); got < 95 || got > 105 {
+				t.Errorf("%s has got %d", n, got)
+			}
+			l.mu.Unlock()
+		}
+		w.quiet()
+		w.m("a").start()
+		pass(10 * time.Second)
+		if got := len(w.m("a").life.watches); got != 300 {
+			t.Errorf("%d have gone back", got)
 		}
 		w.quiet()
 	})

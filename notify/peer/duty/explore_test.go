@@ -1,7 +1,9 @@
 package duty
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -82,10 +84,13 @@ func (w *world) run(a act, faults ...fault) (points []string) {
 	return points
 }
 
+// everything says that there is time to try all that there is: GROVE_TEST_SEEDS is set.
+func everything() bool { return os.Getenv("GROVE_TEST_SEEDS") != "" }
+
 // explore plays an act once for each point at which something can go wrong, and each thing
-// that can: every manager is killed there, for a moment or for long, and the message or the
-// write is lost.
-func explore(t *testing.T, names []string, prepare, a act) {
+// that can: every manager is killed there, for a moment or for long (each time one of the
+// two, unless there is time for everything), and the message or the write is lost.
+func explore(t *testing.T, names, victims []string, prepare, a act) {
 	t.Helper()
 	play := func(t *testing.T, faults ...fault) (points []string) {
 		bubble(t, 1, names, func(w *world) {
@@ -105,9 +110,11 @@ func explore(t *testing.T, names []string, prepare, a act) {
 	var all []fault
 	for i := range points {
 		all = append(all, fault{point: i, lose: true})
-		for _, n := range names {
-			for _, down := range []time.Duration{time.Second, 30 * time.Second} {
-				all = append(all, fault{point: i, victim: n, down: down})
+		for v, n := range victims {
+			for k, down := range []time.Duration{time.Second, 30 * time.Second} {
+				if (i+v+k)%2 == 0 || everything() {
+					all = append(all, fault{point: i, victim: n, down: down})
+				}
 			}
 		}
 	}
@@ -120,12 +127,46 @@ func explore(t *testing.T, names []string, prepare, a act) {
 }
 
 func TestExploreDelegation(t *testing.T) {
-	explore(t, []string{"h", "a", "b"}, func(w *world) {
+	explore(t, []string{"h", "a", "b"}, []string{"h", "a", "b"}, func(w *world) {
 		w.own("a", "sw1")
 		w.startAll()
 	}, func(w *world) {
 		if err := w.m("a").life.duty.Give(w.t.Context(), "sw1", Wish{To: "b"}); err != nil {
 			w.t.Log(err)
+		}
+	})
+}
+
+// TestExploreReturn: a manager has died and is back, and its device goes back to it.
+func TestExploreReturn(t *testing.T) {
+	explore(t, []string{"h", "a", "b"}, []string{"h", "a", "b"}, func(w *world) {
+		w.own("a", "sw1")
+		w.startAll()
+		w.m("a").kill()
+		pass(15 * time.Second)
+		w.is("a", "sw1", "b")
+	}, func(w *world) { w.m("a").start() })
+}
+
+// TestExploreTakeover: a manager dies for good, and what others do about it goes wrong.
+func TestExploreTakeover(t *testing.T) {
+	explore(t, []string{"h", "a", "b", "c"}, []string{"h", "b", "c"}, func(w *world) {
+		w.own("a", "sw1")
+		w.startAll()
+	}, func(w *world) { w.m("a").kill() })
+}
+
+// TestExploreHandover: a manager gives everything away, and stops.
+func TestExploreHandover(t *testing.T) {
+	explore(t, []string{"h", "a", "b"}, []string{"h", "a", "b"}, func(w *world) {
+		w.own("a", "sw1")
+		w.own("h", "sw2")
+		w.startAll()
+	}, func(w *world) {
+		ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Second)
+		defer cancel()
+		if a := w.m("a").life; a != nil {
+			_ = a.duty.Handover(ctx, "", "ann") // It may be killed meanwhile.
 		}
 	})
 }

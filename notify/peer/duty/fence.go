@@ -66,9 +66,6 @@ func (d *Duty) fenced(keeper peer.ID, now time.Time) (since time.Time, yes bool)
 	token, until := d.o.Roster.Lease(keeper)
 	l := d.live(keeper)
 	switch {
-	case keeper != d.o.Roster.Home(): // an owner that keeps its book itself, and gives no leases
-		s := d.o.Roster.State(keeper)
-		yes = s != Live && s != Silent
 	case !now.Before(until):
 		yes = true
 	case l.heard.IsZero() || l.token != token:

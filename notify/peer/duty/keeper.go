@@ -25,6 +25,7 @@ func (d *Duty) view() *view {
 		}
 		return s
 	}
+	v.leased = func(id peer.ID) bool { return id == d.self || d.o.Roster.Acts(id) }
 	v.missing = func(id peer.ID) bool {
 		switch v.state(id) {
 		case Dead:
@@ -47,18 +48,50 @@ func (d *Duty) view() *view {
 	return v
 }
 
-// settled says whether this manager has been home to an owner for long enough to know who
-// watches what. The lock is held.
-func (d *Duty) settled(owner peer.ID, now time.Time) bool {
+// home is since when this manager is home to an owner.
+type home struct {
+	since time.Time
+	// knew says that it was so before it was started again, and nobody else meanwhile: it
+	// knows who watches what.
+	knew bool
+}
+
+// home says how this manager is home to an owner: settled is that it has heard for long
+// enough who is alive, and knows that it knows who watches what. The lock is held.
+func (d *Duty) home(owner peer.ID, now time.Time) (settled, knows bool) {
 	if owner == d.self {
-		return true
+		return true, true
 	}
-	since, ok := d.acting[owner]
+	h, ok := d.acting[owner]
 	if !ok {
-		d.acting[owner] = now
-		return false
+		m := d.members[owner]
+		term := d.o.Roster.Term() // zero: nobody else ever was home
+		h = home{now, term == 0 || m != nil && m.Acts && m.Term == term}
+		d.acting[owner] = h
 	}
-	return now.Sub(since) >= settleTime
+	settled = now.Sub(h.since) >= settleTime
+	return settled, settled || h.knew
+}
+
+// homes notes to whom this manager is home, in a change. The lock is held.
+func (d *Duty) homes(c *book.Change, v *view) {
+	for _, id := range slices.Sorted(maps.Keys(d.members)) {
+		m := *d.members[id]
+		acts := d.acts(id)
+		if !acts {
+			delete(d.acting, id)
+			delete(d.reported, id)
+		}
+		_, knows := false, false
+		if acts {
+			_, knows = d.home(id, v.now)
+		}
+		if m.Acts == (acts && knows) && (!m.Acts || m.Term == v.term) {
+			continue
+		}
+		m.Acts, m.Term = acts && knows, v.term
+		c.Members = append(c.Members, &m)
+	}
 }
 
 // look decides what is to be done about every device in the book, and begins to do it.
@@ -67,6 +100,7 @@ func (d *Duty) look(ctx context.Context) error {
 	v := d.view()
 	acts := map[peer.ID]bool{}
 	c := &book.Change{}
+	d.homes(c, v)
 	choose := map[*book.Row]wants{}
 	watched := map[peer.ID]int{}
 	for k, r := range d.rows {
@@ -75,14 +109,11 @@ func (d *Duty) look(ctx context.Context) error {
 		if !ok {
 			yes = d.acts(k.Owner)
 			acts[k.Owner] = yes
-			if !yes {
-				delete(d.acting, k.Owner)
-			}
 		}
 		if !yes {
 			continue
 		}
-		settled := d.settled(k.Owner, v.now)
+		settled, _ := d.home(k.Owner, v.now)
 		to, w := v.plan(r)
 		switch {
 		case d.paused(k, v.now) && (w == successor || r.State == book.Orphaned || r.State == book.Watched && to.State == book.Offered):
@@ -124,6 +155,11 @@ func (d *Duty) look(ctx context.Context) error {
 			if row != d.rows[r.Key] {
 				c.Rows = append(c.Rows, row)
 			}
+		}
+	}
+	for _, r := range c.Rows {
+		if r.State == book.Offered || r.State == book.Taking {
+			delete(d.pauses, r.Key)
 		}
 	}
 	slices.SortFunc(c.Rows, func(a, b *book.Row) int { return book.Compare(a.Key, b.Key) })

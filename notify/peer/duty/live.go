@@ -20,6 +20,9 @@ import (
 // maxDevices bounds what one manager says of itself in one message.
 const maxDevices = 100_000
 
+// maxStandIns bounds the list of who stands in for one manager.
+const maxStandIns = 1000
+
 // maxLiveText bounds a list of devices once it is opened, bytes.
 const maxLiveText = 64 << 20
 
@@ -113,8 +116,8 @@ func (d *Duty) onLive(ctx context.Context, from peer.ID, message []byte) ([]byte
 			return nil, peer.Refuse(peer.Invalid, "%v", err)
 		}
 	}
-	if len(r.StandIns) > 1000 {
-		return nil, peer.Refuse(peer.Invalid, "%d stand-ins are more than 1000", len(r.StandIns))
+	if len(r.StandIns) > maxStandIns {
+		return nil, peer.Refuse(peer.Invalid, "%d stand-ins are more than %d", len(r.StandIns), maxStandIns)
 	}
 	d.mu.must()
 	defer d.mu.free()
@@ -126,6 +129,13 @@ func (d *Duty) onLive(ctx context.Context, from peer.ID, message []byte) ([]byte
 		return nil, peer.Refuse(peer.Busy, "%v", err)
 	}
 	d.poke()
+	d.reported[from] = true
+	if !d.acts(from) {
+		return nil, peer.Refuse(peer.Busy, "this manager is not home to %s", from)
+	}
+	if from != d.self && !d.knowsAll(from, list) {
+		return nil, peer.Refuse(peer.Busy, "this manager has just become home, and listens who watches what")
+	}
 	blob, err = squeeze(verdicts)
 	if err != nil {
 		return nil, err
@@ -133,12 +143,30 @@ func (d *Duty) onLive(ctx context.Context, from peer.ID, message []byte) ([]byte
 	return d.pack(struct{}{}, blob)
 }
 
+// knowsAll says whether this manager knows who watches the devices of a list. The lock is
+// held.
+func (d *Duty) knowsAll(from peer.ID, list []said) bool {
+	owners := map[peer.ID]bool{from: true}
+	for i := range list {
+		owners[list[i].Key.Owner] = true
+	}
+	now := time.Now()
+	for owner := range owners {
+		if d.acts(owner) {
+			if _, knows := d.home(owner, now); !knows {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // judge compares what a manager says of itself with the book. The lock is held.
 func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, c *book.Change) {
 	v := d.view()
 	c = &book.Change{}
 	m := v.member(from)
-	if was := m; r.Back && m.Away || !slices.Equal(m.StandIns, r.StandIns) || v.now.Sub(was.Live) > time.Hour {
+	if r.Back && m.Away || !slices.Equal(m.StandIns, r.StandIns) || m.Live.IsZero() || v.now.Sub(m.Live) > time.Hour {
 		m.ID, m.StandIns, m.Live = from, r.StandIns, v.now
 		if r.Back {
 			m.Away, m.To, m.By = false, "", ""
@@ -154,7 +182,7 @@ func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, 
 			continue
 		}
 		was := d.rows[s.Key]
-		row, do := v.hear(was, from, s)
+		row, do := v.hear(was, from, s, d.reported[s.Key.Owner])
 		if row == nil {
 			verdicts = append(verdicts, verdict{Key: s.Key, Do: do})
 			continue
@@ -199,20 +227,22 @@ func (v *view) again(r *book.Row, above int64) *book.Row {
 }
 
 // hear says what becomes of a row when a manager says what it has of the device, and what
-// that is to do. Row is the same when nothing changes; nil is that there is none.
-func (v *view) hear(r *book.Row, from peer.ID, s *said) (*book.Row, do) {
+// that is to do. Row is the same when nothing changes; nil is that there is none. Reported
+// says that the owner has said which devices it has.
+func (v *view) hear(r *book.Row, from peer.ID, s *said, reported bool) (*book.Row, do) {
 	own := s.Key.Owner == from
 	if own && s.Device == nil {
 		return r, doWait
 	}
 	if r == nil {
 		switch {
-		case !own:
-			// The owner has it no more, or has never told of it here: it will.
-			if v.state(s.Key.Owner) == Live {
-				return nil, doDrop
-			}
+		case !own && reported:
+			return nil, doDrop // Its owner has no such device any more.
+		case !own && s.Step != book.Watching:
 			return nil, doWait
+		case !own:
+			r = &book.Row{Key: s.Key, Place: s.Key.Owner, Watcher: from, Epoch: s.Epoch, Next: max(s.Epoch, s.Next), State: book.Watched, Since: v.now}
+			return r, doWatch
 		case s.Step == book.Gone && s.Heir != "" && s.Heir != from:
 			r = &book.Row{Key: s.Key, Place: s.Heir, Watcher: s.Heir, Epoch: s.Next, Next: s.Next, State: book.Watched, Since: v.now}
 		default:
@@ -358,17 +388,20 @@ func (d *Duty) say(keeper peer.ID) (list []said) {
 	return list
 }
 
-// keeperOf is who keeps the book about a device that is held here. When the one that gave
-// it is gone it is this manager's own home.
+// keeperOf is who keeps the book about a device that is held here: this manager's own home,
+// whichever that is now. Home gives devices only to those to whom it is home, since nobody
+// else has a lease from it.
 func (d *Duty) keeperOf(h *book.Hold) peer.ID {
 	home := d.keeper()
-	if h.Owner == d.self || h.Keeper == home {
+	switch {
+	case h.Owner == d.self:
 		return home
+	case d.acts(h.Owner):
+		return d.self
+	case home == d.self: // it had one
+		return h.Keeper
 	}
-	if s := d.o.Roster.State(h.Keeper); home != d.self && (s == Dead || s == Left) {
-		return home
-	}
-	return h.Keeper
+	return home
 }
 
 // obey does what a keeper says of a device.

@@ -160,7 +160,10 @@ func (d *Duty) choose(r *book.Row, to string) (peer.ID, error) {
 		if m.ID == r.Watcher && to != "" {
 			return m.ID, nil
 		}
-		if v.usable(m.ID) && m.ID != r.Watcher {
+		if v.usable(m.ID) && m.ID != r.Watcher && to != "" && !v.leased(m.ID) {
+			return "", peer.Refuse(peer.Refused, "%.80q is not registered with this manager, which would not know when it dies", to)
+		}
+		if v.usable(m.ID) && m.ID != r.Watcher && v.leased(m.ID) {
 			candidates = append(candidates, stand.Candidate{ID: m.ID, Name: m.Name, Kinds: m.Kinds, Applications: m.Applications, Capacity: m.Capacity, Devices: m.Devices})
 		}
 	}

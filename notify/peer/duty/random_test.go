@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,9 +15,9 @@ import (
 // TestRandomFaults lets 3 to 5 managers die, return, lose each other and be asked for moves, all
 // at random, and holds what always holds; in the end that each device is watched once.
 func TestRandomFaults(t *testing.T) {
-	runs := 60
-	if testing.Short() {
-		runs = 10
+	runs := 20
+	if n, err := strconv.Atoi(os.Getenv("GROVE_TEST_SEEDS")); err == nil {
+		runs = n
 	}
 	for seed := range uint64(runs) {
 		randomFaults(t, seed)
@@ -35,6 +37,7 @@ func randomFaults(t *testing.T, seed uint64) {
 		say := func(format string, args ...any) {
 			said = append(said, fmt.Sprintf("%8v ", time.Since(begin))+fmt.Sprintf(format, args...))
 		}
+		w.others = []peer.ID{id("h"), id("b")}
 		var devices []string
 		for _, n := range names {
 			for i := range 1 + random.IntN(3) {
@@ -45,7 +48,7 @@ func randomFaults(t *testing.T, seed uint64) {
 		w.startAll()
 		any := func() string { return names[random.IntN(len(names))] }
 		for range 20 {
-			switch n := any(); random.IntN(8) {
+			switch n := any(); random.IntN(9) {
 			case 0, 1:
 				say("kill %s", n)
 				w.m(n).kill()
@@ -67,6 +70,16 @@ func randomFaults(t *testing.T, seed uint64) {
 					w.cut[[2]peer.ID{id(n), id(o)}] = true
 					w.mu.Unlock()
 					w.net.Cut(id(n), id(o), true)
+				}
+			case 8:
+				other := id("b")
+				if w.home == other {
+					other = id("h")
+				}
+				if w.all[w.home].life == nil && w.all[other].life != nil {
+					pass(leaseTime)
+					say("%s becomes home", w.all[other].name)
+					w.succeed(w.all[other].name)
 				}
 			case 6:
 				say("mend all")

@@ -190,6 +190,7 @@ func (d *Duty) tellAll(ctx context.Context) {
 	d.mu.must()
 	defer d.mu.free()
 	now := time.Now()
+	d.meetHomes(now)
 	for _, k := range d.keepers() {
 		l := d.live(k)
 		l.wanted = l.wanted || wanted[k]
@@ -210,6 +211,19 @@ func (d *Duty) tellAll(ctx context.Context) {
 				l.wanted, l.pause = true, time.Now().Add(retryAfter)
 			}
 		})
+	}
+}
+
+// meetHomes has everything left with a second home that has come. The lock is held.
+func (d *Duty) meetHomes(now time.Time) {
+	for _, id := range d.o.Roster.Homes() {
+		there := id != d.self && d.o.Roster.State(id) == Live
+		if there && !d.met[id] && id != d.keeper() {
+			for k := range d.active {
+				d.leaveLocked(k, now)
+			}
+		}
+		d.met[id] = there
 	}
 }
 
@@ -286,6 +300,8 @@ type left struct {
 	From  peer.ID `json:"from,omitempty"`
 	// Device is of one of the sender's own.
 	Device *Device `json:"device,omitempty"`
+	// StandIns are the sender's.
+	StandIns []string `json:"standIns,omitempty"`
 }
 
 // leave leaves one device with its keeper, and with whoever may be home one day.
@@ -312,7 +328,7 @@ func (d *Duty) leave(ctx context.Context, h *book.Hold) error {
 	if err != nil {
 		return err
 	}
-	body := left{Key: h.Key, Epoch: h.Epoch, From: h.From}
+	body := left{Key: h.Key, Epoch: h.Epoch, From: h.From, StandIns: d.o.StandIns()}
 	for _, own := range d.o.Local.Devices() {
 		if h.Owner == d.self && own.Name == h.Name {
 			body.Device = &own
@@ -320,11 +336,16 @@ func (d *Duty) leave(ctx context.Context, h *book.Hold) error {
 	}
 	_, err = d.ask(ctx, keeper, kindLeave, body, blob, nil)
 	for _, other := range d.o.Roster.Homes() {
-		if other == keeper || other == d.self || d.o.Roster.State(other) != Live {
+		if other == keeper || d.o.Roster.State(other) != Live {
 			continue
 		}
 		if _, also := d.ask(ctx, other, kindLeave, body, blob, nil); also != nil {
 			d.log.Debug("a device was not left with a second home", "device", h.Name, "home", other, "err", also)
+			if unsure(also) {
+				d.mu.must()
+				d.leaveLocked(h.Key, time.Now().Add(refusedTime))
+				d.mu.free()
+			}
 		}
 	}
 	return err
@@ -354,7 +375,18 @@ func (d *Duty) onLeave(ctx context.Context, from peer.ID, message []byte) ([]byt
 	case was == nil:
 		was = &book.Row{Key: l.Key, Place: l.Key.Owner, State: book.Watched, Since: time.Now()}
 	}
+	if len(l.StandIns) > maxStandIns {
+		return nil, peer.Refuse(peer.Invalid, "%d stand-ins are more than %d", len(l.StandIns), maxStandIns)
+	}
 	c := &book.Change{Left: map[Key][]byte{l.Key: blob}}
+	if m := d.members[from]; m == nil || !slices.Equal(m.StandIns, l.StandIns) {
+		now := book.Member{ID: from}
+		if m != nil {
+			now = *m
+		}
+		now.StandIns = l.StandIns
+		c.Members = []*book.Member{&now}
+	}
 	if r := was.Clone(); !r.Left || r.Epoch != l.Epoch || r.Watcher != from || r.Application == "" {
 		r.Left = true
 		if !d.acts(l.Key.Owner) {

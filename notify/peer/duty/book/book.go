@@ -121,6 +121,9 @@ type Member struct {
 	To       string    `json:"to,omitempty"`   // who is to have its devices; empty: its stand-ins
 	By       string    `json:"by,omitempty"`   // who asked for that
 	Live     time.Time `json:"live,omitzero"`  // when it last said that it is there
+	// Acts says that this manager is home to it, as which of all who were.
+	Acts bool  `json:"acts,omitempty"`
+	Term int64 `json:"term,omitempty"`
 }
 
 // Move is one that is over.

@@ -27,6 +27,7 @@ import (
 	"math"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 
 	"grove/notify/peer"
@@ -271,6 +272,9 @@ func (p *Parcel) Check() error {
 	return nil
 }
 
+// writers are those of gzip, which take a megabyte each.
+var writers = sync.Pool{New: func() any { return gzip.NewWriter(io.Discard) }}
+
 // Encode writes a parcel, which it checks first.
 func Encode(p *Parcel) ([]byte, error) {
 	p.Version = Version
@@ -285,7 +289,9 @@ func Encode(p *Parcel) ([]byte, error) {
 		return nil, fmt.Errorf("%w of %s: %d bytes are more than %d: the device has too much to be watched by another manager", ErrParcel, p.Key.Name, len(text), MaxTextBytes)
 	}
 	var b bytes.Buffer
-	w := gzip.NewWriter(&b) // without a time: the same parcel is the same bytes
+	w := writers.Get().(*gzip.Writer)
+	defer writers.Put(w)
+	w.Reset(&b) // without a time: the same parcel is the same bytes
 	if _, err := w.Write(text); err != nil {
 		return nil, err
 	}
