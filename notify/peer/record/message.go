@@ -32,8 +32,8 @@ const (
 	// maxScanned is how many entries are looked at for one answer, since of some followers
 	// may not see much.
 	maxScanned = 4096
-	// MaxChain is how many managers may stand between who asks first and who answers.
-	MaxChain = 8
+	// MaxChain is on behalf of how many managers may be asked.
+	MaxChain = 4096
 )
 
 // begin is the question of who wants to follow.
@@ -148,7 +148,7 @@ func clip(s string) string {
 // checkChain bounds the chain of a question.
 func checkChain(chain []peer.ID) error {
 	if len(chain) > MaxChain {
-		return peer.Refuse(peer.Invalid, "a question comes through %d managers at most, not %d", MaxChain, len(chain))
+		return peer.Refuse(peer.Invalid, "a question is asked on behalf of %d managers at most, not %d", MaxChain, len(chain))
 	}
 	for _, id := range chain {
 		if err := id.Check(); err != nil {

@@ -21,7 +21,7 @@ type ReceiverOptions struct {
 	Journal *journal.Journal // of the same store
 	Fabric  peer.Fabric
 	// Place says where a node of another manager hangs here; ok is false where it does not.
-	// Owner is the way back: whose a node here is.
+	// Owner is the way back: whose a node here is. Without it nothing counts as unknown.
 	Place func(of peer.ID, remote tree.Path) (local tree.Path, ok bool)
 	Owner func(local tree.Path) (of peer.ID, remote tree.Path, ok bool)
 	// Hidden says that a node of another manager is a second view of what is told by a third;
@@ -31,7 +31,7 @@ type ReceiverOptions struct {
 	// of it over there are not those here; nil: none is.
 	Own func(local tree.Path) bool
 	// Chain are the managers on whose behalf is asked, beside this one: those whose trees it
-	// joins. Nil: none.
+	// joins; at most MaxChain. Nil: none.
 	Chain func() []peer.ID
 	// Past is how much of the past is asked for when a manager is followed for the first
 	// time; 24 hours when zero.
@@ -60,6 +60,9 @@ func NewReceiver(o ReceiverOptions) *Receiver {
 	}
 	if o.Hidden == nil {
 		o.Hidden = func(peer.ID, tree.Path) bool { return false }
+	}
+	if o.Owner == nil {
+		o.Owner = func(tree.Path) (peer.ID, tree.Path, bool) { return "", tree.Root, false }
 	}
 	if o.Own == nil {
 		o.Own = func(tree.Path) bool { return false }

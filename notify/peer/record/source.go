@@ -195,11 +195,12 @@ func (s *source) present(ctx context.Context) error {
 	s.mu.Unlock()
 	var beyond int64 // what is to be taken must be newer than this, Unix milliseconds
 	for {
+		chain := s.r.o.Chain()
 		s.mu.Lock()
 		if s.ranges.end() >= at {
 			beyond, s.open = 0, 0
 		}
-		q := after{Token: s.token, Chain: s.r.o.Chain(), After: at, Limit: MaxBatch, Mark: s.ranges.mark()}
+		q := after{Token: s.token, Chain: chain, After: at, Limit: MaxBatch, Mark: s.ranges.mark()}
 		s.mu.Unlock()
 		asked := s.r.o.Now()
 		got, err := s.more(ctx, s.r.o.Fabric.Ask, askTime, &q)
@@ -249,9 +250,10 @@ func (s *source) present(ctx context.Context) error {
 // fill fills holes, from the beginning of the first.
 func (s *source) fill(ctx context.Context) error {
 	for {
+		chain := s.r.o.Chain()
 		s.mu.Lock()
 		hole, ok := s.missing()
-		q := after{Token: s.token, Chain: s.r.o.Chain(), After: hole.low, To: hole.high, Limit: MaxBatch, Mark: s.ranges.mark()}
+		q := after{Token: s.token, Chain: chain, After: hole.low, To: hole.high, Limit: MaxBatch, Mark: s.ranges.mark()}
 		s.mu.Unlock()
 		if !ok {
 			select {

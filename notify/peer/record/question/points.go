@@ -20,7 +20,7 @@ const kindRange = "record.range"
 // named in it.
 const (
 	MaxHops  = 8
-	maxChain = 64
+	maxChain = 4096
 )
 
 // rangeQuestion asks for points, from a time on and before another, Unix milliseconds.

@@ -24,7 +24,7 @@ const (
 	// maxSpan is how long a time one question is about.
 	maxSpan = 32 * 24 * time.Hour
 	// maxChain is how many managers may be named in a question.
-	maxChain = 64
+	maxChain = 4096
 )
 
 // question asks for the readings of some nodes, from a time on and before another, Unix
