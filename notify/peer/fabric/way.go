@@ -58,6 +58,7 @@ type way struct {
 	id      peer.ID       // of the manager that is called
 	host    *host         // of own
 	ready   chan struct{} // of own: is closed with its first session
+	once    sync.Once     // closes it
 
 	ctx     context.Context
 	stop    context.CancelFunc
@@ -126,8 +127,7 @@ func (w *way) keep(s *session) error {
 	w.now = s
 	w.mu.Unlock()
 	if w.ready != nil {
-		close(w.ready)
-		w.ready = nil
+		w.once.Do(func() { close(w.ready) })
 	}
 	w.f.changed()
 	if w.kind == up {
