@@ -174,7 +174,7 @@ func (r *Registry) askHere(ctx context.Context, m *member) {
 	asked, wall := r.time(), r.o.Now()
 	said := r.here(m.mine)
 	r.mu.Unlock()
-	a, err := ask[here](ctx, r, m.ID, "registry.here", said, hereTime)
+	a, err := ask[here](ctx, r, m.id, "registry.here", said, hereTime)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m.asking--
@@ -234,7 +234,7 @@ func (r *Registry) answerHere(ctx context.Context, from peer.ID, body []byte) ([
 	}
 	if q.Life == m.byeLife && q.Life != 0 {
 		r.mu.Unlock()
-		return nil, peer.Refuse(peer.Refused, "%s said goodbye", m.title())
+		return nil, peer.Refuse(peer.Refused, "%s said goodbye", from)
 	}
 	if m.state == Dead || q.Token > m.token {
 		m.life = 0 // It registers anew.
@@ -303,7 +303,7 @@ type byeQuestion struct {
 // silence.
 func (r *Registry) goodbye(ctx context.Context) {
 	r.each(ctx, time.Second, func(ctx context.Context, m *member) error {
-		_, err := ask[struct{}](ctx, r, m.ID, "registry.bye", byeQuestion{r.life}, time.Second)
+		_, err := ask[struct{}](ctx, r, m.id, "registry.bye", byeQuestion{r.life}, time.Second)
 		return err
 	}, func(m *member) bool { return m.ear != 0 && m.state != Dead && m.state != Gone })
 }

@@ -111,7 +111,7 @@ func (r *Registry) relay(all []*member) {
 		said := r.here(h.mine)
 		asked, wall := now, r.o.Now()
 		r.start(func(ctx context.Context) {
-			a, err := ask[here](ctx, r, w.ID, "registry.relay", relayQuestion{To: h.ID, Here: said}, hereTime)
+			a, err := ask[here](ctx, r, w.id, "registry.relay", relayQuestion{To: h.id, Here: said}, hereTime)
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			if err == nil && a.Token == h.mine && h.ID == r.home {

@@ -204,7 +204,7 @@ type sightAnswer struct {
 func (r *Registry) look(m *member, all []*member) {
 	for _, w := range r.witnesses(m, all) {
 		r.start(func(ctx context.Context) {
-			a, err := ask[sightAnswer](ctx, r, w.ID, "registry.see", sightQuestion{m.ID}, lookTime)
+			a, err := ask[sightAnswer](ctx, r, w.id, "registry.see", sightQuestion{m.id}, lookTime)
 			if err != nil && !errors.As(err, new(*peer.Refusal)) {
 				return
 			}

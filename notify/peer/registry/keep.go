@@ -92,7 +92,7 @@ func (r *Registry) load(ctx context.Context) error {
 			continue
 		}
 		m := &member{
-			Manager: k.Manager, number: k.Number, home: k.Home, state: k.State, why: k.Why, by: k.By, since: time.UnixMilli(k.Since),
+			id: k.ID, Manager: k.Manager, number: k.Number, home: k.Home, state: k.State, why: k.Why, by: k.By, since: time.UnixMilli(k.Since),
 			token: k.Token, life: k.Life, term: k.Term, from: 1, told: true, changed: r.version,
 		}
 		if k.Heard != 0 {

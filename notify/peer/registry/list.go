@@ -106,13 +106,13 @@ func (r *Registry) askNeighbours(ctx context.Context, m *member, version int64) 
 		}
 		since := m.listed
 		r.mu.Unlock()
-		a, err := ask[listAnswer](ctx, r, m.ID, "registry.neighbours", listQuestion{since}, listTime)
+		a, err := ask[listAnswer](ctx, r, m.id, "registry.neighbours", listQuestion{since}, listTime)
 		if err != nil || a.To < since {
 			return // With its next heartbeat again.
 		}
 		r.mu.Lock()
 		for _, e := range a.Entries {
-			r.merge(m.ID, e)
+			r.merge(m.id, e)
 		}
 		m.listed, version = a.To, a.Version
 		r.mu.Unlock()
@@ -194,7 +194,7 @@ func (r *Registry) validate(m *member) bool {
 	m.asked = now
 	m.asking++
 	r.start(func(ctx context.Context) {
-		said, err := r.AskThere(ctx, m.ID)
+		said, err := r.AskThere(ctx, m.id)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		m.asking--

@@ -15,6 +15,7 @@ import (
 // member is what is known of another manager. Times are those of Registry.time; zero is
 // never. What it holds of slices is never changed, only replaced.
 type member struct {
+	id peer.ID // never changes, so that it can be read without holding mu
 	peer.Manager
 	number int64 // of what it says of itself: the higher one is newer
 	home   peer.ID
@@ -94,7 +95,7 @@ func (r *Registry) get(id peer.ID) *member {
 	if id == r.self || id.Check() != nil || !r.room() {
 		return nil
 	}
-	m := &member{Manager: peer.Manager{ID: id}, from: r.time()}
+	m := &member{id: id, Manager: peer.Manager{ID: id}, from: r.time()}
 	r.members[id] = m
 	r.stand(m, Known, "", "others know of it, and nobody has heard it yet")
 	return m

@@ -50,7 +50,7 @@ func (r *Registry) Message(ctx context.Context, to peer.ID, by, text string) ([]
 	var receipts []Receipt
 	asked, _ := r.each(ctx, messageTries*messageTime, func(ctx context.Context, other *member) (err error) {
 		for range messageTries {
-			if _, err = ask[struct{}](ctx, r, other.ID, "registry.message", m, messageTime); err == nil || !errors.Is(err, peer.ErrLost) {
+			if _, err = ask[struct{}](ctx, r, other.id, "registry.message", m, messageTime); err == nil || !errors.Is(err, peer.ErrLost) {
 				break
 			}
 		}

@@ -18,7 +18,9 @@ func TestManagersFindEachOther(t *testing.T) {
 		w.net.Slow(10*time.Millisecond, 0)
 		w.run("A", nil)
 		b := w.run("b", nil)
+		b.mu.Lock()
 		b.skew = time.Hour
+		b.mu.Unlock()
 		w.run("c", nil)
 		pass(3 * time.Second)
 		w.stands(allStand("live", "A", "b", "c")...)

@@ -103,7 +103,7 @@ func (r *Registry) announce(ctx context.Context) {
 		r.mu.Lock()
 		said := r.here(m.mine)
 		r.mu.Unlock()
-		_, err := ask[here](ctx, r, m.ID, "registry.role", said, hereTime)
+		_, err := ask[here](ctx, r, m.id, "registry.role", said, hereTime)
 		return err
 	}, r.hears)
 }
@@ -146,8 +146,8 @@ func (r *Registry) passOn(ctx context.Context) error {
 	}
 	asked, errs := r.each(ctx, 10*time.Second, func(ctx context.Context, m *member) error {
 		for _, p := range pages {
-			if _, err := ask[struct{}](ctx, r, m.ID, "registry.adopt", p, 5*time.Second); err != nil {
-				return fmt.Errorf("%s: %w", m.title(), err)
+			if _, err := ask[struct{}](ctx, r, m.id, "registry.adopt", p, 5*time.Second); err != nil {
+				return fmt.Errorf("%s: %w", m.id, err)
 			}
 		}
 		return nil

@@ -96,7 +96,7 @@ func (r *Registry) candidates(ctx context.Context, asker peer.ID, n Need) []Cand
 	found := []Candidate{}
 	asked := 0
 	r.each(ctx, canTime, func(ctx context.Context, m *member) error {
-		a, err := ask[canAnswer](ctx, r, m.ID, "registry.can", whoQuestion{n, asker}, canTime)
+		a, err := ask[canAnswer](ctx, r, m.id, "registry.can", whoQuestion{n, asker}, canTime)
 		r.mu.Lock()
 		c := Candidate{m.Manager, a.Free}
 		r.mu.Unlock()
