@@ -200,8 +200,16 @@ type sightAnswer struct {
 	Gone  bool  `json:"gone,omitempty"`
 }
 
-// look asks others whether they hear a manager.
+// look asks a manager once more, and others whether they hear it.
 func (r *Registry) look(m *member, all []*member) {
+	r.start(func(ctx context.Context) {
+		_, err := r.AskThere(ctx, m.id)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if err == nil && m.byeAt == 0 && m.state != Dead && r.members[m.id] == m {
+			r.hear(m)
+		}
+	})
 	for _, w := range r.witnesses(m, all) {
 		r.start(func(ctx context.Context) {
 			a, err := ask[sightAnswer](ctx, r, w.id, "registry.see", sightQuestion{m.id}, lookTime)
