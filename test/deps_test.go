@@ -186,7 +186,7 @@ const order = `
 	notify/peer/duty/book, notify/peer/duty/stand < notify/peer/duty;
 	tree/grant, tree/definition/source < notify/peer/settings;
 	notify/peer/settings, notify/peer/authority, notify/peer/fabric, notify/peer/registry, notify/peer/branch, notify/peer/record, notify/peer/remote, notify/peer/twin,
-	notify/peer/duty, notify/peer/lease, notify/peer/meter < notify/peer/member;
+	notify/peer/duty, notify/peer/lease, notify/peer/meter, notify/peer/record/sample, notify/peer/record/question < notify/peer/member;
 	notify/peer/settings, notify/peer/duty, tree/definition/portable, tree/maintenance, tree/store/memory, tree/alert < cmd/device;
 
 	# Who may come in.

@@ -251,7 +251,7 @@ func (a *App) Start() {
 	late := a.past.samples.Ready() != nil
 	a.startPeers()
 	a.Reload()
-	a.peers.devices.Begin(context.Background())
+	a.beginPeers()
 	if late {
 		a.run("numbers of before", a.renew)
 	}

@@ -37,6 +37,7 @@ type peers struct {
 	member  *member.Member
 	devices *device.Devices
 	orphans atomic.Int64
+	whole   atomic.Bool // the tree has what the definitions say, so that others may join it
 	showing sync.Mutex
 	own     bool            // the nodes about this manager are there; guarded by showing
 	shown   map[string]bool // paths of managers that have nodes; guarded by showing
@@ -52,10 +53,11 @@ func (a *App) openPeers(ctx context.Context) (err error) {
 	a.peers.shown = map[string]bool{}
 	a.peers.member, err = member.New(ctx, member.Options{
 		Dir: member.Keys(c.Data), File: file, Name: c.Name, Version: c.Version, URL: a.pageURL,
-		Store: a.past.facts, Audit: a.past.audit, Journal: a.past.journal, Tree: a.Tree, Guard: a.Guard, Beans: a.Beans, Secret: readSecret,
+		Store: a.past.facts, Audit: a.past.audit, Journal: a.past.journal, History: a.past.samples, Tree: a.Tree, Guard: a.Guard, Beans: a.Beans, Secret: readSecret,
 		Kinds: a.registry.Names, Applications: a.loader.BuiltInNames, Watched: func() int { return len(a.binder.Running()) },
 		Local: a.openDevices, Remote: a.remoteOptions(),
-		Duty:     duty.Options{Returned: a.deviceReturned, Moved: a.deviceMoved, Came: func(duty.Key, peer.ID) {}},
+		Duty:  duty.Options{Returned: a.deviceReturned, Moved: a.deviceMoved, Came: func(duty.Key, peer.ID) {}},
+		Ready: a.peers.whole.Load, Hung: a.hung,
 		Received: a.messageReceived, Changed: func() { a.Tree.Report(a.showPeers()...) }, Log: a.log,
 	})
 	if err == nil {
@@ -101,6 +103,21 @@ func (a *App) startPeers() {
 	if err := a.peers.devices.Sweep(); err != nil {
 		a.log.Warn("files of devices that others watch again could not be removed", "err", err)
 	}
+}
+
+// beginPeers goes on once the definitions are loaded.
+func (a *App) beginPeers() {
+	a.peers.devices.Begin(context.Background())
+	a.peers.whole.Store(true)
+}
+
+// hung gives the nodes of another manager back what was tuned here before a restart.
+func (a *App) hung(at tree.Path) {
+	var paths []tree.Path
+	if err := a.Tree.Walk(at, -1, func(n *tree.Node) bool { paths = append(paths, n.Path); return true }); err != nil {
+		return // It is gone again.
+	}
+	a.restore(context.Background(), paths...)
 }
 
 // journaled gives entries of the journal to those who follow it.

@@ -29,12 +29,15 @@ import (
 	"grove/notify/peer/lease"
 	"grove/notify/peer/meter"
 	"grove/notify/peer/record"
+	"grove/notify/peer/record/question"
+	"grove/notify/peer/record/sample"
 	"grove/notify/peer/registry"
 	"grove/notify/peer/remote"
 	"grove/notify/peer/settings"
 	"grove/notify/peer/twin"
 	"grove/tree"
 	"grove/tree/grant"
+	"grove/tree/history"
 	"grove/tree/store"
 	"grove/tree/store/audit"
 	"grove/tree/store/journal"
@@ -50,6 +53,7 @@ type Options struct {
 	Store         *store.Store
 	Audit         *audit.Log
 	Journal       *journal.Journal
+	History       *history.Store
 	Tree          *tree.Tree
 	Guard         *grant.Guard
 	Beans         *beans.Server
@@ -68,6 +72,10 @@ type Options struct {
 	Duty duty.Options
 	// Received is told of messages of other managers.
 	Received func(registry.Note)
+	// Ready says that the tree is whole: before, others that join it wait. Hung is told of a
+	// tree of another manager that hangs here for the first time, with all its nodes.
+	Ready func() bool
+	Hung  func(at tree.Path)
 	// Changed is told that something is different than before: managers, links, devices. It
 	// must return soon.
 	Changed func()
@@ -86,6 +94,8 @@ type Member struct {
 	Branches  *branch.Branches
 	Sender    *record.Sender
 	Receiver  *record.Receiver
+	Filler    *sample.Filler
+	Asker     *question.Asker
 	Remote    *remote.Remote
 	Twins     *twin.Twins
 	Duty      *duty.Duty
@@ -93,6 +103,7 @@ type Member struct {
 	o        Options
 	log      *slog.Logger
 	local    duty.Local
+	shares   func(asker peer.ID, chain []peer.ID) (func(tree.Path) bool, error)
 	exchange *twin.Exchange
 	said     atomic.Pointer[settings.Settings]
 	file     file
@@ -160,11 +171,14 @@ func (m *Member) open(ctx context.Context) (err error) {
 	}
 	m.Leases.Serve(m.Meter, m.Registry.With)
 	m.Locker = lease.NewLocker(lease.LockerOptions{Fabric: m.Meter, Home: func() peer.ID { return cmp.Or(m.Registry.Home().Home, m.ID()) }, Leases: m.Leases})
-	m.Branches = branch.New(branch.Options{Tree: o.Tree, Fabric: m.Meter, Sees: m.sees, Class: m.class, Log: m.log})
+	m.Branches = branch.New(branch.Options{Tree: o.Tree, Fabric: m.Meter, Sees: m.sees, Class: m.class, Ready: o.Ready, Hung: o.Hung, Log: m.log})
+	m.shares = record.SharesOf(o.Tree, branch.PropertyManager, m.sees)
 	m.Sender = record.NewSender(record.SenderOptions{Store: o.Store, Fabric: m.Meter, Shares: m.shares, Log: m.log})
+	m.Filler = sample.New(sample.Options{Store: o.Store, Fabric: m.Meter, History: o.History, Nodes: m.samples, Chain: m.chain, Log: m.log})
+	m.Asker = question.New(question.Options{Fabric: m.Meter, History: o.History, Journal: o.Journal, Owner: m.Branches.Owner, Place: m.Branches.Place, Shares: m.shares, Chain: m.chain})
 	m.Twins = twin.New(twin.Options{Self: m.ID(), Changed: m.twinned, Log: m.log})
 	m.Receiver = record.NewReceiver(record.ReceiverOptions{
-		Store: o.Store, Journal: o.Journal, Fabric: m.Meter, Place: m.Branches.Place, Hidden: m.Twins.Hidden, Own: m.judgedHere, Log: m.log,
+		Store: o.Store, Journal: o.Journal, Fabric: m.Meter, Place: m.Branches.Place, Owner: m.Branches.Owner, Hidden: m.Twins.Hidden, Own: m.judgedHere, Chain: m.chain, Log: m.log,
 	})
 	r := o.Remote
 	r.Fabric, r.Managers, r.Owner, r.Local, r.Allow, r.Log = m.Meter, m.branched, m.Branches.Owner, m.Branches.Place, m.allow, m.log
@@ -382,11 +396,61 @@ func (m *Member) judgedHere(p tree.Path) bool {
 	return err == nil && n.Tuned
 }
 
+// trusts says whether this manager has joined another one: what that says of itself, such as
+// that it integrates, counts here.
+func (m *Member) trusts(id peer.ID) bool {
+	return slices.ContainsFunc(m.Authority.Uppers(), func(u authority.Upper) bool { return u.ID == id })
+}
+
+// chain are the managers on whose behalf this one asks: those whose trees it joins.
+func (m *Member) chain() []peer.ID {
+	m.joining.Lock()
+	defer m.joining.Unlock()
+	return slices.Clone(m.joined)
+}
+
+// samples are the nodes of another manager that have a history here.
+func (m *Member) samples(of peer.ID) (list []sample.Node) {
+	for _, s := range m.Branches.State() {
+		if s.Peer != of {
+			continue
+		}
+		// What is below another one's tree comes from that one.
+		_ = m.o.Tree.Walk(s.At, -1, func(n *tree.Node) bool {
+			if n.Kind != tree.Performance || n.Spec.History != nil && n.Spec.History.Off {
+				return true
+			}
+			if below, ok := s.At.Below(n.Path); ok {
+				if remote, err := s.Under.Join(below); err == nil {
+					list = append(list, sample.Node{Remote: remote, Ref: n.Ref})
+				}
+			}
+			return true
+		})
+	}
+	return list
+}
+
+// filled tells the filler which trees are live.
+func (m *Member) filled() {
+	live := map[peer.ID]bool{}
+	for _, s := range m.Branches.State() {
+		live[s.Peer] = live[s.Peer] || s.Phase == branch.Live
+	}
+	for id, is := range live {
+		if is {
+			m.Filler.Live(id)
+		} else {
+			m.Filler.Lost(id)
+		}
+	}
+}
+
 // grants of another manager: what its users may do here at most.
 func (m *Member) allow(id peer.ID) (list []grant.Grant) {
 	s, _ := m.Registry.Get(id)
 	for _, a := range m.Settings().Allow {
-		if a.Who == "*" || a.Who == string(id) || a.Who == s.Name || a.Who == settings.Integration && s.Integrates {
+		if a.Who == "*" || a.Who == string(id) || a.Who == s.Name || a.Who == settings.Integration && s.Integrates && m.trusts(id) {
 			list = append(list, grant.Grant{Role: a.Role, Path: a.Under})
 		}
 	}
@@ -405,16 +469,6 @@ func (m *Member) sees(asker peer.ID, p tree.Path) bool {
 
 // class is the same for managers that see the same.
 func (m *Member) class(asker peer.ID) string { return fmt.Sprint(m.allow(asker)) }
-
-// shares is sees for records, where what a manager has from others is theirs to tell.
-func (m *Member) shares(asker peer.ID, chain []peer.ID) (func(tree.Path) bool, error) {
-	return func(p tree.Path) bool {
-		if owner, _, ok := m.Branches.Owner(p); ok && (owner == asker || slices.Contains(chain, owner)) {
-			return false
-		}
-		return m.sees(asker, p)
-	}, nil
-}
 
 // rules has the rooms follow the settings.
 func (m *Member) rules() {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"grove/notify/peer"
+	"grove/notify/peer/record/sample"
 )
 
 // homeTime is how long a manager that has joined another one waits for its home when it
@@ -56,7 +57,9 @@ func (m *Member) Start(ctx context.Context) {
 		m.run(ctx, m.Duty.Run)
 	}
 	for _, part := range []func(context.Context) error{
-		m.Branches.Run, m.Sender.Run, m.Receiver.Run, m.Remote.Run, m.exchange.Run, m.watchFile, m.tick,
+		m.Branches.Run, m.Sender.Run, m.Receiver.Run, m.Filler.Run, m.Remote.Run, m.exchange.Run, m.watchFile, m.tick,
+		func(ctx context.Context) error { sample.Answer(ctx, m.Meter, m.o.History, m.shares); return nil },
+		func(ctx context.Context) error { m.Asker.Answer(ctx); return nil },
 	} {
 		m.run(ctx, part)
 	}
@@ -125,6 +128,7 @@ func (m *Member) tick(ctx context.Context) error {
 			m.changed()
 		case <-pace.C:
 			m.Twins.Tick()
+			m.filled()
 		}
 	}
 }

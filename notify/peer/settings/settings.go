@@ -75,8 +75,8 @@ type Settings struct {
 	Lives time.Duration `yaml:"certificates_live"`
 	// Branches are the trees that hang here; nil: those of all managers if this one
 	// integrates, else none.
-	Branches []Branch      `yaml:"branches"`
-	Allow    []Allow       `yaml:"allow"`
+	Branches []Branch `yaml:"branches"`
+	Allow    []Allow  `yaml:"allow"`
 	// Identity are the labels, properties and parameters by which two devices are the same,
 	// the strongest first; Same and Different are said by hand, "manager:device" each; Prefer
 	// are the managers that are primary, best first.
@@ -109,7 +109,8 @@ type Branch struct {
 
 // Allow says what users of other managers may do here at most.
 type Allow struct {
-	// Who is the name or ID of a manager, Integration or "*".
+	// Who is the name or ID of a manager, Integration for integration managers that this one
+	// has joined, or "*" for all that are linked.
 	Who   string     `yaml:"who"`
 	Role  grant.Role `yaml:"role"`
 	Under tree.Path  `yaml:"under"`
@@ -119,7 +120,7 @@ type Allow struct {
 func Default() *Settings {
 	return &Settings{
 		Capacity: DefaultCapacity, AloneAfter: DefaultAloneAfter, Lives: DefaultLives,
-		Allow:    []Allow{{Who: Integration, Role: grant.Operator}, {Who: "*", Role: grant.Viewer}},
+		Allow:    []Allow{{Who: Integration, Role: grant.Operator}},
 		Identity: []string{"address", "engine_id", "serial", "name"},
 	}
 }
