@@ -163,7 +163,7 @@ func (m *Member) open(ctx context.Context) (err error) {
 			l := m.Meter.Load()
 			return registry.Load{PerSecond: l.PerSecond, Saturation: l.Saturation}
 		},
-		HandOver: m.handOver, Changed: func([]registry.State) { m.changed() }, Homed: func(registry.Registration) { m.changed() },
+		Trusts: m.trusts, HandOver: m.handOver, Changed: func([]registry.State) { m.changed() }, Homed: func(registry.Registration) { m.changed() },
 		Received: o.Received, Log: m.log,
 	})
 	if err != nil {

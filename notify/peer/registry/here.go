@@ -200,8 +200,9 @@ func (r *Registry) askHere(ctx context.Context, m *member) {
 
 // renewed notes the lease that another manager gave.
 func (r *Registry) renewed(m *member, a here, asked time.Duration, wall time.Time, passed bool) {
-	if !a.Manager.Integrates {
+	if !r.integrates(m) {
 		m.mine, m.until = 0, 0
+		return
 	}
 	if m.ID == r.home && a.Term.Of == m.ID && a.Term.Number > r.under.Number && a.Term.Number <= MaxTerm {
 		r.under = a.Term

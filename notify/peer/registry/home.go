@@ -55,7 +55,7 @@ func (r *Registry) choose(all []*member) {
 	}
 	var best *member
 	for _, m := range all { // by ID
-		if m.Integrates && m.mine != 0 && r.hears(m) && (best == nil || place(m) < place(best)) {
+		if r.integrates(m) && m.mine != 0 && r.hears(m) && (best == nil || place(m) < place(best)) {
 			best = m
 		}
 	}
@@ -63,10 +63,10 @@ func (r *Registry) choose(all []*member) {
 	reached := now != nil && (r.hears(now) || r.registration().Left > 0)
 	switch {
 	case best == nil || best == now:
-		if best == nil && (now == nil || !now.Integrates || now.state == Gone) {
+		if best == nil && (now == nil || !r.integrates(now) || now.state == Gone) {
 			r.home = ""
 		}
-	case now == nil || !now.Integrates || now.state == Gone || now.state == Dead || !reached,
+	case now == nil || !r.integrates(now) || now.state == Gone || now.state == Dead || !reached,
 		r.time()-best.steady > steadyTime && (place(best) < place(now) || place(best) == place(now) && best.ID < now.ID):
 		r.home = best.ID
 		r.log.Info("the home of this manager is another one", "home", best.title())

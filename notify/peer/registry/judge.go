@@ -313,6 +313,8 @@ func (r *Registry) ought(m *member) bool {
 	if m.home == r.self {
 		return true
 	}
+	// Whom this manager trusts does not matter here: the other one has chosen its home itself,
+	// and two that act would be worse than none for a while.
 	if h := r.members[m.home]; h != nil && h.Integrates && h.state != Dead && h.state != Gone {
 		return false
 	}

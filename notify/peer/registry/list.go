@@ -156,7 +156,7 @@ func (r *Registry) merge(source peer.ID, e entry) {
 		believed = at != 0
 	case CutOff, Dead: // Only those judge who integrate. The time is that of the verdict.
 		s := r.members[source]
-		believed = at != 0 && s != nil && s.Integrates
+		believed = at != 0 && s != nil && r.integrates(s)
 	}
 	if at != 0 && e.State != CutOff && e.State != Dead && (m.heard == 0 || at > m.heard) {
 		m.heard = at

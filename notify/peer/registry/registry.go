@@ -42,6 +42,11 @@ type Options struct {
 	// Homes are the integration managers that are preferred as home, by ID or name, the
 	// first one first; nil or empty: by ID. Like Load it must not call the registry.
 	Homes func() []string
+	// Trusts says which managers may be integration managers for this one, because it has
+	// joined them: anybody can say of himself that he integrates. Only one of them becomes its
+	// home, is believed in what it judges, or passes registered managers on. It must not call
+	// the registry. Nil: all.
+	Trusts func(peer.ID) bool
 	// Load is how busy this manager is; nil: it does not say.
 	Load func() Load
 	// Can says for how many devices of that need there is room here, for other managers that
@@ -163,6 +168,11 @@ func (r *Registry) present(m *member) State {
 		s.RoundTrip, s.Offset, s.Load = m.trip, m.offset, m.load
 	}
 	return s
+}
+
+// integrates says whether another manager is an integration manager for this one.
+func (r *Registry) integrates(m *member) bool {
+	return m.Integrates && (r.o.Trusts == nil || r.o.Trusts(m.id))
 }
 
 // Self returns what this manager says of itself at present.

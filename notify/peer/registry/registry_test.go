@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"grove/notify/peer"
 )
 
 func bubble(t *testing.T, test func(t *testing.T, w *world)) {
@@ -397,6 +399,36 @@ func TestThePreferredHome(t *testing.T) {
 		pass(5*time.Second + steadyTime)
 		if c.Home().Home != id("B") {
 			t.Errorf("home: %+v", c.Home())
+		}
+	})
+}
+
+// TestWhoIsTrusted: one that only says that it integrates becomes nobody's home, and what it
+// judges is not believed.
+func TestWhoIsTrusted(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		trust := func(o *Options) { o.Trusts = func(other peer.ID) bool { return other == id("B") } }
+		b := w.run("B", nil, trust)
+		c := w.run("c", nil, trust)
+		w.run("A", nil)
+		w.run("d", nil, trust)
+		w.cut("A", "d", true)
+		pass(5 * time.Second)
+		if h := c.Home(); h.Home != b.self || !h.Held() {
+			t.Errorf("home of c: %+v", h)
+		}
+		w.kill("B")
+		w.kill("d")
+		pass(time.Minute)
+		w.stands("A: B dead", "c: A live, B suspect, d suspect")
+		if h := c.Home(); h.Home != b.self || h.Held() {
+			t.Errorf("home of c: %+v", h)
+		}
+		body := []byte(`{"members":[{"manager":{"id":"000000000000007a"},"token":9}]}`)
+		w.run("B", nil, trust)
+		pass(5 * time.Second)
+		if _, err := w.nodes["A"].f.Ask(t.Context(), id("B"), "registry.adopt", body); !peer.IsRefusal(err, peer.Refused) {
+			t.Errorf("adopt: %v", err)
 		}
 	})
 }

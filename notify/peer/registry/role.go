@@ -146,12 +146,16 @@ func (r *Registry) passOn(ctx context.Context) error {
 	}
 	asked, errs := r.each(ctx, 10*time.Second, func(ctx context.Context, m *member) error {
 		for _, p := range pages {
-			if _, err := ask[struct{}](ctx, r, m.id, "registry.adopt", p, 5*time.Second); err != nil {
+			_, err := ask[struct{}](ctx, r, m.id, "registry.adopt", p, 5*time.Second)
+			if peer.IsRefusal(err, peer.Refused) { // It takes nobody from here: they find their home themselves.
+				return nil
+			}
+			if err != nil {
 				return fmt.Errorf("%s: %w", m.id, err)
 			}
 		}
 		return nil
-	}, func(m *member) bool { return m.Integrates && r.hears(m) })
+	}, func(m *member) bool { return r.integrates(m) && r.hears(m) })
 	if len(errs) < asked {
 		return nil
 	}
@@ -168,7 +172,7 @@ func (r *Registry) answerAdopt(ctx context.Context, from peer.ID, body []byte) (
 	}
 	r.mu.Lock()
 	giver := r.members[from]
-	if !r.role.On || giver == nil || !giver.Integrates {
+	if !r.role.On || giver == nil || !r.integrates(giver) {
 		r.mu.Unlock()
 		return nil, peer.Refuse(peer.Refused, "registered managers are passed on from one integration manager to another")
 	}
