@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -105,8 +106,14 @@ func (s *session) ask(ctx context.Context, c *nats.Conn, prefix string, to peer.
 	if end, ok := ctx.Deadline(); ok {
 		m.Header[headerWait] = []string{strconv.FormatInt(max(time.Until(end).Milliseconds(), 1), 10)}
 	}
-	answer, err := c.RequestMsgWithContext(ctx, m)
+	var lost <-chan struct{}
+	if s.way.kind == own {
+		lost = s.way.f.loss(to)
+	}
+	answer, err := request(ctx, c, m, lost)
 	switch {
+	case errors.Is(err, errLinkOver):
+		return nil, fmt.Errorf("%w while it was asked", peer.ErrLost)
 	case errors.Is(err, nats.ErrNoResponders):
 		return nil, errNobodyHere
 	case s.ctx.Err() != nil && err != nil:
@@ -117,6 +124,34 @@ func (s *session) ask(ctx context.Context, c *nats.Conn, prefix string, to peer.
 		return nil, fmt.Errorf("%w: %w", peer.ErrLost, plain(err))
 	}
 	return readAnswer(answer.Header.Get(headerNo), answer.Data)
+}
+
+var errLinkOver = errors.New("the link is over")
+
+// request asks, and gives up when lost is closed.
+func request(ctx context.Context, c *nats.Conn, m *nats.Msg, lost <-chan struct{}) (*nats.Msg, error) {
+	if lost == nil {
+		return c.RequestMsgWithContext(ctx, m)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-lost:
+			cancel(errLinkOver)
+		case <-done:
+		}
+	})
+	answer, err := c.RequestMsgWithContext(ctx, m)
+	close(done)
+	watching.Wait()
+	over := context.Cause(ctx)
+	cancel(nil)
+	if err != nil && errors.Is(over, errLinkOver) {
+		err = over
+	}
+	return answer, err
 }
 
 // readAnswer takes an answer apart.

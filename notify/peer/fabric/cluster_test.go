@@ -162,7 +162,7 @@ func (x *external) options(id peer.ID, servers ...string) fabric.Options {
 	for _, s := range servers {
 		c.Servers = append(c.Servers, "tls://"+s)
 	}
-	return fabric.Options{Self: id, Cluster: c}
+	return fabric.Options{Self: id, Cluster: c, Pings: patient}
 }
 
 // TestClusterKeepsTheContract runs the contract over an external NATS server, the program.

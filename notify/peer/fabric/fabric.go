@@ -63,8 +63,11 @@ type Options struct {
 	// PerAddress is how many connections a server takes from one IP address, two a link;
 	// 0 is 256.
 	PerAddress int
-	Log        *slog.Logger
-	Now        func() time.Time // nil is time.Now
+	// Pings are how many may stay without an answer, one every half second, until a link
+	// counts as lost; 0 is 2.
+	Pings int
+	Log   *slog.Logger
+	Now   func() time.Time // nil is time.Now
 }
 
 // Fabric is the peer.Fabric over NATS. Its methods may be called from many goroutines.
@@ -106,6 +109,9 @@ func New(o Options) (*Fabric, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Pings == 0 {
+		o.Pings = pingsOut
 	}
 	if o.PerAddress == 0 {
 		o.PerAddress = 256

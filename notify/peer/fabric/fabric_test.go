@@ -16,12 +16,12 @@ func TestFabricKeepsTheContract(t *testing.T) {
 			t.Parallel()
 			peertest.Contract(t, func(t *testing.T) peertest.World {
 				ca := newCA(t)
-				hub := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Listen: []string{scheme}})
+				hub := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Listen: []string{scheme}, Pings: patient})
 				address := hub.Addresses()[0]
 				between := newPass(t, hostOf(t, address))
 				fabrics := []*fabric.Fabric{hub}
 				for _, id := range []peer.ID{second, third} {
-					f := manager(t, fabric.Options{Self: id, Security: ca.security(t, id, hour)})
+					f := manager(t, fabric.Options{Self: id, Security: ca.security(t, id, hour), Pings: patient})
 					to := address
 					if id == second {
 						to = scheme[:3] + "://" + between.listener.Addr().String()

@@ -42,7 +42,7 @@ func (f *Fabric) open(l listen) (*host, error) {
 	o := &server.Options{
 		ServerName: string(f.options.Self), DontListen: l.tls == nil,
 		NoSigs: true, NoLog: false, NoSystemAccount: true,
-		PingInterval: pingEvery, MaxPingsOut: pingsOut,
+		PingInterval: pingEvery, MaxPingsOut: f.options.Pings,
 		MaxPayload: maxPayload, MaxPending: maxPending, MaxConn: maxConns, MaxSubs: maxSubjects,
 		TLSTimeout: handshake.Seconds(), AuthTimeout: handshake.Seconds(), WriteDeadline: writeWithin,
 		// One that is too slow is cut, and does not make the others wait.
@@ -168,13 +168,19 @@ func (s *said) fatal() error {
 }
 
 // Noticef implements server.Logger.
-func (s *said) Noticef(format string, v ...any) { s.log.Debug("the server says", "what", fmt.Sprintf(format, v...)) }
+func (s *said) Noticef(format string, v ...any) {
+	s.log.Debug("the server says", "what", fmt.Sprintf(format, v...))
+}
 
 // Warnf implements server.Logger.
-func (s *said) Warnf(format string, v ...any) { s.log.Debug("the server says", "what", fmt.Sprintf(format, v...)) }
+func (s *said) Warnf(format string, v ...any) {
+	s.log.Debug("the server says", "what", fmt.Sprintf(format, v...))
+}
 
 // Errorf implements server.Logger.
-func (s *said) Errorf(format string, v ...any) { s.log.Info("the server says", "what", fmt.Sprintf(format, v...)) }
+func (s *said) Errorf(format string, v ...any) {
+	s.log.Info("the server says", "what", fmt.Sprintf(format, v...))
+}
 
 // Fatalf implements server.Logger.
 func (s *said) Fatalf(format string, v ...any) {

@@ -27,9 +27,10 @@ const inboundWay = ""
 // state is one link. Two managers may have several, of which peer.Fabric shows one.
 type state struct {
 	link    peer.Link
-	session *session // over which it goes while it is up
-	way     *way     // nil: of those that others made
-	conn    uint64   // of those that others made: the urgent connection
+	session *session      // over which it goes while it is up
+	way     *way          // nil: of those that others made
+	conn    uint64        // of those that others made: the urgent connection
+	lost    chan struct{} // likewise: is closed when that connection is over
 	heard   time.Time
 }
 
@@ -198,6 +199,13 @@ func (f *Fabric) inboundUp(s *session, from peer.ID) {
 		return
 	}
 	f.change(place{from, inboundWay}, func(st *state) {
+		if st.lost != nil && st.conn != c.number {
+			close(st.lost)
+			st.lost = nil
+		}
+		if st.lost == nil {
+			st.lost = make(chan struct{})
+		}
 		st.session, st.conn = s, c.number
 		st.link.Address, st.link.CertificateEnds = c.address, c.caller.Ends
 		st.link.Up, st.link.Error = true, ""
@@ -211,6 +219,10 @@ func (f *Fabric) inboundOver(c conn, why error) {
 		why = errors.New("it was lost")
 	}
 	f.change(place{c.caller.ID, inboundWay}, func(st *state) {
+		if st.lost != nil {
+			close(st.lost)
+			st.lost = nil
+		}
 		st.session, st.link.Up, st.link.Error = nil, false, why.Error()
 	})
 	f.options.Log.Warn("the link of a manager is lost", "manager", c.caller.ID, "address", c.address, "error", why)
@@ -292,6 +304,17 @@ func (f *Fabric) direct(to peer.ID) *session {
 	defer f.mu.Unlock()
 	if st := f.mergedLocked(to); st != nil && st.link.Up {
 		return st.session
+	}
+	return nil
+}
+
+// loss returns what is closed when the link that a manager made to this one is lost; nil is
+// never.
+func (f *Fabric) loss(to peer.ID) <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if st := f.links[place{to, inboundWay}]; st != nil && st.link.Up {
+		return st.lost
 	}
 	return nil
 }

@@ -44,11 +44,19 @@ func TestLossIsSeenOnBothSides(t *testing.T) {
 				<-free
 				return nil, nil
 			})
-			asked := make(chan error, 1)
+			asked := make(chan error, 2)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			go func() {
 				_, err := one.Ask(ctx, first, "test.wait", nil)
+				asked <- err
+			}()
+			one.Handle("test.wait", func(context.Context, peer.ID, []byte) ([]byte, error) {
+				<-free
+				return nil, nil
+			})
+			go func() {
+				_, err := hub.Ask(ctx, second, "test.wait", nil)
 				asked <- err
 			}()
 			over, written := make(chan struct{}), make(chan struct{})
@@ -77,8 +85,10 @@ func TestLossIsSeenOnBothSides(t *testing.T) {
 			t.Logf("the loss was seen after %v by the one that listens, %v by the one that calls", lost[hub], lost[one])
 			close(over)
 			<-written
-			if err := <-asked; !errors.Is(err, peer.ErrLost) || ctx.Err() != nil {
-				t.Errorf("the question on its way: %v", err)
+			for range 2 {
+				if err := <-asked; !errors.Is(err, peer.ErrLost) || ctx.Err() != nil {
+					t.Errorf("a question on its way: %v", err)
+				}
 			}
 			between.set(true, false)
 			between.set(false, false)

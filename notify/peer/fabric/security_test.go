@@ -55,8 +55,8 @@ func (r *rogue) isRefused(t *testing.T, what string) {
 func TestNobodySpeaksForAnother(t *testing.T) {
 	t.Parallel()
 	ca := newCA(t)
-	hub := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Listen: []string{"tls://127.0.0.1:0"}})
-	good := manager(t, fabric.Options{Self: third, Security: ca.security(t, third, hour)})
+	hub := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Pings: patient, Listen: []string{"tls://127.0.0.1:0"}})
+	good := manager(t, fabric.Options{Self: third, Security: ca.security(t, third, hour), Pings: patient})
 	if err := good.Connect(hub.Addresses()[0], first); err != nil {
 		t.Fatal(err)
 	}
@@ -143,9 +143,9 @@ func TestNobodySpeaksForAnother(t *testing.T) {
 func TestRevokedManagerIsCut(t *testing.T) {
 	t.Parallel()
 	ca := newCA(t)
-	hub := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Listen: []string{"tls://127.0.0.1:0", "wss://127.0.0.1:0/peer"}})
-	one := manager(t, fabric.Options{Self: second, Security: ca.security(t, second, hour)})
-	other := manager(t, fabric.Options{Self: third, Security: ca.security(t, third, hour)})
+	hub := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Pings: patient, Listen: []string{"tls://127.0.0.1:0", "wss://127.0.0.1:0/peer"}})
+	one := manager(t, fabric.Options{Self: second, Security: ca.security(t, second, hour), Pings: patient})
+	other := manager(t, fabric.Options{Self: third, Security: ca.security(t, third, hour), Pings: patient})
 	for i, f := range []*fabric.Fabric{one, other} {
 		if err := f.Connect(hub.Addresses()[i], first); err != nil {
 			t.Fatal(err)
@@ -178,8 +178,8 @@ func TestExpiredManagerMayRenewOnly(t *testing.T) {
 	t.Parallel()
 	ca := newCA(t)
 	ca.judge(second, false, true)
-	hub := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Listen: []string{"tls://127.0.0.1:0"}})
-	one := manager(t, fabric.Options{Self: second, Security: ca.security(t, second, hour)})
+	hub := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Pings: patient, Listen: []string{"tls://127.0.0.1:0"}})
+	one := manager(t, fabric.Options{Self: second, Security: ca.security(t, second, hour), Pings: patient})
 	hub.Handle("authority.renew", func(_ context.Context, from peer.ID, body []byte) ([]byte, error) {
 		return []byte(string(from) + " " + string(body)), nil
 	})
@@ -214,7 +214,7 @@ func TestExpiredManagerMayRenewOnly(t *testing.T) {
 func TestJoinerAsksOneQuestion(t *testing.T) {
 	t.Parallel()
 	ca := newCA(t)
-	hub := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Listen: []string{"tls://127.0.0.1:0", "wss://127.0.0.1:0/peer"}})
+	hub := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Pings: patient, Listen: []string{"tls://127.0.0.1:0", "wss://127.0.0.1:0/peer"}})
 	hub.Handle("authority.join", func(_ context.Context, from peer.ID, body []byte) ([]byte, error) {
 		if string(body) != "token" {
 			return nil, peer.Refuse(peer.Refused, "the token is not good")
@@ -265,7 +265,7 @@ func TestJoinerAsksOneQuestion(t *testing.T) {
 func TestLinkSaysWhyItIsDown(t *testing.T) {
 	t.Parallel()
 	ca, foreign := newCA(t), newCA(t)
-	hub := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Listen: []string{"tls://127.0.0.1:0"}, PerAddress: 4})
+	hub := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Pings: patient, Listen: []string{"tls://127.0.0.1:0"}, PerAddress: 4})
 	address := hub.Addresses()[0]
 	closed := newPass(t, "127.0.0.1:1")
 	_ = closed.listener.Close()
@@ -306,7 +306,7 @@ func TestLinkSaysWhyItIsDown(t *testing.T) {
 	}
 	// Two links have all the connections that one address may have.
 	for i := range 3 {
-		f := manager(t, fabric.Options{Self: hexID(i), Security: ca.security(t, hexID(i), hour)})
+		f := manager(t, fabric.Options{Self: hexID(i), Security: ca.security(t, hexID(i), hour), Pings: patient})
 		if err := f.Connect(address, first); err != nil {
 			t.Fatal(err)
 		}
@@ -350,11 +350,11 @@ func TestAddressesAreChecked(t *testing.T) {
 			}
 		})
 	}
-	one := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Listen: []string{"tls://127.0.0.1:0"}})
+	one := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Pings: patient, Listen: []string{"tls://127.0.0.1:0"}})
 	if err := one.Connect("tls://127.0.0.1:1", first); err == nil {
 		t.Error("a manager links to itself")
 	}
-	two, err := fabric.New(fabric.Options{Self: second, Security: ca.security(t, second, hour), Listen: one.Addresses(), Log: quiet})
+	two, err := fabric.New(fabric.Options{Self: second, Security: ca.security(t, second, hour), Pings: patient, Listen: one.Addresses(), Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

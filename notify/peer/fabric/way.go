@@ -72,7 +72,8 @@ type way struct {
 type session struct {
 	way          *way
 	urgent, bulk *nats.Conn
-	only         []string // kinds that may be asked for; nil is all
+	only         []string    // kinds that may be asked for; nil is all
+	limited      atomic.Bool // only is not nil, for who asks before the session is open
 	ends         time.Time
 	ctx          context.Context // is over with the session
 	end          context.CancelCauseFunc
@@ -193,10 +194,10 @@ func (w *way) open() (_ *session, err error) {
 			err = plain(err)
 		}
 	}()
-	if s.urgent, err = w.dial(s, pingsOut, stallUrgent); err != nil {
+	if s.urgent, err = w.dial(s, w.f.options.Pings, stallUrgent); err != nil {
 		return nil, err
 	}
-	if s.bulk, err = w.dial(s, bulkPingsOut, stallBulk); err != nil {
+	if s.bulk, err = w.dial(s, max(bulkPingsOut, w.f.options.Pings), stallBulk); err != nil {
 		return nil, err
 	}
 	if most := s.urgent.MaxPayload(); most < peer.MaxBody+4096 {
@@ -242,7 +243,7 @@ func (w *way) dial(s *session, pings int, stall time.Duration) (*nats.Conn, erro
 	options := []nats.Option{
 		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pings), nats.FlusherTimeout(stall),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-			if s.only != nil && errors.Is(err, nats.ErrPermissionViolation) {
+			if s.limited.Load() && errors.Is(err, nats.ErrPermissionViolation) {
 				return // it knows that it may not
 			}
 			subject := ""
@@ -336,6 +337,7 @@ func (s *session) hello(ctx context.Context, to peer.ID) error {
 		return fmt.Errorf("the answer to hello: %w", err)
 	}
 	s.only = w.Only
+	s.limited.Store(w.Only != nil)
 	return nil
 }
 
