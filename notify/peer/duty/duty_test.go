@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -352,6 +353,29 @@ func TestManyDevices(t *testing.T) {
 		if got := len(w.m("a").life.watches); got != 300 {
 			t.Errorf("%d have gone back", got)
 		}
+		w.quiet()
+	})
+}
+
+// TestOldBook: a home whose database was restored from before a move, and that move, come
+// together again.
+func TestOldBook(t *testing.T) {
+	bubble(t, 1, []string{"h", "a", "b"}, func(w *world) {
+		t := w.t
+		w.own("a", "sw1", "sw2")
+		w.startAll()
+		rows := maps.Clone(w.m("h").disk.rows)
+		if err := w.m("a").life.duty.Give(t.Context(), "sw1", Wish{To: "b"}); err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Second)
+		w.is("a", "sw1", "b")
+		w.m("h").kill()
+		pass(time.Second)
+		w.m("h").disk.rows = rows
+		w.m("h").start()
+		pass(2 * liveEvery)
+		w.is("a", "sw2", "a")
 		w.quiet()
 	})
 }

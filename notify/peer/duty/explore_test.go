@@ -61,7 +61,7 @@ func (w *world) run(a act, faults ...fault) (points []string) {
 		return lose
 	}
 	a(w)
-	for i := 0; i < 320; i++ { // 80 seconds
+	for i := 0; i < 200; i++ { // 50 seconds
 		pass(250 * time.Millisecond)
 		mu.Lock()
 		recording = i < 40
@@ -88,8 +88,8 @@ func (w *world) run(a act, faults ...fault) (points []string) {
 func everything() bool { return os.Getenv("GROVE_TEST_SEEDS") != "" }
 
 // explore plays an act once for each point at which something can go wrong, and each thing
-// that can: every manager is killed there, for a moment or for long (each time one of the
-// two, unless there is time for everything), and the message or the write is lost.
+// that can: every manager is killed there, for a moment or for long (each time one of these or none,
+// unless there is time for everything), and the message or the write is lost.
 func explore(t *testing.T, names, victims []string, prepare, a act) {
 	t.Helper()
 	play := func(t *testing.T, faults ...fault) (points []string) {
@@ -111,8 +111,8 @@ func explore(t *testing.T, names, victims []string, prepare, a act) {
 	for i := range points {
 		all = append(all, fault{point: i, lose: true})
 		for v, n := range victims {
-			for k, down := range []time.Duration{time.Second, 30 * time.Second} {
-				if (i+v+k)%2 == 0 || everything() {
+			for k, down := range []time.Duration{time.Second, 20 * time.Second} {
+				if (i+v)%4 == 2*k || everything() {
 					all = append(all, fault{point: i, victim: n, down: down})
 				}
 			}

@@ -36,6 +36,9 @@ func (d *Duty) begin(ctx context.Context, from peer.ID, message []byte) (o order
 	if err := o.Key.Check(); err != nil {
 		return o, nil, nil, peer.Refuse(peer.Invalid, "%v", err)
 	}
+	if o.Epoch < 0 || o.Next < 0 || max(o.Epoch, o.Next) > maxEpoch {
+		return o, nil, nil, peer.Refuse(peer.Invalid, "%s: an epoch is between 0 and %d", o.Key.Name, int64(maxEpoch))
+	}
 	free, err = d.keys.take(ctx, o.Key)
 	if err != nil {
 		return o, nil, nil, peer.Refuse(peer.Busy, "%s is being moved", o.Key.Name)

@@ -20,6 +20,9 @@ import (
 // maxDevices bounds what one manager says of itself in one message.
 const maxDevices = 100_000
 
+// maxEpoch bounds epochs: the highest whole number that every reader of JSON knows.
+const maxEpoch = 1 << 53
+
 // maxStandIns bounds the list of who stands in for one manager.
 const maxStandIns = 1000
 
@@ -115,6 +118,9 @@ func (d *Duty) onLive(ctx context.Context, from peer.ID, message []byte) ([]byte
 		if err := list[i].Key.Check(); err != nil {
 			return nil, peer.Refuse(peer.Invalid, "%v", err)
 		}
+		if e := max(list[i].Epoch, list[i].Next); e > maxEpoch || min(list[i].Epoch, list[i].Next) < 0 {
+			return nil, peer.Refuse(peer.Invalid, "%s: the epoch %d is not between 0 and %d", list[i].Key.Name, e, int64(maxEpoch))
+		}
 	}
 	if len(r.StandIns) > maxStandIns {
 		return nil, peer.Refuse(peer.Invalid, "%d stand-ins are more than %d", len(r.StandIns), maxStandIns)
@@ -182,7 +188,8 @@ func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, 
 			continue
 		}
 		was := d.rows[s.Key]
-		row, do := v.hear(was, from, s, d.reported[s.Key.Owner])
+		settled, _ := d.home(s.Key.Owner, v.now)
+		row, do := v.hear(was, from, s, d.reported[s.Key.Owner], settled)
 		if row == nil {
 			verdicts = append(verdicts, verdict{Key: s.Key, Do: do})
 			continue
@@ -228,8 +235,9 @@ func (v *view) again(r *book.Row, above int64) *book.Row {
 
 // hear says what becomes of a row when a manager says what it has of the device, and what
 // that is to do. Row is the same when nothing changes; nil is that there is none. Reported
-// says that the owner has said which devices it has.
-func (v *view) hear(r *book.Row, from peer.ID, s *said, reported bool) (*book.Row, do) {
+// says that the owner has said which devices it has, settled that the book is to be
+// believed rather than who says that it was told otherwise.
+func (v *view) hear(r *book.Row, from peer.ID, s *said, reported, settled bool) (*book.Row, do) {
 	own := s.Key.Owner == from
 	if own && s.Device == nil {
 		return r, doWait
@@ -250,13 +258,13 @@ func (v *view) hear(r *book.Row, from peer.ID, s *said, reported bool) (*book.Ro
 			r = &book.Row{Key: s.Key, Place: from, Watcher: from, Epoch: epoch, Next: epoch, State: book.Watched, Since: v.now}
 		}
 		describe(r, s.Device)
-		return v.known(r, from, s)
+		return v.known(r, from, s, settled)
 	}
 	if own && !described(r, s.Device) {
 		r = r.Clone()
 		describe(r, s.Device)
 	}
-	return v.known(r, from, s)
+	return v.known(r, from, s, settled)
 }
 
 // described says whether a row has what its owner says of the device.
@@ -269,9 +277,9 @@ func describe(r *book.Row, d *Device) {
 }
 
 // known is hear for a row that is there.
-func (v *view) known(r *book.Row, from peer.ID, s *said) (*book.Row, do) {
+func (v *view) known(r *book.Row, from peer.ID, s *said, settled bool) (*book.Row, do) {
 	if r.Watcher != from {
-		return v.knownOther(r, from, s)
+		return v.knownOther(r, from, s, settled)
 	}
 	switch {
 	case s.Step == book.Watching && s.Epoch > r.Epoch: // The book is older than what happened.
@@ -296,14 +304,18 @@ func (v *view) known(r *book.Row, from peer.ID, s *said) (*book.Row, do) {
 }
 
 // knownOther is known for one that does not watch it, as the book has it.
-func (v *view) knownOther(r *book.Row, from peer.ID, s *said) (*book.Row, do) {
+func (v *view) knownOther(r *book.Row, from peer.ID, s *said, settled bool) (*book.Row, do) {
 	switch {
-	case s.Step == book.Watching && s.Epoch > r.Epoch && (s.Epoch > r.Next || r.Heir == from):
+	case s.Step == book.Watching && s.Epoch > r.Epoch && (r.Heir == from && s.Epoch == r.Next || !settled && s.Epoch > r.Next):
 		// It was told by the one before, or the book is older than what happened.
 		r = r.Clone()
 		r.From = r.Watcher
 		r.State, r.Watcher, r.Epoch, r.Next, r.Heir, r.Reason = book.Watched, from, s.Epoch, max(r.Next, s.Epoch), "", ""
 		return r, doWatch
+	case s.Step == book.Watching && s.Epoch > r.Epoch:
+		// The book is an old copy of itself, or the other one errs: the one in the book goes
+		// on, above whatever was promised.
+		return v.again(r, max(s.Epoch, s.Next)), doDrop
 	case s.Step == book.Watching:
 		return r, doDrop
 	case s.Step == book.Ready && r.Heir == from, s.Key.Owner == from:

@@ -135,9 +135,9 @@ func (w *world) isolate(name string, cut bool) {
 	}
 }
 
-// beat is the registry and the judge of who watches: every 100 ms.
+// beat is the registry and the judge of who watches: every 200 ms.
 func (w *world) beat() {
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
@@ -289,12 +289,7 @@ func (m *manager) start() *life {
 		delete(m.w.given, [2]peer.ID{other, m.id})
 	}
 	m.w.mu.Unlock()
-	d, err := New(Options{
-		Fabric: &fabric{member, l}, Roster: &roster{m}, Local: l, Disk: &handle{m.disk, l}, Log: slog.New(slog.DiscardHandler),
-		StandIns: func() []string { return m.standIns }, AloneAfter: func() time.Duration { return 15 * time.Minute },
-		Returned: func(k Key, _ *parcel.Parcel) { l.mu.Lock(); l.back = append(l.back, k); l.mu.Unlock() },
-		Came:     func(k Key, _ peer.ID) { l.mu.Lock(); l.came = append(l.came, k); l.mu.Unlock() },
-	})
+	d, err := New(options(l, member))
 	if err != nil {
 		m.w.t.Fatal(err)
 	}
@@ -311,6 +306,17 @@ func (m *manager) start() *life {
 	}
 	l.running.Go(func() { _ = d.Run(ctx) })
 	return l
+}
+
+// options are the surroundings of one life.
+func options(l *life, member peer.Fabric) Options {
+	m := l.m
+	return Options{
+		Fabric: &fabric{member, l}, Roster: &roster{m}, Local: l, Disk: &handle{m.disk, l}, Log: slog.New(slog.DiscardHandler),
+		StandIns: func() []string { return m.standIns }, AloneAfter: func() time.Duration { return 15 * time.Minute },
+		Returned: func(k Key, _ *parcel.Parcel) { l.mu.Lock(); l.back = append(l.back, k); l.mu.Unlock() },
+		Came:     func(k Key, _ peer.ID) { l.mu.Lock(); l.came = append(l.came, k); l.mu.Unlock() },
+	}
 }
 
 // kill ends a manager as kill -9 would. It may be called from its own goroutines.
@@ -364,11 +370,18 @@ func (r *roster) State(id peer.ID) State {
 	return Silent
 }
 
+// role returns who is home, and how often that has changed.
+func (w *world) role() (peer.ID, int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.home, w.term
+}
+
 func (r *roster) Home() peer.ID {
-	if r.m.id == r.m.w.home {
-		return ""
+	if home, _ := r.m.w.role(); home != r.m.id {
+		return home
 	}
-	return r.m.w.home
+	return ""
 }
 
 func (r *roster) Homes() (all []peer.ID) {
@@ -378,9 +391,12 @@ func (r *roster) Homes() (all []peer.ID) {
 	return append(all, r.m.w.others...)
 }
 
-func (r *roster) Acts(peer.ID) bool { return r.m.id == r.m.w.home }
+func (r *roster) Acts(peer.ID) bool { return r.Home() == "" }
 
-func (r *roster) Term() int64 { return r.m.w.term }
+func (r *roster) Term() int64 {
+	_, term := r.m.w.role()
+	return term
+}
 
 func (r *roster) Lease(home peer.ID) (int64, time.Time) {
 	w := r.m.w
