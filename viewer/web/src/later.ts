@@ -6,6 +6,7 @@ export { BeansPage } from './beans';
 export { Definitions } from './definitions';
 export { MaintenancePage } from './maintenance';
 export { OutboxPage } from './outbox';
+export { PeersPage } from './peers';
 export { PeoplePage } from './people';
 export { RoutesPage } from './routes';
 export { System } from './system';

@@ -31,6 +31,7 @@ export const pages: readonly Page[] = [
   { name: 'events', title: 'Events', icon: 'events', view: Events },
   { name: 'definitions', title: 'Definitions', icon: 'definitions', view: lazy('Definitions'), present: true },
   { name: 'system', title: 'System', icon: 'system', view: lazy('System'), present: true },
+  { name: 'peers', title: 'Peers', icon: 'managers', view: lazy('PeersPage'), present: true },
   { name: 'board', title: 'Board', icon: 'board', view: Board, bare: true },
   { name: 'beans', title: 'Beans', icon: 'beans', view: lazy('BeansPage'), present: true },
   { name: 'people', title: 'People', icon: 'people', view: lazy('PeoplePage'), present: true, need: 'admin' },

@@ -25,16 +25,17 @@ export function program() {
 /**
  * startGrove serves a directory of its own.
  *
- * definitions: {'shop.yaml': text}; flags: further ones of grove serve; env: further variables.
+ * definitions: {'shop.yaml': text}; files: {'peers.yaml': text} of its data directory; flags: further ones of grove serve; env: further variables.
  * The answer has url (no slash at its end), data, get(path), push(path, value), push([{path, value}]),
- * send(method, path, body), put(file, text) for a definition, leave() and back(), log(), stop().
+ * send(method, path, body), put(file, text) for a definition, leave() and back(), kill(), log(), stop().
  */
-export async function startGrove({ definitions = {}, flags = [], env = {} } = {}) {
+export async function startGrove({ definitions = {}, files = {}, flags = [], env = {} } = {}) {
   const grove = await program();
   const data = await mkdtemp(join(tmpdir(), 'grove-page-'));
   const drop = join(data, 'definitions');
   await mkdir(drop);
   for (const [name, text] of Object.entries(definitions)) await writeFile(join(drop, name), text);
+  for (const [name, text] of Object.entries(files)) await writeFile(join(data, name), text);
   let running;
 
   const serve = async (listen) => {
@@ -90,6 +91,11 @@ export async function startGrove({ definitions = {}, flags = [], env = {} } = {}
     leave: halt,
     async back() {
       running = await serve(new URL(running.url).host);
+    },
+    /** kill is leave without a goodbye. */
+    async kill() {
+      running.child.kill('SIGKILL');
+      await running.ended;
     },
     log: () => running.said(),
     async stop() {

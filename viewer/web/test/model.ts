@@ -16,3 +16,6 @@ export * from '../src/alerts/rows';
 export * from '../src/alerts/told';
 export * from '../src/maintenance/rule';
 export * from '../src/ui/when';
+export * from '../src/peers/words';
+export { branchesOf } from '../src/peers/branches';
+export { ownerOf } from '../src/node/owner';

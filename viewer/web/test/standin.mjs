@@ -231,6 +231,8 @@ export class StandIn {
       res.write('event: changed\ndata: {"counts":{}}\n\n');
     } else if (url.pathname === '/api/v1/alerts') {
       json({ alerts: [], counts: {} });
+    } else if (url.pathname === '/api/v1/peers') {
+      json({ self: {}, managers: [] });
     } else if (url.pathname === '/api/v1/maintenance') {
       json({ windows: [] });
     } else if (url.pathname.startsWith('/api/v1/nodes')) {

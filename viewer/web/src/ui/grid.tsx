@@ -8,6 +8,7 @@
 import { Component } from 'preact';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { age, show } from '../format';
+import type { Branch } from '../peers/branches';
 import type { Store } from '../store';
 import { type Tree, none } from '../tree';
 import { Green, White, Yellow, statusWords } from '../wire';
@@ -21,7 +22,7 @@ const tickMs = 900;
 
 const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 
-export function Grid({ store }: { store: Store }) {
+export function Grid({ store, branches }: { store: Store; branches: readonly Branch[] }) {
   const scroller = useRef<HTMLDivElement>(null);
   const { rows, tree, selected } = store;
   const now = performance.now();
@@ -67,6 +68,7 @@ export function Grid({ store }: { store: Store }) {
   }, [store]);
 
   const tabStop = stopOf(store);
+  const joined = new Map(branches.map((b) => [tree.find(b.path), b]));
   const drawn: number[] = [];
   const [from, to] = range.window(scrollTop, around);
   for (let r = from; r < to; r++) drawn.push(r);
@@ -120,6 +122,7 @@ export function Grid({ store }: { store: Store }) {
         <div class="sizer" role="none" style={{ height: `${range.height}px` }}>
           {drawn.map((r) => {
             const n = rows.node[r]!;
+            const branch = joined.get(n);
             const fresh = (at: number, ms: number) => (at > 0 && now - at < ms && !reducedMotion.matches ? at : 0);
             return (
               <Row
@@ -136,6 +139,8 @@ export function Grid({ store }: { store: Store }) {
                 way={rows.filtering && !rows.matches.isHit(n)}
                 stop={n === tabStop ? store.cell : undefined}
                 selected={n === selected}
+                of={branch?.manager}
+                lost={branch?.lost === undefined ? undefined : age(shown - branch.lost)}
                 age={tree.since[n]! > 0 ? age(shown - tree.since[n]!) : ''}
                 flash={fresh(tree.flashed[n]!, flashMs)}
                 tick={fresh(tree.ticked[n]!, tickMs)}
@@ -161,6 +166,8 @@ interface RowProps {
   way: boolean; // to a match, not one itself
   stop: number | undefined; // the cell that the tab key stops at, -1 for the row; undefined: in another row
   selected: boolean;
+  of: string | undefined; // the manager whose tree hangs here
+  lost: string | undefined; // for how long its link has been lost
   age: string;
   flash: number; // page clock (ms) of the change of status that still flashes, or 0
   tick: number; // and of the change of value
@@ -177,7 +184,7 @@ class Row extends Component<RowProps> {
   }
 }
 
-function drawRow({ store, tree, node: n, row, top, position, siblings, open, way, stop, selected, age, flash, tick }: RowProps) {
+function drawRow({ store, tree, node: n, row, top, position, siblings, open, way, stop, selected, of, lost, age, flash, tick }: RowProps) {
   const status = tree.statusOf(n);
   const word = statusWords[status];
   const opens = open !== undefined;
@@ -204,6 +211,12 @@ function drawRow({ store, tree, node: n, row, top, position, siblings, open, way
         </span>
         <Mark status={status} />
         <span class="text">{tree.names[n]}</span>
+        {of === undefined ? null : (
+          <span class="note" title={`Here hangs the tree of the manager ${of}`}>
+            {of === tree.names[n] ? 'joined' : `of ${of}`}
+          </span>
+        )}
+        {lost === undefined ? null : <span class="note lost">link lost for {lost}</span>}
       </span>
       <span class="status" role="gridcell" tabIndex={tabbed(1)}>
         {word}

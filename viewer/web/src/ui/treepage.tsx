@@ -4,6 +4,7 @@ import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
 import { useApp } from '../app';
 import { isOn, noFilter } from '../filter';
 import { figures } from '../format';
+import { useBranches } from '../peers/branches';
 import { type Sort, sorts } from '../rows';
 import { may, nothingSeen } from '../session';
 import { Store } from '../store';
@@ -17,6 +18,7 @@ export function TreePage() {
   const [store] = useState(() => new Store(app));
   const [, draw] = useReducer((n: number) => n + 1, 0);
   const search = useRef<HTMLInputElement>(null);
+  const branches = useBranches();
   useEffect(() => {
     const unsubscribe = store.subscribe(() => draw(undefined));
     store.start();
@@ -40,7 +42,7 @@ export function TreePage() {
     <div class="treepage">
       <h1 class="hidden">Tree</h1>
       <Tools store={store} search={search} />
-      {store.refusal ? null : <Grid store={store} />}
+      {store.refusal ? null : <Grid store={store} branches={branches} />}
       <Nothing store={store} />
     </div>
   );
