@@ -82,7 +82,8 @@ type Roster interface {
 	// devices.
 	Acts(owner peer.ID) bool
 	// Term rises each time when another manager becomes home in the place of the one before;
-	// it is less than 2^20.
+	// it is less than 2^20. It may be zero always: then one that begins to be home listens
+	// first whenever it knows of another that could have been.
 	Term() int64
 	// Lease is the lease that a home gave this manager. Its token rises whenever the home has
 	// found this manager dead and may have given its devices to others; zero is no lease.
@@ -169,6 +170,7 @@ type Duty struct {
 	members  map[peer.ID]*book.Member
 	active   map[Key]bool               // what Local watches, of what is held
 	busy     map[Key]context.CancelFunc // rows that are being asked about
+	moved    []book.Move                // that nobody was told of yet
 	pauses   map[Key]time.Time
 	gone     map[peer.ID]time.Time // since when a manager is seen to have left
 	acting   map[peer.ID]home      // to whom this manager is home
@@ -249,9 +251,7 @@ func (d *Duty) write(ctx context.Context, c *book.Change) error {
 		d.members[m.ID] = m
 	}
 	if d.o.Moved != nil {
-		for _, m := range c.Moves {
-			d.o.Moved(m)
-		}
+		d.moved = append(d.moved, c.Moves...)
 	}
 	return nil
 }

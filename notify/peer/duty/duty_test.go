@@ -71,7 +71,7 @@ func TestDelegation(t *testing.T) {
 		w.startAll()
 		w.is("a", "sw1", "a")
 		a := w.m("a").life.duty
-		if err := a.Give(t.Context(), "sw1", Wish{To: "b", By: "ann", Until: time.Now().Add(time.Hour)}); err != nil {
+		if err := a.Give(t.Context(), "sw1", Wish{To: "b", By: "ann", Until: time.Now().Add(5 * time.Minute)}); err != nil {
 			t.Fatal(err)
 		}
 		pass(3 * time.Second)
@@ -80,7 +80,7 @@ func TestDelegation(t *testing.T) {
 		if w.gap > 0 {
 			t.Errorf("nobody watched for %v", w.gap)
 		}
-		pass(time.Hour)
+		pass(5 * time.Minute)
 		w.is("a", "sw1", "a")
 		moves, err := a.Moves(t.Context(), book.Query{Limit: 10})
 		if err != nil || len(moves) != 2 || moves[1].Why != book.Given || moves[1].By != "ann" || moves[0].Why != book.Returned {
@@ -251,7 +251,9 @@ func TestNobody(t *testing.T) {
 			list[0].Reason != "it went with its manager: it watches this machine itself" || list[1].Reason != "all 2 managers that could take it are full: raise their capacity in peers.yaml" {
 			t.Errorf("%+v, %v", list, err)
 		}
+		w.mu.Lock()
 		w.m("b").capacity = 10 // as when somebody has raised it
+		w.mu.Unlock()
 		pass(2 * time.Second)
 		w.is("a", "sw1", "b")
 		w.m("a").start()
@@ -309,7 +311,7 @@ func TestStartWithoutHome(t *testing.T) {
 		if _, held := a.duty.Held(path); !held {
 			t.Error("messages go out at once")
 		}
-		pass(16 * time.Minute)
+		pass(3 * time.Minute)
 		if why, held := a.duty.Held(path); held {
 			t.Errorf("messages wait for ever: %s", why)
 		}

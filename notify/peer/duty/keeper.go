@@ -65,12 +65,19 @@ func (d *Duty) home(owner peer.ID, now time.Time) (settled, knows bool) {
 	h, ok := d.acting[owner]
 	if !ok {
 		m := d.members[owner]
-		term := d.o.Roster.Term() // zero: nobody else ever was home
-		h = home{now, term == 0 || m != nil && m.Acts && m.Term == term}
+		term := d.o.Roster.Term()
+		h.since = now
+		// A term of zero does not say whether somebody else was home meanwhile.
+		h.knew = term == 0 && !d.rivals() || term > 0 && m != nil && m.Acts && m.Term == term
 		d.acting[owner] = h
 	}
 	settled = now.Sub(h.since) >= settleTime
 	return settled, settled || h.knew
+}
+
+// rivals says whether another manager may have been home.
+func (d *Duty) rivals() bool {
+	return slices.ContainsFunc(d.o.Roster.Managers(), func(m peer.Manager) bool { return m.Integrates && m.ID != d.self })
 }
 
 // homes notes to whom this manager is home, in a change. The lock is held.

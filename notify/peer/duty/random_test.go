@@ -37,6 +37,7 @@ func randomFaults(t *testing.T, seed uint64) {
 		say := func(format string, args ...any) {
 			said = append(said, fmt.Sprintf("%8v ", time.Since(begin))+fmt.Sprintf(format, args...))
 		}
+		w.untold = seed%2 == 1
 		w.others = []peer.ID{id("h"), id("b")}
 		var devices []string
 		for _, n := range names {

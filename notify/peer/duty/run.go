@@ -146,6 +146,7 @@ func (d *Duty) Run(ctx context.Context) error {
 		if err := d.look(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("the book of devices cannot be written", "err", err)
 		}
+		d.tellMoved()
 		d.tellAll(ctx)
 		d.leaveAll(ctx)
 		d.help(ctx)
@@ -155,6 +156,17 @@ func (d *Duty) Run(ctx context.Context) error {
 		case <-tick.C:
 		case <-d.wake:
 		}
+	}
+}
+
+// tellMoved tells of moves that are over.
+func (d *Duty) tellMoved() {
+	d.mu.must()
+	moved := d.moved
+	d.moved = nil
+	d.mu.free()
+	for _, m := range moved {
+		d.o.Moved(m)
 	}
 }
 

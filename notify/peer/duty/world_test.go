@@ -44,6 +44,7 @@ type world struct {
 	cut    map[[2]peer.ID]bool
 	home   peer.ID
 	others []peer.ID // that could be home
+	untold bool      // nobody says how often the home has changed
 	term   int64
 	stop   chan struct{}
 	ended  sync.WaitGroup
@@ -313,7 +314,7 @@ func options(l *life, member peer.Fabric) Options {
 	m := l.m
 	return Options{
 		Fabric: &fabric{member, l}, Roster: &roster{m}, Local: l, Disk: &handle{m.disk, l}, Log: slog.New(slog.DiscardHandler),
-		StandIns: func() []string { return m.standIns }, AloneAfter: func() time.Duration { return 15 * time.Minute },
+		StandIns: func() []string { return m.standIns }, AloneAfter: func() time.Duration { return 2 * time.Minute },
 		Returned: func(k Key, _ *parcel.Parcel) { l.mu.Lock(); l.back = append(l.back, k); l.mu.Unlock() },
 		Came:     func(k Key, _ peer.ID) { l.mu.Lock(); l.came = append(l.came, k); l.mu.Unlock() },
 	}
@@ -342,7 +343,7 @@ func (r *roster) Managers() (all []peer.Manager) {
 	defer w.mu.Unlock()
 	for _, id := range slices.Sorted(maps.Keys(w.all)) {
 		m := w.all[id]
-		all = append(all, peer.Manager{ID: id, Name: m.name, Kinds: m.kinds, Capacity: m.capacity, Integrates: id == w.home})
+		all = append(all, peer.Manager{ID: id, Name: m.name, Kinds: m.kinds, Capacity: m.capacity, Integrates: id == w.home || slices.Contains(w.others, id)})
 	}
 	return all
 }
@@ -394,8 +395,10 @@ func (r *roster) Homes() (all []peer.ID) {
 func (r *roster) Acts(peer.ID) bool { return r.Home() == "" }
 
 func (r *roster) Term() int64 {
-	_, term := r.m.w.role()
-	return term
+	if _, term := r.m.w.role(); !r.m.w.untold {
+		return term
+	}
+	return 0
 }
 
 func (r *roster) Lease(home peer.ID) (int64, time.Time) {
