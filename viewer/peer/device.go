@@ -18,7 +18,7 @@ import (
 const (
 	Own      = "own"      // watched by its owner
 	Given    = "given"    // watched by another manager, which it was given to
-	Taken    = "taken"    // watched by a stand-in, since its owner is dead
+	Taken    = "taken"    // watched by a stand-in: its owner is dead, or handed it over
 	Prepared = "prepared" // on the disk of the next watcher, and not yet let go
 	Orphaned = "orphaned" // watched by nobody
 )

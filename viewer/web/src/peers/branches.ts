@@ -13,7 +13,7 @@ export interface Branch {
   lost: number | undefined; // since when its link is lost, unix milliseconds
 }
 
-const someMs = 5000;
+const someMs = 2000;
 const noneMs = 60_000; // who has no peers is asked now and then
 
 /** branchesOf are the joined trees among what managers say. */

@@ -21,7 +21,7 @@ export const deviceMeaning: Record<DeviceState, string> = {
   own: 'Its owner watches it.',
   given: 'Another manager watches it for its owner.',
   prepared: 'The next manager has it on disk; the one before has not let go yet.',
-  taken: 'A stand-in watches it, since its owner is dead.',
+  taken: 'A stand-in watches it: its owner is dead, or handed it over.',
   orphaned: 'Nobody watches it.',
 };
 
