@@ -126,7 +126,7 @@ func TestPeersAreManaged(t *testing.T) {
 		}},
 		"POST /api/v1/messages": note(view.Deliveries{Deliveries: []view.Delivery{{PeerName: view.PeerName{Name: "hamburg"}}, {PeerName: view.PeerName{Name: "köln"}, Error: "the link to the manager was lost"}}}),
 	})
-	late := serve(t, map[string]any{"POST /api/v1/peers/join": problem(410, "the token cannot be used any more: it ended at 12:00: make a new one at the other manager with grove peer invite")})
+	late := serve(t, map[string]any{"POST /api/v1/peers/join": problem(410, "the token cannot be used any more: it ended at 12:00; make a new one at the other manager with grove peer invite")})
 	var all strings.Builder
 	for _, args := range []string{
 		"peer invite hamburg", "peer invite hamburg --for 2h --json", "peer join tls://berlin:7443 s3cret", "peer join tls://berlin:7443 -",

@@ -67,7 +67,7 @@ func (a *API) problem(err error) error {
 		}
 		text := err.Error()
 		if p.next != "" {
-			text += ": " + p.next
+			text += "; " + p.next
 		}
 		answer := huma.NewError(p.status, text)
 		if p.status == http.StatusServiceUnavailable {
