@@ -54,6 +54,8 @@ type verdict struct {
 	Do      do      `json:"do"`
 	Epoch   int64   `json:"epoch"`   // of the one that watches it
 	Watcher peer.ID `json:"watcher"` // who that is
+	// Leave says that the keeper has nothing of the device to hand on yet.
+	Leave bool `json:"leave,omitempty"`
 }
 
 // do is what a manager is to do about a device.
@@ -200,7 +202,7 @@ func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, 
 				c.Moves = append(c.Moves, d.move(row, was.Watcher, row.Watcher, row.Epoch, "done", nil, v.now))
 			}
 		}
-		verdicts = append(verdicts, verdict{s.Key, do, row.Epoch, row.Watcher})
+		verdicts = append(verdicts, verdict{s.Key, do, row.Epoch, row.Watcher, do == doWatch && !row.Left})
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(d.rows), book.Compare) {
 		row := d.rows[k]
@@ -373,6 +375,11 @@ func (d *Duty) tell(ctx context.Context, keeper peer.ID, back bool) error {
 	d.mu.must()
 	l := d.live(keeper)
 	l.heard, l.token = time.Now(), token
+	for i := range verdicts {
+		if verdicts[i].Leave {
+			d.leaveLocked(verdicts[i].Key, l.heard)
+		}
+	}
 	d.mu.free()
 	return nil
 }

@@ -66,7 +66,7 @@ func (r roster) Acts(owner peer.ID) bool {
 }
 
 // Term implements duty.Roster.
-func (r roster) Term() int64 { return 0 }
+func (r roster) Term() int64 { return r.m.Registry.Term() }
 
 // Lease implements duty.Roster.
 func (r roster) Lease(home peer.ID) (token int64, until time.Time) {
