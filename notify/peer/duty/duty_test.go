@@ -13,6 +13,7 @@ import (
 
 	"grove/notify/peer"
 	"grove/notify/peer/duty/book"
+	"grove/notify/peer/duty/parcel"
 	"grove/tree"
 )
 
@@ -229,6 +230,31 @@ func TestRefusals(t *testing.T) {
 		pass(12 * time.Second)
 		w.is("a", "sw1", "h")
 		w.quiet()
+	})
+}
+
+// TestOnlyHomeGives: no manager has another one watch a device by itself, though it is its own.
+func TestOnlyHomeGives(t *testing.T) {
+	bubble(t, 1, []string{"h", "a", "b"}, func(w *world) {
+		t := w.t
+		w.startAll()
+		a := w.m("a").life
+		k := Key{Owner: id("a"), Name: "trojan"}
+		p := a.packed(k, 1)
+		p.By = k.Owner
+		blob, err := parcel.Encode(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, to := range []string{"b", "h"} {
+			for _, kind := range []string{kindOffer, kindTake, kindRelease} {
+				if _, err := a.duty.ask(t.Context(), id(to), kind, order{Key: k, Epoch: 2, From: k.Owner}, blob, nil); !peer.IsRefusal(err, peer.Refused) {
+					t.Errorf("%s to %s: %v", kind, to, err)
+				}
+			}
+		}
+		pass(3 * time.Second)
+		w.is("a", "trojan", "")
 	})
 }
 

@@ -50,9 +50,10 @@ func (d *Duty) begin(ctx context.Context, from peer.ID, message []byte) (o order
 		return o, nil, nil, peer.Refuse(peer.Busy, "this manager is about to start")
 	}
 	h := d.holds[o.Key]
-	if from != d.self && from != o.Key.Owner && from != d.o.Roster.Home() && (h == nil || from != h.Keeper && from != h.From) {
+	// Its owner may not, either: it would have this manager run whatever it likes.
+	if from != d.self && from != d.o.Roster.Home() && (h == nil || from != h.Keeper && from != h.From) {
 		free()
-		return o, nil, nil, peer.Refuse(peer.Refused, "%s may not say who watches %s: only its owner and their home may", from, o.Key.Name)
+		return o, nil, nil, peer.Refuse(peer.Refused, "%s may not say who watches %s: only home may", from, o.Key.Name)
 	}
 	return o, blob, free, nil
 }
