@@ -32,6 +32,7 @@ const (
 // TestLinks goes through the life of links between three real managers: they join, their
 // trees hang in one, the network fails in every way, processes are killed, one is revoked.
 func TestLinks(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t)
 	berlin := newManager(t, n, "berlin", hub, nil)
 	hamburg := newManager(t, n, "hamburg", leaf, map[string]string{"shop.yaml": watched})
@@ -40,22 +41,7 @@ func TestLinks(t *testing.T) {
 	for _, m := range all {
 		m.start()
 	}
-	step := func(name string, do func(t *testing.T)) {
-		if t.Failed() {
-			return // What follows stands on it.
-		}
-		began := time.Now()
-		t.Run(name, func(t *testing.T) {
-			for _, m := range all {
-				m.TB = t
-			}
-			do(t)
-		})
-		for _, m := range all {
-			m.TB = t
-		}
-		t.Logf("%s: %v", name, time.Since(began).Round(time.Millisecond))
-	}
+	step := steps(t, all)
 	l := newLedger(t, hamburg, log, number)
 
 	step("join", func(t *testing.T) {
@@ -182,4 +168,27 @@ func TestLinks(t *testing.T) {
 		hamburg.linked(berlin)
 		berlin.linked(hamburg)
 	})
+}
+
+// steps returns what runs the steps of a test with several managers, each standing on those
+// before it: after one that fails there is no other.
+func steps(t *testing.T, all []*manager) func(name string, do func(t *testing.T)) {
+	hand := func(t *testing.T) {
+		for _, m := range all {
+			m.TB = t
+		}
+	}
+	return func(name string, do func(t *testing.T)) {
+		t.Helper()
+		if t.Failed() {
+			return
+		}
+		began := time.Now()
+		t.Run(name, func(t *testing.T) {
+			hand(t)
+			do(t)
+		})
+		hand(t)
+		t.Logf("%s: %v", name, time.Since(began).Round(time.Millisecond))
+	}
 }

@@ -3,6 +3,7 @@ package peers
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,12 @@ func newManager(t testing.TB, n *network, name, peers string, definitions map[st
 	}
 	t.Cleanup(func() {
 		if m.process != nil {
+			if t.Failed() {
+				for _, about := range []string{"devices", "moves"} {
+					out, err := m.command("peer", about)
+					t.Logf("%s says of %s, %v:\n%s", name, about, err, out)
+				}
+			}
 			m.kill()
 		}
 		if t.Failed() {
@@ -75,7 +82,7 @@ func (m *manager) write(name, text string) {
 // start starts it and waits until it is ready.
 func (m *manager) start() {
 	m.Helper()
-	c := exec.Command("grove", "serve", "--listen", listening, "--data", m.data, "--name", m.name, "--no-own-host")
+	c := exec.Command("grove", "serve", "--listen", listening, "--data", m.data, "--name", m.name, "--no-own-host", "--log-level", cmp.Or(os.Getenv("GROVE_LOG"), "info"))
 	c.Dir, c.Stderr = m.data, m.log
 	// It goes with the thread that started it, which goes with the test.
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
