@@ -99,6 +99,8 @@ func (a *App) pageURL() string {
 // are loaded.
 func (a *App) startPeers() {
 	m := a.peers.member
+	plan, _ := a.loader.Dir(a.config.Definitions) // What is wrong is told when they are loaded.
+	a.peers.devices.Know(plan)
 	m.Start(context.Background())
 	if err := a.peers.devices.Sweep(); err != nil {
 		a.log.Warn("files of devices that others watch again could not be removed", "err", err)

@@ -99,11 +99,16 @@ func New(o Options) (*Devices, error) {
 	return d, nil
 }
 
-// Sort takes the manager's own devices that others watch out of a plan. It is for who loads
-// definitions, each time.
-func (d *Devices) Sort(plan *definition.Plan) {
+// Know says what the files of the manager have, before the definitions are loaded for the first
+// time: home is told of its devices before it is known which of them it may watch.
+func (d *Devices) Know(plan *definition.Plan) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.know(plan)
+}
+
+// know finds the devices in a plan; the lock is held.
+func (d *Devices) know(plan *definition.Plan) {
 	clear(d.own)
 	clear(d.keys)
 	used := map[*definition.Definition]bool{}
@@ -120,6 +125,14 @@ func (d *Devices) Sort(plan *definition.Plan) {
 		}
 	}
 	maps.DeleteFunc(d.packs, func(of *definition.Definition, _ *packed) bool { return !used[of] })
+}
+
+// Sort takes the manager's own devices that others watch out of a plan. It is for who loads
+// definitions, each time.
+func (d *Devices) Sort(plan *definition.Plan) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.know(plan)
 	for name := range d.own {
 		if !d.begun && !d.o.May(name) {
 			d.away[name] = true
