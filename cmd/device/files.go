@@ -123,6 +123,9 @@ func (d *Devices) files(k duty.Key, p *parcel.Parcel, place tree.Path) ([]portab
 		if !aliasForm.MatchString(application) {
 			return nil, fmt.Errorf("%.80q is not the name of a definition", application)
 		}
+		if err := d.foreign(k, files); err != nil {
+			return nil, err
+		}
 	}
 	asked, err := portable.Asked(portable.Request{
 		Name: d.Name(k), Application: application, At: place, With: p.Instance.With, Properties: p.Instance.Properties,
@@ -131,6 +134,41 @@ func (d *Devices) files(k duty.Key, p *parcel.Parcel, place tree.Path) ([]portab
 		return nil, err
 	}
 	return append(files, portable.File{Name: filepath.Base(d.file(k)), Text: asked}), nil
+}
+
+// foreign refuses files of a definition that would change the one of another manager's device.
+func (d *Devices) foreign(k duty.Key, files []portable.File) error {
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join(d.o.Dir, filepath.FromSlash(f.Name)))
+		if err != nil || string(text) == f.Text {
+			continue
+		}
+		alias, _, _ := strings.Cut(f.Name, "/")
+		entries, err := os.ReadDir(d.o.Dir)
+		if err != nil {
+			return fmt.Errorf("taken devices: %w", err)
+		}
+		for _, e := range entries {
+			if other, ok := keyOfFile(e.Name()); ok && other.Owner != k.Owner && uses(filepath.Join(d.o.Dir, e.Name())) == alias {
+				return fmt.Errorf("%s cannot be watched here: a device of %s has another definition of the name %s", k.Name, d.o.NameOf(other.Owner), alias)
+			}
+		}
+	}
+	return nil
+}
+
+// uses is the application that the file of a device asks for.
+func uses(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	if documents, errs := source.ReadYAML(file, text); len(errs) == 0 && len(documents) == 1 {
+		if v, ok := documents[0].Value.Field("use"); ok {
+			return v.Text
+		}
+	}
+	return ""
 }
 
 var aliasForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -175,12 +213,8 @@ func (d *Devices) Sweep() error {
 	used := map[string]bool{}
 	for _, k := range keep {
 		known[filepath.Base(d.file(k))] = true
-		if text, err := os.ReadFile(d.file(k)); err == nil {
-			if documents, errs := source.ReadYAML(d.file(k), text); len(errs) == 0 && len(documents) == 1 {
-				if v, ok := documents[0].Value.Field("use"); ok {
-					used[v.Text] = true
-				}
-			}
+		if app := uses(d.file(k)); app != "" {
+			used[app] = true
 		}
 	}
 	entries, err := os.ReadDir(d.o.Dir)
@@ -214,10 +248,32 @@ func (d *Devices) Check(_ context.Context, p *parcel.Parcel) error {
 	}
 	plan, errs := d.o.Trial().Dir(dir)
 	if err := errs.Err(); err != nil {
-		return fmt.Errorf("%s cannot be watched here: %w", p.Key.Name, err)
+		// Another manager reads it, which need not know where this one has its files.
+		return fmt.Errorf("%s cannot be watched here: %s", p.Key.Name, strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""))
 	}
-	if _, ok := plan.Instance(d.Name(p.Key)); !ok {
+	i, ok := plan.Instance(d.Name(p.Key))
+	if !ok {
 		return fmt.Errorf("%s cannot be watched here: its definition grows nothing", p.Key.Name)
+	}
+	if p.Key.Owner == d.o.Self {
+		return nil // What is watched then is in this manager's own files.
+	}
+	return d.mind(i, plan)
+}
+
+// mind refuses what a device of another manager is not to do here: its owner has looked as well,
+// but this manager does not take its word for it.
+func (d *Devices) mind(i *definition.Instance, plan *definition.Plan) error {
+	if why := fixed(i, d.o.Settings().MoveLoopback); why != "" {
+		return fmt.Errorf("%s cannot be watched here: %s", i.Name, why)
+	}
+	for _, other := range plan.Definitions {
+		if other.Application != i.Application {
+			return fmt.Errorf("%s cannot be watched here: a definition of %q came with it", i.Name, other.Application)
+		}
+	}
+	if len(plan.Instances) > 1 || len(plan.Discoveries) > 0 {
+		return fmt.Errorf("%s cannot be watched here: more than one device came with it", i.Name)
 	}
 	return nil
 }
