@@ -98,11 +98,8 @@ func (b *Book) act(ctx context.Context, ids []alert.ID, by, comment string, may 
 	if !b.ready(ctx) {
 		return refuse(ErrNotBegun)
 	}
-	// What waits goes first: where that fails, nothing is begun.
-	b.retry = b.time
-	b.commit(ctx)
-	if b.piece != nil {
-		return refuse(b.unkept())
+	if err := b.writeFirst(ctx); err != nil {
+		return refuse(err)
 	}
 	for i, id := range ids {
 		results[i].ID = id
@@ -122,6 +119,17 @@ func (b *Book) act(ctx context.Context, ids []alert.ID, by, comment string, may 
 		}
 	}
 	return results
+}
+
+// writeFirst writes what waits, before somebody changes alerts: where that fails, nothing is
+// begun.
+func (b *Book) writeFirst(ctx context.Context) error {
+	b.retry = b.time
+	b.commit(ctx)
+	if b.piece != nil {
+		return b.unkept()
+	}
+	return nil
 }
 
 // unkept is why nothing can be written.

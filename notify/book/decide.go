@@ -25,7 +25,9 @@ type decider struct {
 	last    alert.ID   // the highest number that was given
 	recent  []recently // resolved, oldest first
 	missing map[tree.Path]time.Time
-	known   int64 // store.Replaced when what was kept was read
+	leaving map[tree.Path]leaving // that others go on with
+	early   []alert.Alert         // that were adopted before Begin
+	known   int64                 // store.Replaced when what was kept was read
 
 	register *subject.Register
 	settling []settling // that are to be looked at, in the order of time
@@ -76,7 +78,7 @@ type lingering struct {
 // forget empties the book of what it has of alerts.
 func (b *Book) forget() {
 	b.entries, b.byID = map[slot]*entry{}, map[alert.ID]*entry{}
-	b.missing = map[tree.Path]time.Time{}
+	b.missing, b.leaving = map[tree.Path]time.Time{}, map[tree.Path]leaving{}
 	b.sources, b.over = map[alert.ID]cause.Source{}, map[alert.ID]lingering{}
 	b.counts, b.recount = map[alert.ID]int{}, map[alert.ID]struct{}{}
 	b.graph = cause.New(b.register, nil)
@@ -87,6 +89,9 @@ func (b *Book) forget() {
 // consider looks at a node and decides.
 func (b *Book) consider(p tree.Path) {
 	b.watch(p) // before it is looked at
+	if b.isLeaving(p) {
+		return
+	}
 	n, err := b.o.Tree.Node(p)
 	there := err == nil
 	var s *subject.Subject
@@ -95,6 +100,7 @@ func (b *Book) consider(p tree.Path) {
 	} else {
 		s = b.register.Of(p, nil)
 	}
+	b.arrive(p, &n, there, s)
 	b.considerStatus(p, &n, there, s)
 	b.considerSilence(p, &n, there, s)
 	b.considerMissing(p, &n, there, s)
@@ -127,12 +133,16 @@ func (b *Book) tend(e *entry) {
 }
 
 // await says whether a node that is not there may still come, since the manager has just
-// started.
+// started, or has just adopted its alert.
 func (b *Book) await(e *entry) bool {
 	if !b.absent(e) {
 		return false
 	}
-	b.agenda.add(e.path, b.started.Add(GoneAtStart))
+	if b.arriving(e) {
+		b.agenda.add(e.path, e.adopted.Add(ArriveWithin))
+	} else {
+		b.agenda.add(e.path, b.started.Add(GoneAtStart))
+	}
 	return true
 }
 
@@ -142,6 +152,7 @@ const gone = "the node is gone"
 func (b *Book) vanished(e *entry) {
 	switch {
 	case e == nil:
+	case moved(e.a) && b.await(e):
 	case !e.live():
 		b.unclose(e)
 	case !b.await(e):
@@ -247,6 +258,7 @@ func (b *Book) well(e *entry, n *tree.Node) {
 	case e == nil:
 	case !e.live():
 		b.unclose(e)
+	case b.tooEarly(e, n):
 	case e.own() && !e.well.IsZero() && b.time.Sub(e.well) >= Calm:
 		b.calm(e)
 		b.resolve(e, n.Status, "", "it was well for "+tree.FormatDuration(Calm))

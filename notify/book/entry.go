@@ -54,6 +54,8 @@ type entry struct {
 	turned time.Time
 	well   time.Time
 
+	adopted time.Time // when it came from another manager; zero: it did not
+
 	// What it can be the cause of.
 	vital, whole bool
 	fails        tree.Path

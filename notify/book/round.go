@@ -100,6 +100,10 @@ func (b *Book) rewind() {
 		l.until = l.until.Add(-back)
 		b.over[id] = l
 	}
+	for top, l := range b.leaving {
+		l.until = l.until.Add(-back)
+		b.leaving[top] = l
+	}
 	for _, t := range []*time.Time{&b.retry, &b.surveyed, &b.swept, &b.trimmed, &b.numbered, &b.started} {
 		*t = t.Add(-back)
 	}

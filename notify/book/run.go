@@ -81,6 +81,9 @@ func (b *Book) Begin(ctx context.Context) error {
 	b.in.begun.Store(true)
 	err := b.load(ctx)
 	b.failed(err)
+	if err == nil {
+		b.adoptEarly(ctx)
+	}
 	b.tell()
 	b.rouse()
 	return err
@@ -96,6 +99,9 @@ func (b *Book) ready(ctx context.Context) bool {
 	}
 	err := b.load(ctx)
 	b.failed(err)
+	if err == nil {
+		b.adoptEarly(ctx)
+	}
 	return err == nil
 }
 
@@ -159,7 +165,8 @@ func (b *Book) load(ctx context.Context) error {
 	return nil
 }
 
-// remember takes from the history of an alert what tells whether it is flapping.
+// remember takes from the history of an alert what tells whether it is flapping, and when it
+// came from another manager.
 func (e *entry) remember() {
 	for _, s := range e.a.History {
 		switch s.What {
@@ -168,6 +175,8 @@ func (e *entry) remember() {
 			e.turned = s.Time
 		case alert.Opened, alert.Worsened:
 			e.turned = s.Time
+		case alert.Adopted:
+			e.adopted = s.Time
 		}
 	}
 }

@@ -99,6 +99,8 @@ func (b *Book) hold(e *entry) {
 	}
 	switch {
 	case want == nil && have == nil:
+	case want == nil && b.arriving(e): // Why may come as the node does.
+		b.agenda.add(e.path, e.adopted.Add(ArriveWithin))
 	case want == nil:
 		b.leaveCause(e.a)
 		b.edit(e).Suppression = nil
@@ -121,10 +123,11 @@ func (b *Book) hold(e *entry) {
 	}
 }
 
-// absent says whether the node of an alert has not come yet since the start: until it does,
-// or is given up, everything stays as it was kept.
+// absent says whether the node of an alert has not come yet since the start, or since the
+// alert came from another manager: until it does, or is given up, everything stays as it was
+// kept.
 func (b *Book) absent(e *entry) bool {
-	return !e.seen && b.time.Before(b.started.Add(GoneAtStart))
+	return !e.seen && (b.arriving(e) || e.adopted.Before(b.started) && b.time.Before(b.started.Add(GoneAtStart)))
 }
 
 // reason is why nobody shall be told of an alert; nil: somebody shall.

@@ -34,6 +34,8 @@ type world struct {
 	// killed says that the database was closed before, so that nothing more is written.
 	killed bool
 
+	early []alert.Alert // that are adopted before each Begin
+
 	away       atomic.Bool   // the database, for the book
 	awayAs     error         // what it says then
 	back       atomic.Int64  // how far the clock was set back, in nanoseconds
@@ -97,6 +99,9 @@ func (w *world) begin() {
 			w.t.Error(err)
 		}
 		w.end = nil
+	}
+	if err := w.book.Adopt(context.Background(), w.early); err != nil {
+		w.t.Fatal(err)
 	}
 	if err := w.book.Begin(context.Background()); err != nil {
 		w.t.Fatal(err)

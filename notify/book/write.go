@@ -32,9 +32,9 @@ type piece struct {
 	lines []journal.Entry
 }
 
-// cut makes the next piece of what is to be written.
-func (b *Book) cut() *piece {
-	n := min(len(b.unwritten), maxPiece)
+// cut makes the next piece of what is to be written, of so many alerts at most.
+func (b *Book) cut(most int) *piece {
+	n := min(len(b.unwritten), most)
 	if n == 0 {
 		return nil
 	}
@@ -86,7 +86,7 @@ func (b *Book) commitPiece(ctx context.Context) (more bool) {
 		return false
 	}
 	if b.piece == nil {
-		if b.piece = b.cut(); b.piece == nil {
+		if b.piece = b.cut(maxPiece); b.piece == nil {
 			b.publish(nil)
 			b.owing.Store(false)
 			return false

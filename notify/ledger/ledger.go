@@ -35,7 +35,7 @@ var errNoManager = errors.New("the database was opened by a tool, which has no a
 
 const (
 	head = "INSERT INTO alert (manager, id, path, kind, status, severity, opened, resolved, closed, cause, instance, customers, document)"
-	tail = "ON CONFLICT (manager, id) DO UPDATE SET status = excluded.status, severity = excluded.severity, resolved = excluded.resolved, " +
+	tail = "ON CONFLICT (manager, id) DO UPDATE SET status = excluded.status, severity = excluded.severity, opened = excluded.opened, resolved = excluded.resolved, " +
 		"closed = excluded.closed, cause = excluded.cause, document = excluded.document"
 	width = 13
 )
@@ -129,6 +129,22 @@ func (l *Ledger) Get(ctx context.Context, id alert.ID) (a *alert.Alert, err erro
 			err = fmt.Errorf("%w: %s", alert.ErrNone, id)
 		}
 		if err == nil {
+			a, err = parse(text)
+		}
+		return err
+	})
+	return a, err
+}
+
+// Find returns the newest alert of one kind of a node that opened at a time; nil: there is
+// none.
+func (l *Ledger) Find(ctx context.Context, p tree.Path, k alert.Kind, opened time.Time) (a *alert.Alert, err error) {
+	err = l.s.Read(ctx, func(tx *store.Tx) error {
+		a = nil
+		var text string
+		found, err := tx.Row("SELECT document FROM alert WHERE manager = $1 AND path = $2 AND kind = $3 AND opened = $4 ORDER BY id DESC LIMIT 1",
+			[]any{tx.Manager(), p.String(), string(k), opened.UnixMilli()}, &text)
+		if err == nil && found {
 			a, err = parse(text)
 		}
 		return err

@@ -79,6 +79,8 @@ func (r *Router) due(now time.Time) []*group {
 		}
 		switch {
 		case g.due > r.tick:
+		case g.quiet <= r.tick: // It is no message.
+			ends = append(ends, g)
 		case g.end <= r.tick: // It is as many messages as told of the opening, not more.
 			ends = append(ends, g)
 		case r.behind && g.fresh > 0 && r.tick < g.tell+longestLook:
@@ -275,12 +277,15 @@ func (r *Router) done(d *decision) {
 	for name, sequence := range c.Channels {
 		g.channels[name] = sequence
 	}
-	if d.tells {
+	switch {
+	case d.tells:
 		g.last = r.tick
+	case d.begins:
+		g.last = r.ago(c.Told, r.looked)
 	}
 	for id, as := range c.Alerts {
 		m := g.members[id]
-		m.told, m.again = &as, false
+		m.told, m.again, m.came = &as, false, false
 		m.fresh = m.needs()
 	}
 	for _, id := range c.Gone {

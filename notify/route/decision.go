@@ -26,6 +26,7 @@ type decision struct {
 	messages []outbox.Message
 	change   told.Change
 	tells    bool        // the targets of the route, not only those of a step
+	begins   bool        // with what another manager has told
 	at       tree.Path   // all that the messages are about lies there
 	status   tree.Status // as the messages have it
 }
@@ -67,7 +68,10 @@ var errNobody = errors.New("nobody can be told: none of the targets has a channe
 
 // decision makes what is due of a group; nil when nobody can be told.
 func (r *Router) decision(ctx context.Context, g *group, now time.Time, targets *resolver) *decision {
-	if g.end <= r.tick {
+	switch {
+	case g.quiet <= r.tick:
+		return r.quiet(g, now, targets)
+	case g.end <= r.tick:
 		return r.ending(g, now)
 	}
 	d := &decision{g: g, tells: min(g.tell, g.remind, g.confirm) <= r.tick}

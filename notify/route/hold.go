@@ -46,6 +46,7 @@ type dues struct {
 	remind   time.Duration
 	escalate time.Duration
 	confirm  time.Duration // all is acknowledged
+	quiet    time.Duration // what came from another manager, or moved there, which nobody is told
 	fresh    int           // alerts to tell
 	open     int           // alerts that were told, and nobody has acknowledged
 	// Of what is to be told: how grave the worst of it is, and the oldest.
@@ -62,11 +63,12 @@ type member struct {
 	fresh bool          // it is to be told
 	again bool          // it was released, or came back, after it was told
 	told  *told.Alert   // nil: it was not
+	came  bool          // another manager has told of it, which is not remembered yet
 }
 
 // needs says whether the alert is to be told.
 func (m *member) needs() bool {
-	return m.a.State == alert.Open && (m.told == nil || m.again || m.worse())
+	return !m.came && m.a.State == alert.Open && (m.told == nil || m.again || m.worse())
 }
 
 // lost says that nothing is known of the alert but that it is over.
@@ -98,7 +100,7 @@ func lastStep(a *alert.Alert, what ...alert.What) time.Time {
 // plan works out when something of the group is to be told.
 func (g *group) plan(r *Router, now time.Time) {
 	g.dirty = false
-	d := dues{due: never, tell: never, end: never, remind: never, escalate: never, confirm: never}
+	d := dues{due: never, tell: never, end: never, remind: never, escalate: never, confirm: never, quiet: never}
 	var standing, over, acked int
 	since, from, ended := never, never, time.Duration(0)
 	var confirmed time.Time
@@ -110,6 +112,9 @@ func (g *group) plan(r *Router, now time.Time) {
 			if d.oldest == 0 || m.a.ID < d.oldest {
 				d.oldest = m.a.ID
 			}
+		}
+		if m.came || m.told != nil && moved(m.a) {
+			d.quiet = r.tick
 		}
 		if m.told == nil {
 			continue
@@ -135,6 +140,8 @@ func (g *group) plan(r *Router, now time.Time) {
 		wait = g.route.wait
 	}
 	switch {
+	case g.id != "" && standing+over+d.fresh == 0:
+		d.quiet = r.tick // All of it has moved.
 	case g.id != "" && standing == 0 && d.fresh == 0:
 		d.end = ended + wait
 	case g.route != nil:
@@ -157,7 +164,7 @@ func (g *group) plan(r *Router, now time.Time) {
 			d.confirm = r.ago(confirmed, now) + wait
 		}
 	}
-	if d.due = min(d.tell, d.end, d.remind, d.escalate, d.confirm); d.due != never {
+	if d.due = min(d.tell, d.end, d.remind, d.escalate, d.confirm, d.quiet); d.due != never {
 		d.due = max(d.due, g.retry)
 	}
 	g.dues = d

@@ -114,13 +114,14 @@ func (r *Router) sortAgain(now time.Time, replaced bool) {
 		for _, g := range r.groups {
 			g.route, g.dirty, g.retry = r.routeOf(g.name), true, 0
 			for id, m := range g.members {
-				if m.told == nil {
+				if m.told == nil { // What came from elsewhere comes again below.
 					r.drop(g, id)
 				}
 			}
 		}
 	}
 	r.o.Book.Live(func(a *alert.Alert) bool {
+		r.adopt(a, now)
 		r.sort(a, now)
 		return true
 	})
@@ -138,12 +139,13 @@ func (r *Router) apply(a *alert.Alert, now time.Time) {
 		}
 		was := m.a.State
 		m.a, g.dirty = a, true
-		if m.told == nil && (a.State == alert.Suppressed || a.State == alert.Resolved) {
+		if m.told == nil && !m.came && (a.State == alert.Suppressed || a.State == alert.Resolved) {
 			r.drop(g, a.ID)
 			continue
 		}
 		r.freshen(g, m, was, now)
 	}
+	r.adopt(a, now)
 	r.sort(a, now)
 }
 
@@ -175,7 +177,10 @@ func (r *Router) sort(a *alert.Alert, now time.Time) {
 		return
 	}
 	for _, g := range slices.Clone(r.of[a.ID]) { // It may have eased while it waited.
-		if g.members[a.ID].told == nil && !g.route.when.Match(a, now) {
+		switch m := g.members[a.ID]; {
+		case m.came:
+			return // It is as good as told.
+		case m.told == nil && !g.route.when.Match(a, now):
 			r.drop(g, a.ID)
 		}
 	}

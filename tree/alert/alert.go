@@ -185,10 +185,12 @@ const (
 	Calmed         What = "calm" // not flapping any more
 	Commented      What = "commented"
 	DidResolve     What = "resolved"
+	Moved          What = "moved"   // another manager goes on with it: here it is over, and nobody is told so
+	Adopted        What = "adopted" // it goes on here; whoever had it before has told people of it
 )
 
 // Steps lists all.
-var Steps = []What{Opened, Worsened, Eased, DidAcknowledge, Unacknowledged, DidSuppress, Released, Reopened, Flaps, Calmed, Commented, DidResolve}
+var Steps = []What{Opened, Worsened, Eased, DidAcknowledge, Unacknowledged, DidSuppress, Released, Reopened, Flaps, Calmed, Commented, DidResolve, Moved, Adopted}
 
 // Step is one change of an alert.
 type Step struct {
