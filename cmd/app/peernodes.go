@@ -20,6 +20,8 @@ type peerCondition struct {
 	nodes  int
 	behind int64         // entries of its journal that are missing here
 	late   time.Duration // how old the oldest of them is
+	// entries of its journal that came, by what became of them.
+	entries map[string]uint64
 }
 
 // peerConditions are those of all managers that are known, by ID.
@@ -51,6 +53,7 @@ func (a *App) peerConditions() (list []peerCondition) {
 	}
 	for _, s := range m.Receiver.Sources() {
 		c := find(s.Peer)
+		c.entries = map[string]uint64{"taken": s.Taken, "left": s.Left, "hidden": s.Hidden, "refused": s.Refused, "missed": s.Missed}
 		if c.behind = s.Behind; s.Behind > 0 && !s.Known.IsZero() {
 			c.late = max(0, time.Since(s.Known))
 		}

@@ -21,6 +21,7 @@ import (
 	"grove/notify/peer/duty/parcel"
 	"grove/notify/peer/member"
 	"grove/notify/peer/registry"
+	"grove/notify/peer/twin"
 	"grove/tree"
 	"grove/tree/alert"
 	"grove/tree/definition"
@@ -54,7 +55,7 @@ func (a *App) openPeers(ctx context.Context) (err error) {
 	a.peers.member, err = member.New(ctx, member.Options{
 		Dir: member.Keys(c.Data), File: file, Name: c.Name, Version: c.Version, URL: a.pageURL,
 		Store: a.past.facts, Audit: a.past.audit, Journal: a.past.journal, History: a.past.samples, Tree: a.Tree, Guard: a.Guard, Beans: a.Beans, Secret: readSecret,
-		Kinds: a.registry.Names, Applications: a.loader.BuiltInNames, Watched: func() int { return len(a.binder.Running()) },
+		Kinds: a.registry.Names, Applications: a.loader.BuiltInNames, Devices: a.twinDevices, Count: a.deviceCount,
 		Local: a.openDevices, Remote: a.remoteOptions(),
 		Duty:  duty.Options{Returned: a.deviceReturned, Moved: a.deviceMoved, Came: func(duty.Key, peer.ID) {}},
 		Ready: a.peers.whole.Load, Hung: a.hung,
@@ -74,9 +75,37 @@ func (a *App) openDevices(m *member.Member) (_ duty.Local, err error) {
 		Self: m.ID(), Dir: dir, Tree: a.Tree, Running: a.binder.Running, Reload: a.Reload,
 		Trial: func() *definition.Loader { return newLoader(a.registry) }, Read: a.definitionFile,
 		Memories: a.memories, Alerts: moving{a.alerts.center}, Calendar: a.alerts.center.Calendar, Settings: m.Settings, NameOf: m.NameOf, Log: a.log,
+		Secrets: len(a.config.SecretDirs) > 0,
 		May: func(name string) bool { return m.Duty.May(name) },
 	})
 	return a.peers.devices, err
+}
+
+// deviceCount is how many devices this manager watches.
+func (a *App) deviceCount() int {
+	if a.peers.devices == nil {
+		return 0 // It is being put together.
+	}
+	return a.peers.devices.Count()
+}
+
+// twinDevices are the devices that are watched here, as other managers compare them with
+// theirs. What each has under the same name, such as its host, is known by no name.
+func (a *App) twinDevices() (list []twin.Device) {
+	d, m := a.peers.devices, a.peers.member
+	if d == nil || m == nil {
+		return nil // It is being put together.
+	}
+	for _, w := range d.Watched() {
+		name := w.Key.Name
+		if w.Fixed {
+			name = ""
+		}
+		list = append(list, twin.Device{
+			Manager: w.Key.Owner, Name: w.Key.Name, Application: w.Application, At: w.At, Identity: twin.Identify(m.Settings().Identity, name, w.Identity, nil, nil),
+		})
+	}
+	return list
 }
 
 // definitionFile reads a file that a definition names as its own.

@@ -32,7 +32,7 @@ func (a *App) openViewer(p policies, own *metrics.Set, receiver *push.Receiver, 
 		Refuse: viewer.WriteProblem, Log: a.log, Registerer: registered, Own: own,
 	})
 	a.onStop("live feed", a.feed.Close)
-	registered.MustRegister(&ownMetrics{tree: a.Tree, schedule: a.schedule, receiver: receiver, bus: a.Bus, binder: a.binder}, &a.receivers, &alertMetrics{a})
+	registered.MustRegister(&ownMetrics{tree: a.Tree, schedule: a.schedule, receiver: receiver, bus: a.Bus, binder: a.binder}, &a.receivers, &alertMetrics{a}, &peerMetrics{a})
 	exporter, err := prometheus.New(prometheus.Options{
 		Tree: a.Tree, Guard: a.Guard, Refuse: viewer.WriteProblem, Log: a.log,
 		Gatherers: []client.Gatherer{registered, prometheus.FromSet(own, metricHelp(), viewer.MetricHelp(), live.MetricHelp(), push.MetricHelp(), jolokia.MetricHelp(), cloudevents.MetricHelp())},

@@ -76,6 +76,30 @@ func TestCheckTakesNobodysWord(t *testing.T) {
 	}
 }
 
+// A device of another manager has those secrets of this machine that were said to be for
+// definitions, and no others.
+func TestCheckOfSecrets(t *testing.T) {
+	for name, c := range map[string]struct {
+		text    string
+		secrets bool
+		want    string
+	}{
+		"a file":              {"file:/etc/shadow", false, "start this manager with it"},
+		"a file of --secrets": {"file:/etc/grove/token", true, ""},
+		"a variable":          {"env:PASSWORD", true, "an environment variable or a credential"},
+		"a credential":        {"credential:database", true, "an environment variable or a credential"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDevices(t)
+			d.o.Secrets = c.secrets
+			err := d.Check(t.Context(), device(stranger, probing(`{ kind: http, url: "http://192.0.2.1/", bearer: "`+c.text+`" }`, "up")))
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 // The definition of another manager's device is not replaced by one of the same name.
 func TestDefinitionsOfOthersStay(t *testing.T) {
 	d := newDevices(t)

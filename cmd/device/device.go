@@ -63,6 +63,9 @@ type Options struct {
 	Alerts   Alerts
 	Calendar *maintenance.Calendar
 	Settings func() *settings.Settings
+	// Secrets says that the directories were named which definitions may read secrets from:
+	// devices of others have those alone.
+	Secrets bool
 	// May says whether the manager watches a device of its own, before Begin.
 	May func(name string) bool
 	// NameOf is the name of a manager for people.
@@ -221,6 +224,34 @@ func (d *Devices) Devices() []duty.Device {
 		list = append(list, duty.Device{
 			Name: name, Application: i.Application, At: i.At, Kinds: kinds(i), Identity: identity(i, s.Identity), Fixed: fixed(i, s.MoveLoopback),
 		})
+	}
+	return list
+}
+
+// Count is how many devices are watched here.
+func (d *Devices) Count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return max(0, len(d.keys)-len(d.away))
+}
+
+// Watched is a device that is watched here.
+type Watched struct {
+	Key         duty.Key
+	Application string
+	At          tree.Path
+	Identity    map[string]string
+	Fixed       bool // it can be watched here alone
+}
+
+// Watched lists the devices that are watched here, those of other managers included.
+func (d *Devices) Watched() []Watched {
+	s := d.o.Settings()
+	var list []Watched
+	for _, i := range d.o.Running() {
+		if k, ok := d.KeyOf(i.Name); ok {
+			list = append(list, Watched{k, i.Application, i.At, identity(i, s.Identity), fixed(i, s.MoveLoopback) != ""})
+		}
 	}
 	return list
 }

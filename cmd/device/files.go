@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"grove/notify/peer"
 	"grove/notify/peer/duty"
 	"grove/notify/peer/duty/parcel"
+	"grove/runtime/probe/secret"
 	"grove/tree"
 	"grove/tree/definition"
 	"grove/tree/definition/portable"
@@ -134,6 +136,30 @@ func (d *Devices) files(k duty.Key, p *parcel.Parcel, place tree.Path) ([]portab
 		return nil, err
 	}
 	return append(files, portable.File{Name: filepath.Base(d.file(k)), Text: asked}), nil
+}
+
+// texts calls do with every text in the options of a probe.
+func texts(v reflect.Value, do func(string)) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			texts(v.Elem(), do)
+		}
+	case reflect.Struct:
+		for k := range v.NumField() {
+			texts(v.Field(k), do)
+		}
+	case reflect.Slice, reflect.Array:
+		for k := range v.Len() {
+			texts(v.Index(k), do)
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			texts(v.MapIndex(k), do)
+		}
+	case reflect.String:
+		do(v.String())
+	}
 }
 
 // foreign refuses files of a definition that would change the one of another manager's device.
@@ -266,6 +292,21 @@ func (d *Devices) Check(_ context.Context, p *parcel.Parcel) error {
 func (d *Devices) mind(i *definition.Instance, plan *definition.Plan) error {
 	if why := fixed(i, d.o.Settings().MoveLoopback); why != "" {
 		return fmt.Errorf("%s cannot be watched here: %s", i.Name, why)
+	}
+	for n := range i.Probes {
+		var refused error
+		texts(reflect.ValueOf(i.Probes[n].Options), func(text string) {
+			switch file := strings.HasPrefix(text, "file:"); {
+			case refused != nil || !secret.Looks(text):
+			case !d.o.Secrets:
+				refused = errors.New("it wants a secret of this machine, and devices of others have those alone that lie in the directories of --secrets: start this manager with it")
+			case !file:
+				refused = errors.New("it wants a secret of an environment variable or a credential, and devices of others have those alone that are files in the directories of --secrets")
+			}
+		})
+		if refused != nil {
+			return fmt.Errorf("%s cannot be watched here: probe %q: %w", i.Name, i.Probes[n].Name, refused)
+		}
 	}
 	for _, other := range plan.Definitions {
 		if other.Application != i.Application {

@@ -63,8 +63,10 @@ type Options struct {
 	Kinds, Applications func() []string
 	// Local makes the devices of this manager, once its ID is known.
 	Local func(m *Member) (duty.Local, error)
-	// Watched counts the devices that are watched here.
-	Watched func() int
+	// Count is how many devices are watched here.
+	Count func() int
+	// Devices are those that are watched here, with whose they are, where and their marks.
+	Devices func() []twin.Device
 	// Remote says what others may ask and do here; Fabric, Managers, Owner, Local and Allow of
 	// it are filled in.
 	Remote remote.Options
@@ -218,7 +220,7 @@ func (m *Member) self() peer.Manager {
 	}
 	return peer.Manager{
 		ID: m.ID(), Name: m.o.Name, Site: s.Site, Version: m.o.Version, Protocol: peer.Protocol, URL: m.o.URL(), Ways: m.Ways(),
-		Kinds: m.o.Kinds(), Applications: m.o.Applications(), Capacity: s.Capacity, Devices: m.o.Watched(), Integrates: integrates, Started: started,
+		Kinds: m.o.Kinds(), Applications: m.o.Applications(), Capacity: s.Capacity, Devices: m.o.Count(), Integrates: integrates, Started: started,
 	}
 }
 
@@ -369,10 +371,21 @@ func (m *Member) twinned(changes []twin.Change) {
 	m.Branches.Hide(m.Twins.Hidden, of...)
 }
 
-// ownDevices are what twins may be found of.
+// ownDevices are what twins may be found of: what is watched here, and what is this manager's
+// and watched elsewhere.
 func (m *Member) ownDevices() (list []twin.Device) {
+	marks := m.Settings().Identity
+	here := map[duty.Key]bool{}
+	for _, w := range m.o.Devices() {
+		here[duty.Key{Owner: w.Manager, Name: w.Name}] = true
+		w.ManagerName, w.Watched, w.White = m.NameOf(w.Manager), true, m.white(w.At)
+		list = append(list, w)
+	}
 	for _, d := range m.local.Devices() {
-		list = append(list, twin.Device{Manager: m.ID(), ManagerName: m.o.Name, Name: d.Name, Application: d.Application, At: d.At, Identity: d.Identity, Watched: m.Duty.May(d.Name), White: m.white(d.At)})
+		if here[duty.Key{Owner: m.ID(), Name: d.Name}] || d.Fixed != "" {
+			continue
+		}
+		list = append(list, twin.Device{Manager: m.ID(), ManagerName: m.o.Name, Name: d.Name, Application: d.Application, At: d.At, Identity: twin.Identify(marks, d.Name, d.Identity, nil, nil)})
 	}
 	return list
 }
