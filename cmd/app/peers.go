@@ -13,7 +13,6 @@ import (
 
 	"grove/cmd/device"
 	"grove/definitions"
-	"grove/notify/center"
 	"grove/notify/channel"
 	"grove/notify/peer"
 	"grove/notify/peer/duty"
@@ -74,7 +73,7 @@ func (a *App) openDevices(m *member.Member) (_ duty.Local, err error) {
 	a.peers.devices, err = device.New(device.Options{
 		Self: m.ID(), Dir: dir, Tree: a.Tree, Running: a.binder.Running, Reload: a.Reload,
 		Trial: func() *definition.Loader { return newLoader(a.registry) }, Read: a.definitionFile,
-		Memories: a.memories, Alerts: moving{a.alerts.center}, Calendar: a.alerts.center.Calendar, Settings: m.Settings, NameOf: m.NameOf, Log: a.log,
+		Memories: a.memories, Alerts: a.alerts.center, Calendar: a.alerts.center.Calendar, Settings: m.Settings, NameOf: m.NameOf, Log: a.log,
 		Secrets: len(a.config.SecretDirs) > 0,
 		May: func(name string) bool { return m.Duty.May(name) },
 	})
@@ -255,12 +254,3 @@ func (a *App) messageReceived(n registry.Note) {
 	}
 	a.note(journal.Manager, tree.MustPath("/grove/Peers"), "message of "+who+": "+n.Text)
 }
-
-// moving are the alerts of this manager, as far as devices take them along.
-type moving struct{ *center.Center }
-
-// Live implements device.Alerts.
-func (m moving) Live(yield func(*alert.Alert) bool) { m.Book.Live(yield) }
-
-func (m moving) Release(context.Context, tree.Path, string) ([]alert.Alert, error) { return nil, nil }
-func (m moving) Adopt(context.Context, []alert.Alert) error                        { return nil }

@@ -157,7 +157,7 @@ func (d *Devices) Begin(ctx context.Context) {
 	for k, p := range late {
 		if i := d.running(k); i == nil {
 			d.o.Log.Error("a device that was taken from another manager cannot be watched", "device", k.Name, "from", d.o.NameOf(k.Owner), "err", d.whyNot(k))
-		} else if err := d.remember(ctx, i, p); err != nil {
+		} else if err := errors.Join(d.adopt(ctx, k, i.At, p), d.remember(ctx, i, p)); err != nil {
 			d.o.Log.Warn("not all of what is known of a device that was taken could be kept", "device", k.Name, "from", d.o.NameOf(k.Owner), "err", err)
 		}
 	}
@@ -285,14 +285,38 @@ func (d *Devices) Watch(ctx context.Context, k duty.Key, p *parcel.Parcel) error
 		return nil
 	}
 	d.mu.Unlock()
+	// The alerts come before the nodes, which turn red as soon as they are asked.
+	top, err := d.top(k, p)
+	if err == nil {
+		err = d.adopt(ctx, k, top, p)
+	}
 	if d.running(k) == nil || k.Owner != d.o.Self {
 		d.loads.do()
 	}
 	i := d.running(k)
 	if i == nil {
-		return fmt.Errorf("%s cannot be watched: %w", k.Name, d.whyNot(k))
+		if p != nil && err == nil {
+			_, err = d.o.Alerts.Release(ctx, top, k.Name+" cannot be watched here")
+		}
+		return errors.Join(fmt.Errorf("%s cannot be watched: %w", k.Name, d.whyNot(k)), err)
 	}
-	return d.remember(ctx, i, p)
+	return errors.Join(err, d.remember(ctx, i, p))
+}
+
+// top is where a device hangs here, or will.
+func (d *Devices) top(k duty.Key, p *parcel.Parcel) (tree.Path, error) {
+	if k.Owner != d.o.Self {
+		return d.place(k, p.Instance.At)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if i := d.own[k.Name]; i != nil {
+		return i.At, nil
+	}
+	if p != nil {
+		return p.Instance.At, nil
+	}
+	return tree.Root, nil // Nothing came with it that needs a place.
 }
 
 // Told keeps that people were told of alerts, for the owners of devices that are watched here

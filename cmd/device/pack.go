@@ -187,25 +187,32 @@ func (d *Devices) remember(ctx context.Context, i *definition.Instance, p *parce
 		}
 		errs = append(errs, err)
 	}
-	adopted := make([]alert.Alert, 0, len(p.Alerts))
-	for k := range p.Alerts {
-		var a alert.Alert
-		err := json.Unmarshal(p.Alerts[k].Document, &a)
-		if err == nil {
-			a.Path, err = i.At.Join(p.Alerts[k].Path)
-		}
-		if errs = append(errs, err); err == nil {
-			a.Instance = i.Name
-			adopted = append(adopted, a)
-		}
-	}
-	// The alerts come before the states: a node that turns red has its alert already.
-	errs = append(errs, d.o.Alerts.Adopt(ctx, adopted))
 	d.o.Tree.Restore(memories...)
 	for _, text := range p.Windows {
 		errs = append(errs, d.plan(ctx, i, text))
 	}
 	return errors.Join(errs...)
+}
+
+// adopt goes on with the alerts of a device.
+func (d *Devices) adopt(ctx context.Context, k duty.Key, top tree.Path, p *parcel.Parcel) error {
+	if p == nil {
+		return nil
+	}
+	var errs []error
+	adopted := make([]alert.Alert, 0, len(p.Alerts))
+	for n := range p.Alerts {
+		var a alert.Alert
+		err := json.Unmarshal(p.Alerts[n].Document, &a)
+		if err == nil {
+			a.Path, err = top.Join(p.Alerts[n].Path)
+		}
+		if errs = append(errs, err); err == nil {
+			a.Instance = d.Name(k)
+			adopted = append(adopted, a)
+		}
+	}
+	return errors.Join(append(errs, d.o.Alerts.Adopt(ctx, adopted))...)
 }
 
 // plan adds a maintenance window, unless there is the same already.
