@@ -61,7 +61,7 @@ func (c *peerDevicesCommand) Run(ctx context.Context, p *Process, all *commands)
 		if d.Until != nil {
 			until = d.Until.Local().Format("2 Jan 15:04")
 		}
-		t.add(cmp.Or(deviceStatus[d.State], "white"), d.State, d.Name, d.Application, d.At, d.Owner, cmp.Or(d.Watcher, "nobody"), strconv.FormatInt(d.Epoch, 10), until, strings.Join(d.StandIns, ", "), d.DuplicateOf)
+		t.add(cmp.Or(deviceStatus[d.State], "white"), d.State, d.Name, d.Application, d.At, d.Owner, cmp.Or(d.Watcher, "nobody"), epoch(d.Epoch), until, strings.Join(d.StandIns, ", "), d.DuplicateOf)
 	}
 	t.print(p.Stdout)
 	if page.Next != "" {
@@ -174,6 +174,15 @@ func (r *remote) move(ctx context.Context, p *Process, path string, body any, ve
 	}
 }
 
+// epoch writes which time it is that a device moves: the number of the home's term, and of
+// the move in it.
+func epoch(n int64) string {
+	if term := n >> 32; term > 0 {
+		return fmt.Sprintf("%d.%d", term, n&(1<<32-1))
+	}
+	return strconv.FormatInt(n, 10)
+}
+
 // peerMovesCommand prints moves.
 type peerMovesCommand struct {
 	remote
@@ -215,7 +224,7 @@ func (c *peerMovesCommand) Run(ctx context.Context, p *Process, all *commands) e
 		if m.State == view.Done {
 			took = quantity(m.Took, "s")
 		}
-		t.add(cmp.Or(moveStatus[m.State], "white"), m.State, localTime(m.Time.Format(time.RFC3339)), m.Device, cmp.Or(m.From, "nobody"), m.To, m.Why, m.By, took, strconv.FormatInt(m.Epoch, 10), m.Error)
+		t.add(cmp.Or(moveStatus[m.State], "white"), m.State, localTime(m.Time.Format(time.RFC3339)), m.Device, cmp.Or(m.From, "nobody"), m.To, m.Why, m.By, took, epoch(m.Epoch), m.Error)
 	}
 	t.print(p.Stdout)
 	if page.Next != "" {

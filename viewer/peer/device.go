@@ -36,7 +36,7 @@ type Device struct {
 	OwnerID   string     `json:"ownerId"`
 	Watcher   string     `json:"watcher,omitempty" doc:"Name of the manager that watches it now; absent: nobody."`
 	WatcherID string     `json:"watcherId,omitempty"`
-	Epoch     int64      `json:"epoch" doc:"Goes up by one with each move."`
+	Epoch     int64      `json:"epoch" doc:"Goes up with each move; who has an older one is refused."`
 	State     string     `json:"state" enum:"own,given,taken,prepared,orphaned"`
 	Since     *time.Time `json:"since,omitempty" doc:"When it came into the state."`
 	Until     *time.Time `json:"until,omitempty" doc:"When it goes back to its owner."`

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { branchesOf, linkText, moveText, outcomeText, ownerOf } from '../node_modules/.cache/grove/model.mjs';
+import { branchesOf, epochText, linkText, moveText, outcomeText, ownerOf } from '../node_modules/.cache/grove/model.mjs';
 import { accessible } from './axe.mjs';
 import { openPage, startBrowser } from './browser.mjs';
 import { StandInTree, hamlet } from './standin.mjs';
@@ -224,6 +224,7 @@ test('links, moves and outcomes are said in words', () => {
     [{ state: 'done' }, { state: 'under way' }, { state: 'under way', error: 'oslo loads' }, { state: 'failed', error: 'no room' }].map((m) => moveText({ ...move, ...m })),
     ['db is watched by oslo now.', 'db is on its way to oslo.', 'db is on its way to oslo: oslo loads.', 'db stays with berlin: no room.'],
   );
+  assert.deepEqual([3, 2 ** 32, 2 ** 32 + 7].map(epochText), ['3', '1.0', '1.7']);
   assert.equal(outcomeText({ moved: 1, underWay: 0, left: [] }), '1 device moved.');
   assert.deepEqual(branchesOf({ managers: [{ name: 'a', branch: '/a', link: { up: true, since: at(5) } }, { name: 'b', branch: '/b', link: { up: false, since: at(5) } }, { name: 'c', branch: '/c', link: null }, { name: 'd', link: null }] }), [
     { path: '/a', manager: 'a', lost: undefined },

@@ -15,7 +15,7 @@ import { usePhone } from '../ui/phone';
 import { statusWords } from '../wire';
 import { type Device, type Manager, type Move, type Other, deviceStates, fetchDevices, fetchMoves, give, giveBack, keyOf, readMs } from './api';
 import { spanError } from './join';
-import { deviceMeaning, deviceStatus, holderText, moveStatus, moveText, whyText } from './words';
+import { deviceMeaning, deviceStatus, epochText, holderText, moveStatus, moveText, whyText } from './words';
 
 const pageSize = 1000;
 
@@ -116,7 +116,7 @@ function DeviceDialog({ d, managers, onClose, again }: { d: Device; managers: re
   const [within, setWithin] = useState('');
   const [wrong, setWrong] = useState('');
   const action = useAction();
-  const history = useReading(`moves of ${keyOf(d)} ${d.epoch}`, (signal) => fetchMoves({ device: keyOf(d), limit: 20 }, signal));
+  const history = useReading(`moves of ${keyOf(d)} ${d.epoch}`, (signal) => fetchMoves({ device: keyOf(d), limit: 20 }, signal), readMs);
   const admin = may(app.session, 'admin');
   const takers = managers.filter((m) => m.id !== d.watcherId && m.id !== d.ownerId && (!('state' in m) || m.state === 'live'));
   const target = takers.find((m) => m.id === to) ?? takers[0];
@@ -163,7 +163,7 @@ function DeviceDialog({ d, managers, onClose, again }: { d: Device; managers: re
             {value}
           </Fact>
         ))}
-        <Fact name="Epoch">{figures(d.epoch)}</Fact>
+        <Fact name="Epoch">{epochText(d.epoch)}</Fact>
       </dl>
       <ErrorText text={action.error || history.error} />
       {admin ? (

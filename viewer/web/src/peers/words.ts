@@ -74,6 +74,12 @@ export function outcomeText(o: Outcome): string {
 /** whyText says why a device moved. */
 export const whyText: Record<Move['why'], string> = { given: 'given', returned: 'returned', handover: 'handed over', takeover: 'taken over', back: 'taken back' };
 
+/** epochText writes which time it is that a device moves: the number of the home's term, and of the move in it. */
+export function epochText(epoch: number): string {
+  const term = 2 ** 32;
+  return epoch < term ? String(epoch) : `${Math.floor(epoch / term)}.${epoch % term}`;
+}
+
 /** holderText says who has a device, for one line. */
 export function holderText(d: Device): string {
   return d.watcher === d.owner ? d.owner : `${d.watcher || 'nobody'} for ${d.owner}`;
