@@ -66,7 +66,8 @@ type Options struct {
 	// Secrets says that the directories were named which definitions may read secrets from:
 	// devices of others have those alone.
 	Secrets bool
-	// May says whether the manager watches a device of its own, before Begin.
+	// May says whether the manager watches a device of its own, before Begin. It may ask for
+	// the devices meanwhile.
 	May func(name string) bool
 	// NameOf is the name of a manager for people.
 	NameOf func(peer.ID) string
@@ -133,11 +134,16 @@ func (d *Devices) know(plan *definition.Plan) {
 // Sort takes the manager's own devices that others watch out of a plan. It is for who loads
 // definitions, each time.
 func (d *Devices) Sort(plan *definition.Plan) {
+	// Who answers asks this manager for its devices meanwhile: nothing is held.
+	others := map[string]bool{}
+	for _, i := range plan.Instances {
+		others[i.Name] = !d.o.May(i.Name)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.know(plan)
 	for name := range d.own {
-		if !d.begun && !d.o.May(name) {
+		if !d.begun && others[name] {
 			d.away[name] = true
 		}
 	}
