@@ -187,7 +187,7 @@ const order = `
 	tree/grant, tree/definition/source < notify/peer/settings;
 	notify/peer/settings, notify/peer/authority, notify/peer/fabric, notify/peer/registry, notify/peer/branch, notify/peer/record, notify/peer/remote, notify/peer/twin,
 	notify/peer/duty, notify/peer/lease, notify/peer/meter, notify/peer/record/sample, notify/peer/record/question < notify/peer/member;
-	notify/peer/settings, notify/peer/duty, tree/definition/portable, tree/maintenance, tree/store/memory, tree/alert < cmd/device;
+	notify/peer/settings, notify/peer/duty, tree/definition/portable, tree/maintenance, tree/store/memory, tree/alert, runtime/probe/secret < cmd/device;
 
 	# Who may come in.
 	none < viewer/access/attempt, viewer/access/password, viewer/access/oidc/oidctest;
