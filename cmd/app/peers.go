@@ -26,6 +26,7 @@ import (
 	"grove/tree/definition"
 	"grove/tree/store"
 	"grove/tree/store/journal"
+	peerrest "grove/viewer/peer"
 )
 
 // takenDir is where the files of devices are that were taken from other managers, in the data
@@ -39,8 +40,9 @@ type peers struct {
 	orphans atomic.Int64
 	whole   atomic.Bool // the tree has what the definitions say, so that others may join it
 	showing sync.Mutex
-	own     bool            // the nodes about this manager are there; guarded by showing
-	shown   map[string]bool // paths of managers that have nodes; guarded by showing
+	own     bool             // the nodes about this manager are there; guarded by showing
+	shown   map[string]bool  // paths of managers that have nodes; guarded by showing
+	lost    map[peer.ID]bool // whether the link was lost, of managers whose trees hang here; guarded by showing
 }
 
 // openPeers makes this manager a member, once there is everything that others may ask for.
@@ -50,7 +52,7 @@ func (a *App) openPeers(ctx context.Context) (err error) {
 	if file == "" {
 		file = member.File(c.Data)
 	}
-	a.peers.shown = map[string]bool{}
+	a.peers.shown, a.peers.lost = map[string]bool{}, map[peer.ID]bool{}
 	a.peers.member, err = member.New(ctx, member.Options{
 		Dir: member.Keys(c.Data), File: file, Name: c.Name, Version: c.Version, URL: a.pageURL,
 		Store: a.past.facts, Audit: a.past.audit, Journal: a.past.journal, History: a.past.samples, Tree: a.Tree, Guard: a.Guard, Beans: a.Beans, Secret: readSecret,
@@ -58,7 +60,7 @@ func (a *App) openPeers(ctx context.Context) (err error) {
 		Local: a.openDevices, Remote: a.remoteOptions(),
 		Duty:  duty.Options{Returned: a.deviceReturned, Moved: a.deviceMoved, Came: func(duty.Key, peer.ID) {}},
 		Ready: a.peers.whole.Load, Hung: a.hung,
-		Received: a.messageReceived, Changed: func() { a.Tree.Report(a.showPeers()...) }, Log: a.log,
+		Received: a.messageReceived, Changed: a.peersChanged, Log: a.log,
 	})
 	if err == nil {
 		a.onStop("peers", func(context.Context) error { return a.peers.member.Stop() })
@@ -75,7 +77,7 @@ func (a *App) openDevices(m *member.Member) (_ duty.Local, err error) {
 		Trial: func() *definition.Loader { return newLoader(a.registry) }, Read: a.definitionFile,
 		Memories: a.memories, Alerts: a.alerts.center, Calendar: a.alerts.center.Calendar, Settings: m.Settings, NameOf: m.NameOf, Log: a.log,
 		Secrets: len(a.config.SecretDirs) > 0,
-		May: func(name string) bool { return m.Duty.May(name) },
+		May:     func(name string) bool { return m.Duty.May(name) },
 	})
 	return a.peers.devices, err
 }
@@ -133,6 +135,49 @@ func (a *App) startPeers() {
 	if err := a.peers.devices.Sweep(); err != nil {
 		a.log.Warn("files of devices that others watch again could not be removed", "err", err)
 	}
+}
+
+// peersChanged shows what is different about other managers, and has the journal say since when
+// the tree of one is not heard.
+func (a *App) peersChanged() {
+	a.Tree.Report(a.showPeers()...)
+	a.peers.showing.Lock()
+	var news []journal.Entry
+	for _, c := range a.peerConditions() {
+		if !c.hangs || c.link == nil || a.peers.lost[c.state.ID] == !c.link.Up {
+			continue
+		}
+		e := journal.Entry{Time: c.link.Since, Path: c.at, Kind: journal.Link, From: tree.White, To: tree.Green, Text: "link to " + c.state.Name + " is back"}
+		if a.peers.lost[c.state.ID] = !c.link.Up; !c.link.Up {
+			e.From, e.To, e.Text = tree.Green, tree.White, "link to "+c.state.Name+" lost"
+		}
+		news = append(news, e)
+	}
+	a.peers.showing.Unlock()
+	if len(news) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), markWithin)
+	defer cancel()
+	if err := a.past.journal.Append(ctx, news...); err != nil {
+		a.log.Error("that a link was lost, or is back, is not in the journal", "err", err)
+	}
+}
+
+// countOrphans counts the devices of those to whom this manager is home that nobody can watch.
+func (a *App) countOrphans(ctx context.Context) {
+	m := a.peers.member
+	if !m.Registry.Integrates() || m.Registry.Home().Home != "" {
+		return // Its home counts them.
+	}
+	entries, _ := m.Duty.Devices(ctx) // This manager keeps the book itself.
+	n := int64(0)
+	for i := range entries {
+		if entries[i].State == peerrest.Orphaned && entries[i].Fixed == "" {
+			n++
+		}
+	}
+	a.peers.orphans.Store(n)
 }
 
 // beginPeers goes on once the definitions are loaded.

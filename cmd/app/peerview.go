@@ -355,6 +355,11 @@ func (v peerView) device(text string) (string, error) {
 
 // HandOver implements viewer/peer.Peers.
 func (v peerView) HandOver(ctx context.Context, to string) (peerrest.MoveOutcome, error) {
+	if to != "" {
+		if _, err := v.member().Find(to); err != nil {
+			return peerrest.MoveOutcome{}, peerProblem(err)
+		}
+	}
 	return v.all(ctx, func() error { return v.member().Duty.Handover(ctx, to, grant.Of(ctx).Name) }, func(e *duty.Entry) bool { return e.Watcher != v.member().ID() })
 }
 

@@ -171,6 +171,7 @@ func (a *App) keepShowing(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		c := a.condition(ctx)
+		a.countOrphans(ctx)
 		var reports []tree.Report
 		report := func(path string, v tree.Value) {
 			if r, ok := a.Tree.Lookup(tree.MustPath(path)); ok && !v.IsNone() {

@@ -110,6 +110,7 @@ type Member struct {
 	said     atomic.Pointer[settings.Settings]
 	file     file
 	runs     running
+	pokes    chan struct{}
 
 	joining sync.Mutex // guards what is set of branches and records
 	joined  []peer.ID
@@ -118,7 +119,7 @@ type Member struct {
 // New puts a member together and listens where the file says so; it links to others from
 // Start on. Stop ends it, also one that was not started.
 func New(ctx context.Context, o Options) (*Member, error) {
-	m := &Member{o: o, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler))}
+	m := &Member{o: o, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), pokes: make(chan struct{}, 1)}
 	m.file.name = o.File
 	said, err := m.file.first()
 	if err != nil {
@@ -165,7 +166,7 @@ func (m *Member) open(ctx context.Context) (err error) {
 			l := m.Meter.Load()
 			return registry.Load{PerSecond: l.PerSecond, Saturation: l.Saturation}
 		},
-		Trusts: m.trusts, HandOver: m.handOver, Changed: func([]registry.State) { m.changed() }, Homed: func(registry.Registration) { m.changed() },
+		Trusts: m.trusts, HandOver: m.handOver, Changed: func([]registry.State) { m.poke() }, Homed: func(registry.Registration) { m.poke() },
 		Received: o.Received, Log: m.log,
 	})
 	if err != nil {
@@ -280,6 +281,14 @@ func (m *Member) Find(text string) (peer.Manager, error) {
 		return found[0], nil
 	}
 	return peer.Manager{}, fmt.Errorf("%w: %.80q", ErrAmbiguous, text)
+}
+
+// poke has everything that hangs on who is there follow soon, and does not wait for it.
+func (m *Member) poke() {
+	select {
+	case m.pokes <- struct{}{}:
+	default:
+	}
 }
 
 // Refresh has everything that hangs on who is there follow, at once.

@@ -109,13 +109,9 @@ func (m *Member) Stop() error {
 
 // tick lets time pass for twins, tells them of links, and has what hangs on links follow.
 func (m *Member) tick(ctx context.Context) error {
-	links := make(chan struct{}, 1)
 	cancel := m.Fabric.OnLink(func(l peer.Link) {
 		m.Twins.SetLink(l.Peer, l.Up)
-		select {
-		case links <- struct{}{}:
-		default:
-		}
+		m.poke()
 	})
 	defer cancel()
 	pace := time.NewTicker(time.Second)
@@ -124,7 +120,7 @@ func (m *Member) tick(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-links:
+		case <-m.pokes:
 			m.changed()
 		case <-pace.C:
 			m.Twins.Tick()
