@@ -10,14 +10,17 @@ import (
 	"grove/tree/definition/source"
 )
 
-// checkCommand prints every error of definition files and of the file of alerts.
+// checkCommand prints every error of definition files, and of the files of alerts and peers.
 type checkCommand struct {
-	Files []string `arg:"" name:"file" help:"Definition or instance files, YAML or XML, or directories of them; or the file of alerts."`
+	Files []string `arg:"" name:"file" help:"Definition or instance files, YAML or XML, or directories of them; or the file of alerts or of peers."`
 }
 
 // Run implements the command.
 func (c *checkCommand) Run(p *Process, all *commands) error {
-	said, definitions, errs := checkAlerts(c.Files)
+	said, others, errs := checkAlerts(c.Files)
+	more, definitions, bad := checkPeers(others)
+	said = append(said, more...)
+	errs.Append(bad...)
 	var plan *definition.Plan
 	if len(definitions) > 0 {
 		var bad source.Errors

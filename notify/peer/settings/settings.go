@@ -125,6 +125,32 @@ func Default() *Settings {
 	}
 }
 
+// keys are those of a file.
+var keys = []string{
+	"grove", "site", "listen", "ways", "proxy", "cluster", "integrate", "capacity", "stand_in", "move_loopback", "alone_after", "certificates_live",
+	"branches", "allow", "identity", "same", "different", "prefer",
+}
+
+// Is says whether a text is a file of peers rather than one of something else: whether it has
+// more keys of one than others.
+func Is(file string, text []byte) bool {
+	documents, errs := source.Read(file, text)
+	if len(errs) > 0 || len(documents) == 0 {
+		return false
+	}
+	ours, others := 0, 0
+	for _, f := range documents[0].Value.Fields {
+		switch {
+		case f.Key == "grove":
+		case slices.Contains(keys, f.Key):
+			ours++
+		default:
+			others++
+		}
+	}
+	return ours > others
+}
+
 // Read reads a file. It yields settings or errors, never both.
 func Read(file string, text []byte) (*Settings, source.Errors) {
 	documents, errs := source.Read(file, text)

@@ -1,6 +1,8 @@
 package settings
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,5 +108,22 @@ func TestPlace(t *testing.T) {
 	}
 	if p, err := (&Branch{At: "/"}).Place("a"); err == nil {
 		t.Errorf("the root: %s", p)
+	}
+}
+
+// Every key is known to Is, and no file of another kind is taken for one of peers.
+func TestIs(t *testing.T) {
+	of := reflect.TypeFor[Settings]()
+	for i := range of.NumField() {
+		if key := of.Field(i).Tag.Get("yaml"); !slices.Contains(keys, key) {
+			t.Errorf("%s is not among the keys", key)
+		}
+	}
+	for text, want := range map[string]bool{
+		"listen: []": true, "grove: 1\nstand_in: [a]\nsite: x\nsight: y": true, "": false, "grove: 1\nuse: nginx\nat: /a": false, "channels: {}": false, "a: [": false,
+	} {
+		if Is("x.yaml", []byte(text)) != want {
+			t.Errorf("%q: want %v", text, want)
+		}
 	}
 }
