@@ -258,6 +258,28 @@ func TestOnlyHomeGives(t *testing.T) {
 	})
 }
 
+// TestNothingIsLeftWithOthers: who is no integration manager keeps nothing for others.
+func TestNothingIsLeftWithOthers(t *testing.T) {
+	bubble(t, 1, []string{"h", "a", "b"}, func(w *world) {
+		t := w.t
+		w.startAll()
+		a := w.m("a").life
+		k := Key{Owner: id("c"), Name: "ballast"}
+		p := a.packed(k, 1)
+		p.By = id("a")
+		blob, err := parcel.Encode(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.duty.ask(t.Context(), id("b"), kindLeave, left{Key: k, Epoch: 7}, blob, nil); !peer.IsRefusal(err, peer.Refused) {
+			t.Error(err)
+		}
+		if n := len(w.m("b").life.duty.rows); n > 0 {
+			t.Errorf("%d rows", n)
+		}
+	})
+}
+
 // TestNobody: what nobody can watch is shown with the reason, and is watched again when its
 // owner is back.
 func TestNobody(t *testing.T) {

@@ -363,6 +363,24 @@ func (d *Duty) leave(ctx context.Context, h *book.Hold) error {
 	return err
 }
 
+// maxLeft bounds the devices that one manager leaves with another that is not home to them.
+const maxLeft = 10_000
+
+// integrates says whether this manager may become home to others.
+func (d *Duty) integrates() bool {
+	return slices.ContainsFunc(d.o.Roster.Managers(), func(m peer.Manager) bool { return m.ID == d.self && m.Integrates })
+}
+
+// leftBy counts the devices that a manager has left here. The lock is held.
+func (d *Duty) leftBy(id peer.ID) (n int) {
+	for _, r := range d.rows {
+		if r.Watcher == id {
+			n++
+		}
+	}
+	return n
+}
+
 // onLeave keeps what others need of a device.
 func (d *Duty) onLeave(ctx context.Context, from peer.ID, message []byte) ([]byte, error) {
 	var l left
@@ -384,6 +402,10 @@ func (d *Duty) onLeave(ctx context.Context, from peer.ID, message []byte) ([]byt
 		}
 	case was != nil && (was.Epoch > l.Epoch || was.Epoch == l.Epoch && was.Watcher != from):
 		return nil, peer.Refuse(peer.Stale, "%s is watched by %s", l.Key.Name, was.Watcher)
+	case was == nil && !d.integrates():
+		return nil, peer.Refuse(peer.Refused, "this manager is no integration manager: nothing is left with it")
+	case was == nil && d.leftBy(from) >= maxLeft:
+		return nil, peer.Refuse(peer.Refused, "%s has left %d devices here, and this manager is not its home: no more are kept", from, maxLeft)
 	case was == nil:
 		was = &book.Row{Key: l.Key, Place: l.Key.Owner, State: book.Watched, Since: time.Now()}
 	}

@@ -49,10 +49,11 @@ func (r roster) State(id peer.ID) duty.State {
 // Home implements duty.Roster.
 func (r roster) Home() peer.ID { return r.m.Registry.Home().Home }
 
-// Homes implements duty.Roster: all that integrate.
+// Homes implements duty.Roster: all that integrate and that this manager has joined. Others may
+// say that they integrate, and are not given what is to be known of devices.
 func (r roster) Homes() (list []peer.ID) {
 	for _, s := range r.m.Registry.Present() {
-		if s.Integrates && s.State == registry.Live {
+		if s.Integrates && s.State == registry.Live && r.m.trusts(s.ID) {
 			list = append(list, s.ID)
 		}
 	}
