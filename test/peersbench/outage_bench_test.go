@@ -1,0 +1,187 @@
+package peersbench
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"testing"
+	"time"
+)
+
+// Sizes of BenchmarkOutage.
+const (
+	outageRate  = 300 // events a second
+	outageBatch = 1000
+	outageLook  = 3 // times a second that new ones are looked for
+)
+
+// outageTree has what happened during the outage apart from what is new after it.
+const outageTree = "grove: 1\napplication: shop\nat: /shop\ntree:\n  Missed: { kind: log }\n  New: { kind: log }\n"
+
+// BenchmarkOutage cuts the link between two managers and has as many events happen as
+// GROVE_EVENTS says (540,000: what 300 a second are in 30 minutes), as fast as they are taken.
+// Both managers are killed and started again meanwhile. Then the link is mended, and 300 new
+// ones a second happen until all are there:
+//
+//	go test ./test/peersbench -run '^$' -bench '^BenchmarkOutage$' -benchtime 1x -timeout 30m
+//
+// In the end the journals of both are compared: every event once, in the order in which it was
+// acknowledged. Times are from the push over REST to an answer over REST.
+func BenchmarkOutage(b *testing.B) {
+	missed := count(b, "GROVE_EVENTS", 540_000)
+	for b.Loop() {
+		hub := newManager(b, "hub", true, "", nil)
+		link := newCable(b, hub.peers)
+		hub.write("peers.yaml", fmt.Sprintf("listen: [\"tls://%s\"]\nways: [\"tls://%s\"]\n", hub.peers, link.address()))
+		edge := newManager(b, "edge", false, "integrate: false\n", map[string]string{"shop.yaml": outageTree})
+		hub.start()
+		edge.start()
+		edge.joins(hub)
+		o := &outage{b, hub, edge, map[string]int{}}
+		o.happen("Missed", 1)
+		o.comes("Missed", 1)
+
+		link.set(true)
+		until := func(number int) {
+			for o.sent["Missed"] < number {
+				o.happen("Missed", min(outageBatch, number-o.sent["Missed"]))
+			}
+		}
+		began := time.Now()
+		until(missed / 3)
+		hub.kill()
+		until(missed / 2)
+		edge.kill()
+		edge.start()
+		until(missed * 2 / 3)
+		hub.start()
+		until(missed)
+		b.ReportMetric(float64(missed)/time.Since(began).Seconds(), "events/s-taken")
+
+		link.set(false)
+		mended := time.Now()
+		var late []time.Duration
+		pace := time.NewTicker(time.Second / outageLook)
+		defer pace.Stop()
+		for {
+			<-pace.C
+			o.happen("New", outageRate/outageLook)
+			at := time.Now()
+			o.comes("New", o.sent["New"])
+			late = append(late, time.Since(at))
+			if o.newest("Missed") == missed && o.behind() < outageRate {
+				break
+			}
+		}
+		b.ReportMetric(time.Since(mended).Seconds(), "s-caught-up")
+		// The first waits for the link, too.
+		b.ReportMetric(late[0].Seconds(), "s-first-new")
+		rest := slices.Sorted(slices.Values(late[min(1, len(late)-1):]))
+		b.ReportMetric(rest[len(rest)/2].Seconds(), "s-median-new")
+		b.ReportMetric(rest[len(rest)-1].Seconds(), "s-worst-new")
+		wrong := 0
+		for _, log := range []string{"Missed", "New"} {
+			wrong += o.wrong(log)
+		}
+		b.ReportMetric(float64(wrong), "wrong")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// outage is two managers and what happened at one of them.
+type outage struct {
+	b         *testing.B
+	hub, edge *manager
+	sent      map[string]int // by log; the last has this number
+}
+
+// happen has so many events happen; all are acknowledged.
+func (o *outage) happen(log string, events int) {
+	o.b.Helper()
+	readings := make([]map[string]any, events)
+	for i := range readings {
+		o.sent[log]++
+		readings[i] = map[string]any{"path": "/shop/" + log, "event": map[string]any{"text": fmt.Sprint(o.sent[log]), "status": "green"}}
+	}
+	if err := o.edge.push(readings...); err != nil {
+		o.b.Fatal(err)
+	}
+}
+
+// newest is the number of the newest event of a log that the hub has.
+func (o *outage) newest(log string) (number int) {
+	o.b.Helper()
+	var page entries
+	if err := o.hub.ask("/api/v1/journal?"+url.Values{"path": {hung + log}, "only": {"true"}, "kind": {"event"}, "limit": {"1"}}.Encode(), &page); err != nil {
+		o.b.Fatal(err)
+	}
+	for _, e := range page.Entries {
+		if _, err := fmt.Sscan(e.Text, &number); err != nil {
+			o.b.Fatal(err)
+		}
+	}
+	return number
+}
+
+// comes waits until the hub has an event.
+func (o *outage) comes(log string, number int) {
+	o.b.Helper()
+	o.hub.eventually(func() error {
+		if newest := o.newest(log); newest < number {
+			return fmt.Errorf("the newest in %s is %d, not %d", log, newest, number)
+		}
+		return nil
+	})
+}
+
+// behind is how many entries the hub knows to be missing.
+func (o *outage) behind() int64 {
+	for _, p := range o.hub.others(o.b) {
+		if p.Name == o.edge.name {
+			return p.Lag.Entries
+		}
+	}
+	o.b.Fatal("the hub does not know the edge")
+	return 0
+}
+
+// hung is where the tree of the edge hangs.
+const hung = "/Managers/edge/shop/"
+
+// entries are a page of a journal.
+type entries struct {
+	Entries []struct{ Text string }
+	Next    string
+}
+
+// wrong counts events of a log that the hub has not, has twice, or out of order.
+func (o *outage) wrong(log string) (wrong int) {
+	o.b.Helper()
+	o.comes(log, o.sent[log])
+	for at, m := range map[string]*manager{"/shop/" + log: o.edge, hung + log: o.hub} {
+		next := 1
+		for q := (url.Values{"path": {at}, "only": {"true"}, "kind": {"event"}, "order": {"oldest"}, "limit": {"10000"}}); ; {
+			var page entries
+			if err := m.ask("/api/v1/journal?"+q.Encode(), &page); err != nil {
+				o.b.Fatal(err)
+			}
+			for _, e := range page.Entries {
+				if e.Text != fmt.Sprint(next) {
+					if wrong++; wrong < 10 {
+						o.b.Errorf("%s of %s has %s where %d should be", at, m.name, e.Text, next)
+					}
+				}
+				next++
+			}
+			if page.Next == "" {
+				break
+			}
+			q.Set("after", page.Next)
+		}
+		if next != o.sent[log]+1 {
+			wrong++
+			o.b.Errorf("%s of %s has %d events, not %d", at, m.name, next-1, o.sent[log])
+		}
+	}
+	return wrong
+}
