@@ -51,7 +51,7 @@ type Instance struct {
 	File        string  `json:"file,omitempty" doc:"File that asks for the instance."`
 	Definition  string  `json:"definition,omitempty" doc:"File that defines the application."`
 	Why         string  `json:"why,omitempty" doc:"Row of a discovery that it was made of, and how its definition was chosen." example:"row \"10.0.0.1\""`
-	State       string  `json:"state" enum:"running,kept,failed" doc:"kept: the file is wrong now, what it said before still runs; failed: nothing of it runs."`
+	State       string  `json:"state" enum:"running,kept,failed,away" doc:"kept: the file is wrong now, what it said before still runs; failed: nothing of it runs; away: another manager watches it."`
 	Nodes       int     `json:"nodes" doc:"How many nodes it grew."`
 	Errors      []Fault `json:"errors,omitempty"`
 }

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -231,6 +232,13 @@ func TestADeviceMovesAndReturns(t *testing.T) {
 		return ok && n.Status == tree.Red && n.Threshold.Red.String() == "> 5"
 	})
 	edge.until("the edge does not", func() bool { _, ok := edge.node("/shop/Load"); return !ok })
+	var list struct {
+		Instances []struct{ Name, State string }
+	}
+	edge.must(http.MethodGet, "/api/v1/definitions", nil, &list)
+	if !slices.ContainsFunc(list.Instances, func(i struct{ Name, State string }) bool { return i.Name == "shop" && i.State == "away" }) {
+		t.Errorf("instances of the edge: %+v", list.Instances)
+	}
 	if d := devices(hub); len(d) != 1 || d[0].Watcher != "hub" || d[0].State != "given" {
 		t.Errorf("devices %+v", d)
 	}

@@ -85,6 +85,13 @@ func (a *App) Definitions() viewer.DefinitionList {
 		delete(wrong, i.Name)
 		list.Instances = append(list.Instances, shown)
 	}
+	for _, i := range a.peers.devices.Gone() {
+		list.Instances = append(list.Instances, viewer.Instance{
+			Name: i.Name, Application: i.Application, Title: i.Title, Description: i.Description, At: i.At.String(), File: i.File, Definition: i.Definition,
+			Why: "another manager watches it: grove peer devices says which", State: "away", Nodes: len(i.Nodes), Errors: wrong[i.Name],
+		})
+		delete(wrong, i.Name)
+	}
 	for name, errs := range wrong {
 		failed := viewer.Instance{Name: name, State: "failed", Errors: errs}
 		if len(errs) > 0 {

@@ -234,6 +234,18 @@ func (d *Devices) Devices() []duty.Device {
 	return list
 }
 
+// Gone lists the manager's own devices that others watch, by name.
+func (d *Devices) Gone() (list []*definition.Instance) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(d.away)) {
+		if i := d.own[name]; i != nil {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
 // Count is how many devices are watched here.
 func (d *Devices) Count() int {
 	d.mu.Lock()
