@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"grove/notify/peer"
 	"grove/notify/peer/peertest"
 	"grove/tree/store"
@@ -62,9 +64,11 @@ func (c *court) locker(f peer.Fabric) *Locker {
 	}})
 }
 
+// inCourt runs a test in a bubble, and holds that nothing of it runs on afterwards.
 func inCourt(t *testing.T, seed uint64, test func(t *testing.T, c *court)) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "grove.db")
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	synctest.Test(t, func(t *testing.T) {
 		c := &court{net: peertest.New(seed), with: time.Hour, at: home}
 		sit(t, c, file)
