@@ -87,6 +87,10 @@ type Devices struct {
 	late  map[duty.Key]*parcel.Parcel        // what came before the definitions were loaded
 	packs map[*definition.Definition]*packed // what was packed of definitions
 	told  map[duty.Key][]parcel.Told         // what people were told of devices of others
+	// list is what Devices returned last under the settings listed, since it is asked for with
+	// each device that moves; nil: it is made again.
+	list   []duty.Device
+	listed *settings.Settings
 }
 
 var _ duty.Local = (*Devices)(nil)
@@ -113,6 +117,7 @@ func (d *Devices) Know(plan *definition.Plan) {
 
 // know finds the devices in a plan; the lock is held.
 func (d *Devices) know(plan *definition.Plan) {
+	d.list = nil
 	clear(d.own)
 	clear(d.keys)
 	used := map[*definition.Definition]bool{}
@@ -224,6 +229,9 @@ func (d *Devices) Devices() []duty.Device {
 	s := d.o.Settings()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.list != nil && d.listed == s {
+		return d.list
+	}
 	list := make([]duty.Device, 0, len(d.own))
 	for _, name := range slices.Sorted(maps.Keys(d.own)) {
 		i := d.own[name]
@@ -231,6 +239,7 @@ func (d *Devices) Devices() []duty.Device {
 			Name: name, Application: i.Application, At: i.At, Kinds: kinds(i), Identity: identity(i, s.Identity), Fixed: fixed(i, s.MoveLoopback),
 		})
 	}
+	d.list, d.listed = list, s
 	return list
 }
 
