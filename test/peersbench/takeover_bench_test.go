@@ -39,9 +39,11 @@ func BenchmarkTakeover(b *testing.B) {
 		began := time.Now()
 		edge.eventually(func() error { return w.watched(began, 2, owns) })
 		known := time.Now()
-		hub.eventually(func() error { return hub.book(devices, "own", func(d *peer.Device) bool { return d.Watcher == edge.name && len(d.StandIns) > 0 }) })
+		hub.eventually(func() error {
+			return hub.book(devices, "own", func(d *peer.Device) bool { return d.Watcher == edge.name && len(d.StandIns) > 0 })
+		})
 		// What others need of a device is left with the hub some seconds after that.
-		edge.eventually(func() error { return w.watched(known, 10, owns) })
+		edge.eventually(func() error { return w.watched(known, 30, owns) })
 
 		var gaps, backs, doubles []time.Duration
 		var double int
@@ -57,14 +59,18 @@ func BenchmarkTakeover(b *testing.B) {
 				to[c.to]++
 				gap = append(gap, c.gap)
 			}
-			hub.eventually(func() error { return hub.book(devices, "taken", func(d *peer.Device) bool { return d.Watcher != edge.name && d.Watcher != "" }) })
+			hub.eventually(func() error {
+				return hub.book(devices, "taken", func(d *peer.Device) bool { return d.Watcher != edge.name && d.Watcher != "" })
+			})
 			after := w.changes(killed, owns)
 
 			w.forget()
 			again := time.Now()
 			edge.start()
 			edge.eventually(func() error { return w.watched(again, 3, owns) })
-			hub.eventually(func() error { return hub.book(devices, "own", func(d *peer.Device) bool { return d.Watcher == edge.name }) })
+			hub.eventually(func() error {
+				return hub.book(devices, "own", func(d *peer.Device) bool { return d.Watcher == edge.name })
+			})
 			returned := w.changes(again, stands)
 			var back []time.Duration
 			for _, c := range returned {
