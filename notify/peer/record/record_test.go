@@ -19,6 +19,10 @@ import (
 	"grove/tree/store/storetest"
 )
 
+// longer is how many entries one misses who then begins with the present: they are more
+// than come with the first answer and can be caught up with.
+const longer = MaxBatch + jump + 100
+
 // TestEntriesComeOnceAndInOrder takes the past, what is told live, what comes late, and what
 // was told while nobody listened, on both engines.
 func TestEntriesComeOnceAndInOrder(t *testing.T) {
@@ -30,17 +34,17 @@ func TestEntriesComeOnceAndInOrder(t *testing.T) {
 		one.tell(t, lines(0, 100, at)...)
 		two := start(t, n, mine, north, options{}, berlin)
 		same(t, one, two)
-		one.tell(t, lines(100, 3000, at.Add(time.Minute))...)
-		one.tell(t, lines(3000, 3020, at.Add(30*time.Second))...) // late
+		one.tell(t, lines(100, 800, at.Add(time.Minute))...)
+		one.tell(t, lines(800, 820, at.Add(30*time.Second))...) // late
 		same(t, one, two)
 		two.stop()
-		one.tell(t, lines(4000, 7000, at.Add(2*time.Minute))...)
+		one.tell(t, lines(4000, 4000+longer, at.Add(2*time.Minute))...)
 		one.stop()
 		one = start(t, n, d, berlin, options{})
 		one.tell(t, lines(9000, 9010, at.Add(3*time.Minute))...)
 		two = start(t, n, mine, north, options{}, berlin)
 		same(t, one, two)
-		if got := two.receiver.Sources()[0]; got.Taken != 3010 || got.Error != "" {
+		if got := two.receiver.Sources()[0]; got.Taken != longer+10 || got.Error != "" {
 			t.Errorf("%+v", got)
 		}
 		// What everybody has is forgotten.
@@ -90,23 +94,23 @@ func TestNewOnesDoNotWait(t *testing.T) {
 		same(t, one, two)
 		n.Cut(berlin, north, true)
 		time.Sleep(time.Second)
-		one.tell(t, lines(10, 8010, time.Now())...)
-		time.Sleep(5 * time.Minute)
-		// The hole is not filled before the present is there: bulk takes its time.
+		one.tell(t, lines(10, 3110, time.Now())...)
+		time.Sleep(30 * time.Second)
+		// The hole is not filled before the present is there: seven answers of four seconds each.
 		n.Cut(berlin, north, false)
-		n.Slow(time.Second, 0)
+		n.Slow(2*time.Second, 0)
 		time.Sleep(10 * time.Second)
 		one.tell(t, lines(9000, 9001, time.Now())...)
-		time.Sleep(5 * time.Second) // a question and its answer on their way, news, question, answer
+		time.Sleep(11 * time.Second) // a question and its answer on their way, news, question, answer
 		said := two.said(t, "/Managers/"+string(berlin))
-		if len(said) >= 8011 || !strings.HasSuffix(said[len(said)-1], "9000.5 ") {
+		if len(said) >= 3111 || !strings.HasSuffix(said[len(said)-1], "9000.5 ") {
 			t.Errorf("%d are there, the last is %q", len(said), said[len(said)-1])
 		}
 		if got := two.receiver.Sources()[0]; got.Behind == 0 {
 			t.Errorf("%+v", got)
 		}
 		same(t, one, two)
-		if got := two.receiver.Sources()[0]; got.Behind != 0 || got.Taken != 8011 {
+		if got := two.receiver.Sources()[0]; got.Behind != 0 || got.Taken != 3111 {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -119,10 +123,10 @@ func TestRestartsInTheMiddle(t *testing.T) {
 		one, two := start(t, n, d, berlin, options{}), start(t, n, e, north, options{}, berlin)
 		one.tell(t, lines(0, 10, time.Now())...)
 		same(t, one, two)
-		n.Slow(20*time.Millisecond, 0.2)
-		for round := range 6 {
+		n.Slow(80*time.Millisecond, 0.2)
+		for round := range 3 {
 			two.stop()
-			one.tell(t, lines(10000*(round+1), 10000*(round+1)+3000, time.Now())...)
+			one.tell(t, lines(10000*(round+1), 10000*(round+1)+longer, time.Now())...)
 			two = start(t, n, e, north, options{}, berlin)
 			time.Sleep(time.Duration(300+200*round) * time.Millisecond)
 			if round%2 == 0 {
@@ -130,7 +134,7 @@ func TestRestartsInTheMiddle(t *testing.T) {
 				time.Sleep(time.Second)
 				one = start(t, n, d, berlin, options{})
 			}
-			one.tell(t, lines(10000*(round+1)+3000, 10000*(round+1)+3010, time.Now())...)
+			one.tell(t, lines(10000*(round+1)+longer, 10000*(round+1)+longer+10, time.Now())...)
 		}
 		n.Slow(0, 0)
 		same(t, one, two)
@@ -178,11 +182,11 @@ func TestWhatIsMissedIsSaid(t *testing.T) {
 // TestAwayForTooLong begins anew after the newest entry that is there.
 func TestAwayForTooLong(t *testing.T) {
 	bubble(t, func(t *testing.T, n *peertest.Net, d, e *storetest.Database) {
-		one, two := start(t, n, d, berlin, options{sender: SenderOptions{Age: time.Hour}}), start(t, n, e, north, options{}, berlin)
+		one, two := start(t, n, d, berlin, options{sender: SenderOptions{Age: 2 * time.Minute}}), start(t, n, e, north, options{}, berlin)
 		one.tell(t, lines(0, 10, time.Now())...)
 		same(t, one, two)
 		two.stop()
-		time.Sleep(2 * time.Hour)
+		time.Sleep(4 * time.Minute)
 		one.tell(t, lines(10, 20, time.Now())...)
 		time.Sleep(time.Minute)
 		if got := one.rows(t); got != 0 {
@@ -286,11 +290,11 @@ func TestChainOfThree(t *testing.T) {
 	f := storetest.SQLite(t)
 	bubble(t, func(t *testing.T, n *peertest.Net, d, e *storetest.Database) {
 		one, two, three := start(t, n, d, berlin, options{}), start(t, n, e, hamburg, options{}, berlin), start(t, n, f, north, options{}, hamburg)
-		one.tell(t, lines(0, 1000, time.Now())...)
+		one.tell(t, lines(0, 600, time.Now())...)
 		two.tell(t, lines(0, 20, time.Now())...)
 		same(t, one, two)
 		same(t, two, three)
-		if got := three.said(t, "/Managers/"+string(hamburg)+"/Managers/"+string(berlin)); len(got) != 1000 {
+		if got := three.said(t, "/Managers/"+string(hamburg)+"/Managers/"+string(berlin)); len(got) != 600 {
 			t.Errorf("%d came through", len(got))
 		}
 	})

@@ -161,15 +161,16 @@ func (m *manager) count(t testing.TB, under string) (n int) {
 	return n
 }
 
-// until waits for a condition.
+// until waits for a condition. It looks ever more rarely, since a look at a long journal
+// takes a while.
 func until(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(time.Minute); !is(); <-tick.C {
+	end := time.Now().Add(time.Minute)
+	for wait := 20 * time.Millisecond; !is(); wait = min(wait*3/2, 2*time.Second) {
 		if time.Now().After(end) {
 			t.Fatalf("%s: not within a minute", what)
 		}
+		<-time.After(wait)
 	}
 }
 
