@@ -88,8 +88,8 @@ func (w *world) run(a act, faults ...fault) (points []string) {
 func everything() bool { return os.Getenv("GROVE_TEST_SEEDS") != "" }
 
 // explore plays an act once for each point at which something can go wrong, and each thing
-// that can: every manager is killed there, for a moment or for long (each time one of these or none,
-// unless there is time for everything), and the message or the write is lost.
+// that can: every manager is killed there, for a moment or for long, and the message or the write is lost. Unless there is time for
+// everything, each third loss and each sixth kill is tried.
 func explore(t *testing.T, names, victims []string, prepare, a act) {
 	t.Helper()
 	play := func(t *testing.T, faults ...fault) (points []string) {
@@ -109,10 +109,12 @@ func explore(t *testing.T, names, victims []string, prepare, a act) {
 	t.Logf("%d points", len(points))
 	var all []fault
 	for i := range points {
-		all = append(all, fault{point: i, lose: true})
+		if i%3 == 0 || everything() {
+			all = append(all, fault{point: i, lose: true})
+		}
 		for v, n := range victims {
 			for k, down := range []time.Duration{time.Second, 20 * time.Second} {
-				if (i+v)%4 == 2*k || everything() {
+				if (i+5*v)%12 == 6*k || everything() {
 					all = append(all, fault{point: i, victim: n, down: down})
 				}
 			}

@@ -15,7 +15,7 @@ import (
 // TestRandomFaults lets 3 to 5 managers die, return, lose each other and be asked for moves, all
 // at random, and holds what always holds; in the end that each device is watched once.
 func TestRandomFaults(t *testing.T) {
-	runs := 8
+	runs := 3
 	if n, err := strconv.Atoi(os.Getenv("GROVE_TEST_SEEDS")); err == nil {
 		runs = n
 	}

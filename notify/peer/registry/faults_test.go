@@ -173,7 +173,7 @@ func (w *trial) fail(format string, args ...any) {
 // hears which the judge hears, none that is judged dead believes that it holds its lease, and
 // once all is well again all know that all live.
 func TestFaults(t *testing.T) {
-	seeds := 12
+	seeds := 6
 	if n, err := strconv.Atoi(os.Getenv("GROVE_TEST_SEEDS")); err == nil {
 		seeds = n
 	}
