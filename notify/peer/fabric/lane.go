@@ -17,9 +17,11 @@ import (
 )
 
 // What one manager may have done here at the same time, and what may wait for that. A
-// question beyond that is answered with the code Busy.
+// question beyond that is answered with the code Busy. Running are more than package duty has
+// under way at the same time: to watch many devices is one reload for all that are asked for
+// together, and the question whether somebody is there must not wait behind them.
 const (
-	laneRunning = 16
+	laneRunning = 512
 	laneWaiting = 1024
 	laneBytes   = 16 << 20
 )
