@@ -88,8 +88,9 @@ func (w *world) run(a act, faults ...fault) (points []string) {
 func everything() bool { return os.Getenv("GROVE_TEST_SEEDS") != "" }
 
 // explore plays an act once for each point at which something can go wrong, and each thing
-// that can: every manager is killed there, for a moment or for long, and the message or the write is lost. Unless there is time for
-// everything, each third loss and each sixth kill is tried.
+// that can: every manager is killed there, for a moment or for long, and the message or the
+// write is lost. Unless there is time for everything, each third loss and each sixth kill is
+// tried.
 func explore(t *testing.T, names, victims []string, prepare, a act) {
 	t.Helper()
 	play := func(t *testing.T, faults ...fault) (points []string) {
