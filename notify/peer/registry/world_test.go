@@ -104,7 +104,6 @@ type node struct {
 	homed   []Registration
 	notes   []Note
 	skew    time.Duration
-	asked   []peer.ID // on whose behalf it was asked whether it can
 }
 
 // world is a network of managers.
