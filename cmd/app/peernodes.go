@@ -31,7 +31,7 @@ func (a *App) peerConditions() (list []peerCondition) {
 	for _, l := range m.Fabric.Links() {
 		links[l.Peer] = l
 	}
-	for _, s := range m.Registry.Present() {
+	for _, s := range m.Present() {
 		c := peerCondition{state: s}
 		if l, ok := links[s.ID]; ok {
 			c.link = &l
@@ -247,8 +247,12 @@ func (a *App) showPeers() (reports []tree.Report) {
 	return reports
 }
 
-// peerGroup is the group of a manager, the one that package branch names.
+// peerGroup is the group of a manager, the one that package branch names; ok is false for one
+// with which this manager has nothing to do.
 func peerGroup(c *peerCondition) (tree.Path, bool) {
+	if c.link == nil && !c.hangs && !c.state.Registered {
+		return tree.Root, false // It is known by hearsay: others show it.
+	}
 	link, err := branch.LinkPath(c.state.Name)
 	if err != nil || c.state.Name == "" {
 		return tree.Root, false

@@ -112,8 +112,13 @@ func (s *site) must(method, path string, body, into any) {
 // joins has the manager join another one by an invitation.
 func (s *site) joins(hub *site) {
 	s.Helper()
+	s.joinsAs(hub, s.name)
+}
+
+func (s *site) joinsAs(hub *site, name string) {
+	s.Helper()
 	var invited struct{ Address, Token string }
-	hub.must(http.MethodPost, "/api/v1/peers/invite", map[string]string{"name": s.name}, &invited)
+	hub.must(http.MethodPost, "/api/v1/peers/invite", map[string]string{"name": name}, &invited)
 	s.must(http.MethodPost, "/api/v1/peers/join", map[string]string{"address": invited.Address, "token": invited.Token}, nil)
 }
 
@@ -172,6 +177,22 @@ func TestTreesAreJoined(t *testing.T) {
 	edge.until("the shop grows again", func() bool { _, ok := edge.node("/shop/Load"); return ok })
 	push(4)
 	hub.until("the branch is back", func() bool { n, _ := hub.node(there); return n.Status == tree.Green && n.Value.String() == "4" })
+}
+
+// A manager is who it was invited as, whatever it calls itself: rules go by that name.
+func TestTheNameOfTheInvitationCounts(t *testing.T) {
+	hub := newSite(t, "hub", listens)
+	edge := newSite(t, "boss", "")
+	edge.joinsAs(hub, "guest")
+	hub.until("the guest's tree hangs", func() bool { _, ok := hub.node("/Managers/guest/grove"); return ok })
+	var seen struct{ Managers []struct{ Name string } }
+	hub.must(http.MethodGet, "/api/v1/peers", nil, &seen)
+	if len(seen.Managers) != 1 || seen.Managers[0].Name != "guest" {
+		t.Errorf("the hub knows %+v", seen.Managers)
+	}
+	if _, ok := hub.node("/Managers/boss"); ok {
+		t.Error("the tree hangs under the name that the manager gives itself")
+	}
 }
 
 // probed is a server that counts who asks it, and a definition that watches it.

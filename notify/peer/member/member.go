@@ -111,6 +111,7 @@ type Member struct {
 	file     file
 	runs     running
 	pokes    chan struct{}
+	names    atomic.Pointer[map[peer.ID]string]
 
 	joining sync.Mutex // guards what is set of branches and records
 	joined  []peer.ID
@@ -248,7 +249,7 @@ func (m *Member) NameOf(id peer.ID) string {
 	if id == m.ID() {
 		return m.o.Name
 	}
-	if s, ok := m.Registry.Get(id); ok && s.Name != "" {
+	if s, ok := m.Get(id); ok && s.Name != "" {
 		return s.Name
 	}
 	return string(id)
@@ -266,7 +267,7 @@ func (m *Member) Find(text string) (peer.Manager, error) {
 		return m.Registry.Self(), nil
 	}
 	var found []peer.Manager
-	for _, s := range m.Registry.Present() {
+	for _, s := range m.Present() {
 		if string(s.ID) == text {
 			return s.Manager, nil
 		}
@@ -337,7 +338,7 @@ func (m *Member) join() {
 	defer m.joining.Unlock()
 	rules := m.branches()
 	var managers []peer.Manager
-	for _, s := range m.Registry.Present() {
+	for _, s := range m.Present() {
 		if s.State != registry.Known && s.Direct || slices.Contains(m.joined, s.ID) {
 			managers = append(managers, s.Manager)
 		}
@@ -361,7 +362,7 @@ func (m *Member) branched() (list []peer.Manager) {
 	ids := slices.Clone(m.joined)
 	m.joining.Unlock()
 	for _, id := range ids {
-		if s, ok := m.Registry.Get(id); ok {
+		if s, ok := m.Get(id); ok {
 			list = append(list, s.Manager)
 		}
 	}
@@ -471,8 +472,9 @@ func (m *Member) filled() {
 // grants of another manager: what its users may do here at most.
 func (m *Member) allow(id peer.ID) (list []grant.Grant) {
 	s, _ := m.Registry.Get(id)
+	name, named := m.named(id)
 	for _, a := range m.Settings().Allow {
-		if a.Who == "*" || a.Who == string(id) || a.Who == s.Name || a.Who == settings.Integration && s.Integrates && m.trusts(id) {
+		if a.Who == "*" || a.Who == string(id) || named && a.Who == name || a.Who == settings.Integration && s.Integrates && m.trusts(id) {
 			list = append(list, grant.Grant{Role: a.Role, Path: a.Under})
 		}
 	}

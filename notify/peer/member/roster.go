@@ -16,7 +16,7 @@ var _ duty.Roster = roster{}
 // Managers implements duty.Roster.
 func (r roster) Managers() []peer.Manager {
 	list := []peer.Manager{r.m.Registry.Self()}
-	for _, s := range r.m.Registry.Present() {
+	for _, s := range r.m.Present() {
 		list = append(list, s.Manager)
 	}
 	return list
@@ -52,7 +52,7 @@ func (r roster) Home() peer.ID { return r.m.Registry.Home().Home }
 // Homes implements duty.Roster: all that integrate and that this manager has joined. Others may
 // say that they integrate, and are not given what is to be known of devices.
 func (r roster) Homes() (list []peer.ID) {
-	for _, s := range r.m.Registry.Present() {
+	for _, s := range r.m.Present() {
 		if s.Integrates && s.State == registry.Live && r.m.trusts(s.ID) {
 			list = append(list, s.ID)
 		}

@@ -40,6 +40,7 @@ func (m *Member) run(ctx context.Context, part func(context.Context) error) {
 // most. It comes before the definitions are loaded.
 func (m *Member) Start(ctx context.Context) {
 	ctx, m.runs.cancel = context.WithCancel(ctx)
+	m.learnNames(ctx)
 	uppers := m.Authority.Uppers()
 	for _, u := range uppers {
 		m.call(u)
@@ -121,6 +122,7 @@ func (m *Member) tick(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-m.pokes:
+			m.learnNames(ctx)
 			m.changed()
 		case <-pace.C:
 			m.Twins.Tick()
