@@ -101,9 +101,8 @@ func BenchmarkJoin(b *testing.B) {
 	var took time.Duration
 	var bytes uint64
 	for b.Loop() {
-		begin := time.Now()
 		f := gather(b, 1, 100_000)
-		begin = time.Now()
+		begin := time.Now()
 		until(b, "joined", f.live)
 		took += time.Since(begin)
 		bytes = f.joined.State()[0].Bytes

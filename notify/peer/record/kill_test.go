@@ -163,7 +163,7 @@ var kills = flag.Int("kills", 2, "how often TestNothingIsLostByKills kills each 
 // TestNothingIsLostByKills kills both sides again and again while one tells and the other
 // takes: in the end what was acknowledged is there, once and in order.
 func TestNothingIsLostByKills(t *testing.T) {
-	dir, err := os.MkdirTemp("", "groverec") // a short name: it has to fit into a socket's
+	dir, err := os.MkdirTemp("", "groverec") //nolint:usetesting // A short name: it has to fit into a socket's.
 	if err != nil {
 		t.Fatal(err)
 	}
