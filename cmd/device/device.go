@@ -164,7 +164,21 @@ func (d *Devices) Begin(ctx context.Context) {
 	d.begun = true
 	late := d.late
 	d.late = nil
+	wanted := slices.Collect(maps.Keys(late))
+	for name := range d.own {
+		if !d.away[name] {
+			wanted = append(wanted, duty.Key{Owner: d.o.Self, Name: name})
+		}
+	}
 	d.mu.Unlock()
+	// What Watch named after the files had been read does not run yet.
+	runs := map[string]bool{}
+	for _, i := range d.o.Running() {
+		runs[i.Name] = true
+	}
+	if slices.ContainsFunc(wanted, func(k duty.Key) bool { return !runs[d.Name(k)] }) {
+		d.loads.do()
+	}
 	for k, p := range late {
 		if i := d.running(k); i == nil {
 			d.o.Log.Error("a device that was taken from another manager cannot be watched", "device", k.Name, "from", d.o.NameOf(k.Owner), "err", d.whyNot(k))
