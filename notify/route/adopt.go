@@ -24,18 +24,16 @@ func moved(a *alert.Alert) bool {
 // toldElsewhere says whether another manager had an alert of which it told people, or would
 // have; and since when that stands as it is. It has not begun anew here since.
 func toldElsewhere(a *alert.Alert) (since time.Time, ok bool) {
-	end := -1
+	end, anew := -1, false // what came last: it may have moved more than once
 	for i, s := range a.History {
 		switch s.What {
 		case alert.Adopted:
-			end = i
+			end, anew = i, false
 		case alert.Opened, alert.Reopened:
-			if end >= 0 && i > end {
-				return since, false
-			}
+			anew = true
 		}
 	}
-	if end < 0 {
+	if end < 0 || anew {
 		return since, false
 	}
 	since = a.Opened

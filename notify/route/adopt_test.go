@@ -114,6 +114,36 @@ func TestWhatMovedIsForgotten(t *testing.T) {
 	}
 }
 
+// TestWhatBeganAnewElsewhere: what was told, and began anew after it had moved, counts as told
+// when it moves once more.
+func TestWhatBeganAnewElsewhere(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, db *storetest.Database) {
+		w := newWorld(t, db.Open(t), simple)
+		id := w.adopt("/shop/a", 20*time.Minute)
+		w.pass(time.Minute)
+		w.resolve(id)
+		w.pass(time.Minute)
+		w.told()
+		w.reopen(id)
+		w.pass(time.Minute)
+		if got := w.told(); len(got) != 1 {
+			t.Errorf("it began anew, and told was %q", got)
+		}
+		w.move(id)
+		w.pass(time.Minute)
+		w.nothing()
+		w.came(id)
+		w.pass(10 * time.Minute)
+		w.is()
+		w.resolve(id)
+		w.pass(time.Minute)
+		if got := w.told(); len(got) != 1 {
+			t.Errorf("it is over, and told was %q", got)
+		}
+		w.nothing()
+	})
+}
+
 // TestWhatCameCountsAsTold: nobody is told again, and who would have been told is told that
 // it is over; what is new about it is told as ever.
 func TestWhatCameCountsAsTold(t *testing.T) {
