@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -113,6 +114,7 @@ func (m *manager) launch() {
 	m.Helper()
 	c := exec.Command("grove", "serve", "--listen", m.page, "--data", m.data, "--name", m.name, "--no-own-host", "--secrets", here, "--log-level", cmp.Or(os.Getenv("GROVE_LOG"), "warn"))
 	c.Dir, c.Stdout, c.Stderr = m.data, m.log, m.log
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // It goes with the benchmark, however that ends.
 	if err := c.Start(); err != nil {
 		m.Fatal(err)
 	}
