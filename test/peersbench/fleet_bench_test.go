@@ -71,9 +71,9 @@ func area() string {
 	var b strings.Builder
 	b.WriteString("grove: 1\napplication: area\nat: /area\ntree:\n")
 	for g := range fleetGroups {
-		fmt.Fprintf(&b, "  group%d:\n", g)
+		fmt.Fprintf(&b, "  group%d:\n    nodes:\n", g)
 		for n := range fleetNodes / fleetGroups {
-			fmt.Fprintf(&b, "    node%d: { kind: performance, mode: push, red: \"> 1000000\" }\n", n)
+			fmt.Fprintf(&b, "      node%d: { kind: performance, mode: push, red: \"> 1000000\" }\n", n)
 		}
 	}
 	return b.String()
