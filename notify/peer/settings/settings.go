@@ -78,7 +78,8 @@ type Settings struct {
 	Branches []Branch `yaml:"branches"`
 	Allow    []Allow  `yaml:"allow"`
 	// Identity are the labels, properties and parameters by which two devices are the same,
-	// the strongest first; Same and Different are said by hand, "manager:device" each; Prefer
+	// the strongest first; "name", the name of the instance, is not among those that hold by
+	// themselves, since managers of many sites give the same names. Same and Different are said by hand, "manager:device" each; Prefer
 	// are the managers that are primary, best first.
 	Identity  []string   `yaml:"identity"`
 	Same      [][]string `yaml:"same"`
@@ -121,7 +122,7 @@ func Default() *Settings {
 	return &Settings{
 		Capacity: DefaultCapacity, AloneAfter: DefaultAloneAfter, Lives: DefaultLives,
 		Allow:    []Allow{{Who: Integration, Role: grant.Operator}},
-		Identity: []string{"address", "engine_id", "serial", "name"},
+		Identity: []string{"address", "engine_id", "serial"},
 	}
 }
 
