@@ -42,7 +42,7 @@ $(CLIENT): $(JMX)/package-lock.json # a real JMX client, for the tests
 
 race: web $(CLIENT) ## vet and test the Go packages under the race detector
 	go vet ./...
-	CGO_ENABLED=1 go test -race -shuffle=on -vet=off -ldflags='-s -w' ./... # vetted above; linked without what only debuggers read
+	CGO_ENABLED=1 go test -p 3 -race -shuffle=on -vet=off -ldflags='-s -w' ./... # vetted above; linked without what only debuggers read; -p 3 since many tests wait
 	go test ./definitions -run TestEveryRuleIsTested
 
 fuzz: ## fuzz every target, each for FUZZTIME (5s)

@@ -60,6 +60,7 @@ func (s *site) alerts() (list []alert.Alert) {
 // An alert moves with its device, and back, with who knows of it; people are told once that
 // it opened, and once that it is over.
 func TestAlertsMoveWithTheirDevice(t *testing.T) {
+	t.Parallel()
 	hook := newHooked(t)
 	hub := newSite(t, "hub", listens)
 	hub.hooks(hook)

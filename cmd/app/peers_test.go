@@ -146,6 +146,7 @@ const listens = "listen: [\"tls://127.0.0.1:0\"]\nmove_loopback: true\n"
 // Two managers are joined by an invitation: the tree of one hangs live in the other, and is
 // white with a reason when the link is lost.
 func TestTreesAreJoined(t *testing.T) {
+	t.Parallel()
 	hub := newSite(t, "hub", listens)
 	edge := newSite(t, "edge", "move_loopback: true\n")
 	edge.write("definitions/shop.yaml", "grove: 1\napplication: shop\nat: /shop\ntree:\n  Load: { kind: performance, mode: push, unit: requests/s, red: \"> 10\" }\n")
@@ -181,6 +182,7 @@ func TestTreesAreJoined(t *testing.T) {
 
 // A manager is who it was invited as, whatever it calls itself: rules go by that name.
 func TestTheNameOfTheInvitationCounts(t *testing.T) {
+	t.Parallel()
 	hub := newSite(t, "hub", listens)
 	edge := newSite(t, "boss", "")
 	edge.joinsAs(hub, "guest")
@@ -223,6 +225,7 @@ func (p *probed) instance() string {
 // A device is given to another manager with its threshold and its acknowledgement, is watched
 // by one manager at each time, and comes back.
 func TestADeviceMovesAndReturns(t *testing.T) {
+	t.Parallel()
 	hub := newSite(t, "hub", listens)
 	shop := newProbed(t)
 	edge := newSite(t, "edge", "move_loopback: true\n")
