@@ -42,8 +42,8 @@ $(CLIENT): $(JMX)/package-lock.json # a real JMX client, for the tests
 
 race: web $(CLIENT) ## vet and test the Go packages, but for the catalogue under the race detector
 	go vet ./...
-	@go test -vet=off ./definitions & catalogue=$$!; \
-	CGO_ENABLED=1 go test -p 3 -race -shuffle=on -vet=off -ldflags='-s -w' $$(go list ./... | grep -vx grove/definitions); \
+	@go test -timeout 15m -vet=off ./definitions & catalogue=$$!; \
+	CGO_ENABLED=1 go test -p 3 -timeout 15m -race -shuffle=on -vet=off -ldflags='-s -w' $$(go list ./... | grep -vx grove/definitions); \
 	wait $$catalogue
 
 fuzz: ## fuzz every target, each for FUZZTIME (5s)
