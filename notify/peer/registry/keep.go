@@ -3,10 +3,12 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"grove/notify/peer"
+	"grove/tree/store"
 	"grove/tree/store/drawer"
 )
 
@@ -71,6 +73,12 @@ func (r *Registry) load(ctx context.Context) error {
 		return nil
 	}
 	items, err := r.drawer.All(ctx)
+	if errors.Is(err, store.ErrUnavailable) {
+		// A manager starts without its database, too: who is linked says so again, and nobody
+		// is registered before the database can keep that.
+		r.log.Warn("what was known of other managers cannot be read: this manager begins anew", "err", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
