@@ -78,6 +78,9 @@ type Link struct {
 	Up       bool      `json:"up"`
 	Since    time.Time `json:"since"`           // when it came up, or was lost
 	Error    string    `json:"error,omitempty"` // why it is down
+	// Limited says that it is not up for the one reason that the other side finds the
+	// certificate of this manager over: it can be renewed, and nothing else can be asked.
+	Limited bool `json:"limited,omitempty"`
 	// RoundTrip is that of the last ping, zero when none came back yet.
 	RoundTrip time.Duration `json:"roundTrip"`
 	// Waiting are bytes that were not taken by the network yet.

@@ -22,7 +22,7 @@ const (
 	MaxLife     = 72 * time.Hour
 	// Grace is how long after its end a certificate can still be renewed.
 	Grace = 30 * 24 * time.Hour
-	// Apart is how far clocks of two managers may be apart.
+	// Apart is how far clocks of two managers may be apart when one joins the other.
 	Apart = 5 * time.Minute
 )
 
@@ -89,7 +89,8 @@ type Authority struct {
 	revoked  revocations
 	// ends is when the newest certificate of a member is over, as far as it is known here.
 	ends   map[peer.ID]time.Time
-	open   []opening // invitations that were not used
+	left   map[peer.ID]time.Time // members whose links are to be cut since they left, and when
+	open   []opening             // invitations that were not used
 	uppers map[peer.ID]*upper
 	asked  peer.Fabric // of Handle; nil before
 }
@@ -113,7 +114,7 @@ func Open(ctx context.Context, o Options) (*Authority, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &Authority{o: o, log: o.Log, wake: make(chan struct{}, 1), ends: map[peer.ID]time.Time{}}
+	a := &Authority{o: o, log: o.Log, wake: make(chan struct{}, 1), ends: map[peer.ID]time.Time{}, left: map[peer.ID]time.Time{}}
 	if err := a.openFiles(); err != nil {
 		return nil, fmt.Errorf("peer authority: %w", err)
 	}

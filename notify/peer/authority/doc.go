@@ -26,7 +26,9 @@
 //
 // They live 24 hours, unless it is set otherwise, and are renewed after two thirds of that by
 // "authority.renew". They begin 5 minutes before they are made, and ends are taken with 5
-// minutes of patience, so that clocks may be apart by that much. One that is over, but for no
+// minutes of patience: who joins must have a clock that is not further apart. After that only
+// the authority judges certificates by their times, which are those of its own clock, so
+// links stand and are renewed whatever the clocks say. One that is over, but for no
 // more than 30 days and not revoked, still lets its manager in, which may ask
 // "authority.renew" alone: a manager that was off for weeks comes back by itself.
 //

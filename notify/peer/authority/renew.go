@@ -96,8 +96,9 @@ func (a *Authority) writeRenewed(tx *store.Tx, id peer.ID, name, key string, num
 	return err
 }
 
-// renew gets the next certificate of an authority that this manager has joined.
-func (a *Authority) renew(ctx context.Context, f peer.Fabric, u *upper) error {
+// renew gets the next certificate of an authority that this manager has joined; limited says
+// that the authority finds the present one over.
+func (a *Authority) renew(ctx context.Context, f peer.Fabric, u *upper, limited bool) error {
 	request, err := a.keys.request()
 	if err != nil {
 		return err
@@ -111,7 +112,7 @@ func (a *Authority) renew(ctx context.Context, f peer.Fabric, u *upper) error {
 		return err
 	}
 	now := a.o.Now()
-	over := !now.Before(u.certificate.NotAfter)
+	over := limited || now.Sub(u.got) >= u.life()
 	next := u.clone()
 	if err := a.take(next, answer, now); err != nil {
 		return err

@@ -101,21 +101,21 @@ func TestDue(t *testing.T) {
 	p := newPair(t)
 	u := mustUpper(t, p.hamburg, p.berlin)
 	got := p.hamburgs.Now()
-	if due := u.due(); !due.Equal(got.Add(16 * time.Hour)) {
-		t.Errorf("it is due at %v", due)
-	}
+	const year = 365 * 24 * time.Hour
 	for name, test := range map[string]struct {
-		got  time.Duration // as it was noted, against what the certificate says
-		want time.Duration // from the time in the certificate
+		got, now time.Duration // as it was noted and as it is, against what the certificate says
+		want     time.Duration // likewise
 	}{
-		"a clock that is an hour behind": {-time.Hour, 15 * time.Hour},
-		"a clock that is an hour ahead":  {time.Hour, 16 * time.Hour},
-		"a clock of next year":           {365 * 24 * time.Hour, 16 * time.Hour},
+		"clocks that agree":              {0, time.Hour, 16 * time.Hour},
+		"a clock that is an hour behind": {-time.Hour, 0, 15 * time.Hour},
+		"a clock that is an hour ahead":  {time.Hour, 2 * time.Hour, 16 * time.Hour},
+		"a clock of next year":           {year, year + time.Hour, year + 16*time.Hour},
+		"one that was, and is right":     {year, time.Hour, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := u.clone()
 			c.got = got.Add(test.got)
-			if due := c.due(); !due.Equal(got.Add(test.want)) {
+			if due := c.due(got.Add(test.now)); !due.Equal(got.Add(test.want)) {
 				t.Errorf("due at %v", due)
 			}
 		})

@@ -17,6 +17,11 @@ const MaxCommentBytes = 1024
 // again to come back. A *peer.Refusal says that it never joined. Should the database be away
 // the manager is shut out nevertheless; the error then says that it is to be repeated.
 func (a *Authority) Revoke(ctx context.Context, by By, id peer.ID, comment string) (Revocation, error) {
+	return a.shutOut(ctx, by, id, comment, func() { a.cut(id, "it was revoked") })
+}
+
+// shutOut ends the certificates of a manager; done is called when they are over.
+func (a *Authority) shutOut(ctx context.Context, by By, id peer.ID, comment string, done func()) (Revocation, error) {
 	if err := id.Check(); err != nil {
 		return Revocation{}, peer.Refuse(peer.Invalid, "%v", err)
 	}
@@ -28,7 +33,7 @@ func (a *Authority) Revoke(ctx context.Context, by By, id peer.ID, comment strin
 		return Revocation{}, fmt.Errorf("revoke %s: %w", id, err)
 	}
 	e, err := a.revoke(ctx, by, id, name, comment)
-	a.cut(id, "it was revoked")
+	done()
 	a.nudge()
 	if err != nil {
 		return e, fmt.Errorf("revoke %s: %w", id, err)
@@ -143,9 +148,14 @@ func (a *Authority) HandleRevoked(_ context.Context, from peer.ID, body []byte) 
 	return json.Marshal(revokedAnswer{have})
 }
 
-// HandleLeave answers "authority.leave" of a member that goes: its certificates end.
+// HandleLeave answers "authority.leave" of a member that goes: its certificates end. Its link
+// stands until it had the time to hear so.
 func (a *Authority) HandleLeave(ctx context.Context, from peer.ID, _ []byte) ([]byte, error) {
-	if _, err := a.Revoke(ctx, By{string(from), "peer"}, from, "it left"); err != nil {
+	if _, err := a.shutOut(ctx, By{string(from), "peer"}, from, "it left", func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.left[from] = a.o.Now()
+	}); err != nil {
 		return nil, err
 	}
 	return []byte("{}"), nil

@@ -266,9 +266,18 @@ func TestLeave(t *testing.T) {
 	if files, err := filepath.Glob(filepath.Join(p.hamburg.o.Dir, "upper-*")); err != nil || len(files) != 0 {
 		t.Error(files, err)
 	}
-	// As the other one is told.
+	// As the other one is told: the link stands until the answer is there.
+	var cut []string
+	p.berlin.SetHooks(Hooks{Cut: func(id peer.ID, why string) { cut = append(cut, string(id)+" "+why) }})
 	if _, err := p.berlin.HandleLeave(t.Context(), p.hamburg.ID(), nil); err != nil {
 		t.Error(err)
+	}
+	if wait := p.berlin.part(); wait != parting || len(cut) != 0 {
+		t.Errorf("cut are %v, the next after %v", cut, wait)
+	}
+	p.berlins.add(parting)
+	if wait := p.berlin.part(); wait != look || len(cut) != 1 || cut[0] != string(p.hamburg.ID())+" it left" {
+		t.Errorf("cut are %v, the next after %v", cut, wait)
 	}
 	if e, gone := p.berlin.Revoked(p.hamburg.ID()); !gone || e.Comment != "it left" || e.By != string(p.hamburg.ID()) {
 		t.Errorf("%+v", e)

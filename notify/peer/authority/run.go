@@ -16,6 +16,9 @@ const (
 	retry      = time.Minute // after a renewal that failed, unless the link comes up before
 	reload     = 5 * time.Second
 	askTimeout = 10 * time.Second
+	// parting is how long the link of one that left stands, so that it is told that this is
+	// known here.
+	parting = 2 * time.Second
 	// writeTimeout bounds what is done with the database while nobody else can be let in.
 	writeTimeout = 10 * time.Second
 )
@@ -38,7 +41,8 @@ func (a *Authority) fabric() peer.Fabric {
 }
 
 // Run renews the certificates of this manager, tells members what was revoked, and has links
-// cut whose certificates are over, until ctx ends, whose error it returns.
+// cut of those who left or whose certificates are over, until ctx ends, whose error it
+// returns.
 func (a *Authority) Run(ctx context.Context, f peer.Fabric) error {
 	r := &runner{a: a, f: f, tried: map[peer.ID]time.Time{}, have: map[peer.ID]int64{}}
 	cancel := f.OnLink(r.linked)
@@ -63,6 +67,7 @@ type runner struct {
 
 	mu    sync.Mutex
 	tried map[peer.ID]time.Time // when a renewal failed
+	ups   int                   // how many links came up
 	have  map[peer.ID]int64     // up to which entry a member knows what was revoked
 }
 
@@ -73,6 +78,7 @@ func (r *runner) linked(l peer.Link) {
 	}
 	r.mu.Lock()
 	delete(r.tried, l.Peer)
+	r.ups++
 	delete(r.have, l.Peer) // It may have been brought back from a backup.
 	r.mu.Unlock()
 	r.a.nudge()
@@ -85,7 +91,7 @@ func (r *runner) turn(ctx context.Context) time.Duration {
 		next = reload
 	}
 	r.a.cutOver()
-	next = min(next, r.renew(ctx))
+	next = min(next, r.a.part(), r.renew(ctx))
 	r.push(ctx)
 	return max(next, time.Second)
 }
@@ -128,31 +134,68 @@ func (a *Authority) cutOver() {
 	}
 }
 
+// part has links cut of those who left and were answered that it is known, and returns when it
+// has to be looked at again.
+func (a *Authority) part() time.Duration {
+	now, next := a.o.Now(), look
+	var over []peer.ID
+	a.mu.Lock()
+	for id, left := range a.left {
+		if wait := left.Add(parting).Sub(now); wait > 0 && wait <= parting {
+			next = min(next, wait)
+			continue
+		}
+		delete(a.left, id)
+		if _, again := a.ends[id]; !again {
+			over = append(over, id)
+		}
+	}
+	a.mu.Unlock()
+	for _, id := range over {
+		a.cut(id, "it left")
+	}
+	return next
+}
+
 // renew renews what is due and returns when it has to be looked at again.
 func (r *runner) renew(ctx context.Context) time.Duration {
 	a, next := r.a, look
+	links := map[peer.ID]peer.Link{}
+	for _, l := range r.f.Links() {
+		links[l.Peer] = l
+	}
 	for _, known := range a.Uppers() {
 		u, err := a.upper(known.ID)
 		if err != nil {
 			continue // It was left meanwhile.
 		}
 		now := a.o.Now()
-		wait := u.due().Sub(now)
+		wait := u.due(now).Sub(now)
+		link := links[u.ID]
+		if link.Limited {
+			wait = 0 // By the clock over there, which is the one that counts.
+		}
+		if !link.Up {
+			next = min(next, reload)
+		}
 		r.mu.Lock()
 		if at, failed := r.tried[u.ID]; failed {
 			wait = max(wait, at.Add(retry).Sub(now))
 		}
+		ups := r.ups
 		r.mu.Unlock()
 		if wait > 0 {
 			next = min(next, wait)
 			continue
 		}
 		asking, cancel := context.WithTimeout(ctx, askTimeout)
-		err = a.renew(asking, r.f, u)
+		err = a.renew(asking, r.f, u, link.Limited)
 		cancel()
 		if err != nil {
 			r.mu.Lock()
-			r.tried[u.ID] = now
+			if ups == r.ups { // otherwise the link may have come back while it was asked
+				r.tried[u.ID] = now
+			}
 			r.mu.Unlock()
 			if ctx.Err() == nil {
 				a.log.Warn("the certificate for the link to a manager is not renewed yet", "manager", u.ID, "name", u.Name, "ends", u.Ends, "error", err)

@@ -114,10 +114,81 @@ func TestRenewsByItself(t *testing.T) {
 			t.Errorf("%+v, %v", c, err)
 		}
 		net.Cut(p.hamburg.ID(), p.berlin.ID(), false)
-		time.Sleep(2 * time.Second)
+		time.Sleep(askTimeout + 2*time.Second) // A question may have been under way.
 		synctest.Wait()
 		if left() < 23*time.Hour || len(again) != 1 || again[0] != p.berlin.ID() {
 			t.Errorf("when the link is back %v are left, told are %v", left(), again)
+		}
+	})
+}
+
+// TestRenewsWithClocksApart: whichever way they are, each certificate lives as long as it
+// would otherwise, and the link is never limited.
+func TestRenewsWithClocksApart(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, apart := range map[string]time.Duration{
+		"an hour behind": -time.Hour, "an hour ahead": time.Hour, "a day behind": -day, "17 hours ahead": 17 * time.Hour, "a year ahead": 365 * day, "a year behind": -365 * day,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(t)
+			bubble(t, p, func(t *testing.T, _ *peertest.Net, berlin, hamburg *peertest.Member) {
+				right := p.hamburg.o.Now
+				p.hamburg.o.Now = func() time.Time { return right().Add(apart) }
+				count, again := 0, 0
+				berlin.Handle(kindRenew, p.certifies(t, &count))
+				p.hamburg.SetHooks(Hooks{Renewed: func(peer.ID) { again++ }})
+				// It was joined by the clock that is wrong.
+				u := mustUpper(t, p.hamburg, p.berlin).clone()
+				u.got = p.hamburg.o.Now()
+				if err := p.hamburg.keepUpper(u); err != nil {
+					t.Fatal(err)
+				}
+				defer run(t, p.hamburg, hamburg)()
+				for range 7 * 24 {
+					time.Sleep(time.Hour)
+					synctest.Wait()
+					if c, err := p.berlin.Judge(state(p.certificate(t))); err != nil || c.Only != nil {
+						t.Fatalf("%+v, %v", c, err)
+					}
+				}
+				if count < 10 || count > 12 || again != 0 {
+					t.Errorf("in a week it was renewed %d times, after its end %d", count, again)
+				}
+			})
+		})
+	}
+}
+
+// limitedLinks shows the link to a manager as one that is good for renewing alone, as long as
+// its authority says that it is.
+type limitedLinks struct {
+	peer.Fabric
+	p *pair
+	t *testing.T
+}
+
+func (l limitedLinks) Links() []peer.Link {
+	c, err := l.p.berlin.Judge(state(l.p.certificate(l.t)))
+	return []peer.Link{{Peer: l.p.berlin.ID(), Up: err == nil && c.Only == nil, Limited: err == nil && c.Only != nil}}
+}
+
+// TestRenewsWhenTheAuthorityJumps: the clock that counts goes two days ahead, and by the clock
+// here the certificate is a new one.
+func TestRenewsWhenTheAuthorityJumps(t *testing.T) {
+	p := newPair(t)
+	bubble(t, p, func(t *testing.T, _ *peertest.Net, berlin, hamburg *peertest.Member) {
+		count, again := 0, 0
+		berlin.Handle(kindRenew, p.certifies(t, &count))
+		p.hamburg.SetHooks(Hooks{Renewed: func(peer.ID) { again++ }})
+		defer run(t, p.hamburg, limitedLinks{hamburg, p, t})()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		right := p.berlin.o.Now
+		p.berlin.o.Now = func() time.Time { return right().Add(48 * time.Hour) }
+		time.Sleep(look + time.Second)
+		synctest.Wait()
+		if c, err := p.berlin.Judge(state(p.certificate(t))); err != nil || c.Only != nil || count != 1 || again != 1 {
+			t.Errorf("%+v, %v; renewed %d times, %d links made again", c, err, count, again)
 		}
 	})
 }

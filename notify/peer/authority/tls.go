@@ -66,7 +66,16 @@ func (a *Authority) ClientConfig(id peer.ID) (*tls.Config, error) {
 		if err != nil {
 			return err
 		}
-		return checkServer(state.PeerCertificates, u.root, id, a.o.Now())
+		if err := checkServer(state.PeerCertificates, u.root, id); err != nil {
+			return err
+		}
+		// A manager whose clock is wrong goes on, with those that know it: without the link others
+		// would watch its devices, too. The times would prove nothing: who has the key by which it
+		// proves its ID has the key that signs them, too.
+		if err := checkClocks(state.PeerCertificates[0], id, a.o.Now()); err != nil {
+			a.log.Warn("the times of a manager are not those of this one", "manager", id, "name", u.Name, "error", err)
+		}
+		return nil
 	}, func() (*tls.Certificate, error) {
 		u, err := a.upper(id)
 		if err != nil {
@@ -88,8 +97,8 @@ func (a *Authority) clientConfig(verify func(tls.ConnectionState) error, show fu
 }
 
 // checkServer checks the certificate of a manager that was called against the certificate of
-// its authority.
-func checkServer(chain []*x509.Certificate, root *x509.Certificate, want peer.ID, now time.Time) error {
+// its authority, but for its times.
+func checkServer(chain []*x509.Certificate, root *x509.Certificate, want peer.ID) error {
 	if len(chain) == 0 {
 		return errors.New("the manager that was called shows no certificate")
 	}
@@ -104,6 +113,12 @@ func checkServer(chain []*x509.Certificate, root *x509.Certificate, want peer.ID
 	if err := signed(c, root, x509.ExtKeyUsageServerAuth); err != nil {
 		return fmt.Errorf("manager %s answers with a certificate that is not from the authority that was joined", id)
 	}
+	return nil
+}
+
+// checkClocks holds the times of the certificate of a manager that was called against the
+// clock here.
+func checkClocks(c *x509.Certificate, id peer.ID, now time.Time) error {
 	switch {
 	case now.Before(c.NotBefore.Add(-Apart)):
 		return fmt.Errorf("%w: the one here is behind that of manager %s by %v or more", ErrClocks, id, c.NotBefore.Sub(now).Round(time.Second))
@@ -145,7 +160,10 @@ func (a *Authority) joinConfig(t *token, f *found) (*tls.Config, error) {
 			if !t.pins(sha256.Sum256(c.RawSubjectPublicKeyInfo)) || !signsItself(c) {
 				continue
 			}
-			if err := checkServer(state.PeerCertificates, c, t.authority, a.o.Now()); err != nil {
+			if err := checkServer(state.PeerCertificates, c, t.authority); err != nil {
+				return f.is(nil, err)
+			}
+			if err := checkClocks(state.PeerCertificates[0], t.authority, a.o.Now()); err != nil {
 				return f.is(nil, err)
 			}
 			return f.is(c, nil)

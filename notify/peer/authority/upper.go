@@ -38,12 +38,22 @@ func (u *upper) clone() *upper {
 	return &c
 }
 
+// life is how long the certificate is good for the authority from when it came.
+func (u *upper) life() time.Duration {
+	return u.certificate.NotAfter.Sub(u.certificate.NotBefore) - Apart
+}
+
 // due is when the certificate is to be renewed: after two thirds of its life, by the clock
-// here, whatever that of the authority says.
-func (u *upper) due() time.Time {
-	life := u.certificate.NotAfter.Sub(u.certificate.NotBefore) - Apart
-	due := u.got.Add(life * 2 / 3)
-	if late := u.certificate.NotAfter.Add(-life / 3); late.Before(due) {
+// here, whatever that of the authority says; at once when the clock was put back since it
+// came, as nobody knows by how much.
+func (u *upper) due(now time.Time) time.Time {
+	if now.Before(u.got) {
+		return now
+	}
+	due := u.got.Add(u.life() * 2 / 3)
+	// The clock here may be ahead and be put right later. One that is so far ahead that it
+	// would be due again as soon as it came does not count.
+	if late := u.certificate.NotAfter.Add(-u.life() / 3); late.Before(due) && late.After(u.got) {
 		return late
 	}
 	return due

@@ -151,7 +151,7 @@ func (f *Fabric) outboundUp(s *session) {
 	f.change(place{s.way.id, s.way.address}, func(st *state) {
 		st.way, st.session = s.way, s
 		st.link.Outbound, st.link.Address, st.link.CertificateEnds = true, s.way.address, s.ends
-		st.link.Up, st.link.Error = s.only == nil, ""
+		st.link.Up, st.link.Limited, st.link.Error = s.only == nil, s.only != nil, ""
 		if s.only != nil {
 			st.link.Error = "the certificate of this manager is good for " + strings.Join(s.only, ", ") + " only"
 		}
@@ -172,7 +172,7 @@ func (f *Fabric) outboundOver(w *way, why error) {
 	f.change(place{w.id, w.address}, func(st *state) {
 		again = st.link.Error == text && !st.link.Up
 		st.way, st.session = w, nil
-		st.link.Outbound, st.link.Address, st.link.Up, st.link.Error = true, w.address, false, text
+		st.link.Outbound, st.link.Address, st.link.Up, st.link.Limited, st.link.Error = true, w.address, false, false, text
 	})
 	if !again {
 		f.options.Log.Warn("a link to a manager is down", "manager", w.id, "address", w.address, "error", text)
@@ -291,7 +291,7 @@ func (f *Fabric) sessionOver(s *session) {
 	for _, p := range lost {
 		f.change(p, func(st *state) {
 			if st.session == s {
-				st.session, st.link.Up, st.link.Error = nil, false, "it was lost"
+				st.session, st.link.Up, st.link.Limited, st.link.Error = nil, false, false, "it was lost"
 			}
 		})
 	}
