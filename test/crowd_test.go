@@ -137,7 +137,7 @@ tree:
 			}
 		}
 		fmt.Fprintf(&body, "{\"path\":\"/crowd/Bell\",\"value\":%d}]", round)
-		res, err := m.http.Post(address+"/api/v1/readings", "application/json", &body)
+		res, err := m.http.Post(address+"/api/v1/readings", "application/json", strings.NewReader(body.String())) // its own: a request that is sent again may still be read
 		if err != nil {
 			t.Fatal(err)
 		}

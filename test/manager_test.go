@@ -23,7 +23,7 @@ import (
 
 // patience is how long a test waits for something that must come. Nothing here takes
 // a tenth of it on a quiet machine.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // manager is a whole grove within the test's process, and a client of it.
 type manager struct {

@@ -599,7 +599,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		return c
 	}
 	status := func(c net.Conn) string {
-		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(2 * time.Minute))
 		_, _ = io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		b := make([]byte, 12)
 		n, _ := io.ReadFull(c, b)

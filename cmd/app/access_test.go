@@ -314,7 +314,7 @@ func TestWhatEndsEndsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	do("DELETE", "/api/v1/tokens/"+token.ID, "", nil)
-	if err := feed.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := feed.SetReadDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	for err == nil {

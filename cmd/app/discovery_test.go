@@ -113,7 +113,7 @@ func (d *discovering) await(what string, holds func() bool) {
 	d.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for late := time.Now().Add(20 * time.Second); !holds(); <-tick.C {
+	for late := time.Now().Add(2 * time.Minute); !holds(); <-tick.C {
 		if time.Now().After(late) {
 			d.t.Fatalf("%s; the instances are %s, the discovery is %+v", what, d.instances(), d.node("/grove/Discovery/shop/State"))
 		}

@@ -92,7 +92,7 @@ func startManager(t *testing.T) *manager {
 	m.http.Transport = &http.Transport{DisableKeepAlives: true}
 	a.Start()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		if err := a.Stop(ctx); err != nil {
 			t.Error(err)
@@ -144,7 +144,7 @@ func (m *manager) use() {
 		m.t.Fatal(err)
 	}
 	for value := 0; ; value++ {
-		if err := ws.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		if err := ws.SetReadDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 			m.t.Fatal(err)
 		}
 		_, frame, err := ws.ReadMessage()
@@ -164,7 +164,7 @@ func (m *manager) wait(wanted func(table string) bool) string {
 	m.t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(15 * time.Second)
+	late := time.After(2 * time.Minute)
 	for {
 		table := m.table()
 		if wanted(table) {

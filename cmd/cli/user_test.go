@@ -166,7 +166,7 @@ func TestCommandsAtAServerThatNeedsALogin(t *testing.T) {
 func unseen(t *testing.T, f *os.File) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); <-tick.C {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); <-tick.C {
 		if state, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err != nil || state.Lflag&unix.ECHO == 0 {
 			return
 		}

@@ -66,7 +66,7 @@ func sit(ctx context.Context, t *testing.T, columns, lines int, args ...string) 
 		once.Do(func() {
 			select {
 			case got = <-code:
-			case <-time.After(20 * time.Second):
+			case <-time.After(2 * time.Minute):
 				t.Error("it does not end")
 				cancel()
 				got = <-code
@@ -93,7 +93,7 @@ func (p *person) types(keys string) {
 // sees waits until all of these stand on the screen.
 func (p *person) sees(texts ...string) {
 	p.t.Helper()
-	patience := time.After(20 * time.Second)
+	patience := time.After(2 * time.Minute)
 	for {
 		screen, missing := p.screen.screen(), ""
 		for _, text := range texts {

@@ -228,7 +228,7 @@ func (v *watcher) connect(url string) {
 // message takes up one message of the server; it returns the id of an error.
 func (v *watcher) message() (failed uint32) {
 	v.w.t.Helper()
-	_ = v.ws.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = v.ws.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	kind, data, err := v.ws.ReadMessage()
 	if err != nil {
 		v.w.t.Fatal(err)

@@ -246,7 +246,7 @@ func TestSocketEndsWithItsSession(t *testing.T) {
 	c.send(`{"type":"subscribe","id":1,"path":"/"}`)
 	c.frame()
 	over.Store(true)
-	_ = c.ws.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.ws.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	for {
 		_, _, err := c.ws.ReadMessage()
 		if err == nil {

@@ -213,7 +213,7 @@ input(type="imtcp" address="127.0.0.1" port="%[8]s" ruleset="keep" StreamDriver.
 		t.Helper()
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
-		for late := time.Now().Add(20 * time.Second); ; <-tick.C {
+		for late := time.Now().Add(2 * time.Minute); ; <-tick.C {
 			if got := lines(); len(got) >= n {
 				return got
 			}

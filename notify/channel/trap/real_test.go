@@ -92,7 +92,7 @@ func (r receiver) until(t *testing.T, text string) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(2 * time.Minute); ; <-tick.C {
 		log, _ := os.ReadFile(r.log)
 		if strings.Contains(string(log), text) {
 			return

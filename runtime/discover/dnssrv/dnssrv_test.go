@@ -33,7 +33,7 @@ func look(t *testing.T, o *Options) string {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	r, err := p.Run(ctx)
 	if err != nil {

@@ -194,7 +194,7 @@ func TestSnmpd(t *testing.T) {
 	var r probe.Result
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for late := time.Now().Add(20 * time.Second); ; <-tick.C { // until both listen
+	for late := time.Now().Add(2 * time.Minute); ; <-tick.C { // until both listen
 		var err error
 		if r, err = run(t, options(here), nil, 10*time.Second); err == nil && shown(&r) == all {
 			break

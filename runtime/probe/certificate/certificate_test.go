@@ -42,7 +42,7 @@ func options(change func(*Options)) *Options {
 // readings runs a probe once and returns its readings as text.
 func readings(t *testing.T, p probe.Probe) (map[string]string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	r, err := p.Run(ctx)
 	got := map[string]string{}

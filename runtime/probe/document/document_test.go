@@ -62,7 +62,7 @@ func build(t *testing.T, o *Options) *documentProbe {
 // values runs a probe once and returns what it read as text: tables as lines, events joined.
 func values(t *testing.T, p probe.Probe) (map[string]string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	r, err := p.Run(ctx)
 	got := map[string]string{}

@@ -43,7 +43,7 @@ func ask(t *testing.T, kind probe.Kind, o *Options) (map[string]string, error) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	r, err := p.Run(ctx)
 	got := map[string]string{}

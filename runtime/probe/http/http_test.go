@@ -40,7 +40,7 @@ func run(t *testing.T, o *Options) (map[string]tree.Value, error) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	r, err := p.Run(ctx)
 	return values(r), err

@@ -162,7 +162,7 @@ func TestManyAtOnce(t *testing.T) {
 		}
 		defer p.Close()
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			defer cancel()
 			r, err := p.Run(ctx)
 			if err != nil {

@@ -135,7 +135,7 @@ func newProbe(t *testing.T, policy *dial.Policy, o *Options) probe.Probe {
 
 func run(t *testing.T, p probe.Probe) probe.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	r, err := p.Run(ctx)
 	if err != nil {

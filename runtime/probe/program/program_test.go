@@ -125,7 +125,7 @@ func TestAProgramOfGrovesOwn(t *testing.T) {
 func TestRun(t *testing.T) {
 	run := func(body string, output io.Writer) (Finding, string, error) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		errs := &Bounded{Max: 100}
 		path := script(t, body)

@@ -135,7 +135,7 @@ xferlog_enable=NO
 	})
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for late := time.Now().Add(20 * time.Second); ; <-tick.C {
+	for late := time.Now().Add(2 * time.Minute); ; <-tick.C {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			conn.Close()
 			break
@@ -193,7 +193,7 @@ func (j *journal) restart() {
 
 func (j *journal) run() []string {
 	j.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	r, err := j.probe.Run(ctx)
 	if err != nil {

@@ -50,7 +50,7 @@ func start(t *testing.T, o *Options) probe.Probe {
 
 func run(t *testing.T, p probe.Probe) probe.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	r, err := p.Run(ctx)
 	if err != nil {

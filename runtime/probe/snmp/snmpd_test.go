@@ -120,7 +120,7 @@ load 12 10 5
 	case <-ready:
 	case <-drained:
 		t.Fatalf("snmpd ended:\n%s", log.String())
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("snmpd does not start")
 	}
 	return &realAgent{address: address, dir: dir}

@@ -72,7 +72,7 @@ func TestContract(t *testing.T) {
 // ask runs a probe once and returns its readings as text.
 func ask(t *testing.T, p probe.Probe) map[string]string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	r, err := p.Run(ctx)
 	if err != nil {
@@ -168,7 +168,7 @@ func client(t *testing.T, policy *dial.Policy, change func(*Options)) *Client {
 // run runs a command line on the server.
 func run(t *testing.T, c *Client, command ...string) (output string, status int, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
 	status, err = c.Exec(ctx, Quote(command), &out, &errs)
@@ -257,7 +257,7 @@ func TestAgent(t *testing.T) {
 	add := func() error { return exec.Command("ssh-add", "-q", s.Key).Run() }
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for late := time.Now().Add(10 * time.Second); add() != nil; <-tick.C {
+	for late := time.Now().Add(2 * time.Minute); add() != nil; <-tick.C {
 		if time.Now().After(late) {
 			t.Fatal("the agent takes no key")
 		}

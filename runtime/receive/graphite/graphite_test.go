@@ -64,7 +64,7 @@ func attach(t *testing.T, kind probe.Kind, o series.Options) *got {
 func (g *got) has(t *testing.T, want map[string]string) {
 	t.Helper()
 	var diff string
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		g.mu.Lock()
 		have := map[string]string{}
 		for k := range want {
@@ -173,7 +173,7 @@ func TestCollectd(t *testing.T) {
 			t.Log(output.String())
 		}
 	})
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		got.mu.Lock()
 		rows := strings.Join(got.rows, " ")
 		got.mu.Unlock()
@@ -195,7 +195,7 @@ func TestWhoMaySend(t *testing.T) {
 	udp, tcp := listen(t, hub.Packets, hub.Stream)
 	send(t, "udp", udp, "a 1\n")
 	send(t, "tcp", tcp, "a 1\n")
-	for deadline := time.Now().Add(20 * time.Second); hub.Stats().Refused[receive.Denied] != 2; {
+	for deadline := time.Now().Add(2 * time.Minute); hub.Stats().Refused[receive.Denied] != 2; {
 		if time.Now().After(deadline) {
 			t.Fatalf("%+v", hub.Stats())
 		}

@@ -60,7 +60,7 @@ func attach(t *testing.T, kind probe.Kind, o series.Options) *got {
 func (g *got) has(t *testing.T, want map[string]string) {
 	t.Helper()
 	var diff string
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		g.mu.Lock()
 		have := map[string]string{}
 		for k := range want {

@@ -238,14 +238,14 @@ func eventOf(t *testing.T, results <-chan probe.Result) string {
 			}
 		}
 		return fmt.Sprintf("%+v", r)
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		return "nothing comes"
 	}
 }
 
 func waitFor(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	late := time.NewTimer(20 * time.Second)
+	late := time.NewTimer(2 * time.Minute)
 	defer late.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -253,7 +253,7 @@ func waitFor(t *testing.T, what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-late.C:
-			t.Fatalf("%s: not within 20 s", what)
+			t.Fatalf("%s: not within 2 minutes", what)
 		}
 	}
 }
