@@ -336,51 +336,27 @@ func (f *Filler) done(ctx context.Context, s *Span) error {
 
 // piece fetches the readings of some nodes.
 func (f *Filler) piece(ctx context.Context, id peer.ID, nodes []Node, from, to int64) error {
-	first := from
-	for len(nodes) > 0 {
-		q := question{Chain: f.o.Chain(), From: from, To: to, First: first}
-		for _, n := range nodes {
-			q.Nodes = append(q.Nodes, n.Remote)
-		}
+	paths := make([]tree.Path, len(nodes))
+	for i := range nodes {
+		paths[i] = nodes[i].Remote
+	}
+	ask := func(ctx context.Context, q *Question) ([]byte, error) {
+		q.Chain = f.o.Chain()
 		body, err := json.Marshal(q)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		asked, cancel := context.WithTimeout(ctx, askTime)
-		text, err := f.o.Fabric.AskBulk(asked, id, kind, body)
-		cancel()
-		if err != nil {
-			return err
-		}
-		a, err := parseAnswer(text, &q)
-		if err != nil {
-			return err
-		}
-		now := f.o.Now()
-		for i, list := range a.lists {
-			batch := make([]tree.Reading, len(list))
-			for k, r := range list {
-				batch[k] = tree.Reading{Node: nodes[i].Ref, Value: r.value, Time: r.at * int64(time.Millisecond)}
-			}
-			for chunk := range slices.Chunk(batch, 1024) {
-				f.o.History.Readings(now, chunk)
-			}
-			f.added.Add(uint64(len(list)))
-		}
-		if len(a.lists) == 0 {
-			return peer.Refuse(peer.Failed, "the answer to %s is empty", kind)
-		}
-		nodes, first = nodes[a.done:], from
-		if len(a.lists) > a.done {
-			first = a.next
-		}
-		timer := time.NewTimer(pace)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		}
+		return f.o.Fabric.AskBulk(ctx, id, kind, body)
 	}
-	return nil
+	return Fetch(ctx, paths, from, to, ask, func(i int, list []Reading) {
+		now := f.o.Now()
+		batch := make([]tree.Reading, len(list))
+		for k, r := range list {
+			batch[k] = tree.Reading{Node: nodes[i].Ref, Value: r.Value, Time: r.At * int64(time.Millisecond)}
+		}
+		for chunk := range slices.Chunk(batch, 1024) {
+			f.o.History.Readings(now, chunk)
+		}
+		f.added.Add(uint64(len(list)))
+	})
 }

@@ -27,9 +27,9 @@ const (
 	maxChain = 4096
 )
 
-// question asks for the readings of some nodes, from a time on and before another, Unix
+// Question asks for the readings of some nodes, from a time on and before another, Unix
 // milliseconds; those of the first node from First on.
-type question struct {
+type Question struct {
 	Chain []peer.ID   `json:"chain,omitempty"`
 	Nodes []tree.Path `json:"nodes"`
 	From  int64       `json:"from"`
@@ -37,26 +37,32 @@ type question struct {
 	First int64       `json:"first"`
 }
 
-func parseQuestion(body []byte) (q question, err error) {
+func parseQuestion(body []byte) (q Question, err error) {
 	if err := json.Unmarshal(body, &q); err != nil {
 		return q, peer.Refuse(peer.Invalid, "%s: %v", kind, err)
 	}
-	switch {
-	case len(q.Nodes) == 0 || len(q.Nodes) > MaxNodes:
-		return q, peer.Refuse(peer.Invalid, "%s: 1 to %d nodes, not %d", kind, MaxNodes, len(q.Nodes))
-	case len(q.Chain) > maxChain:
-		return q, peer.Refuse(peer.Invalid, "%s: a chain of %d managers at most, not %d", kind, maxChain, len(q.Chain))
-	case q.From < 0 || q.From >= q.To || q.To-q.From > maxSpan.Milliseconds():
-		return q, peer.Refuse(peer.Invalid, "%s: a time of at most %s, not from %d to %d", kind, maxSpan, q.From, q.To)
-	}
-	q.First = max(q.First, q.From)
-	return q, nil
+	err = q.check()
+	return q, err
 }
 
-// reading is one, at a time in Unix milliseconds.
-type reading struct {
-	at    int64
-	value float64
+// check bounds a question.
+func (q *Question) check() error {
+	switch {
+	case len(q.Nodes) == 0 || len(q.Nodes) > MaxNodes:
+		return peer.Refuse(peer.Invalid, "%s: 1 to %d nodes, not %d", kind, MaxNodes, len(q.Nodes))
+	case len(q.Chain) > maxChain:
+		return peer.Refuse(peer.Invalid, "%s: a chain of %d managers at most, not %d", kind, maxChain, len(q.Chain))
+	case q.From < 0 || q.From >= q.To || q.To-q.From > maxSpan.Milliseconds():
+		return peer.Refuse(peer.Invalid, "%s: a time of at most %s, not from %d to %d", kind, maxSpan, q.From, q.To)
+	}
+	q.First = max(q.First, q.From)
+	return nil
+}
+
+// Reading is one, at a time in Unix milliseconds.
+type Reading struct {
+	At    int64
+	Value float64
 }
 
 // answer is what was found: the readings of the nodes in the order of the question. Of Done
@@ -68,7 +74,7 @@ type reading struct {
 type answer struct {
 	done  int
 	next  int64
-	lists [][]reading
+	lists [][]Reading
 }
 
 const version = 1
@@ -82,16 +88,16 @@ func (a *answer) bytes() []byte {
 		b = binary.AppendUvarint(b, uint64(len(list)))
 		last := int64(0)
 		for _, r := range list {
-			b = binary.AppendVarint(b, r.at-last)
-			b = pack.AppendFloat(b, r.value)
-			last = r.at
+			b = binary.AppendVarint(b, r.At-last)
+			b = pack.AppendFloat(b, r.Value)
+			last = r.At
 		}
 	}
 	return b
 }
 
 // parseAnswer reads the answer to a question. Readings that were not asked for make it none.
-func parseAnswer(body []byte, q *question) (a answer, err error) {
+func parseAnswer(body []byte, q *Question) (a answer, err error) {
 	fail := func(format string, args ...any) (answer, error) {
 		return answer{}, fmt.Errorf("the answer to %s makes no sense: %w", kind, fmt.Errorf(format, args...))
 	}
@@ -112,7 +118,7 @@ func parseAnswer(body []byte, q *question) (a answer, err error) {
 		if r.Err() == nil && n > uint64(r.Len()) {
 			return fail("%d readings in %d bytes", n, r.Len())
 		}
-		list := make([]reading, 0, min(n, maxAnswer/9))
+		list := make([]Reading, 0, min(n, maxAnswer/9))
 		last := int64(0)
 		for range n {
 			last += r.Varint()
@@ -124,7 +130,7 @@ func parseAnswer(body []byte, q *question) (a answer, err error) {
 				return fail("a reading of %d was not asked for", last)
 			}
 			if !math.IsNaN(v) {
-				list = append(list, reading{last, v})
+				list = append(list, Reading{last, v})
 			}
 		}
 		a.lists = append(a.lists, list)

@@ -29,11 +29,7 @@ func Answer(ctx context.Context, f peer.Fabric, from Source, shares func(asker p
 				return nil, err
 			}
 		}
-		a, err := find(ctx, from, &q, sees)
-		if err != nil {
-			return nil, err
-		}
-		return a.bytes(), nil
+		return Find(ctx, from, &q, func(p tree.Path) (tree.Path, bool) { return p, sees(p) })
 	})
 	<-ctx.Done()
 	f.Handle(kind, nil)
@@ -42,17 +38,29 @@ func Answer(ctx context.Context, f peer.Fabric, from Source, shares func(asker p
 // sampleBytes is what a reading takes in an answer, at most.
 const sampleBytes = 18
 
-// find reads as much as goes into an answer.
-func find(ctx context.Context, source Source, q *question, sees func(tree.Path) bool) (a answer, err error) {
+// Find answers a question with as much as goes into an answer. Where says where a node is that
+// was asked for, and whether it may be told of.
+func Find(ctx context.Context, source Source, q *Question, where func(tree.Path) (at tree.Path, ok bool)) ([]byte, error) {
+	if err := q.check(); err != nil {
+		return nil, err
+	}
+	a, err := find(ctx, source, q, where)
+	if err != nil {
+		return nil, err
+	}
+	return a.bytes(), nil
+}
+
+func find(ctx context.Context, source Source, q *Question, where func(tree.Path) (tree.Path, bool)) (a answer, err error) {
 	room := maxAnswer / sampleBytes
 	for i, p := range q.Nodes {
 		from := q.From
 		if i == 0 {
 			from = q.First
 		}
-		var list []reading
-		if sees(p) && from < q.To {
-			for s, err := range source.Samples(ctx, p, time.UnixMilli(from), time.UnixMilli(q.To)) {
+		var list []Reading
+		if at, ok := where(p); ok && from < q.To {
+			for s, err := range source.Samples(ctx, at, time.UnixMilli(from), time.UnixMilli(q.To)) {
 				if err != nil {
 					return a, err
 				}
@@ -60,11 +68,11 @@ func find(ctx context.Context, source Source, q *question, sees func(tree.Path) 
 				if s.Gap || at < from || at >= q.To {
 					continue
 				}
-				if room <= 0 && at > from && (len(list) == 0 || at > list[len(list)-1].at) {
+				if room <= 0 && at > from && (len(list) == 0 || at > list[len(list)-1].At) {
 					a.next = at
 					break
 				}
-				list = append(list, reading{at, s.Value})
+				list = append(list, Reading{at, s.Value})
 				room--
 			}
 		}

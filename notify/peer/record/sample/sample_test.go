@@ -230,11 +230,11 @@ func TestWhatWasMissedIsFetched(t *testing.T) {
 func TestLongAnswers(t *testing.T) {
 	owner := &every{asked: map[tree.Path]int{}}
 	from, to := int64(0), (72 * time.Hour).Milliseconds()
-	q := question{Nodes: []tree.Path{tree.MustPath("/a"), tree.MustPath("/b"), tree.MustPath("/secret")}, From: from, To: to}
+	q := Question{Nodes: []tree.Path{tree.MustPath("/a"), tree.MustPath("/b"), tree.MustPath("/secret")}, From: from, To: to}
 	got := map[tree.Path]int{}
 	last := map[tree.Path]int64{}
 	for rounds := 0; len(q.Nodes) > 0; rounds++ {
-		a, err := find(t.Context(), owner, &q, func(p tree.Path) bool { return p != tree.MustPath("/secret") })
+		a, err := find(t.Context(), owner, &q, func(p tree.Path) (tree.Path, bool) { return p, p != tree.MustPath("/secret") })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,10 +248,10 @@ func TestLongAnswers(t *testing.T) {
 		for i, list := range a.lists {
 			for _, r := range list {
 				p := q.Nodes[i]
-				if got[p] > 0 && r.at <= last[p] {
-					t.Fatalf("%s: %d after %d", p, r.at, last[p])
+				if got[p] > 0 && r.At <= last[p] {
+					t.Fatalf("%s: %d after %d", p, r.At, last[p])
 				}
-				last[p] = r.at
+				last[p] = r.At
 				got[p]++
 			}
 		}
@@ -395,9 +395,9 @@ func TestRefusals(t *testing.T) {
 
 // FuzzAnswer reads anything: what is taken was asked for, and is read back as it is written.
 func FuzzAnswer(f *testing.F) {
-	q := &question{Nodes: []tree.Path{tree.MustPath("/a"), tree.MustPath("/b")}, From: 1000, To: 2000, First: 1500}
-	whole := answer{done: 2, lists: [][]reading{{{1500, 1}, {1999, 2}}, {{1000, math.Inf(1)}}}}
-	part := answer{done: 1, next: 1200, lists: [][]reading{nil, {{1000, 3}}}}
+	q := &Question{Nodes: []tree.Path{tree.MustPath("/a"), tree.MustPath("/b")}, From: 1000, To: 2000, First: 1500}
+	whole := answer{done: 2, lists: [][]Reading{{{1500, 1}, {1999, 2}}, {{1000, math.Inf(1)}}}}
+	part := answer{done: 1, next: 1200, lists: [][]Reading{nil, {{1000, 3}}}}
 	f.Add(whole.bytes())
 	f.Add(part.bytes())
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -407,7 +407,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 		for _, list := range a.lists {
 			for _, r := range list {
-				if r.at < q.From || r.at >= q.To || math.IsNaN(r.value) {
+				if r.At < q.From || r.At >= q.To || math.IsNaN(r.Value) {
 					t.Errorf("%+v", r)
 				}
 			}
