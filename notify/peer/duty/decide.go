@@ -124,6 +124,16 @@ func (v *view) decided(r *book.Row, to peer.ID, why book.Why) *book.Row {
 	return r
 }
 
+// arrived is a row whose device is watched where it was to be.
+func arrived(r *book.Row, now time.Time) *book.Row {
+	r = r.Clone()
+	r.State, r.Heir, r.Reason, r.Refused, r.Since = book.Watched, "", "", nil, now
+	if r.Watcher == r.Place {
+		r.Wish, r.WishBy, r.Was = "", "", ""
+	}
+	return r
+}
+
 // orphaned is a row that nobody can watch.
 func (v *view) orphaned(r *book.Row, reason string) *book.Row {
 	if r.State == book.Orphaned && r.Reason == reason {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -159,6 +160,7 @@ type Duty struct {
 
 	parts stash // what is sent in pieces
 	keys  locks // of what is held
+	life  int64 // tells this run of the manager from others
 
 	started bool // guarded by mu; Start has ended
 
@@ -180,6 +182,8 @@ type Duty struct {
 	soon     map[Key]time.Time     // what is to be left, and when
 	leaving  map[Key]bool
 	helping  map[Key]bool
+	changes  int64         // of what is held, in this life
+	answers  map[Key]stamp // the last answer to an order about a row, by who watches it or is to
 
 	wantedMu sync.Mutex // guards what follows; it is held for moments only
 	asks     map[*asking]bool
@@ -199,7 +203,7 @@ func New(o Options) (*Duty, error) {
 		o: o, self: o.Fabric.Self(), log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), wake: make(chan struct{}, 1), mu: newLock(),
 		rows: map[Key]*book.Row{}, holds: map[Key]*book.Hold{}, members: map[peer.ID]*book.Member{}, active: map[Key]bool{}, busy: map[Key]context.CancelFunc{},
 		pauses: map[Key]time.Time{}, gone: map[peer.ID]time.Time{}, acting: map[peer.ID]home{}, met: map[peer.ID]bool{}, reported: map[peer.ID]bool{}, lives: map[peer.ID]*liveness{}, soon: map[Key]time.Time{}, leaving: map[Key]bool{},
-		helping: map[Key]bool{}, asks: map[*asking]bool{}, linked: map[peer.ID]time.Time{}, wanted: map[peer.ID]bool{}, touched: map[Key]bool{},
+		helping: map[Key]bool{}, answers: map[Key]stamp{}, life: rand.Int64()>>11 | 1, asks: map[*asking]bool{}, linked: map[peer.ID]time.Time{}, wanted: map[peer.ID]bool{}, touched: map[Key]bool{},
 	}
 	d.handle()
 	return d, nil
@@ -240,6 +244,10 @@ func (d *Duty) write(ctx context.Context, c *book.Change) error {
 	}
 	for _, k := range c.DropRows {
 		delete(d.rows, k)
+		delete(d.answers, k)
+	}
+	if len(c.Holds)+len(c.DropHolds) > 0 {
+		d.changes++
 	}
 	for _, h := range c.Holds {
 		d.holds[h.Key] = h

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -151,8 +153,77 @@ func TestCutOff(t *testing.T) {
 		w.isolate("a", false)
 		pass(10 * time.Second)
 		w.is("a", "sw1", "a")
-		if len(w.m("a").life.back) == 0 { // It may be given back, taken and given back again.
-			t.Error("nobody was told that it is back")
+		if n := len(w.m("a").life.back); n != 1 {
+			t.Errorf("it was told %d times that the device is back", n)
+		}
+		w.quiet()
+	})
+}
+
+// TestLateReport: what a manager said of itself before it was told to watch a device, and
+// home hears only afterwards, moves nothing.
+func TestLateReport(t *testing.T) {
+	bubble(t, 1, []string{"h", "a", "b"}, func(w *world) {
+		t := w.t
+		w.own("a", "sw1")
+		w.startAll()
+		b := w.m("b").life.duty
+		var once sync.Once
+		written, late := make(chan struct{}), make(chan struct{})
+		w.point = func(m *manager, what string) bool {
+			switch {
+			case m.name == "h" && what == "ask "+kindRelease: // b has prepared
+				go func() { _ = b.tell(t.Context(), id("h"), false) }()
+				<-written
+			case m.name == "b" && what == "ask "+kindLive:
+				once.Do(func() { close(written) })
+				<-late
+			}
+			return false
+		}
+		if err := w.m("a").life.duty.Give(t.Context(), "sw1", Wish{To: "b"}); err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Second)
+		w.is("a", "sw1", "b")
+		before := *w.m("h").life.duty.rows[Key{Owner: id("a"), Name: "sw1"}]
+		close(late)
+		pass(2 * time.Second)
+		if after := *w.m("h").life.duty.rows[before.Key]; after.Epoch != before.Epoch || after.State != book.Watched {
+			t.Errorf("epoch %d, and after a late report %d, %s", before.Epoch, after.Epoch, after.State)
+		}
+		if n := len(w.m("b").life.came); n != 1 {
+			t.Errorf("it was told %d times that the device came", n)
+		}
+		w.quiet()
+	})
+}
+
+// TestMoveIsKept: a move is in the history though the answer of who took the device is lost.
+func TestMoveIsKept(t *testing.T) {
+	bubble(t, 1, []string{"h", "a", "b"}, func(w *world) {
+		t := w.t
+		w.own("a", "sw1")
+		w.startAll()
+		var heard atomic.Bool
+		w.point = func(m *manager, what string) bool {
+			return m.name == "h" && what == "answer "+kindTake && !heard.Load()
+		}
+		if err := w.m("a").life.duty.Give(t.Context(), "sw1", Wish{To: "b", By: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Second)
+		if err := w.m("b").life.duty.tell(t.Context(), id("h"), false); err != nil {
+			t.Fatal(err)
+		}
+		heard.Store(true)
+		moves, err := w.m("a").life.duty.Moves(t.Context(), book.Query{Limit: 10})
+		if err != nil || len(moves) != 1 || moves[0].From != id("a") || moves[0].To != id("b") || moves[0].Why != book.Given || moves[0].By != "ann" || moves[0].State != "done" || moves[0].Took == 0 {
+			t.Errorf("moves %+v, %v", moves, err)
+		}
+		pass(time.Minute)
+		if n := len(w.m("h").disk.moves); n != 1 {
+			t.Errorf("%d moves", n)
 		}
 		w.quiet()
 	})
@@ -422,7 +493,7 @@ func TestOldBook(t *testing.T) {
 		w.is("a", "sw1", "b")
 		w.m("h").kill()
 		pass(time.Second)
-		w.m("h").disk.rows = rows
+		w.m("h").disk.rows, w.m("h").disk.moves = rows, nil
 		w.m("h").start()
 		pass(2 * liveEvery)
 		w.is("a", "sw2", "a")

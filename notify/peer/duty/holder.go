@@ -25,6 +25,28 @@ type order struct {
 // knows of that epoch, which is not older.
 type obeyed struct {
 	Newer int64 `json:"newer,omitempty"`
+	stamp
+}
+
+// stamp says when a manager said something of what it holds: after how many changes of it,
+// in which of its lives. A zero life is of one that does not say.
+type stamp struct {
+	Life    int64 `json:"life,omitempty"`
+	Changes int64 `json:"changes,omitempty"`
+	of      peer.ID
+}
+
+// before says that something was said before something else by the same manager.
+func (s stamp) before(other stamp) bool {
+	return s.Life != 0 && s.Life == other.Life && s.of == other.of && s.Changes < other.Changes
+}
+
+// done is the answer to an order that was obeyed.
+func (d *Duty) done(blob []byte) ([]byte, error) {
+	d.mu.must()
+	o := obeyed{stamp: stamp{Life: d.life, Changes: d.changes}}
+	d.mu.free()
+	return d.pack(o, blob)
 }
 
 // begin reads an order and locks its device.
@@ -115,7 +137,7 @@ func (d *Duty) onOffer(ctx context.Context, from peer.ID, message []byte) ([]byt
 	defer free()
 	h, _ := d.hold(o.Key)
 	if h != nil && newest(h) >= o.Epoch && (h.Step != book.Ready || h.Epoch != o.Epoch) {
-		return d.pack(obeyed{newest(h)}, nil)
+		return d.pack(obeyed{Newer: newest(h)}, nil)
 	}
 	if o.Key.Owner == d.self && !d.owns(o.Key) {
 		return nil, peer.Refuse(peer.NotFound, "%s is no device of this manager any more", o.Key.Name)
@@ -137,7 +159,7 @@ func (d *Duty) onOffer(ctx context.Context, from peer.ID, message []byte) ([]byt
 	if err != nil {
 		return nil, peer.Refuse(peer.Busy, "%v", err)
 	}
-	return d.pack(obeyed{}, nil)
+	return d.done(nil)
 }
 
 // newest is the highest epoch that a hold knows of.
@@ -195,7 +217,7 @@ func (d *Duty) onRelease(ctx context.Context, from peer.ID, message []byte) ([]b
 	}
 	switch {
 	case newest(h) > max(o.Epoch, o.Next), h.Step == book.Ready, h.Step == book.Watching && h.Epoch > o.Epoch:
-		return d.pack(obeyed{newest(h)}, nil)
+		return d.pack(obeyed{Newer: newest(h)}, nil)
 	case h.Step == book.Gone: // it was asked before
 		again := *h
 		again.Heir, again.Next, again.Heard = o.Heir, o.Next, false
@@ -208,13 +230,13 @@ func (d *Duty) onRelease(ctx context.Context, from peer.ID, message []byte) ([]b
 		if err != nil {
 			return nil, peer.Refuse(peer.Busy, "%v", err)
 		}
-		return d.pack(obeyed{}, blob)
+		return d.done(blob)
 	}
 	blob, err := d.letGo(ctx, h, o.Heir, o.Next)
 	if err != nil {
 		return nil, err
 	}
-	return d.pack(obeyed{}, blob)
+	return d.done(blob)
 }
 
 // onTake watches a device: on return it does so, which is on disk.
@@ -228,10 +250,10 @@ func (d *Duty) onTake(ctx context.Context, from peer.ID, message []byte) ([]byte
 	if h != nil {
 		same := h.Step != book.Gone && h.Epoch == o.Epoch
 		if newest(h) >= o.Epoch && !same {
-			return d.pack(obeyed{newest(h)}, nil)
+			return d.pack(obeyed{Newer: newest(h)}, nil)
 		}
 		if same && h.Step == book.Watching && active {
-			return d.pack(obeyed{}, nil)
+			return d.done(nil)
 		}
 	}
 	if o.Key.Owner == d.self && !d.owns(o.Key) {
@@ -259,7 +281,7 @@ func (d *Duty) onTake(ctx context.Context, from peer.ID, message []byte) ([]byte
 		return nil, peer.Refuse(peer.Failed, "%v", err)
 	}
 	d.began(ctx, now, p)
-	return d.pack(obeyed{}, nil)
+	return d.done(nil)
 }
 
 // parcelFor returns the parcel to watch a device by: that of the order, or else what was
@@ -310,19 +332,33 @@ func (d *Duty) began(ctx context.Context, h *book.Hold, p *parcel.Parcel) {
 	d.mu.must()
 	d.setActive(h.Key, true)
 	d.leaveLocked(h.Key, time.Now())
-	if h.New {
-		old := *h
-		old.New = false
-		if err := d.write(ctx, &book.Change{Holds: []*book.Hold{&old}}); err != nil {
-			// After a restart it is given the same parcel again, which changes nothing.
-			d.log.Warn("the book of devices cannot be written", "device", h.Name, "err", err)
-		}
-	}
 	d.mu.free()
+	d.tellOf(h, p)
+	if !h.New {
+		return
+	}
+	d.mu.must()
+	defer d.mu.free()
+	if d.holds[h.Key] != h {
+		return
+	}
+	old := *h
+	old.New = false
+	if err := d.write(ctx, &book.Change{Holds: []*book.Hold{&old}}); err != nil {
+		// After a restart it is given the same parcel again, which changes nothing.
+		d.log.Warn("the book of devices cannot be written", "device", h.Name, "err", err)
+	}
+}
+
+// tellOf tells who wants to know of a device that came from another manager.
+func (d *Duty) tellOf(h *book.Hold, p *parcel.Parcel) {
+	if h.From == "" || h.From == d.self { // Nobody else had it meanwhile.
+		return
+	}
 	if h.Owner == d.self && p != nil && d.o.Returned != nil {
 		d.o.Returned(h.Key, p)
 	}
-	if d.o.Came != nil && h.From != "" && h.From != d.self {
+	if d.o.Came != nil {
 		d.o.Came(h.Key, h.From)
 	}
 }

@@ -266,6 +266,7 @@ func (d *Duty) offer(ctx context.Context, r *book.Row) {
 		to.State, to.Heir, to.Next = book.Watched, "", max(r.Next, o.Newer)
 		d.became(ctx, r, &book.Change{Rows: []*book.Row{to}}, retryAfter)
 	case err == nil:
+		d.answered(r.Key, r.Heir, &o)
 		to := r.Clone()
 		to.State = book.Prepared
 		d.became(ctx, r, &book.Change{Rows: []*book.Row{to}}, 0)
@@ -304,6 +305,18 @@ func (d *Duty) move(r *book.Row, from, to peer.ID, epoch int64, state string, er
 	return m
 }
 
+// answered notes when a manager did what it was told about a device: what it said of it
+// before and is heard only now is of no use any more.
+func (d *Duty) answered(k Key, by peer.ID, o *obeyed) {
+	d.mu.must()
+	defer d.mu.free()
+	s := o.stamp
+	s.of = by
+	if !s.before(d.answers[k]) {
+		d.answers[k] = s
+	}
+}
+
 // release asks the watcher to let go.
 func (d *Duty) release(ctx context.Context, r *book.Row) {
 	var o obeyed
@@ -316,6 +329,7 @@ func (d *Duty) release(ctx context.Context, r *book.Row) {
 		// It has another book in mind: what it says of itself comes with its next live.
 		d.became(ctx, r, nil, retryAfter)
 	case err == nil:
+		d.answered(r.Key, r.Watcher, &o)
 		c := &book.Change{Rows: []*book.Row{v.decided(r, r.Heir, r.Why)}}
 		if len(blob) > 0 {
 			c.Left = map[Key][]byte{r.Key: blob}
@@ -345,7 +359,8 @@ func (d *Duty) give(ctx context.Context, r *book.Row) {
 		to.Next = to.Epoch
 		d.became(ctx, r, &book.Change{Rows: []*book.Row{to}}, 0)
 	case err == nil:
-		d.became(ctx, r, d.arrived(to, now), 0)
+		d.answered(r.Key, r.Watcher, &o)
+		d.became(ctx, r, &book.Change{Rows: []*book.Row{arrived(r, now)}, Moves: d.over(r, now)}, 0)
 	case peer.IsRefusal(err, peer.NotFound) && r.Watcher == r.Owner:
 		d.became(ctx, r, &book.Change{DropRows: []Key{r.Key}}, 0)
 	case unsure(err):
@@ -359,15 +374,11 @@ func (d *Duty) give(ctx context.Context, r *book.Row) {
 	}
 }
 
-// arrived is the change when a device is watched where it was to be.
-func (d *Duty) arrived(r *book.Row, now time.Time) *book.Change {
-	c := &book.Change{Rows: []*book.Row{r}}
-	if r.From != r.Watcher {
-		c.Moves = []book.Move{d.move(r, r.From, r.Watcher, r.Epoch, "done", nil, now)}
+// over is what is remembered of a move that ends with a row that was taking: nothing when
+// its watcher is the one that it was before.
+func (d *Duty) over(r *book.Row, now time.Time) []book.Move {
+	if r.From == r.Watcher {
+		return nil
 	}
-	r.State, r.Heir, r.Reason, r.Refused, r.Since = book.Watched, "", "", nil, now
-	if r.Watcher == r.Place {
-		r.Wish, r.WishBy, r.Was = "", "", ""
-	}
-	return c
+	return []book.Move{d.move(r, r.From, r.Watcher, r.Epoch, "done", nil, now)}
 }

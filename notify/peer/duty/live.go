@@ -35,6 +35,7 @@ type report struct {
 	StandIns []string `json:"standIns,omitempty"`
 	// Back says that it is not about to stop any more, if it was.
 	Back bool `json:"back,omitempty"`
+	stamp
 	// The devices follow the line, a JSON array of said under gzip.
 }
 
@@ -173,6 +174,7 @@ func (d *Duty) knowsAll(from peer.ID, list []said) bool {
 func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, c *book.Change) {
 	v := d.view()
 	c = &book.Change{}
+	r.of = from
 	m := v.member(from)
 	if r.Back && m.Away || !slices.Equal(m.StandIns, r.StandIns) || m.Live.IsZero() || v.now.Sub(m.Live) > time.Hour {
 		m.ID, m.StandIns, m.Live = from, r.StandIns, v.now
@@ -190,6 +192,10 @@ func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, 
 			continue
 		}
 		was := d.rows[s.Key]
+		if r.before(d.answers[s.Key]) {
+			verdicts = append(verdicts, verdict{Key: s.Key, Do: doWait})
+			continue
+		}
 		settled, _ := d.home(s.Key.Owner, v.now)
 		row, do := v.hear(was, from, s, d.reported[s.Key.Owner], settled)
 		if row == nil {
@@ -198,15 +204,19 @@ func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, 
 		}
 		if row != was {
 			c.Rows = append(c.Rows, row)
-			if was != nil && was.Watcher != row.Watcher {
-				c.Moves = append(c.Moves, d.move(row, was.Watcher, row.Watcher, row.Epoch, "done", nil, v.now))
+			switch {
+			case was == nil:
+			case was.Watcher != row.Watcher:
+				c.Moves = append(c.Moves, d.move(was, was.Watcher, row.Watcher, row.Epoch, "done", nil, v.now))
+			case was.State == book.Taking && row.State == book.Watched: // Its answer was lost, or comes later.
+				c.Moves = append(c.Moves, d.over(was, v.now)...)
 			}
 		}
 		verdicts = append(verdicts, verdict{s.Key, do, row.Epoch, row.Watcher, do == doWatch && !row.Left})
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(d.rows), book.Compare) {
 		row := d.rows[k]
-		if heard[k] || !d.acts(k.Owner) {
+		if heard[k] || !d.acts(k.Owner) || r.before(d.answers[k]) {
 			continue
 		}
 		switch {
@@ -290,9 +300,7 @@ func (v *view) known(r *book.Row, from peer.ID, s *said, settled bool) (*book.Ro
 		return r, doWatch
 	case r.State == book.Taking && s.Step == book.Watching && s.Epoch == r.Epoch:
 		// It was told, and its answer was lost.
-		r = r.Clone()
-		r.State, r.Heir, r.Reason, r.Refused = book.Watched, "", "", nil
-		return r, doWatch
+		return arrived(r, v.now), doWatch
 	case r.State == book.Taking:
 		return r, doWait
 	case r.State == book.Prepared && s.Step == book.Gone:
@@ -312,8 +320,8 @@ func (v *view) knownOther(r *book.Row, from peer.ID, s *said, settled bool) (*bo
 		// It was told by the one before, or the book is older than what happened.
 		r = r.Clone()
 		r.From = r.Watcher
-		r.State, r.Watcher, r.Epoch, r.Next, r.Heir, r.Reason = book.Watched, from, s.Epoch, max(r.Next, s.Epoch), "", ""
-		return r, doWatch
+		r.Watcher, r.Epoch, r.Next = from, s.Epoch, max(r.Next, s.Epoch)
+		return arrived(r, v.now), doWatch
 	case s.Step == book.Watching && s.Epoch > r.Epoch:
 		// The book is an old copy of itself, or the other one errs: the one in the book goes
 		// on, above whatever was promised.
@@ -352,12 +360,13 @@ func (d *Duty) tell(ctx context.Context, keeper peer.ID, back bool) error {
 	token, _ := d.o.Roster.Lease(keeper)
 	d.mu.must()
 	list := d.say(keeper)
+	r := report{StandIns: d.o.StandIns(), Back: back, stamp: stamp{Life: d.life, Changes: d.changes}}
 	d.mu.free()
 	blob, err := squeeze(list)
 	if err != nil {
 		return err
 	}
-	blob, err = d.ask(ctx, keeper, kindLive, report{StandIns: d.o.StandIns(), Back: back}, blob, nil)
+	blob, err = d.ask(ctx, keeper, kindLive, r, blob, nil)
 	if err != nil {
 		return err
 	}
@@ -495,6 +504,10 @@ func (d *Duty) resume(ctx context.Context, h *book.Hold) error {
 	}
 	if err := d.o.Local.Watch(ctx, h.Key, p); err != nil {
 		return fmt.Errorf("watch %s: %w", h.Name, err)
+	}
+	if h.New { // This manager was ended before it had told of what came.
+		d.began(ctx, h, p)
+		return nil
 	}
 	d.mu.must()
 	d.setActive(h.Key, true)

@@ -671,6 +671,8 @@ func (w *world) quiet() {
 			case r == nil:
 				w.t.Errorf("%s: home has no row; it is watched by %v", d.Name, who)
 			case r.State == book.Orphaned && len(who) == 0 && (!r.Left || r.Fixed != ""):
+			case w.moved(k) != r.Watcher && w.term == 0:
+				w.t.Errorf("%s: the last move was to %q, home has %s", d.Name, w.moved(k), text(r))
 			case len(who) != 1 || r.State != book.Watched || id(who[0]) != r.Watcher || len(epochs) > 0 && epochs[0] != r.Epoch:
 				w.t.Errorf("%s: watched by %v under %v; home has %s", d.Name, who, epochs, text(r))
 			case w.all[r.Place].life != nil && !home.duty.members[r.Place].Away && r.Watcher != r.Place:
@@ -678,6 +680,17 @@ func (w *world) quiet() {
 			}
 		}
 	}
+}
+
+// moved returns to whom the last move of a device that is done was, as its home remembers it.
+func (w *world) moved(k Key) peer.ID {
+	to := k.Owner
+	for _, m := range w.all[w.home].disk.moves {
+		if m.Key == k && m.State == "done" {
+			to = m.To
+		}
+	}
+	return to
 }
 
 // succeed makes another manager home.
