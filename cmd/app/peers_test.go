@@ -25,11 +25,16 @@ type site struct {
 	app  *app.App
 	name string
 	data string
+	more func(*app.Config) // what else is different; may be nil
 }
 
 // newSite starts a manager; peers is its file of peers.
 func newSite(t *testing.T, name, peers string) *site {
-	s := &site{T: t, name: name, data: t.TempDir()}
+	return newSiteWith(t, name, peers, nil)
+}
+
+func newSiteWith(t *testing.T, name, peers string, more func(*app.Config)) *site {
+	s := &site{T: t, name: name, data: t.TempDir(), more: more}
 	s.write("peers.yaml", peers)
 	s.start()
 	t.Cleanup(s.stop)
@@ -49,7 +54,11 @@ func (s *site) write(file, text string) {
 
 func (s *site) start() {
 	s.Helper()
-	a, err := app.New(app.Config{Listen: "127.0.0.1:0", Data: s.data, Name: s.name, NoHost: true})
+	c := app.Config{Listen: "127.0.0.1:0", Data: s.data, Name: s.name, NoHost: true}
+	if s.more != nil {
+		s.more(&c)
+	}
+	a, err := app.New(c)
 	if err != nil {
 		s.Fatal(err)
 	}
