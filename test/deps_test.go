@@ -180,6 +180,7 @@ const order = `
 	tree/store/journal, notify/peer < notify/peer/record;
 	tree/store, tree/history, notify/peer, notify/peer/record/pack < notify/peer/record/sample;
 	tree/history, notify/peer/record, notify/peer/record/pack < notify/peer/record/question;
+	tree/history, notify/peer/record, notify/peer/record/sample < notify/peer/record/past;
 	tree, notify/peer < notify/peer/duty/parcel;
 	tree/store, notify/peer/duty/parcel < notify/peer/duty/book;
 	notify/peer < notify/peer/duty/stand;

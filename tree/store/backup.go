@@ -77,6 +77,8 @@ var allTables = []table{
 	{name: "peer_range", key: 3, kinds: "itii", since: 10, columns: []string{"manager", "source", "low", "high"}},
 	{name: "peer_heard", key: 2, kinds: "iti", since: 10, columns: []string{"manager", "source", "heard_at"}},
 	{name: "peer_owed", key: 3, kinds: "itiit", since: 10, columns: []string{"manager", "source", "begins", "ends", "node"}},
+	{name: "peer_stay", key: 4, kinds: "ittiittti", since: 12, columns: []string{"manager", "owner", "name", "begins", "ends", "place", "source", "heir", "beside"}},
+	{name: "peer_past", key: 4, kinds: "itttiiitiii", since: 12, columns: []string{"manager", "owner", "name", "source", "up_to", "begins", "entry", "node", "least", "owed", "made_at"}},
 	{name: "journal", key: 2, kinds: "iiiiiiitt", columns: []string{"manager", "id", "node", "kind", "was", "status", "form", "value", "text"}},
 }
 
