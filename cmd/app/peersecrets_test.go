@@ -100,6 +100,8 @@ func TestSecretsOfPeersStaySecret(t *testing.T) {
 			t.Fatal(err)
 		}
 		said["the backup of "+s.name] = backup
+	}
+	for _, s := range []*site{hub, edge} {
 		keys := filepath.Join(s.data, "peers")
 		found := 0
 		s.stop()
