@@ -12,10 +12,13 @@ import (
 
 // Times of Run.
 const (
-	look       = time.Minute // how often it looks when nothing happens
-	retry      = time.Minute // after a renewal that failed, unless the link comes up before
-	reload     = 5 * time.Second
-	askTimeout = 10 * time.Second
+	look   = time.Minute // how often it looks when nothing happens
+	retry  = time.Minute // after a renewal that failed, unless the link comes up before
+	reload = 5 * time.Second
+	// soon is how often it looks at a link that was lost lately: the other side may want the
+	// certificate to be renewed before anything else.
+	soon, lately = time.Second, time.Minute
+	askTimeout   = 10 * time.Second
 	// parting is how long the link of one that left stands, so that it is told that this is
 	// known here.
 	parting = 2 * time.Second
@@ -71,9 +74,10 @@ type runner struct {
 	have  map[peer.ID]int64     // up to which entry a member knows what was revoked
 }
 
-// linked looks at once when a link comes up.
+// linked looks at once when a link comes up, or is lost.
 func (r *runner) linked(l peer.Link) {
 	if !l.Up {
+		r.a.nudge()
 		return
 	}
 	r.mu.Lock()
@@ -175,7 +179,11 @@ func (r *runner) renew(ctx context.Context) time.Duration {
 		if link.Limited {
 			wait = 0 // By the clock over there, which is the one that counts.
 		}
-		if !link.Up {
+		switch {
+		case link.Up:
+		case now.Sub(link.Since).Abs() < lately:
+			next = min(next, soon)
+		default:
 			next = min(next, reload)
 		}
 		r.mu.Lock()
