@@ -134,6 +134,11 @@ func (d *Duty) unpack(ctx context.Context, from peer.ID, message []byte, body an
 		}
 		return blob, nil
 	}
+	free, err := d.fetches.take(ctx, Key{Owner: from})
+	if err != nil {
+		return nil, err
+	}
+	defer free()
 	whole := make([]byte, 0, f.Bytes)
 	for len(whole) < f.Bytes {
 		q, err := json.Marshal(fetch{f.Sum, len(whole)})

@@ -17,6 +17,8 @@ type view struct {
 	leased  func(peer.ID) bool // this manager is home to it, so that it has a lease
 	missing func(peer.ID) bool // dead, or gone for long
 	member  func(peer.ID) book.Member
+	met     func(peer.ID) bool // it has said here whom it wants as its stand-ins
+	name    func(peer.ID) string
 }
 
 // usable says whether a manager can be given something.

@@ -160,7 +160,10 @@ type Duty struct {
 
 	parts stash // what is sent in pieces
 	keys  locks // of what is held
-	life  int64 // tells this run of the manager from others
+	// Of each other manager one report is read at a time, and one long message is fetched, so
+	// that they fill no more memory than one has.
+	reports, fetches locks
+	life             int64 // tells this run of the manager from others
 
 	started bool // guarded by mu; Start has ended
 
@@ -185,6 +188,8 @@ type Duty struct {
 	changes  int64         // of what is held, in this life
 	answers  map[Key]stamp // the last answer to an order about a row, by who watches it or is to
 
+	opened chan struct{} // by who opens what others have sent
+
 	wantedMu sync.Mutex // guards what follows; it is held for moments only
 	asks     map[*asking]bool
 	linked   map[peer.ID]time.Time // when the link to a manager last came up
@@ -203,7 +208,7 @@ func New(o Options) (*Duty, error) {
 		o: o, self: o.Fabric.Self(), log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), wake: make(chan struct{}, 1), mu: newLock(),
 		rows: map[Key]*book.Row{}, holds: map[Key]*book.Hold{}, members: map[peer.ID]*book.Member{}, active: map[Key]bool{}, busy: map[Key]context.CancelFunc{},
 		pauses: map[Key]time.Time{}, gone: map[peer.ID]time.Time{}, acting: map[peer.ID]home{}, met: map[peer.ID]bool{}, reported: map[peer.ID]bool{}, lives: map[peer.ID]*liveness{}, soon: map[Key]time.Time{}, leaving: map[Key]bool{},
-		helping: map[Key]bool{}, answers: map[Key]stamp{}, life: rand.Int64()>>11 | 1, asks: map[*asking]bool{}, linked: map[peer.ID]time.Time{}, wanted: map[peer.ID]bool{}, touched: map[Key]bool{},
+		helping: map[Key]bool{}, answers: map[Key]stamp{}, life: rand.Int64()>>11 | 1, opened: make(chan struct{}, maxOpened), asks: map[*asking]bool{}, linked: map[peer.ID]time.Time{}, wanted: map[peer.ID]bool{}, touched: map[Key]bool{},
 	}
 	d.handle()
 	return d, nil

@@ -50,7 +50,7 @@ func (d *Duty) done(blob []byte) ([]byte, error) {
 }
 
 // begin reads an order and locks its device.
-func (d *Duty) begin(ctx context.Context, from peer.ID, message []byte) (o order, blob []byte, free func(), err error) {
+func (d *Duty) begin(ctx context.Context, from peer.ID, message []byte, kind string) (o order, blob []byte, free func(), err error) {
 	blob, err = d.unpack(ctx, from, message, &o)
 	if err != nil {
 		return o, nil, nil, peer.Refuse(peer.Invalid, "%v", err)
@@ -71,13 +71,28 @@ func (d *Duty) begin(ctx context.Context, from peer.ID, message []byte) (o order
 		free()
 		return o, nil, nil, peer.Refuse(peer.Busy, "this manager is about to start")
 	}
-	h := d.holds[o.Key]
-	// Its owner may not, either: it would have this manager run whatever it likes.
-	if from != d.self && from != d.o.Roster.Home() && (h == nil || from != h.Keeper && from != h.From) {
+	if !d.mayOrder(from, kind, &o) {
 		free()
 		return o, nil, nil, peer.Refuse(peer.Refused, "%s may not say who watches %s: only home may", from, o.Key.Name)
 	}
 	return o, blob, free, nil
+}
+
+// mayOrder says whether an order may come from a manager: from home, or the one that was it
+// when there is none now. Its owner may give none: it would have this manager run whatever it
+// likes. The one that watched it before may have it watched under the epoch to which this one
+// has prepared itself, since it helps when home is away. The lock is held.
+func (d *Duty) mayOrder(from peer.ID, kind string, o *order) bool {
+	h, home := d.holds[o.Key], d.o.Roster.Home()
+	switch {
+	case from == d.self || from == home:
+		return true
+	case h == nil:
+		return false
+	case kind == kindTake && from == h.From && o.Epoch == h.Epoch && h.Step != book.Gone:
+		return true
+	}
+	return home == "" && from == h.Keeper
 }
 
 // hold returns what is held of a device; nil is nothing. It is not to be changed.
@@ -130,7 +145,7 @@ func open(o *order, blob []byte) (*parcel.Parcel, error) {
 
 // onOffer prepares to watch a device: on return it is on disk and was found to be right.
 func (d *Duty) onOffer(ctx context.Context, from peer.ID, message []byte) ([]byte, error) {
-	o, blob, free, err := d.begin(ctx, from, message)
+	o, blob, free, err := d.begin(ctx, from, message, kindOffer)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +218,7 @@ func gone(h *book.Hold, heir peer.ID, next int64) *book.Hold {
 
 // onRelease lets a device go: on return it is not watched, which is on disk.
 func (d *Duty) onRelease(ctx context.Context, from peer.ID, message []byte) ([]byte, error) {
-	o, _, free, err := d.begin(ctx, from, message)
+	o, _, free, err := d.begin(ctx, from, message, kindRelease)
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +256,7 @@ func (d *Duty) onRelease(ctx context.Context, from peer.ID, message []byte) ([]b
 
 // onTake watches a device: on return it does so, which is on disk.
 func (d *Duty) onTake(ctx context.Context, from peer.ID, message []byte) ([]byte, error) {
-	o, blob, free, err := d.begin(ctx, from, message)
+	o, blob, free, err := d.begin(ctx, from, message, kindTake)
 	if err != nil {
 		return nil, err
 	}

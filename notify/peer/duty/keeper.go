@@ -39,6 +39,17 @@ func (d *Duty) view() *view {
 		delete(d.gone, id)
 		return false
 	}
+	v.met = func(id peer.ID) bool { return d.members[id] != nil }
+	var names map[peer.ID]string
+	v.name = func(id peer.ID) string {
+		if names == nil {
+			names = map[peer.ID]string{}
+			for _, m := range d.o.Roster.Managers() {
+				names[m.ID] = m.Name
+			}
+		}
+		return names[id]
+	}
 	v.member = func(id peer.ID) book.Member {
 		if m := d.members[id]; m != nil {
 			return *m
@@ -260,6 +271,9 @@ func (d *Duty) offer(ctx context.Context, r *book.Row) {
 	if err == nil {
 		_, err = d.ask(ctx, r.Heir, kindOffer, order{Key: r.Key, Epoch: r.Next, From: r.Watcher}, blob, &o)
 	}
+	if err == nil {
+		err = o.newer(r)
+	}
 	switch {
 	case err == nil && o.Newer > 0:
 		to := r.Clone()
@@ -331,14 +345,20 @@ func (d *Duty) release(ctx context.Context, r *book.Row) {
 	case err == nil:
 		d.answered(r.Key, r.Watcher, &o)
 		c := &book.Change{Rows: []*book.Row{v.decided(r, r.Heir, r.Why)}}
-		if len(blob) > 0 {
+		if _, wrong := open(&order{Key: r.Key}, blob); len(blob) > 0 && wrong == nil {
 			c.Left = map[Key][]byte{r.Key: blob}
+		} else if len(blob) > 0 { // What it has left before is as good as there is.
+			d.log.Warn("a manager let a device go, and what it says of it cannot be read", "device", r.Name, "manager", r.Watcher, "err", wrong)
 		}
 		d.became(ctx, r, c, 0)
 	case peer.IsRefusal(err, peer.NotFound) && r.Watcher == r.Owner:
 		d.became(ctx, r, &book.Change{DropRows: []Key{r.Key}}, 0)
 	case peer.IsRefusal(err, peer.NotFound):
 		d.became(ctx, r, &book.Change{Rows: []*book.Row{v.decided(r, r.Heir, r.Why)}}, 0)
+	case !unsure(err) && r.Reason != err.Error(): // People see it; it is asked again.
+		to := r.Clone()
+		to.Reason = err.Error()
+		d.became(ctx, r, &book.Change{Rows: []*book.Row{to}}, retryAfter)
 	default:
 		d.became(ctx, r, nil, retryAfter)
 	}
@@ -350,6 +370,9 @@ func (d *Duty) give(ctx context.Context, r *book.Row) {
 	var o obeyed
 	if err == nil {
 		_, err = d.ask(ctx, r.Watcher, kindTake, order{Key: r.Key, Epoch: r.Epoch, From: r.From}, blob, &o)
+	}
+	if err == nil {
+		err = o.newer(r)
 	}
 	now := time.Now()
 	to := r.Clone()

@@ -20,9 +20,6 @@ import (
 // maxDevices bounds what one manager says of itself in one message.
 const maxDevices = 100_000
 
-// maxEpoch bounds epochs: the highest whole number that every reader of JSON knows.
-const maxEpoch = 1 << 53
-
 // maxStandIns bounds the list of who stands in for one manager.
 const maxStandIns = 1000
 
@@ -108,48 +105,71 @@ func unsqueeze[T any](data []byte) ([]T, error) {
 
 // onLive answers a manager that says what it has.
 func (d *Duty) onLive(ctx context.Context, from peer.ID, message []byte) ([]byte, error) {
-	var r report
-	blob, err := d.unpack(ctx, from, message, &r)
+	d.mu.must()
+	err := d.serves(from)
+	d.mu.free()
 	if err != nil {
-		return nil, peer.Refuse(peer.Invalid, "%v", err)
+		return nil, err
 	}
-	list, err := unsqueeze[said](blob)
+	free, err := d.reports.take(ctx, Key{Owner: from})
 	if err != nil {
-		return nil, peer.Refuse(peer.Invalid, "%v", err)
+		return nil, peer.Refuse(peer.Busy, "%v", err)
 	}
-	for i := range list {
-		if err := list[i].Key.Check(); err != nil {
-			return nil, peer.Refuse(peer.Invalid, "%v", err)
-		}
-		if e := max(list[i].Epoch, list[i].Next); e > maxEpoch || min(list[i].Epoch, list[i].Next) < 0 {
-			return nil, peer.Refuse(peer.Invalid, "%s: the epoch %d is not between 0 and %d", list[i].Key.Name, e, int64(maxEpoch))
-		}
-	}
-	if len(r.StandIns) > maxStandIns {
-		return nil, peer.Refuse(peer.Invalid, "%d stand-ins are more than %d", len(r.StandIns), maxStandIns)
+	defer free()
+	r, list, err := d.readReport(ctx, from, message)
+	if err != nil {
+		return nil, err
 	}
 	d.mu.must()
 	defer d.mu.free()
+	if err := d.serves(from); err != nil {
+		return nil, err
+	}
 	if !d.started && from != d.self {
 		return nil, peer.Refuse(peer.Busy, "this manager is about to start")
 	}
-	verdicts, c := d.judge(from, &r, list)
+	verdicts, c := d.judge(from, r, list)
 	if err := d.write(ctx, c); err != nil {
 		return nil, peer.Refuse(peer.Busy, "%v", err)
 	}
 	d.poke()
 	d.reported[from] = true
-	if !d.acts(from) {
-		return nil, peer.Refuse(peer.Busy, "this manager is not home to %s", from)
-	}
 	if from != d.self && !d.knowsAll(from, list) {
 		return nil, peer.Refuse(peer.Busy, "this manager has just become home, and listens who watches what")
 	}
-	blob, err = squeeze(verdicts)
+	blob, err := squeeze(verdicts)
 	if err != nil {
 		return nil, err
 	}
 	return d.pack(struct{}{}, blob)
+}
+
+// readReport reads a report and refuses what no report says.
+func (d *Duty) readReport(ctx context.Context, from peer.ID, message []byte) (r *report, list []said, err error) {
+	r = &report{}
+	blob, err := d.unpack(ctx, from, message, r)
+	if err != nil {
+		return nil, nil, peer.Refuse(peer.Invalid, "%v", err)
+	}
+	done, err := d.opening(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer done()
+	if list, err = unsqueeze[said](blob); err != nil {
+		return nil, nil, peer.Refuse(peer.Invalid, "%v", err)
+	}
+	known := make(map[Key]bool, len(list))
+	for i := range list {
+		if err := list[i].check(); err != nil {
+			return nil, nil, peer.Refuse(peer.Invalid, "%v", err)
+		}
+		if known[list[i].Key] {
+			return nil, nil, peer.Refuse(peer.Invalid, "%s is in the report twice", list[i].Key.Name)
+		}
+		known[list[i].Key] = true
+	}
+	return r, list, checkStandIns(r.StandIns)
 }
 
 // knowsAll says whether this manager knows who watches the devices of a list. The lock is
@@ -196,9 +216,9 @@ func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, 
 			verdicts = append(verdicts, verdict{Key: s.Key, Do: doWait})
 			continue
 		}
-		settled, _ := d.home(s.Key.Owner, v.now)
-		row, do := v.hear(was, from, s, d.reported[s.Key.Owner], settled)
-		if row == nil {
+		_, knows := d.home(s.Key.Owner, v.now)
+		row, do := v.hear(was, from, s, d.reported[s.Key.Owner], knows)
+		if row == nil || was == nil && s.Key.Owner != from && d.leftBy(from) >= maxLeft {
 			verdicts = append(verdicts, verdict{Key: s.Key, Do: do})
 			continue
 		}
@@ -212,7 +232,11 @@ func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, 
 				c.Moves = append(c.Moves, d.over(was, v.now)...)
 			}
 		}
-		verdicts = append(verdicts, verdict{s.Key, do, row.Epoch, row.Watcher, do == doWatch && !row.Left})
+		epoch := row.Epoch
+		if do == doDrop { // Whatever it believes that it was given.
+			epoch = max(epoch, s.Epoch, s.Next)
+		}
+		verdicts = append(verdicts, verdict{s.Key, do, epoch, row.Watcher, do == doWatch && !row.Left})
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(d.rows), book.Compare) {
 		row := d.rows[k]
@@ -247,11 +271,11 @@ func (v *view) again(r *book.Row, above int64) *book.Row {
 
 // hear says what becomes of a row when a manager says what it has of the device, and what
 // that is to do. Row is the same when nothing changes; nil is that there is none. Reported
-// says that the owner has said which devices it has, settled that the book is to be
+// says that the owner has said which devices it has, knows that the book is to be
 // believed rather than who says that it was told otherwise.
-func (v *view) hear(r *book.Row, from peer.ID, s *said, reported, settled bool) (*book.Row, do) {
+func (v *view) hear(r *book.Row, from peer.ID, s *said, reported, knows bool) (*book.Row, do) {
 	own := s.Key.Owner == from
-	if own && s.Device == nil {
+	if own && s.Device == nil || !given(r, max(s.Epoch, s.Next)) {
 		return r, doWait
 	}
 	if r == nil {
@@ -260,23 +284,25 @@ func (v *view) hear(r *book.Row, from peer.ID, s *said, reported, settled bool) 
 			return nil, doDrop // Its owner has no such device any more.
 		case !own && s.Step != book.Watching:
 			return nil, doWait
+		case !own && v.met(s.Key.Owner) && !v.mayHave(&book.Row{Key: s.Key}, from):
+			return nil, doWait // Nobody can have given it to that one, as far as is known.
 		case !own:
 			r = &book.Row{Key: s.Key, Place: s.Key.Owner, Watcher: from, Epoch: s.Epoch, Next: max(s.Epoch, s.Next), State: book.Watched, Since: v.now}
 			return r, doWatch
-		case s.Step == book.Gone && s.Heir != "" && s.Heir != from:
+		case s.Step == book.Gone && s.Heir != "" && s.Heir != from && v.leased(s.Heir) && s.Device.Fixed == "":
 			r = &book.Row{Key: s.Key, Place: s.Heir, Watcher: s.Heir, Epoch: s.Next, Next: s.Next, State: book.Watched, Since: v.now}
 		default:
 			epoch := max(s.Epoch, s.Next, 1)
 			r = &book.Row{Key: s.Key, Place: from, Watcher: from, Epoch: epoch, Next: epoch, State: book.Watched, Since: v.now}
 		}
 		describe(r, s.Device)
-		return v.known(r, from, s, settled)
+		return v.compare(r, from, s, knows)
 	}
 	if own && !described(r, s.Device) {
 		r = r.Clone()
 		describe(r, s.Device)
 	}
-	return v.known(r, from, s, settled)
+	return v.compare(r, from, s, knows)
 }
 
 // described says whether a row has what its owner says of the device.
@@ -288,10 +314,10 @@ func describe(r *book.Row, d *Device) {
 	r.Application, r.At, r.Fixed, r.Kinds, r.Identity = d.Application, d.At, d.Fixed, d.Kinds, d.Identity
 }
 
-// known is hear for a row that is there.
-func (v *view) known(r *book.Row, from peer.ID, s *said, settled bool) (*book.Row, do) {
+// compare is hear for a row that is there.
+func (v *view) compare(r *book.Row, from peer.ID, s *said, knows bool) (*book.Row, do) {
 	if r.Watcher != from {
-		return v.knownOther(r, from, s, settled)
+		return v.compareOther(r, from, s, knows)
 	}
 	switch {
 	case s.Step == book.Watching && s.Epoch > r.Epoch: // The book is older than what happened.
@@ -313,10 +339,12 @@ func (v *view) known(r *book.Row, from peer.ID, s *said, settled bool) (*book.Ro
 	return r, doWatch
 }
 
-// knownOther is known for one that does not watch it, as the book has it.
-func (v *view) knownOther(r *book.Row, from peer.ID, s *said, settled bool) (*book.Row, do) {
+// compareOther is compare for one that does not watch it, as the book has it.
+func (v *view) compareOther(r *book.Row, from peer.ID, s *said, knows bool) (*book.Row, do) {
 	switch {
-	case s.Step == book.Watching && s.Epoch > r.Epoch && (r.Heir == from && s.Epoch == r.Next || !settled && s.Epoch > r.Next):
+	case s.Step == book.Watching && s.Epoch > r.Epoch && !v.mayHave(r, from):
+		return r, doDrop // Whoever told it so, it was not this manager, nor one that may.
+	case s.Step == book.Watching && s.Epoch > r.Epoch && (r.Heir == from && s.Epoch == r.Next || !knows && s.Epoch > r.Next):
 		// It was told by the one before, or the book is older than what happened.
 		r = r.Clone()
 		r.From = r.Watcher

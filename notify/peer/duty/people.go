@@ -36,6 +36,9 @@ type wish struct {
 	Key    Key  `json:"key"`
 	Return bool `json:"return,omitempty"`
 	Wish
+	// Within is for how long, in milliseconds: the clock of who asks may be another one than
+	// that of who is asked. Zero: Until says it.
+	Within int64 `json:"within,omitempty"`
 }
 
 // Give has a device watched by another manager. It is decided, and on the disk of its
@@ -56,6 +59,9 @@ func (d *Duty) place(ctx context.Context, name string, w wish) error {
 		return err
 	}
 	w.Key = k
+	if left := time.Until(w.Until); left > 0 {
+		w.Within = min(left, maxWithin).Milliseconds()
+	}
 	if _, err := d.ask(ctx, keeper, kindPlace, w, nil, nil); err != nil {
 		return fmt.Errorf("device %s: %w", k.Name, unreachable(keeper, err))
 	}
@@ -109,6 +115,15 @@ func (d *Duty) onPlace(ctx context.Context, from peer.ID, message []byte) ([]byt
 	var w wish
 	if _, err := d.unpack(ctx, from, message, &w); err != nil {
 		return nil, peer.Refuse(peer.Invalid, "%v", err)
+	}
+	if err := checkWords(w.To, w.By); err != nil {
+		return nil, err
+	}
+	if w.Within < 0 || w.Within > maxWithin.Milliseconds() {
+		return nil, peer.Refuse(peer.Invalid, "%s can be given for at most %v", w.Key.Name, maxWithin)
+	}
+	if w.Within > 0 {
+		w.Until = time.Now().Add(time.Duration(w.Within) * time.Millisecond).Round(0)
 	}
 	d.mu.must()
 	defer d.mu.free()
@@ -198,8 +213,14 @@ func (d *Duty) onAway(ctx context.Context, from peer.ID, message []byte) ([]byte
 	if _, err := d.unpack(ctx, from, message, &g); err != nil {
 		return nil, peer.Refuse(peer.Invalid, "%v", err)
 	}
+	if err := checkWords(g.To, g.By); err != nil {
+		return nil, err
+	}
 	d.mu.must()
 	defer d.mu.free()
+	if err := d.serves(from); err != nil {
+		return nil, err
+	}
 	m := d.view().member(from)
 	if !m.Away || m.To != g.To {
 		m.ID, m.Away, m.To, m.By = from, true, g.To, g.By
@@ -374,7 +395,13 @@ func (d *Duty) entries() []Entry {
 	return list
 }
 
-func (d *Duty) onDevices(_ context.Context, _ peer.ID, _ []byte) ([]byte, error) {
+func (d *Duty) onDevices(_ context.Context, from peer.ID, _ []byte) ([]byte, error) {
+	d.mu.must()
+	err := d.serves(from)
+	d.mu.free()
+	if err != nil {
+		return nil, err
+	}
 	blob, err := squeeze(d.entries())
 	if err != nil {
 		return nil, err
@@ -399,6 +426,12 @@ func (d *Duty) onMoves(ctx context.Context, from peer.ID, message []byte) ([]byt
 	var q book.Query
 	if _, err := d.unpack(ctx, from, message, &q); err != nil {
 		return nil, peer.Refuse(peer.Invalid, "%v", err)
+	}
+	d.mu.must()
+	err := d.serves(from)
+	d.mu.free()
+	if err != nil {
+		return nil, err
 	}
 	moves, err := d.o.Disk.Moves(ctx, q)
 	if err != nil {
@@ -438,6 +471,9 @@ func (d *Duty) Who(ctx context.Context) (who []StandIn, nobody int, why string, 
 func (d *Duty) onWho(_ context.Context, from peer.ID, _ []byte) ([]byte, error) {
 	d.mu.must()
 	defer d.mu.free()
+	if err := d.serves(from); err != nil {
+		return nil, err
+	}
 	v := d.view()
 	rows, watched := map[*book.Row]wants{}, map[peer.ID]int{}
 	for k, r := range d.rows {

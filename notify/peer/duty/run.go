@@ -383,34 +383,15 @@ func (d *Duty) leftBy(id peer.ID) (n int) {
 
 // onLeave keeps what others need of a device.
 func (d *Duty) onLeave(ctx context.Context, from peer.ID, message []byte) ([]byte, error) {
-	var l left
-	blob, err := d.unpack(ctx, from, message, &l)
-	if err != nil {
-		return nil, peer.Refuse(peer.Invalid, "%v", err)
-	}
-	p, err := open(&order{Key: l.Key}, blob)
+	l, p, blob, err := d.readLeft(ctx, from, message)
 	if err != nil {
 		return nil, err
 	}
 	d.mu.must()
 	defer d.mu.free()
-	was := d.rows[l.Key]
-	switch {
-	case d.acts(l.Key.Owner):
-		if was == nil || was.Watcher != from || was.Epoch != l.Epoch {
-			return nil, peer.Refuse(peer.Stale, "%s does not watch %s, as far as home knows", from, l.Key.Name)
-		}
-	case was != nil && (was.Epoch > l.Epoch || was.Epoch == l.Epoch && was.Watcher != from):
-		return nil, peer.Refuse(peer.Stale, "%s is watched by %s", l.Key.Name, was.Watcher)
-	case was == nil && !d.integrates():
-		return nil, peer.Refuse(peer.Refused, "this manager is no integration manager: nothing is left with it")
-	case was == nil && d.leftBy(from) >= maxLeft:
-		return nil, peer.Refuse(peer.Refused, "%s has left %d devices here, and this manager is not its home: no more are kept", from, maxLeft)
-	case was == nil:
-		was = &book.Row{Key: l.Key, Place: l.Key.Owner, State: book.Watched, Since: time.Now()}
-	}
-	if len(l.StandIns) > maxStandIns {
-		return nil, peer.Refuse(peer.Invalid, "%d stand-ins are more than %d", len(l.StandIns), maxStandIns)
+	was, err := d.mayLeave(from, l)
+	if err != nil {
+		return nil, err
 	}
 	c := &book.Change{Left: map[Key][]byte{l.Key: blob}}
 	if m := d.members[from]; m == nil || !slices.Equal(m.StandIns, l.StandIns) {
@@ -440,6 +421,83 @@ func (d *Duty) onLeave(ctx context.Context, from peer.ID, message []byte) ([]byt
 		return nil, peer.Refuse(peer.Busy, "%v", err)
 	}
 	return d.pack(struct{}{}, nil)
+}
+
+// readLeft reads what is left of a device. Who may not leave it is refused before its parcel
+// is opened.
+func (d *Duty) readLeft(ctx context.Context, from peer.ID, message []byte) (l *left, p *parcel.Parcel, blob []byte, err error) {
+	l = &left{}
+	if blob, err = d.unpack(ctx, from, message, l); err != nil {
+		return nil, nil, nil, peer.Refuse(peer.Invalid, "%v", err)
+	}
+	s := said{Key: l.Key, Device: l.Device, Epoch: l.Epoch, Heir: l.From}
+	if err := s.check(); err != nil {
+		return nil, nil, nil, peer.Refuse(peer.Invalid, "%v", err)
+	}
+	if l.Key.Owner != from {
+		l.Device = nil
+	}
+	if err := checkStandIns(l.StandIns); err != nil {
+		return nil, nil, nil, err
+	}
+	d.mu.must()
+	_, err = d.mayLeave(from, l)
+	d.mu.free()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	done, err := d.opening(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer done()
+	p, err = open(&order{Key: l.Key}, blob)
+	return l, p, blob, err
+}
+
+// mayLeave says whether a manager may leave a device here, and returns its row, which is
+// made when there is none. The lock is held.
+func (d *Duty) mayLeave(from peer.ID, l *left) (*book.Row, error) {
+	was := d.rows[l.Key]
+	if d.acts(l.Key.Owner) {
+		if was == nil || was.Watcher != from || was.Epoch != l.Epoch {
+			return nil, peer.Refuse(peer.Stale, "%s does not watch %s, as far as home knows", from, l.Key.Name)
+		}
+		return was, nil
+	}
+	v := d.view()
+	row := was
+	if row == nil {
+		row = &book.Row{Key: l.Key, Place: l.Key.Owner, State: book.Watched, Since: v.now}
+	}
+	if from == l.Key.Owner { // It says itself whom it wants as its stand-ins.
+		member := v.member
+		v.member = func(id peer.ID) book.Member {
+			m := member(id)
+			if id == from {
+				m.StandIns = l.StandIns
+			}
+			return m
+		}
+	}
+	// One that has left it without being a stand-in is no reason to refuse its owner.
+	wrong := was != nil && from == l.Key.Owner && was.Watcher != from && !v.mayHave(&book.Row{Key: l.Key, Place: was.Place}, was.Watcher)
+	switch {
+	case !given(was, l.Epoch):
+		return nil, peer.Refuse(peer.Invalid, "%s: no home has given the epoch %d", l.Key.Name, l.Epoch)
+	case was != nil && !wrong && (was.Epoch > l.Epoch || was.Epoch == l.Epoch && was.Watcher != from):
+		return nil, peer.Refuse(peer.Stale, "%s is watched by %s", l.Key.Name, was.Watcher)
+	case !d.integrates() && was == nil:
+		return nil, peer.Refuse(peer.Refused, "this manager is no integration manager: nothing is left with it")
+	case v.met(l.Key.Owner) && !v.mayHave(row, from):
+		return nil, peer.Refuse(peer.Refused, "%s is no stand-in of the owner of %s: nothing is left by it", from, l.Key.Name)
+	case was == nil && d.leftBy(from) >= maxLeft:
+		return nil, peer.Refuse(peer.Refused, "%s has left %d devices here, and this manager is not its home: no more are kept", from, maxLeft)
+	}
+	if wrong {
+		row = &book.Row{Key: l.Key, Place: l.Key.Owner, State: book.Watched, Since: v.now}
+	}
+	return row, nil
 }
 
 // help looks after devices whose keeper is not there: one that was let go is given to its

@@ -44,12 +44,14 @@ type world struct {
 	cut    map[[2]peer.ID]bool
 	home   peer.ID
 	others []peer.ID // that could be home
-	untold bool      // nobody says how often the home has changed
-	term   int64
-	stop   chan struct{}
-	ended  sync.WaitGroup
-	worst  map[Key]time.Time // since when nobody watches a device
-	gap    time.Duration     // the longest that nobody watched one
+	// strangers are linked, and not registered with anybody.
+	strangers map[peer.ID]bool
+	untold    bool // nobody says how often the home has changed
+	term      int64
+	stop      chan struct{}
+	ended     sync.WaitGroup
+	worst     map[Key]time.Time // since when nobody watches a device
+	gap       time.Duration     // the longest that nobody watched one
 	// point is called at each step at which a manager may be killed or a message lost; true
 	// loses the message, or has the write fail.
 	point  func(m *manager, what string) (lose bool)
@@ -392,7 +394,12 @@ func (r *roster) Homes() (all []peer.ID) {
 	return append(all, r.m.w.others...)
 }
 
-func (r *roster) Acts(peer.ID) bool { return r.Home() == "" }
+func (r *roster) Acts(id peer.ID) bool {
+	r.m.w.mu.Lock()
+	stranger := r.m.w.strangers[id]
+	r.m.w.mu.Unlock()
+	return !stranger && r.Home() == ""
+}
 
 func (r *roster) Term() int64 {
 	if _, term := r.m.w.role(); !r.m.w.untold {
