@@ -23,7 +23,6 @@ import (
 	"grove/notify/peer/twin"
 	"grove/tree"
 	"grove/tree/alert"
-	"grove/tree/definition"
 	"grove/tree/store"
 	"grove/tree/store/journal"
 	peerrest "grove/viewer/peer"
@@ -73,8 +72,8 @@ func (a *App) openDevices(m *member.Member) (_ duty.Local, err error) {
 	dir := filepath.Join(a.config.Data, takenDir)
 	a.loader.Beside = append(a.loader.Beside, dir)
 	a.peers.devices, err = device.New(device.Options{
-		Self: m.ID(), Dir: dir, Tree: a.Tree, Running: a.binder.Running, Reload: a.Reload,
-		Trial: func() *definition.Loader { return newLoader(a.registry) }, Read: a.definitionFile,
+		Self: m.ID(), Dir: dir, Tree: a.Tree, Running: a.binder.Running, Instance: a.binder.Instance, Reload: a.Reload, Amend: a.Amend,
+		Trial: newLoader(a.registry), Read: a.definitionFile,
 		Memories: a.memories, Alerts: a.alerts.center, Calendar: a.alerts.center.Calendar, Settings: m.Settings, NameOf: m.NameOf, Log: a.log,
 		Secrets: len(a.config.SecretDirs) > 0,
 		May:     func(name string) bool { return m.Duty.May(name) },

@@ -33,14 +33,8 @@ func (a *App) Reload() {
 	}
 	a.peers.devices.Sort(plan)
 	a.discoveries.Expect(plan.Discoveries)
-	if err := a.binder.Apply(plan); err != nil {
-		a.log.Error("definitions were not applied", "error", err)
-	}
+	a.apply(plan)
 	a.forgetDiscoveries(plan)
-	a.loaded.Store(plan)
-	a.Tree.Flush() // Now the fresh nodes are known.
-	a.restore(context.Background(), a.fresh.all()...)
-	a.alerts.center.Book.Reloaded()
 	a.peers.member.Duty.Reload()
 	stats := a.binder.Stats()
 	outcome := []any{"instances", stats.Instances, "kept", stats.Kept, "errors", len(errs), "nodes", a.Tree.Len()}
@@ -50,6 +44,30 @@ func (a *App) Reload() {
 	}
 	a.outcome = outcome
 	a.log.Log(context.Background(), level, "definitions are loaded", outcome...)
+}
+
+// apply makes a plan run. The lock is held.
+func (a *App) apply(plan *definition.Plan) {
+	if err := a.binder.Apply(plan); err != nil {
+		a.log.Error("definitions were not applied", "error", err)
+	}
+	a.loaded.Store(plan)
+	a.Tree.Flush() // Now the fresh nodes are known.
+	a.restore(context.Background(), a.fresh.all()...)
+	a.alerts.center.Book.Reloaded()
+}
+
+// Amend has another plan run in place of the one that runs, which has the same definitions and
+// discoveries: some instances come, and others go. No file is read; change may ask the loader
+// to extend the plan. After an error all is as it was.
+func (a *App) Amend(change func(l *definition.Loader, was *definition.Plan) (*definition.Plan, error)) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	plan, err := change(a.loader, a.loaded.Load())
+	if err == nil {
+		a.apply(plan)
+	}
+	return err
 }
 
 // Definitions implements viewer.Definitions.

@@ -27,10 +27,7 @@ func newDevices(t *testing.T) *Devices {
 	t.Helper()
 	d, err := New(Options{
 		Self: here, Dir: filepath.Join(t.TempDir(), "taken"), Tree: tree.New(tree.Options{}), Read: os.ReadFile,
-		Running: func() []*definition.Instance { return nil },
-		Trial: func() *definition.Loader {
-			return &definition.Loader{Kinds: builtin.Kinds{Registry: builtin.Registry(builtin.Options{})}, Catalogue: definitions.Catalogue()}
-		},
+		Trial:    &definition.Loader{Kinds: builtin.Kinds{Registry: builtin.Registry(builtin.Options{})}, Catalogue: definitions.Catalogue()},
 		Settings: settings.Default, NameOf: func(id peer.ID) string { return string(id) },
 	})
 	if err != nil {
@@ -104,7 +101,7 @@ func TestCheckOfSecrets(t *testing.T) {
 func TestDefinitionsOfOthersStay(t *testing.T) {
 	d := newDevices(t)
 	good := probing(remotely, "connect_time")
-	if err := d.write(device(stranger, good).Key, device(stranger, good)); err != nil {
+	if err := d.write(&coming{key: device(stranger, good).Key}, device(stranger, good)); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Check(t.Context(), device(another, good)); err != nil {

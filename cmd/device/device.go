@@ -52,12 +52,15 @@ type Options struct {
 	// Dir is the directory of what was taken, for this package alone.
 	Dir  string
 	Tree *tree.Tree
-	// Running returns what runs; Reload loads all definitions again, and what they say runs
-	// when it returns.
-	Running func() []*definition.Instance
-	Reload  func()
-	// Trial returns a loader for a trial, and Read the text of a file of a definition.
-	Trial    func() *definition.Loader
+	// Running returns what runs, and Instance what runs under a name; nil: nothing does.
+	Running  func() []*definition.Instance
+	Instance func(name string) *definition.Instance
+	// Reload loads all definitions again; Amend has a changed plan run, unless there is an
+	// error, without doing that. What they say runs when they return.
+	Reload func()
+	Amend  func(change func(*definition.Loader, *definition.Plan) (*definition.Plan, error)) error
+	// Trial is a loader for trials, and Read returns the text of a file of a definition.
+	Trial    *definition.Loader
 	Read     func(file string) ([]byte, error)
 	Memories Memories
 	Alerts   Alerts
@@ -76,8 +79,9 @@ type Options struct {
 
 // Devices are those of one manager. It implements duty.Local.
 type Devices struct {
-	o     Options
-	loads loads
+	o      Options
+	lots   lots
+	trials trials
 
 	mu    sync.Mutex
 	begun bool                               // the definitions were loaded once
@@ -102,9 +106,7 @@ func New(o Options) (*Devices, error) {
 		return nil, fmt.Errorf("taken devices: %w", err)
 	}
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
-	d := &Devices{o: o, away: map[string]bool{}, own: map[string]*definition.Instance{}, keys: map[string]duty.Key{}, late: map[duty.Key]*parcel.Parcel{}, packs: map[*definition.Definition]*packed{}, told: map[duty.Key][]parcel.Told{}}
-	d.loads.load = o.Reload
-	return d, nil
+	return &Devices{o: o, away: map[string]bool{}, own: map[string]*definition.Instance{}, keys: map[string]duty.Key{}, late: map[duty.Key]*parcel.Parcel{}, packs: map[*definition.Definition]*packed{}, told: map[duty.Key][]parcel.Told{}}, nil
 }
 
 // Know says what the files of the manager have, before the definitions are loaded for the first
@@ -172,12 +174,8 @@ func (d *Devices) Begin(ctx context.Context) {
 	}
 	d.mu.Unlock()
 	// What Watch named after the files had been read does not run yet.
-	runs := map[string]bool{}
-	for _, i := range d.o.Running() {
-		runs[i.Name] = true
-	}
-	if slices.ContainsFunc(wanted, func(k duty.Key) bool { return !runs[d.Name(k)] }) {
-		d.loads.do()
+	if slices.ContainsFunc(wanted, func(k duty.Key) bool { return d.running(k) == nil }) {
+		d.o.Reload()
 	}
 	for k, p := range late {
 		if i := d.running(k); i == nil {
@@ -229,11 +227,8 @@ func (d *Devices) Device(path tree.Path) (duty.Key, bool) {
 
 // running returns the instance of a device that runs.
 func (d *Devices) running(k duty.Key) *definition.Instance {
-	name := d.Name(k)
-	for _, i := range d.o.Running() {
-		if i.Name == name && d.taken(i) == (k.Owner != d.o.Self) {
-			return i
-		}
+	if i := d.o.Instance(d.Name(k)); i != nil && d.taken(i) == (k.Owner != d.o.Self) {
+		return i
 	}
 	return nil
 }
@@ -299,11 +294,12 @@ func (d *Devices) Watched() []Watched {
 
 // Watch implements duty.Local.
 func (d *Devices) Watch(ctx context.Context, k duty.Key, p *parcel.Parcel) error {
+	c := &coming{key: k, come: true}
 	if k.Owner != d.o.Self {
 		if p == nil {
 			return errors.New("nothing came with the device")
 		}
-		if err := d.write(k, p); err != nil {
+		if err := d.write(c, p); err != nil {
 			return err
 		}
 	}
@@ -327,37 +323,39 @@ func (d *Devices) Watch(ctx context.Context, k duty.Key, p *parcel.Parcel) error
 	}
 	d.mu.Unlock()
 	// The alerts come before the nodes, which turn red as soon as they are asked.
-	top, err := d.top(k, p)
-	if err == nil {
-		err = d.adopt(ctx, k, top, p)
+	top := c.at
+	if k.Owner == d.o.Self {
+		top = d.top(k, p)
 	}
-	if d.running(k) == nil || k.Owner != d.o.Self {
-		d.loads.do()
+	err := d.adopt(ctx, k, top, p)
+	if d.running(k) == nil || c.news {
+		d.carry(c)
 	}
 	i := d.running(k)
 	if i == nil {
 		if p != nil && err == nil {
 			_, err = d.o.Alerts.Release(ctx, top, k.Name+" cannot be watched here")
 		}
-		return errors.Join(fmt.Errorf("%s cannot be watched: %w", k.Name, d.whyNot(k)), err)
+		err = errors.Join(fmt.Errorf("%s cannot be watched: %w", k.Name, d.whyNot(k)), err)
+		if k.Owner != d.o.Self { // Somebody else is to watch it: it must not begin later.
+			err = errors.Join(err, d.drop(k))
+		}
+		return err
 	}
 	return errors.Join(err, d.remember(ctx, i, p))
 }
 
-// top is where a device hangs here, or will.
-func (d *Devices) top(k duty.Key, p *parcel.Parcel) (tree.Path, error) {
-	if k.Owner != d.o.Self {
-		return d.place(k, p.Instance.At)
-	}
+// top is where an own device hangs here, or will.
+func (d *Devices) top(k duty.Key, p *parcel.Parcel) tree.Path {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if i := d.own[k.Name]; i != nil {
-		return i.At, nil
+		return i.At
 	}
 	if p != nil {
-		return p.Instance.At, nil
+		return p.Instance.At
 	}
-	return tree.Root, nil // Nothing came with it that needs a place.
+	return tree.Root // Nothing came with it that needs a place.
 }
 
 // Told keeps that people were told of alerts, for the owners of devices that are watched here
@@ -420,37 +418,9 @@ func (d *Devices) Unwatch(ctx context.Context, k duty.Key) (*parcel.Parcel, erro
 	} else if err := d.drop(k); err != nil {
 		return nil, errors.Join(err, d.o.Alerts.Adopt(ctx, released))
 	}
-	d.loads.do()
+	d.carry(&coming{key: k})
 	if d.running(k) != nil {
 		return nil, errors.Join(fmt.Errorf("%s goes on: its definitions cannot be loaded", k.Name), d.o.Alerts.Adopt(ctx, released))
 	}
 	return p, nil
-}
-
-// loads has definitions loaded once for many who ask at the same time.
-type loads struct {
-	load func()
-
-	mu    sync.Mutex
-	asked uint64
-	one   sync.Mutex // held while they are loaded
-	done  uint64     // guarded by one: everybody who asked up to this number was served
-}
-
-// do returns once the definitions were loaded after the call.
-func (l *loads) do() {
-	l.mu.Lock()
-	l.asked++
-	mine := l.asked
-	l.mu.Unlock()
-	l.one.Lock()
-	defer l.one.Unlock()
-	if l.done >= mine {
-		return
-	}
-	l.mu.Lock()
-	upTo := l.asked
-	l.mu.Unlock()
-	l.load()
-	l.done = upTo
 }

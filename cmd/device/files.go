@@ -1,7 +1,6 @@
 package device
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,7 +15,6 @@ import (
 	"grove/notify/peer"
 	"grove/notify/peer/duty"
 	"grove/notify/peer/duty/parcel"
-	"grove/runtime/probe/secret"
 	"grove/tree"
 	"grove/tree/definition"
 	"grove/tree/definition/portable"
@@ -41,35 +39,41 @@ func keyOfFile(name string) (duty.Key, bool) {
 	return duty.Key{Owner: peer.ID(m[1]), Name: m[2]}, true
 }
 
-// write writes the files of a device that is taken.
-func (d *Devices) write(k duty.Key, p *parcel.Parcel) error {
-	place, err := d.place(k, p.Instance.At)
+// write writes the files of a device that is taken, and notes what they are.
+func (d *Devices) write(c *coming, p *parcel.Parcel) (err error) {
+	if c.at, err = d.place(c.key, p.Instance.At); err != nil {
+		return err
+	}
+	defined, asked, _, err := d.files(c.key, p, c.at)
 	if err != nil {
 		return err
 	}
-	files, err := d.files(k, p, place)
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		if err := writeFile(filepath.Join(d.o.Dir, filepath.FromSlash(f.Name)), f.Text); err != nil {
-			return fmt.Errorf("files of %s: %w", k.Name, err)
+	for _, f := range defined {
+		fresh, err := writeFile(filepath.Join(d.o.Dir, filepath.FromSlash(f.Name)), f.Text)
+		if err != nil {
+			return fmt.Errorf("files of %s: %w", c.key.Name, err)
 		}
+		c.whole = c.whole || fresh
 	}
+	fresh, err := writeFile(filepath.Join(d.o.Dir, asked.Name), asked.Text)
+	if err != nil {
+		return fmt.Errorf("files of %s: %w", c.key.Name, err)
+	}
+	c.text, c.news = asked.Text, fresh || c.whole
 	return nil
 }
 
-// writeFile puts a file in its place as a whole, unless it is there already.
-func writeFile(name, text string) error {
+// writeFile puts a file in its place as a whole; fresh is false when it was there already.
+func writeFile(name, text string) (fresh bool, err error) {
 	if old, err := os.ReadFile(name); err == nil && string(old) == text {
-		return nil
+		return false, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return err
+		return false, err
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
 	if err != nil {
-		return err
+		return false, err
 	}
 	_, err = f.WriteString(text)
 	err = errors.Join(err, f.Close())
@@ -77,9 +81,9 @@ func writeFile(name, text string) error {
 		err = os.Rename(f.Name(), name)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+		return false, errors.Join(err, os.Remove(f.Name()))
 	}
-	return nil
+	return true, nil
 }
 
 // place is where a device hangs here: where it hangs at its owner, if nobody else is there.
@@ -110,32 +114,31 @@ func (d *Devices) place(k duty.Key, wanted tree.Path) (tree.Path, error) {
 	return owner.Join(wanted)
 }
 
-// files are those of a device at a place, by their names in the directory.
-func (d *Devices) files(k duty.Key, p *parcel.Parcel, place tree.Path) ([]portable.File, error) {
-	application, known := d.same(p)
-	var files []portable.File
-	if !known {
-		application = p.Definition.Alias
+// files are those of a device at a place, by their names in the directory: its definition, none
+// if this manager has the same itself, and what asks for an instance of that. Own is the
+// definition that this manager has.
+func (d *Devices) files(k duty.Key, p *parcel.Parcel, place tree.Path) (defined []portable.File, asked portable.File, own *definition.Definition, err error) {
+	application := p.Definition.Alias
+	if own = d.same(p); own != nil {
+		application = own.Application
+	} else {
 		for _, f := range p.Definition.Files {
 			if !fs.ValidPath(f.Name) || strings.Contains(f.Name, "/") || strings.HasPrefix(f.Name, ".") {
-				return nil, fmt.Errorf("%.80q is not the name of a file of a definition", f.Name)
+				return nil, asked, nil, fmt.Errorf("%.80q is not the name of a file of a definition", f.Name)
 			}
-			files = append(files, portable.File{Name: application + "/" + f.Name, Text: f.Text})
+			defined = append(defined, portable.File{Name: application + "/" + f.Name, Text: f.Text})
 		}
 		if !aliasForm.MatchString(application) {
-			return nil, fmt.Errorf("%.80q is not the name of a definition", application)
+			return nil, asked, nil, fmt.Errorf("%.80q is not the name of a definition", application)
 		}
-		if err := d.foreign(k, files); err != nil {
-			return nil, err
+		if err := d.foreign(k, defined); err != nil {
+			return nil, asked, nil, err
 		}
 	}
-	asked, err := portable.Asked(portable.Request{
+	text, err := portable.Asked(portable.Request{
 		Name: d.Name(k), Application: application, At: place, With: p.Instance.With, Properties: p.Instance.Properties,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return append(files, portable.File{Name: filepath.Base(d.file(k)), Text: asked}), nil
+	return defined, portable.File{Name: filepath.Base(d.file(k)), Text: text}, own, err
 }
 
 // texts calls do with every text in the options of a probe.
@@ -199,14 +202,16 @@ func uses(file string) string {
 
 var aliasForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// same says whether this manager has the very definition of a parcel itself.
-func (d *Devices) same(p *parcel.Parcel) (application string, ok bool) {
-	own, errs := d.o.Trial().BuiltIn(p.Definition.Application)
+// same returns the very definition of a parcel if this manager has it itself.
+func (d *Devices) same(p *parcel.Parcel) *definition.Definition {
+	own, errs := d.o.Trial.BuiltIn(p.Definition.Application)
 	if own == nil || len(errs) > 0 {
-		return "", false
+		return nil
 	}
-	packed, err := d.pack(own)
-	return own.Application, err == nil && packed.definition.Sum == p.Definition.Sum && d.builtIn(own.Application)
+	if packed, err := d.pack(own); err != nil || packed.definition.Sum != p.Definition.Sum || !d.builtIn(own.Application) {
+		return nil
+	}
+	return own
 }
 
 // builtIn says that no file of the drop-in directory defines an application anew.
@@ -256,76 +261,12 @@ func (d *Devices) Sweep() error {
 	return errors.Join(errs...)
 }
 
-// Check implements duty.Local.
-func (d *Devices) Check(_ context.Context, p *parcel.Parcel) error {
-	dir, err := os.MkdirTemp(filepath.Dir(d.o.Dir), ".trial-*")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	files, err := d.files(p.Key, p, p.Instance.At)
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		if err := writeFile(filepath.Join(dir, filepath.FromSlash(f.Name)), f.Text); err != nil {
-			return err
-		}
-	}
-	plan, errs := d.o.Trial().Dir(dir)
-	if err := errs.Err(); err != nil {
-		// Another manager reads it, which need not know where this one has its files.
-		return fmt.Errorf("%s cannot be watched here: %s", p.Key.Name, strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""))
-	}
-	i, ok := plan.Instance(d.Name(p.Key))
-	if !ok {
-		return fmt.Errorf("%s cannot be watched here: its definition grows nothing", p.Key.Name)
-	}
-	if p.Key.Owner == d.o.Self {
-		return nil // What is watched then is in this manager's own files.
-	}
-	return d.mind(i, plan)
-}
-
-// mind refuses what a device of another manager is not to do here: its owner has looked as well,
-// but this manager does not take its word for it.
-func (d *Devices) mind(i *definition.Instance, plan *definition.Plan) error {
-	if why := fixed(i, d.o.Settings().MoveLoopback); why != "" {
-		return fmt.Errorf("%s cannot be watched here: %s", i.Name, why)
-	}
-	for n := range i.Probes {
-		var refused error
-		texts(reflect.ValueOf(i.Probes[n].Options), func(text string) {
-			switch file := strings.HasPrefix(text, "file:"); {
-			case refused != nil || !secret.Looks(text):
-			case !d.o.Secrets:
-				refused = errors.New("it wants a secret of this machine, and devices of others have those alone that lie in the directories of --secrets: start this manager with it")
-			case !file:
-				refused = errors.New("it wants a secret of an environment variable or a credential, and devices of others have those alone that are files in the directories of --secrets")
-			}
-		})
-		if refused != nil {
-			return fmt.Errorf("%s cannot be watched here: probe %q: %w", i.Name, i.Probes[n].Name, refused)
-		}
-	}
-	for _, other := range plan.Definitions {
-		if other.Application != i.Application {
-			return fmt.Errorf("%s cannot be watched here: a definition of %q came with it", i.Name, other.Application)
-		}
-	}
-	if len(plan.Instances) > 1 || len(plan.Discoveries) > 0 {
-		return fmt.Errorf("%s cannot be watched here: more than one device came with it", i.Name)
-	}
-	return nil
-}
-
 // whyNot says why a device that should run does not.
 func (d *Devices) whyNot(k duty.Key) error {
 	if k.Owner == d.o.Self {
 		return errors.New("no file asks for it any more")
 	}
-	loader := d.o.Trial()
-	_, errs := loader.Dir(d.o.Dir)
+	_, errs := d.o.Trial.Dir(d.o.Dir)
 	for _, e := range errs.Sorted() {
 		if e.Pos.File == d.file(k) {
 			return e

@@ -43,6 +43,19 @@ func (b *Binder) Place(instance string) (at tree.Path, ok bool) {
 	return i.plan.At, true
 }
 
+// Instance returns the instance of a name as it runs; nil: none does.
+func (b *Binder) Instance(name string) *definition.Instance {
+	b.mu.RLock()
+	i := b.instances[name]
+	b.mu.RUnlock()
+	if i == nil {
+		return nil
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.plan
+}
+
 // Sources lists the runtime beans that feed a node: one, or those that its expression
 // refers to, in the order in which it does. It is empty for a node that no probe feeds.
 func (b *Binder) Sources(ref tree.Ref) []Source {

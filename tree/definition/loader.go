@@ -340,12 +340,16 @@ type metricUse struct {
 	pos  source.Pos
 }
 
-func (l *Loader) load(inputs []input, errs source.Errors) (*Plan, source.Errors) {
-	r := &loading{
+func (l *Loader) begin() *loading {
+	return &loading{
 		Loader: l, plan: &Plan{}, budget: MaxBytes,
 		entries: map[string]*entry{}, badApps: map[string]bool{},
 		names: map[string]source.Pos{}, paths: map[tree.Path]*Node{}, metrics: map[string]metricUse{}, profiled: map[string][]pattern{},
 	}
+}
+
+func (l *Loader) load(inputs []input, errs source.Errors) (*Plan, source.Errors) {
+	r := l.begin()
 	for _, e := range errs {
 		r.broken(e.Pos.File, "", source.Errors{e})
 	}
@@ -365,6 +369,11 @@ func (l *Loader) load(inputs []input, errs source.Errors) (*Plan, source.Errors)
 	slices.SortStableFunc(r.requests, func(a, b request) int {
 		return firstOf(running[fileAndName{a.pos.File, a.name, a.rowKey}], running[fileAndName{b.pos.File, b.name, b.rowKey}])
 	})
+	return r.end()
+}
+
+// end makes the instances that were asked for, and the plan.
+func (r *loading) end() (*Plan, source.Errors) {
 	for i := range r.requests {
 		r.instance(&r.requests[i])
 	}
