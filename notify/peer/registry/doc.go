@@ -3,9 +3,10 @@
 // # Heartbeat
 //
 // Every second a manager says to each that it is linked to: I am here (registry.here). The
-// question carries what it says of itself and the token of its registration; the answer
-// carries the same of the other one and, when that one integrates, the lease: a token, and
-// for how long. Leases are durations, never times, for clocks are apart. The asker counts
+// question carries what it says of itself, unless the other one has that already, and the
+// token of its registration; the answer carries the same of the other one and, when that one
+// integrates, the lease: a token, and for how long. Who is asked each second, and gets no
+// lease from who asks, does not ask itself. Leases are durations, never times, for clocks are apart. The asker counts
 // from when it asked, the answerer from when it answered, so that the lease ends sooner with
 // who has it than with who gave it, as long as the two clocks run equally fast.
 //

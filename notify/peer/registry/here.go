@@ -16,36 +16,90 @@ const (
 	// hereTime is how long an answer is waited for; the next question does not wait for it.
 	hereTime = 1500 * time.Millisecond
 	maxAsks  = 3
-	tickTime = 250 * time.Millisecond
+	// askedTime is how long a manager that was asked counts on being asked again.
+	askedTime = 1500 * time.Millisecond
+	tickTime  = 250 * time.Millisecond
 )
 
 // here is what a manager says every second (registry.here), and what it is answered.
-// Durations are in milliseconds.
+// Durations are in milliseconds unless it is said.
 type here struct {
-	Manager peer.Manager `json:"manager"`
-	Number  int64        `json:"number"` // of what it says of itself, which rises
-	Life    int64        `json:"life"`   // of this run of it, any number
-	Home    peer.ID      `json:"home,omitempty"`
-	Load    Load         `json:"load,omitzero"`
+	// Manager is what it says of itself, Number the number of that, which rises. It is left
+	// out for one who has it, as Have told: the number of what the other one said of itself.
+	Manager *peer.Manager `json:"manager,omitempty"`
+	Number  int64         `json:"number"`
+	Have    int64         `json:"have,omitempty"`
+	Devices int           `json:"devices,omitempty"` // how many it watches, which no number tells
+	Life    int64         `json:"life"`              // of this run of it, any number
+	Home    peer.ID       `json:"home,omitempty"`
+	Load    Load          `json:"load,omitzero"`
 	// Term is the highest of the homes that the asker had; in the answer, of the one who
 	// gives the lease.
 	Term term `json:"term,omitzero"`
 	// Token is that of the registration: of the one who asks with the one who is asked.
 	Token int64 `json:"token,omitempty"`
-	// In the answer: how long the lease lasts, the version of the list, and the time of the
-	// clock in microseconds since 1970, which is only shown.
-	Milli   int64 `json:"ms,omitempty"`
+	// Version is that of the list.
 	Version int64 `json:"list,omitempty"`
-	Clock   int64 `json:"clock,omitempty"`
+	// In the question: how long ago the one before it was answered, what that took, and how
+	// far the clock of who is asked was ahead then; the latter two in microseconds.
+	Answered int64 `json:"answered,omitempty"`
+	Trip     int64 `json:"trip,omitempty"`
+	Ahead    int64 `json:"ahead,omitempty"`
+	// In the answer: how long the lease lasts, and the time of the clock in microseconds since
+	// 1970, which is only shown.
+	Milli int64 `json:"ms,omitempty"`
+	Clock int64 `json:"clock,omitempty"`
 }
 
 // here is what this manager says to another one.
-func (r *Registry) here(token int64) here {
-	h := here{Manager: r.statement(), Number: r.number, Life: r.life, Home: r.home, Term: r.under, Token: token}
+func (r *Registry) here(to *member, token int64) here {
+	s := r.statement()
+	h := here{
+		Number: r.number, Have: to.first, Devices: s.Devices, Life: r.life, Home: r.home, Term: r.under, Token: token, Version: r.version,
+		Trip: to.trip.Microseconds(), Ahead: to.offset.Microseconds(),
+	}
+	if to.has != r.number {
+		h.Manager = &s
+	}
+	if to.answer != 0 {
+		h.Answered = max(1, (r.time() - to.answer).Milliseconds())
+	}
 	if r.o.Load != nil {
 		h.Load = r.o.Load()
 	}
 	return h
+}
+
+// bounded is the same for what is in a heartbeat, and fills in who said it.
+func (h *here) bounded(from peer.ID) error {
+	if h.Manager == nil {
+		return nil
+	}
+	h.Manager.ID = from
+	return bounded(*h.Manager)
+}
+
+// heartbeat takes what another manager says of itself.
+func (r *Registry) heartbeat(m *member, h *here) {
+	m.has = h.Have
+	m.load = h.Load
+	switch {
+	case h.Manager != nil:
+		m.first = h.Number
+		r.learn(m, *h.Manager, h.Number, h.Home, true)
+	case h.Number == m.first:
+		now := m.Manager
+		now.Devices = h.Devices
+		r.learn(m, now, h.Number, h.Home, true)
+	default: // It says it once it hears that it is not known here.
+		r.learn(m, m.Manager, m.number, h.Home, true)
+	}
+}
+
+// leaves says whether this manager leaves it to another one to ask: one that does so each
+// second, and from which this one has no lease. Of two only one does.
+func (r *Registry) leaves(m *member) bool {
+	return m.asks != 0 && r.time()-m.asks < askedTime && !m.Integrates && (r.role.On || r.self > m.id)
 }
 
 // handlers answer other managers.
@@ -122,6 +176,9 @@ func (r *Registry) tick(ctx context.Context) {
 			}
 		}
 		if now >= m.next && m.asking < maxAsks {
+			if r.leaves(m) {
+				continue
+			}
 			if m.next += Every; m.next <= now {
 				m.next = now + Every
 			}
@@ -172,7 +229,7 @@ func (r *Registry) listens() bool { return r.time()-r.from < LeaseTime }
 func (r *Registry) askHere(ctx context.Context, m *member) {
 	r.mu.Lock()
 	asked, wall := r.time(), r.o.Now()
-	said := r.here(m.mine)
+	said := r.here(m, m.mine)
 	r.mu.Unlock()
 	a, err := ask[here](ctx, r, m.id, "registry.here", said, hereTime)
 	r.mu.Lock()
@@ -181,20 +238,27 @@ func (r *Registry) askHere(ctx context.Context, m *member) {
 	if err != nil || r.members[m.ID] != m || a.Life == m.byeLife && a.Life != 0 {
 		return
 	}
-	if a.Manager.ID = m.ID; bounded(a.Manager) != nil {
+	if a.bounded(m.ID) != nil {
 		return
 	}
 	now := r.time()
 	m.trip = now - asked
 	m.offset = time.UnixMicro(a.Clock).Sub(wall.Add(m.trip / 2))
-	m.answer = now
+	m.answer, m.proven = now, now
 	r.hear(m)
-	r.learn(m, a.Manager, a.Number, a.Home, true)
-	m.load = a.Load
+	r.heartbeat(m, &a)
+	if said.Manager == nil && a.Have != said.Number {
+		m.next = now // It has begun anew, and does not know who this is.
+	}
 	r.renewed(m, a, asked, wall, false)
-	if a.Version != m.listed && !m.listing {
+	r.lists(m, a.Version)
+}
+
+// lists asks for the list of a manager that has another version than this one knows.
+func (r *Registry) lists(m *member, version int64) {
+	if version != m.listed && version != 0 && !m.listing {
 		m.listing = true
-		r.start(func(ctx context.Context) { r.askNeighbours(ctx, m, a.Version) })
+		r.start(func(ctx context.Context) { r.askNeighbours(ctx, m, version) })
 	}
 }
 
@@ -223,8 +287,7 @@ func (r *Registry) answerHere(ctx context.Context, from peer.ID, body []byte) ([
 	if err := decode("registry.here", body, &q); err != nil {
 		return nil, err
 	}
-	q.Manager.ID = from
-	if err := bounded(q.Manager); err != nil {
+	if err := q.bounded(from); err != nil {
 		return nil, peer.Refuse(peer.Invalid, "registry.here: %v", err)
 	}
 	r.mu.Lock()
@@ -242,8 +305,17 @@ func (r *Registry) answerHere(ctx context.Context, from peer.ID, body []byte) ([
 	}
 	r.hear(m)
 	m.under(q.Term)
-	r.learn(m, q.Manager, q.Number, q.Home, true)
-	m.load = q.Load
+	r.heartbeat(m, &q)
+	if q.Version != 0 { // Else it is of a version that says in its answers alone what this one needs.
+		m.asks = r.time()
+		if q.Answered > 0 {
+			m.proven = max(m.proven, m.asks-time.Duration(min(q.Answered, 1<<40))*time.Millisecond)
+		}
+		r.lists(m, q.Version)
+		if m.answer == 0 || m.asks-m.answer > Every {
+			m.trip, m.offset = time.Duration(q.Trip)*time.Microsecond, -time.Duration(q.Ahead)*time.Microsecond
+		}
+	}
 	var register bool
 	if r.role.On && !m.registering {
 		register = m.token == 0 || m.life != q.Life
@@ -260,8 +332,8 @@ func (r *Registry) answerHere(ctx context.Context, from peer.ID, body []byte) ([
 
 // lease is the answer to a manager that is here.
 func (r *Registry) lease(m *member) here {
-	a := r.here(0)
-	a.Version, a.Clock, a.Term = r.version, r.o.Now().UnixMicro(), term{}
+	a := r.here(m, 0)
+	a.Clock, a.Term, a.Answered, a.Trip, a.Ahead = r.o.Now().UnixMicro(), term{}, 0, 0, 0
 	if m.with != 0 {
 		a.Term = term{r.role.Term, r.self}
 	}

@@ -108,7 +108,7 @@ func (r *Registry) relay(all []*member) {
 	}
 	for i := range min(relayWays, len(ways)) { // Others each time.
 		w := ways[(int(now/Every)*relayWays+i)%len(ways)]
-		said := r.here(h.mine)
+		said := r.here(h, h.mine)
 		asked, wall := now, r.o.Now()
 		r.start(func(ctx context.Context) {
 			a, err := ask[here](ctx, r, w.id, "registry.relay", relayQuestion{To: h.id, Here: said}, hereTime)

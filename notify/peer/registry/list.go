@@ -191,6 +191,9 @@ func (r *Registry) validate(m *member) bool {
 	if r.hears(m) || m.state == Gone || m.asking > 0 || m.asked != 0 && now-m.asked < validEvery {
 		return false
 	}
+	if m.state == Live && m.by != r.self {
+		return false // Somebody who is heard hears it.
+	}
 	m.asked = now
 	m.asking++
 	r.start(func(ctx context.Context) {

@@ -19,6 +19,9 @@ type member struct {
 	peer.Manager
 	number int64 // of what it says of itself: the higher one is newer
 	home   peer.ID
+	// first is the number of what it said of itself here, in this run of this manager; has that
+	// of what it knows of this one.
+	first, has int64
 
 	state  Standing
 	since  time.Time
@@ -52,6 +55,8 @@ type member struct {
 	asking  int           // heartbeats that are not answered yet
 	next    time.Duration // heartbeat
 	answer  time.Duration // when the last one was answered
+	asks    time.Duration // when it asked last
+	proven  time.Duration // when a question of either was answered last, as far as both know
 	asked   time.Duration // whether it is there, or to pass something on
 	listed  int64         // version of its list up to which it is known here
 	listing bool
@@ -179,8 +184,11 @@ func (m *member) title() string { return cmp.Or(m.Name, string(m.ID)) }
 
 // learn takes what a manager says of itself, or what another one knows of that by its number.
 func (r *Registry) learn(m *member, said peer.Manager, number int64, home peer.ID, firstHand bool) {
-	if !firstHand && number <= m.number {
-		return
+	if !firstHand {
+		if number <= m.number {
+			return
+		}
+		m.first = 0 // What it said itself is not what is known of it any more.
 	}
 	was := m.Manager
 	m.Manager, m.number = said, number

@@ -101,7 +101,7 @@ func (r *Registry) follow() {
 func (r *Registry) announce(ctx context.Context) {
 	r.each(ctx, hereTime, func(ctx context.Context, m *member) error {
 		r.mu.Lock()
-		said := r.here(m.mine)
+		said := r.here(m, m.mine)
 		r.mu.Unlock()
 		_, err := ask[here](ctx, r, m.id, "registry.role", said, hereTime)
 		return err
