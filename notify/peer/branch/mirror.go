@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,9 @@ const (
 	// keepEvery is how often a feed is renewed; its answer is also what is heard of a
 	// manager that has nothing else to say.
 	keepEvery = 800 * time.Millisecond
+	// keepLinked is the same while a link of this manager's own is up, which tells itself when
+	// it is lost, and nothing is missing.
+	keepLinked = 3 * time.Second
 	// keepWithin is how long an answer that renews may take, askWithin others, pieceWithin
 	// a piece of a snapshot.
 	keepWithin  = time.Second
@@ -52,6 +56,8 @@ type mirror struct {
 	queue [][]byte // deltas that came
 	bytes int      // of queue
 	down  bool     // the link was told to be lost, and nothing was heard since
+	// linked says that a link of this manager's own to the other one is up.
+	linked bool
 	// asking ends when the link is lost or comes back: what was asked before gets no answer.
 	asking     context.Context
 	stopAsking context.CancelFunc
@@ -62,9 +68,10 @@ type mirror struct {
 	number    uint64
 	expected  uint64 // the latest number that was told by the answer before
 	heard     time.Time
-	taken     bool // a snapshot of the feed was
-	hangs     bool // one of any feed was
-	lost      bool // what hangs was turned white
+	kept      time.Time // when the feed was renewed and nothing was missing
+	taken     bool      // a snapshot of the feed was
+	hangs     bool      // one of any feed was
+	lost      bool      // what hangs was turned white
 	again     time.Time
 	tree      *hung
 	frame     frame.Frame
@@ -124,7 +131,7 @@ func (m *mirror) run(ctx context.Context) {
 			return
 		}
 		m.mu.Lock()
-		m.down = !l.Up
+		m.down, m.linked = !l.Up, l.Up
 		m.stopAsking()
 		m.asking, m.stopAsking = context.WithCancel(ctx)
 		m.mu.Unlock()
@@ -134,6 +141,10 @@ func (m *mirror) run(ctx context.Context) {
 	defer m.telling.Wait()
 	defer m.leave()
 	m.heard = m.b.o.Now()
+	linked := slices.ContainsFunc(m.b.o.Fabric.Links(), func(l peer.Link) bool { return l.Peer == m.place.peer && l.Up })
+	m.mu.Lock()
+	m.linked = m.linked || linked && !m.down
+	m.mu.Unlock()
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
 	m.step(ctx, true)
@@ -226,8 +237,12 @@ func (m *mirror) step(ctx context.Context, tick bool) {
 func (m *mirror) miss(down bool) {
 	m.mu.Lock()
 	down = down || m.down
+	most := peer.Suspect
+	if m.linked {
+		most += keepLinked - keepEvery
+	}
 	m.mu.Unlock()
-	if !m.lost && (down || m.b.o.Now().Sub(m.heard) > peer.Suspect) {
+	if !m.lost && (down || m.b.o.Now().Sub(m.heard) > most) {
 		m.fade("link to " + m.place.name + " lost")
 		m.show(func(s *State) { s.Phase, s.Error = Lost, "the link is lost" })
 	}
@@ -266,9 +281,10 @@ func (m *mirror) work(ctx context.Context, tick bool) error {
 	if err := m.drain(ctx); err != nil {
 		return err
 	}
-	if !tick {
+	if !tick || m.rests() {
 		return nil
 	}
+	m.kept = time.Time{}
 	latest, err := m.keep(ctx)
 	if peer.IsRefusal(err, peer.NotFound) {
 		return errOver
@@ -282,9 +298,18 @@ func (m *mirror) work(ctx context.Context, tick bool) error {
 			return err
 		}
 	}
-	m.expected = latest.Number
+	if m.expected = latest.Number; m.number >= m.expected {
+		m.kept = m.b.o.Now()
+	}
 	m.live()
 	return nil
+}
+
+// rests says whether the feed need not be renewed yet.
+func (m *mirror) rests() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.linked && !m.lost && m.b.o.Now().Sub(m.kept) < keepLinked-keepEvery/2
 }
 
 // keep renews the feed.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"grove/notify/peer"
 )
 
 // What a server takes. A connection that is silent for two pings is lost.
@@ -34,6 +36,11 @@ type host struct {
 	addresses []string
 	stop      chan struct{}
 	running   sync.WaitGroup
+
+	counting sync.Mutex // guards what follows
+	counted  time.Time  // when
+	conns    map[uint64]*server.ConnInfo
+	byPeer   map[peer.ID][]uint64
 }
 
 // open starts a server.

@@ -366,22 +366,32 @@ func (s *session) figures(l *peer.Link) {
 	l.MessagesIn, l.MessagesOut = a.InMsgs+b.InMsgs, a.OutMsgs+b.OutMsgs
 }
 
-// figures lists what the server has counted, by connection, and the connections by manager.
+// countEvery is how often a server is asked what it has counted, which takes time for each
+// connection.
+const countEvery = time.Second
+
+// figures lists what the server has counted lately, by connection, and the connections by
+// manager. Both are only read.
 func (h *host) figures() (map[uint64]*server.ConnInfo, map[peer.ID][]uint64) {
-	conns, byPeer := map[uint64]*server.ConnInfo{}, map[peer.ID][]uint64{}
+	h.counting.Lock()
+	defer h.counting.Unlock()
+	if h.conns != nil && time.Since(h.counted) < countEvery {
+		return h.conns, h.byPeer
+	}
+	h.counted, h.conns, h.byPeer = time.Now(), map[uint64]*server.ConnInfo{}, map[peer.ID][]uint64{}
 	all, err := h.server.Connz(&server.ConnzOptions{Limit: maxConns})
 	if err != nil {
-		return conns, byPeer
+		return h.conns, h.byPeer
 	}
 	for _, c := range all.Conns {
-		conns[c.Cid] = c
+		h.conns[c.Cid] = c
 	}
 	h.gate.mu.Lock()
 	defer h.gate.mu.Unlock()
 	for n, c := range h.gate.conns {
-		byPeer[c.caller.ID] = append(byPeer[c.caller.ID], n)
+		h.byPeer[c.caller.ID] = append(h.byPeer[c.caller.ID], n)
 	}
-	return conns, byPeer
+	return h.conns, h.byPeer
 }
 
 func inboundFigures(l *peer.Link, link *server.ConnInfo, conns map[uint64]*server.ConnInfo, numbers []uint64) {

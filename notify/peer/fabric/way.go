@@ -33,7 +33,7 @@ const (
 	retryFirst  = 100 * time.Millisecond
 	retryMost   = 3 * time.Second
 	helloWithin = 5 * time.Second
-	lookEvery   = time.Second // at the round trip
+	lookEvery   = 5 * time.Second // at the round trip
 	hereEvery   = time.Second
 	stallUrgent = 1500 * time.Millisecond
 	stallBulk   = 30 * time.Second
@@ -150,18 +150,19 @@ func (w *way) keep(s *session) error {
 
 // watch looks after a session until it is over.
 func (w *way) watch(s *session) {
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(hereEvery)
 	defer tick.Stop()
+	var looked time.Time
 	for {
 		if w.kind == cluster {
 			_ = s.urgent.Publish(toAll+string(w.f.options.Self)+"."+kindHere, nil)
 			w.f.clusterSilent(s)
 		}
-		if w.kind != own {
+		if w.kind != own && time.Since(looked) >= lookEvery {
 			ctx, cancel := context.WithTimeout(s.ctx, peer.Suspect)
-			began := time.Now()
+			looked = time.Now()
 			if s.urgent.FlushWithContext(ctx) == nil {
-				s.rtt.Store(int64(time.Since(began)))
+				s.rtt.Store(int64(time.Since(looked)))
 			}
 			cancel()
 		}
