@@ -29,22 +29,9 @@ const (
 func BenchmarkFleet(b *testing.B) {
 	managers := count(b, "GROVE_MANAGERS", 100)
 	for b.Loop() {
-		hub := newManager(b, "hub", true, "", nil)
-		hub.start()
-		before := hub.memory()
-		var all []*manager
-		for k := range managers {
-			all = append(all, newManager(b, fmt.Sprintf("m%d", k), false, "integrate: false\n", map[string]string{"area.yaml": area()}))
-		}
-		for some := range slices.Chunk(all, fleetStarts) {
-			for _, m := range some {
-				m.launch()
-			}
-			for _, m := range some {
-				m.ready()
-			}
-		}
-		f := &fleet{hub, all, 0}
+		f := newFleet(b, managers)
+		hub, all := f.hub, f.all
+		before := hub.memory(true)
 		f.change(b, all) // A node without a reading is white, and has nothing to tell.
 		began := time.Now()
 		for _, m := range all {
@@ -54,8 +41,8 @@ func BenchmarkFleet(b *testing.B) {
 			f.arrived(m)
 		}
 		b.ReportMetric(time.Since(began).Seconds(), "s-joined")
-		b.ReportMetric((hub.memory()-before)/1e6, "MB-hub")
-		b.ReportMetric(all[0].memory()/1e6, "MB-member")
+		b.ReportMetric((hub.memory(true)-before)/1e6, "MB-hub")
+		b.ReportMetric(all[0].memory(true)/1e6, "MB-member")
 		rate, bytes := f.rate(b, all)
 		b.ReportMetric(rate, "deltas/s")
 		b.ReportMetric(bytes, "bytes/delta")
@@ -84,6 +71,25 @@ type fleet struct {
 	hub   *manager
 	all   []*manager
 	value int // that every node was last given
+}
+
+// newFleet starts a manager and so many others, which have not joined it yet.
+func newFleet(b *testing.B, managers int) *fleet {
+	b.Helper()
+	f := &fleet{hub: newManager(b, "hub", true, "", nil)}
+	f.hub.start()
+	for k := range managers {
+		f.all = append(f.all, newManager(b, fmt.Sprintf("m%d", k), false, "integrate: false\n", map[string]string{"area.yaml": area()}))
+	}
+	for some := range slices.Chunk(f.all, fleetStarts) {
+		for _, m := range some {
+			m.launch()
+		}
+		for _, m := range some {
+			m.ready()
+		}
+	}
+	return f
 }
 
 // change gives all nodes of some managers another value.
@@ -130,7 +136,8 @@ func (f *fleet) arrived(m *manager) {
 // arrived, and for how many bytes.
 func (f *fleet) rate(b *testing.B, some []*manager) (perSecond, bytes float64) {
 	b.Helper()
-	before, began := f.bytes(b), time.Now()
+	before, _ := f.bytes(b)
+	began := time.Now()
 	for range fleetRounds {
 		f.change(b, some)
 		for _, m := range some {
@@ -139,16 +146,17 @@ func (f *fleet) rate(b *testing.B, some []*manager) (perSecond, bytes float64) {
 	}
 	took := time.Since(began)
 	deltas := float64(fleetRounds * fleetNodes * len(some))
-	return deltas / took.Seconds(), float64(f.bytes(b)-before) / deltas
+	after, _ := f.bytes(b)
+	return deltas / took.Seconds(), float64(after-before) / deltas
 }
 
-// bytes is what has come over all links.
-func (f *fleet) bytes(b *testing.B) (sum uint64) {
+// bytes is what has come over all links, and what was sent.
+func (f *fleet) bytes(b *testing.B) (in, out uint64) {
 	b.Helper()
 	for _, p := range f.hub.others(b) {
 		if p.Link != nil {
-			sum += p.Link.BytesIn
+			in, out = in+p.Link.BytesIn, out+p.Link.BytesOut
 		}
 	}
-	return sum
+	return in, out
 }

@@ -1,13 +1,13 @@
 package peersbench
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -79,15 +80,30 @@ func newManager(t testing.TB, name string, listens bool, peers string, definitio
 	return m
 }
 
+// Ports that free gives out are below those that systems give to connections, one of which
+// might take it before the manager that is to listen there has started.
+const (
+	firstPort = 10_000
+	ports     = 22_000
+)
+
+var nextPort atomic.Uint32
+
 // free is an address of loopback at which nothing listens.
 func free(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	nextPort.CompareAndSwap(0, rand.Uint32N(ports)+1) // Another program does the same perhaps.
+	var err error
+	for range ports {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort.Add(1)%ports)
+		var l net.Listener
+		if l, err = net.Listen("tcp", address); err == nil {
+			_ = l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal(err)
+	return ""
 }
 
 // write puts a file into the data directory.
@@ -253,16 +269,16 @@ func (m *manager) push(readings ...map[string]any) error {
 	return err
 }
 
-// memory is what the process takes of the machine's memory now, bytes.
-func (m *manager) memory() float64 {
+// memory is what the process takes of the machine's memory now, bytes: with what it shares
+// with others of the same program, or without.
+func (m *manager) memory(shared bool) float64 {
 	m.Helper()
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", m.process.Process.Pid))
-	if err != nil {
-		m.Fatal(err)
+	field := "RssAnon"
+	if shared {
+		field = "VmRSS"
 	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if name, value, _ := strings.Cut(lines.Text(), ":"); name == "VmRSS" {
+	for line := range strings.Lines(m.proc("status")) {
+		if name, value, _ := strings.Cut(line, ":"); name == field {
 			kilobytes, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 64)
 			if err != nil {
 				m.Fatal(err)
@@ -272,6 +288,37 @@ func (m *manager) memory() float64 {
 	}
 	m.Fatalf("%s has no memory", m.name)
 	return 0
+}
+
+// worked is for how long the process has kept processors busy.
+func (m *manager) worked() time.Duration {
+	m.Helper()
+	// The second field is the name of the program, in parentheses; the 14th and 15th are the
+	// times of the process and of the system for it, in hundredths of a second.
+	_, after, _ := strings.Cut(m.proc("stat"), ") ")
+	fields := strings.Fields(after)
+	if len(fields) < 13 {
+		m.Fatalf("%s has no times", m.name)
+	}
+	var sum time.Duration
+	for _, f := range fields[11:13] {
+		ticks, err := strconv.Atoi(f)
+		if err != nil {
+			m.Fatal(err)
+		}
+		sum += time.Duration(ticks) * 10 * time.Millisecond
+	}
+	return sum
+}
+
+// proc reads what the system says of the process.
+func (m *manager) proc(file string) string {
+	m.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", m.process.Process.Pid, file))
+	if err != nil {
+		m.Fatal(err)
+	}
+	return string(text)
 }
 
 // count is the number of an environment variable, or else another one.
