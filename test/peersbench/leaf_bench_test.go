@@ -2,10 +2,15 @@ package peersbench
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 	"time"
 )
+
+// leafApart is the shortest time between two changes; the longest is twice that.
+const leafApart = 50 * time.Millisecond
 
 // BenchmarkLeaf has a leaf turn red, and green again, as often as GROVE_CHANGES says (200),
 // three managers below the one at whose top it is looked for:
@@ -13,9 +18,11 @@ import (
 //	go test ./test/peersbench -run '^$' -bench '^BenchmarkLeaf$' -benchtime 1x -timeout 10m
 //
 // The time is from the push over REST to the first answer over REST with the other status:
-// what both take on the way is part of it.
+// what both take on the way is part of it. Changes come apart from each other: what comes at
+// once after another change waits for the pace of deltas, which GROVE_APART=0 shows.
 func BenchmarkLeaf(b *testing.B) {
 	changes := count(b, "GROVE_CHANGES", 200)
+	apart := os.Getenv("GROVE_APART") != "0"
 	for b.Loop() {
 		const leaf = "grove: 1\napplication: leaf\nat: /leaf\ntree:\n  Number: { kind: performance, mode: push, red: \"> 100\" }\n"
 		var chain []*manager
@@ -52,6 +59,9 @@ func BenchmarkLeaf(b *testing.B) {
 			value, want := 1000, "red"
 			if k%2 == 1 {
 				value, want = 1, "green"
+			}
+			if apart {
+				<-time.After(leafApart + rand.N(leafApart))
 			}
 			begin := time.Now()
 			set(value)
