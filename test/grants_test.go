@@ -411,6 +411,8 @@ func (e *estate) uses() []use {
 		{route: "POST /api/v1/peers/handover", body: map[string]any{"to": "none"}, need: whole(admin)}, {route: "POST /api/v1/peers/live", need: whole(admin)},
 		{route: "POST /api/v1/devices/{name}/give", target: "/api/v1/devices/none/give", body: map[string]any{"to": "none"}, need: whole(admin)},
 		{route: "POST /api/v1/devices/{name}/return", target: "/api/v1/devices/none/return", need: whole(admin)},
+		{route: "POST /api/v1/devices/give", body: map[string]any{"devices": []string{"none"}, "to": "none"}, need: whole(admin)},
+		{route: "POST /api/v1/devices/return", body: map[string]any{"devices": []string{"none"}}, need: whole(admin)},
 		{route: "POST /api/v1/messages", body: map[string]any{"to": "none", "text": "x"}, need: whole(operator)},
 
 		// Who asks, and others.

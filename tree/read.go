@@ -52,7 +52,8 @@ func (t *Tree) Spec(r Ref) *Spec {
 const maxNear = 1000
 
 // Missing returns the error for a path that leads to no node: it wraps ErrNoNode and
-// says where the path goes astray, with the name there that is the least different.
+// says where the path goes astray, with the name there that is the least different, or with
+// what a group says that stands for something elsewhere.
 func (t *Tree) Missing(p Path) error {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -61,6 +62,9 @@ func (t *Tree) Missing(p Path) error {
 		child, parent = parent, parent.Parent()
 	}
 	name := child.Name()
+	if s := t.places[t.find(parent.text)].spec; s != nil && s.Properties[Elsewhere] != "" {
+		return fmt.Errorf("%w: %s has no %q here: %s", ErrNoNode, parent, name, s.Properties[Elsewhere])
+	}
 	near, distance := "", len(name)/3+2
 	i := t.places[t.find(parent.text)].first
 	for k := 0; i != none && k < maxNear; i, k = t.places[i].next, k+1 {

@@ -116,6 +116,10 @@ type Spec struct {
 	Alerting *Alerting
 }
 
+// Elsewhere is the property of a group that stands for something which is watched elsewhere: a
+// text that says who watches it and where it is seen, for who asks for what is missing below.
+const Elsewhere = "elsewhere"
+
 // History says what is kept of a node's readings.
 type History struct {
 	Off bool // nothing is kept

@@ -633,10 +633,13 @@ func TestMissingSaysWhereAPathGoesAstray(t *testing.T) {
 	tr := newClock().tree()
 	mustAdd(t, tr, "/shop/web1/Connections", &Spec{Kind: Performance})
 	mustAdd(t, tr, "/shop/web1/~1var", &Spec{Kind: Performance})
+	mustAdd(t, tr, "/shop/away", &Spec{Kind: Group, Properties: map[string]string{Elsewhere: "bremen watches it"}})
+	mustAdd(t, tr, "/shop/away/Note", &Spec{Kind: Performance})
 	for path, want := range map[string]string{
 		"/shop/web1/Conections": `no such node: /shop/web1 has no "Conections"; did you mean "Connections"?`,
 		"/shop/web1/~1vra":      `no such node: /shop/web1 has no "/vra"; did you mean "/var"?`,
 		"/shop/wbe1/Active/x":   `no such node: /shop has no "wbe1"; did you mean "web1"?`,
+		"/shop/away/Nose/x":     `no such node: /shop/away has no "Nose" here: bremen watches it`,
 		"/elsewhere":            `no such node: / has no "elsewhere"`,
 	} {
 		err := tr.Missing(MustPath(path))

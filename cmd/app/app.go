@@ -54,6 +54,7 @@ type App struct {
 	exports   exports
 	alerts    alerting
 	peers     peers
+	away      *away
 	statuses  *statusLog
 	watch     *watch.Watcher
 	loader    *definition.Loader
@@ -90,7 +91,7 @@ func New(c Config) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	a := &App{config: c, log: c.Log}
+	a := &App{config: c, log: c.Log, away: newAway()}
 	if err := a.build(policies); err != nil {
 		return nil, errors.Join(err, a.Stop(context.Background()))
 	}
@@ -260,6 +261,7 @@ func (a *App) Start() {
 	a.run("timer", a.timer.Run)
 	a.run("watch of definitions", a.watch.Run)
 	a.run("discoveries", a.discoveries.Run)
+	a.run("devices that are away", a.keepAway)
 	if a.faces.sap != nil {
 		a.faces.sap.Start()
 	}

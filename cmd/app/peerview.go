@@ -130,7 +130,10 @@ func (v peerView) Devices(ctx context.Context) ([]peerrest.Device, error) {
 		e := &entries[i]
 		d := peerrest.Device{
 			Name: e.Name, Application: e.Application, At: e.At.String(), Owner: m.NameOf(e.Owner), OwnerID: string(e.Owner), Epoch: e.Epoch, State: e.State,
-			Until: known(e.Until), StandIns: e.StandIns, DuplicateOf: same[string(e.Owner)+":"+e.Name], Identity: e.Identity,
+			Since: known(e.Since), Until: known(e.Until), StandIns: e.StandIns, DuplicateOf: same[string(e.Owner)+":"+e.Name], Identity: e.Identity,
+		}
+		if at, ok := v.path(e); ok {
+			d.Path = at.String()
 		}
 		if e.State != peerrest.Orphaned {
 			d.Watcher, d.WatcherID = m.NameOf(e.Watcher), string(e.Watcher)
@@ -160,7 +163,7 @@ func (v peerView) Moves(ctx context.Context, q peerrest.MoveQuery) (page peerres
 	for i := range moves {
 		x := &moves[i]
 		shown := peerrest.Move{
-			Time: x.Time, Device: x.Key.Name, To: m.NameOf(x.To), Why: string(x.Why), By: x.By, State: x.State, Error: x.Error, Took: x.Took.Seconds(), Epoch: x.Epoch,
+			Time: x.Time, Device: x.Key.Name, Owner: m.NameOf(x.Key.Owner), To: m.NameOf(x.To), Why: string(x.Why), By: x.By, State: x.State, Error: x.Error, Took: x.Took.Seconds(), Epoch: x.Epoch,
 		}
 		if x.From != "" {
 			shown.From = m.NameOf(x.From)
@@ -283,122 +286,6 @@ func (v peerView) count(ctx context.Context, of func(*duty.Entry) bool) (n int) 
 		}
 	}
 	return n
-}
-
-// Give implements viewer/peer.Peers.
-func (v peerView) Give(ctx context.Context, device, to string, within time.Duration) (peerrest.Move, error) {
-	wish := duty.Wish{To: to, By: grant.Of(ctx).Name}
-	if within > 0 {
-		wish.Until = time.Now().Add(within)
-	}
-	target, err := v.member().Find(to)
-	if err != nil {
-		return peerrest.Move{}, peerProblem(err)
-	}
-	return v.moved(ctx, device, func(name string) error { return v.member().Duty.Give(ctx, name, wish) }, func(e *duty.Entry) bool { return e.Watcher == target.ID })
-}
-
-// Return implements viewer/peer.Peers.
-func (v peerView) Return(ctx context.Context, device string) (peerrest.Move, error) {
-	return v.moved(ctx, device, func(name string) error { return v.member().Duty.Return(ctx, name, grant.Of(ctx).Name) }, func(e *duty.Entry) bool { return e.Watcher == e.Owner })
-}
-
-// moved asks for a move and waits until the device is where it is to be.
-func (v peerView) moved(ctx context.Context, device string, ask func(name string) error, there func(*duty.Entry) bool) (peerrest.Move, error) {
-	m := v.member()
-	name, err := v.device(device)
-	if err != nil {
-		return peerrest.Move{}, err
-	}
-	before, _ := v.Moves(ctx, peerrest.MoveQuery{Device: device, Limit: 1})
-	if err := ask(name); err != nil {
-		return peerrest.Move{}, peerProblem(err)
-	}
-	plain, owner, _ := strings.Cut(name, "@")
-	var last duty.Entry
-	err = until(ctx, func() bool {
-		entries, _ := m.Duty.Devices(ctx)
-		for i := range entries {
-			if e := &entries[i]; e.Name == plain && (owner == "" || string(e.Owner) == owner) {
-				last = *e
-				return there(e) && (e.State == peerrest.Own || e.State == peerrest.Given || e.State == peerrest.Taken)
-			}
-		}
-		return false
-	})
-	after, problem := v.Moves(context.WithoutCancel(ctx), peerrest.MoveQuery{Device: device, Limit: 1})
-	if err == nil && problem == nil && len(after.Moves) > 0 && (len(before.Moves) == 0 || after.Moves[0].Epoch != before.Moves[0].Epoch) {
-		return after.Moves[0], nil
-	}
-	shown := peerrest.Move{Time: time.Now(), Device: plain, From: m.NameOf(last.Watcher), To: m.NameOf(last.Place), Why: "given", State: peerrest.UnderWay, Error: last.Reason, Epoch: last.Epoch}
-	if last.Place == last.Owner {
-		shown.Why = "returned"
-	}
-	if err == nil {
-		shown.State = peerrest.Done
-	}
-	return shown, nil
-}
-
-// device is a device as duty names it: "name", or "name@ID of its owner".
-func (v peerView) device(text string) (string, error) {
-	manager, name, ok := strings.Cut(text, ":")
-	if !ok {
-		return text, nil
-	}
-	owner, err := v.member().Find(manager)
-	if err != nil {
-		return "", peerProblem(err)
-	}
-	return name + "@" + string(owner.ID), nil
-}
-
-// HandOver implements viewer/peer.Peers.
-func (v peerView) HandOver(ctx context.Context, to string) (peerrest.MoveOutcome, error) {
-	if to != "" {
-		if _, err := v.member().Find(to); err != nil {
-			return peerrest.MoveOutcome{}, peerProblem(err)
-		}
-	}
-	return v.all(ctx, func() error { return v.member().Duty.Handover(ctx, to, grant.Of(ctx).Name) }, func(e *duty.Entry) bool { return e.Watcher != v.member().ID() })
-}
-
-// Live implements viewer/peer.Peers.
-func (v peerView) Live(ctx context.Context) (peerrest.MoveOutcome, error) {
-	return v.all(ctx, func() error { return v.member().Duty.Live(ctx) }, func(e *duty.Entry) bool { return e.Watcher == v.member().ID() })
-}
-
-// all does something with the devices of this manager, and says how far it came.
-func (v peerView) all(ctx context.Context, do func() error, there func(*duty.Entry) bool) (o peerrest.MoveOutcome, err error) {
-	self := v.member().ID()
-	movable := func(e *duty.Entry) bool { return e.Owner == self && e.Fixed == "" }
-	before := v.count(ctx, func(e *duty.Entry) bool { return movable(e) && there(e) })
-	err = do()
-	if err == nil {
-		err = until(ctx, func() bool {
-			return v.count(ctx, func(e *duty.Entry) bool { return movable(e) && !there(e) && e.Reason == "" }) == 0
-		})
-	}
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-		return o, peerProblem(err)
-	}
-	entries, _ := v.member().Duty.Devices(context.WithoutCancel(ctx))
-	for i := range entries {
-		e := &entries[i]
-		switch {
-		case e.Owner == self && e.Fixed != "" && e.Watcher == self:
-			o.Left = append(o.Left, peerrest.Left{Device: e.Name, Error: "it stays: " + e.Fixed})
-		case !movable(e):
-		case there(e):
-			o.Moved++
-		case e.Reason != "":
-			o.Left = append(o.Left, peerrest.Left{Device: e.Name, Error: e.Reason})
-		default:
-			o.UnderWay++
-		}
-	}
-	o.Moved = max(0, o.Moved-before)
-	return o, nil
 }
 
 // Message implements viewer/peer.Peers.

@@ -48,9 +48,11 @@ func (a *App) Reload() {
 
 // apply makes a plan run. The lock is held.
 func (a *App) apply(plan *definition.Plan) {
+	a.clearAway(plan)
 	if err := a.binder.Apply(plan); err != nil {
 		a.log.Error("definitions were not applied", "error", err)
 	}
+	a.markAway()
 	a.loaded.Store(plan)
 	a.Tree.Flush() // Now the fresh nodes are known.
 	a.restore(context.Background(), a.fresh.all()...)

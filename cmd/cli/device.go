@@ -70,46 +70,84 @@ func (c *peerDevicesCommand) Run(ctx context.Context, p *Process, all *commands)
 	return nil
 }
 
-// namedDevice is the argument that names a device.
-type namedDevice struct {
-	Device string `arg:"" name:"device" help:"Its name, or manager:name when several managers have one of that name."`
-}
-
-// path is that of an operation about the device.
-func (n *namedDevice) path(operation string) string {
-	return devicesPath + "/" + url.PathEscape(n.Device) + "/" + operation
-}
-
-// peerGiveCommand gives a device away.
+// peerGiveCommand gives devices away.
 type peerGiveCommand struct {
 	remote
-	namedDevice
-	To  string `arg:"" name:"manager" help:"Who is to watch it: a name or an ID."`
-	For days   `help:"For how long. Default: until it is returned." placeholder:"TIME"`
+	What []string `arg:"" name:"device… manager" help:"Devices (a name, manager:name when several managers have one of that name, or a path: all devices at and below it), and at last who is to watch them: a name or an ID."`
+	For  days     `help:"For how long. Default: until it is returned." placeholder:"TIME"`
 }
 
 // Run implements the command.
 func (c *peerGiveCommand) Run(ctx context.Context, p *Process) error {
-	var m view.Move
-	if _, err := c.post(ctx, c.path("give"), view.NewGift{To: c.To, For: duration(c.For)}, &m); err != nil {
+	last := len(c.What) - 1
+	if last < 1 {
+		return exit(Usage, "say which device, and which manager is to watch it: grove peer give switch-1 hamburg")
+	}
+	devices, to := c.What[:last], c.What[last]
+	if path, ok := single(devices, "give"); ok {
+		var m view.Move
+		if _, err := c.post(ctx, path, view.NewGift{To: to, For: duration(c.For)}, &m); err != nil {
+			return err
+		}
+		return told(p, &m)
+	}
+	var all view.Moved
+	if _, err := c.post(ctx, devicesPath+"/give", view.NewGifts{Devices: devices, To: to, For: duration(c.For)}, &all); err != nil {
 		return err
 	}
-	return told(p, &m)
+	return toldAll(p, &all)
 }
 
-// peerReturnCommand returns a device.
+// single is the path of an operation about one device that is named; ok is false for several,
+// and for a path.
+func single(devices []string, operation string) (path string, ok bool) {
+	if len(devices) != 1 || strings.HasPrefix(devices[0], "/") {
+		return "", false
+	}
+	return devicesPath + "/" + url.PathEscape(devices[0]) + "/" + operation, true
+}
+
+// peerReturnCommand returns devices.
 type peerReturnCommand struct {
 	remote
-	namedDevice
+	Devices []string `arg:"" name:"device" help:"Devices: a name, manager:name when several managers have one of that name, or a path: all devices at and below it."`
 }
 
 // Run implements the command.
 func (c *peerReturnCommand) Run(ctx context.Context, p *Process) error {
-	var m view.Move
-	if _, err := c.post(ctx, c.path("return"), nil, &m); err != nil {
+	if path, ok := single(c.Devices, "return"); ok {
+		var m view.Move
+		if _, err := c.post(ctx, path, nil, &m); err != nil {
+			return err
+		}
+		return told(p, &m)
+	}
+	var all view.Moved
+	if _, err := c.post(ctx, devicesPath+"/return", view.NewReturns{Devices: c.Devices}, &all); err != nil {
 		return err
 	}
-	return told(p, &m)
+	return toldAll(p, &all)
+}
+
+// toldAll says what came of moving several devices: a line for each, and one for all.
+func toldAll(p *Process, all *view.Moved) error {
+	for i := range all.Moves {
+		if err := told(p, &all.Moves[i]); err != nil {
+			fmt.Fprintln(p.Stdout, cell(err.Error()))
+		}
+	}
+	for _, s := range all.Stays {
+		fmt.Fprintln(p.Stdout, cell(s.Path+" stays: "+s.Why))
+	}
+	line := fmt.Sprintf("%d of %s moved", all.Done, count(len(all.Moves), "device"))
+	if all.UnderWay > 0 {
+		line += fmt.Sprintf(", %d on the way: grove peer moves shows when they are there", all.UnderWay)
+	}
+	if all.Failed > 0 {
+		return exit(Wrong, "%s, %d not", line, all.Failed)
+	}
+	fmt.Fprintln(p.Stdout, line)
+	return nil
 }
 
 // told says what came of a move.
@@ -124,6 +162,9 @@ func told(p *Process, m *view.Move) error {
 		}
 		fmt.Fprintln(p.Stdout, cell(text)+"; grove peer moves shows when it is there")
 	default:
+		if m.Owner == "" && m.From == "" && m.To == "" { // It is not known what was named.
+			return exit(Wrong, "%s: %s", m.Device, m.Error)
+		}
 		return exit(Wrong, "%s stays with %s: %s", m.Device, cmp.Or(m.From, "nobody"), m.Error)
 	}
 	return nil

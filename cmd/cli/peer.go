@@ -23,8 +23,8 @@ type peerCommand struct {
 	Leave      peerLeaveCommand      `cmd:"" help:"End the link to a manager that this one joined."`
 	Integrate  peerIntegrateCommand  `cmd:"" help:"Be an integration manager, with which others register, or no longer."`
 	Devices    peerDevicesCommand    `cmd:"" help:"Print who watches what."`
-	Give       peerGiveCommand       `cmd:"" help:"Give a device to another manager: grove peer give switch-1 hamburg --for 8h"`
-	Return     peerReturnCommand     `cmd:"" help:"Return a device to its owner."`
+	Give       peerGiveCommand       `cmd:"" help:"Give devices to another manager: grove peer give switch-1 hamburg --for 8h"`
+	Return     peerReturnCommand     `cmd:"" help:"Return devices to their owners."`
 	Handover   peerHandoverCommand   `cmd:"" help:"Hand all devices over, before this manager stops."`
 	Live       peerLiveCommand       `cmd:"" help:"I am live: take back the devices that others watch for this manager."`
 	Moves      peerMovesCommand      `cmd:"" help:"Print what moved: delegations and takeovers, the newest first."`

@@ -120,7 +120,14 @@ func TestPeersAreManaged(t *testing.T) {
 		"POST /api/v1/devices/db/give":         note(view.Move{Device: "db", From: "berlin", To: "hamburg", State: view.Done}),
 		"POST /api/v1/devices/sw/1/give":       note(view.Move{Device: "sw/1", From: "berlin", To: "hamburg", State: view.Failed, Error: "hamburg has no room"}),
 		"POST /api/v1/devices/berlin:x/return": note(view.Move{Device: "x", To: "berlin", State: view.UnderWay, Error: "hamburg is not linked"}),
-		"POST /api/v1/devices/gone/return":     problem(404, "there is no such manager or device: gone"),
+		"POST /api/v1/devices/give": note(view.Moved{Done: 1, UnderWay: 1, Failed: 2, Moves: []view.Move{
+			{Device: "db", Owner: "berlin", At: "/shop/db", From: "berlin", To: "hamburg", State: view.Done},
+			{Device: "till", Owner: "berlin", At: "/shop/till", From: "berlin", To: "hamburg", State: view.Failed, Error: "it stays: probe \"answer\" asks an address on this machine"},
+			{Device: "web", Owner: "berlin", At: "/shop/web", From: "berlin", To: "hamburg", State: view.UnderWay},
+			{Device: "switch-1", State: view.Failed, Error: "there is no such device here: \"switch-1\""},
+		}, Stays: []view.Stay{{Path: "/shop/Note", Why: "no definition has grown it"}}}),
+		"POST /api/v1/devices/return":      note(view.Moved{Done: 2, Moves: []view.Move{{Device: "db", To: "berlin", State: view.Done}, {Device: "web", To: "berlin", State: view.Done}}}),
+		"POST /api/v1/devices/gone/return": problem(404, "there is no such manager or device: gone"),
 		"GET /api/v1/duplicates": view.Duplicates{Next: "more", Groups: []view.Duplicate{
 			{Identity: "address=10.0.0.1", Why: "rule address", Primary: view.Sighting{Manager: "berlin", Device: "switch-1", Path: "/net/switch-1"}, Secondaries: []view.Sighting{{Manager: "hamburg", Device: "sw1", Path: "/lan/sw1"}}},
 		}},
@@ -132,7 +139,7 @@ func TestPeersAreManaged(t *testing.T) {
 		"peer invite hamburg", "peer invite hamburg --for 2h --json", "peer join tls://berlin:7443 s3cret", "peer join tls://berlin:7443 -",
 		"peer revoke hamburg -m stolen", "peer leave hamburg", "peer integrate on", "peer integrate off", "peer integrate perhaps",
 		"peer handover", "peer handover oslo", "peer live", "peer moves", "peer moves --device db --limit 7", "peer devices", "peer devices --manager berlin --state given --at /shop --text d", "peer devices --color always",
-		"peer give db hamburg --for 8h", "peer give sw/1 hamburg", "peer return berlin:x", "peer return gone", "peer duplicates", "peer message all lunch is ready",
+		"peer give db hamburg --for 8h", "peer give sw/1 hamburg", "peer return berlin:x", "peer return gone", "peer give db", "peer give /shop switch-1 hamburg --for 8h", "peer return /shop", "peer return db switch-1", "peer duplicates", "peer message all lunch is ready",
 	} {
 		s.asked = nil
 		code, stdout, stderr := s.atNoon(t, strings.Fields(args)...)
@@ -153,7 +160,7 @@ func TestPeersAreAskedWhatWasSaid(t *testing.T) {
 	})
 	s := serve(t, map[string]any{
 		"POST /api/v1/peers/invite": take, "POST /api/v1/peers/join": take, "POST /api/v1/peers/x/revoke": take, "POST /api/v1/peers/x/leave": take, "POST /api/v1/peers/integrate": take,
-		"POST /api/v1/peers/handover": take, "POST /api/v1/peers/live": take, "POST /api/v1/devices/x/give": take, "POST /api/v1/devices/x/return": take, "POST /api/v1/messages": take,
+		"POST /api/v1/peers/handover": take, "POST /api/v1/peers/live": take, "POST /api/v1/devices/x/give": take, "POST /api/v1/devices/x/return": take, "POST /api/v1/devices/give": take, "POST /api/v1/devices/return": take, "POST /api/v1/messages": take,
 	})
 	for _, c := range []struct{ args, stdin, want string }{
 		{"invite x", "", `{"name":"x","for":"24h"}`}, {"invite x --for 7d", "", `{"name":"x","for":"7d"}`},
@@ -161,6 +168,7 @@ func TestPeersAreAskedWhatWasSaid(t *testing.T) {
 		{"revoke x -m why", "", `{"comment":"why"}`}, {"leave x", "", `{}`}, {"integrate on", "", `{"on":true}`}, {"integrate off", "", `{"on":false}`},
 		{"handover", "", `{}`}, {"handover y", "", `{"to":"y"}`}, {"live", "", `{}`},
 		{"give x y", "", `{"to":"y"}`}, {"give x y --for 8h", "", `{"to":"y","for":"8h"}`}, {"return x", "", `{}`},
+		{"give /x y", "", `{"devices":["/x"],"to":"y"}`}, {"give x /z y --for 8h", "", `{"devices":["x","/z"],"to":"y","for":"8h"}`}, {"return /x", "", `{"devices":["/x"]}`}, {"return x z", "", `{"devices":["x","z"]}`},
 		{"message x a b", "", `{"to":"x","text":"a b"}`}, {"message all a", "", `{"to":"*","text":"a"}`},
 	} {
 		var out, errs bytes.Buffer

@@ -30,7 +30,9 @@ var deviceStates = []string{Own, Given, Taken, Prepared, Orphaned}
 type Device struct {
 	Name        string `json:"name" example:"switch-1"`
 	Application string `json:"application" doc:"Its definition."`
-	At          string `json:"at" doc:"Path of its node at its watcher."`
+	At          string `json:"at" doc:"Path of its node at its owner."`
+	// Path is the same node in the tree of this manager.
+	Path string `json:"path,omitempty" doc:"Path of its node in the tree of this manager; absent: it does not hang here."`
 	// Owner and Watcher are names of managers; their IDs are beside them.
 	Owner     string     `json:"owner" doc:"Name of the manager whose it is."`
 	OwnerID   string     `json:"ownerId"`
@@ -88,8 +90,8 @@ func (a *API) devices(ctx context.Context, in *devicesInput) (*devicesOutput, er
 	list = slices.DeleteFunc(slices.Clone(list), func(d Device) bool {
 		return in.State != "" && d.State != in.State ||
 			in.Manager != "" && !slices.Contains([]string{d.Owner, d.OwnerID, d.Watcher, d.WatcherID}, in.Manager) ||
-			in.At != "" && !within(d.At, at) ||
-			text != "" && !strings.Contains(strings.ToLower(d.Name+"\n"+d.Application+"\n"+d.At), text)
+			in.At != "" && !within(d.At, at) && !within(d.Path, at) ||
+			text != "" && !strings.Contains(strings.ToLower(d.Name+"\n"+d.Application+"\n"+d.At+"\n"+d.Path), text)
 	})
 	out := &devicesOutput{"no-store", Devices{Total: len(list)}}
 	out.Body.Devices, out.Body.Next, err = page(list, in.Paged, func(d *Device) []string { return []string{d.Name, d.OwnerID} })

@@ -11,6 +11,8 @@ import (
 type Move struct {
 	Time   time.Time `json:"time" doc:"When it began."`
 	Device string    `json:"device"`
+	Owner  string    `json:"owner,omitempty" doc:"Name of the manager whose it is."`
+	At     string    `json:"at,omitempty" doc:"Path of its node in the tree of this manager, if it has one here."`
 	From   string    `json:"from,omitempty" doc:"Name of the manager that watched it; absent: nobody."`
 	To     string    `json:"to" doc:"Name of the manager that watches it then."`
 	Why    string    `json:"why" enum:"given,returned,handover,takeover,back"`

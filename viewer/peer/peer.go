@@ -57,6 +57,12 @@ type Peers interface {
 	Give(ctx context.Context, device, to string, within time.Duration) (Move, error)
 	// Return ends that: the device is watched by its owner again.
 	Return(ctx context.Context, device string) (Move, error)
+	// GiveAll and ReturnAll do so with several devices, each by itself: what keeps one from
+	// moving keeps no other. A device may also be a path, which stands for every device at and
+	// below it; the counts of the answer are filled in by who asks. An error is that nothing
+	// was begun.
+	GiveAll(ctx context.Context, devices []string, to string, within time.Duration) (Moved, error)
+	ReturnAll(ctx context.Context, devices []string) (Moved, error)
 	// HandOver gives all devices to one manager, or with "" to the stand-ins of each.
 	HandOver(ctx context.Context, to string) (MoveOutcome, error)
 	// Live takes the devices back that others watch for this manager.
@@ -127,6 +133,8 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, operation("get-devices", http.MethodGet, "/api/v1/devices", "Who watches what", "Devices by name. Needs the role viewer on everything.", http.StatusBadRequest), a.devices)
 	huma.Register(api, change("give-device", "/api/v1/devices/{name}/give", "Give a device to another manager", "It has the device on its disk before this one lets go.", http.StatusNotFound), a.give)
 	huma.Register(api, change("return-device", "/api/v1/devices/{name}/return", "Return a device to its owner", "", http.StatusNotFound), a.returns)
+	huma.Register(api, change("give-devices", "/api/v1/devices/give", "Give devices to another manager", "Several of them, or all below a path. Each moves by itself; the answer says of each what came of it.", http.StatusNotFound), a.giveAll)
+	huma.Register(api, change("return-devices", "/api/v1/devices/return", "Return devices to their owners", "Several of them, or all below a path.", http.StatusNotFound), a.returnAll)
 	huma.Register(api, operation("get-duplicates", http.MethodGet, "/api/v1/duplicates", "Devices that several managers see", "Needs the role viewer on everything.", http.StatusBadRequest), a.duplicates)
 	huma.Register(api, operation("send-message", http.MethodPost, "/api/v1/messages", "Send a message to other managers", "It stands in their journals. Needs the role operator on everything.", http.StatusNotFound, http.StatusConflict), a.message)
 }

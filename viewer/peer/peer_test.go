@@ -92,6 +92,16 @@ func (e *estate) Return(_ context.Context, device string) (Move, error) {
 	return Move{Device: device, State: UnderWay}, e.note("return %s", device)
 }
 
+func (e *estate) GiveAll(_ context.Context, devices []string, to string, within time.Duration) (Moved, error) {
+	return Moved{Stays: []Stay{{"/shop/Note", "it was pushed"}}, Moves: []Move{
+		{Device: "a", To: to, State: Done}, {Device: "b", To: to, State: UnderWay}, {Device: "c", State: Failed, Error: "no room"}, {Device: "d", To: to, State: Done},
+	}}, e.note("give %q %s %s", devices, to, within)
+}
+
+func (e *estate) ReturnAll(_ context.Context, devices []string) (Moved, error) {
+	return Moved{}, e.note("return %q", devices)
+}
+
 func (e *estate) HandOver(_ context.Context, to string) (MoveOutcome, error) {
 	left := make([]Left, 150)
 	for i := range left {
@@ -172,6 +182,14 @@ func TestPeers(t *testing.T) {
 		{"returned", "admin", "POST", "/devices/db/return", "", nil, 200, `"state":"under way"`, []string{"return db"}, []string{"ada: device return db null: <nil>"}},
 		{"returned too late", "admin", "POST", "/devices/db/return", "", ErrStale, 409, "it moved meanwhile; grove peer devices shows", []string{"return db"}, []string{"ada: device return db null: it moved meanwhile"}},
 		{"returned by a mistake", "admin", "POST", "/devices/db/return", "", errors.New("secret"), 500, "the server made a mistake", []string{"return db"}, []string{"ada: device return db null: secret"}},
+		{"given with all below", "admin", "POST", "/devices/give", `{"devices":["/shop","north:db"],"to":"south","for":"8h"}`, nil, 200, `"stays":[{"path":"/shop/Note","why":"it was pushed"}],"done":2,"underWay":1,"failed":1}`,
+			[]string{`give ["/shop" "north:db"] south 8h0m0s`}, []string{`ada: device give /shop, north:db {"for":"8h","to":"south"}: <nil>`}},
+		{"given nothing", "admin", "POST", "/devices/give", `{"devices":[],"to":"south"}`, nil, 422, "", nil, nil},
+		{"given what has no name", "admin", "POST", "/devices/give", `{"devices":["a"," "],"to":"south"}`, nil, 422, "devices: want names or paths of 1 to 1024 bytes", nil, nil},
+		{"given all by an editor", "editor", "POST", "/devices/give", `{"devices":["/"],"to":"south"}`, nil, 403, "needs the role admin", nil, nil},
+		{"given what is a part", "admin", "POST", "/devices/give", `{"devices":["/shop/db/Load"],"to":"south"}`, fmt.Errorf("%w: it is part of db", ErrInvalid), 422, "it is part of db", []string{`give ["/shop/db/Load"] south 0s`}, []string{`ada: device give /shop/db/Load {"to":"south"}: it makes no sense: it is part of db`}},
+		{"returned with all below", "admin", "POST", "/devices/return", `{"devices":["/shop"]}`, nil, 200, `"moves":[],"stays":[],"done":0`, []string{`return ["/shop"]`}, []string{"ada: device return /shop null: <nil>"}},
+		{"returned by an editor", "editor", "POST", "/devices/return", `{"devices":["/"]}`, nil, 403, "needs the role admin", nil, nil},
 		{"handed over", "admin", "POST", "/peers/handover", `{}`, nil, 200, `"moved":3,"underWay":1,"left":[{"device":"d0","error":"nobody can"}`, []string{`handover ""`}, []string{"ada: peer handover the stand-ins null: <nil>"}},
 		{"handed over to one", "admin", "POST", "/peers/handover", `{"to":"north"}`, nil, 200, `"device":"d99"`, []string{`handover "north"`}, []string{"ada: peer handover north null: <nil>"}},
 		{"live", "admin", "POST", "/peers/live", "", nil, 200, `"moved":3`, []string{"live"}, []string{"ada: peer live this manager null: <nil>"}},

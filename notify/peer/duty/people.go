@@ -307,6 +307,7 @@ type Entry struct {
 	// State is own, given, taken, prepared (on its way) or orphaned.
 	State    string    `json:"state"`
 	Heir     peer.ID   `json:"heir,omitempty"` // to whom it is on its way
+	Since    time.Time `json:"since,omitzero"` // when it came into the state, as far as home knows
 	Until    time.Time `json:"until,omitzero"`
 	StandIns []string  `json:"standIns,omitempty"`
 	Fixed    string    `json:"fixed,omitempty"`
@@ -354,7 +355,7 @@ func (d *Duty) entries() []Entry {
 		known[k] = true
 		e := Entry{
 			Key: k, Application: r.Application, At: r.At, Identity: r.Identity, Place: r.Place, Watcher: r.Watcher, Epoch: r.Epoch, Heir: r.Heir,
-			Until: r.Until, Fixed: r.Fixed, Reason: r.Reason,
+			Since: r.Since, Until: r.Until, Fixed: r.Fixed, Reason: r.Reason,
 		}
 		if m := d.members[r.Place]; m != nil {
 			e.StandIns = m.StandIns
