@@ -72,7 +72,7 @@ func (a *App) openPast(e Exports) error {
 	}
 	a.past.audit = audit.New(a.past.facts, c.Name, nil)
 	a.past.shared = revision.New(revision.Options{
-		Store: a.past.facts, Dir: shared, Check: a.checkShared, Changed: a.Reload, Log: a.log,
+		Store: a.past.facts, Dir: shared, Site: a.site, Check: a.checkShared, Changed: a.Reload, Log: a.log,
 	})
 	a.past.samples, err = history.Open(history.Options{
 		Dir: filepath.Join(c.Data, "history"), Keep: c.HistoryKeep, Long: c.HistoryLong, MaxBytes: c.HistoryBytes, Log: a.log,

@@ -7,9 +7,53 @@ import (
 	"path/filepath"
 	"strings"
 
+	"grove/tree"
 	"grove/tree/store/revision"
 	"grove/viewer"
 )
+
+// site is the site of this manager.
+func (a *App) site() string {
+	if m := a.peers.member; m != nil {
+		return m.Settings().Site
+	}
+	return ""
+}
+
+// resite has the definitions follow the site of this manager. Those of the one before stay
+// until the database says what there is at the other.
+func (a *App) resite() {
+	if s := a.past.shared.State(); s.Like && s.Site != a.site() {
+		a.past.shared.Resite()
+	}
+}
+
+// What the node about shared definitions says.
+const (
+	sharedCurrent = "as in the database"
+	sharedCopy    = "a copy of before, since the database does not answer"
+)
+
+// sharedState says whether the shared definitions here are those of the database. A fault of
+// the database is told by another node.
+var sharedState = show{
+	"/grove/Database/Shared definitions",
+	tree.Spec{
+		Kind: tree.State, Threshold: &tree.Threshold{States: map[string]tree.Status{sharedCurrent: tree.Green, "*": tree.Yellow}},
+		Alerting: &tree.Alerting{DependsOn: []tree.Path{tree.MustPath("/grove/Database/State")}}, Description: "whether definitions that managers share are those of the database",
+	},
+	func(c *condition) tree.Value {
+		switch {
+		case !c.facts.Ready:
+			return tree.Text(sharedCopy)
+		case c.shared.Since.IsZero():
+			return tree.Value{} // They are about to be compared.
+		case !c.shared.Like:
+			return tree.Text("a copy of before: " + c.shared.Err.Error())
+		}
+		return tree.Text(sharedCurrent)
+	},
+}
 
 // sharedFaults says what is wrong with a definition that managers would share, and
 // where: it must load beside the others that they share.

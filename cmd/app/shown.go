@@ -9,6 +9,7 @@ import (
 	"grove/tree/history"
 	"grove/tree/store"
 	"grove/tree/store/journal"
+	"grove/tree/store/revision"
 )
 
 // showEvery is how often the manager looks at what it keeps and sends.
@@ -19,6 +20,7 @@ const showEvery = 5 * time.Second
 type condition struct {
 	samples history.Stats
 	facts   store.Stats
+	shared  revision.State
 	journal journal.Stats
 	sent    []sending
 	alerts  alertCondition
@@ -40,6 +42,8 @@ func (a *App) condition(ctx context.Context) (c condition) {
 		c.facts.LastError = err.Error()
 		c.facts.Ready = false
 	}
+	a.resite()
+	c.shared = a.past.shared.State()
 	c.sent = a.exports.condition()
 	c.alerts = a.alertCondition()
 	return c
@@ -118,6 +122,7 @@ var shows = []show{
 		}
 		return tree.Text("opening")
 	}},
+	sharedState,
 	{"/grove/Database/Size", tree.Spec{Metric: "grove_database_bytes", Unit: "bytes", Description: "what facts take on the disk"}, func(c *condition) tree.Value { return tree.Number(float64(c.facts.Bytes)) }},
 	{"/grove/Database/Journal", tree.Spec{Metric: "grove_journal_entries", Unit: "entries", Description: "changes of status and events that are kept"}, func(c *condition) tree.Value {
 		if c.journal.Rows < 0 {

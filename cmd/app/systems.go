@@ -267,6 +267,7 @@ func (s *systems) database(c *condition) system.Group {
 	d, j := &c.facts, &c.journal
 	g := system.Group{Name: "database", Title: "Database", Figures: []system.Figure{
 		s.shown("/grove/Database/State", c),
+		s.shown("/grove/Database/Shared definitions", c),
 		system.Words("Engine", d.Engine, fmt.Sprintf("tables of version %d", d.Schema)),
 		system.Words("Where", d.Address, ""),
 		system.Number("Size", float64(d.Bytes), "bytes", ""),

@@ -53,7 +53,7 @@ func (a *App) openViewer(p policies, own *metrics.Set, receiver *push.Receiver, 
 		return err
 	}
 	records, err := record.New(record.Options{
-		Tree: a.Tree, Guard: a.Guard, History: &a.past.longAgo, Journal: a.past.journal, Definitions: a.past.shared, Check: a.sharedFaults,
+		Tree: a.Tree, Guard: a.Guard, History: &a.past.longAgo, Journal: a.past.journal, Definitions: a.past.shared, ForAll: a.past.shared.ForAll(), Check: a.sharedFaults,
 		Audit: a.past.audit, Backups: kept, Spool: kept.spool(), Problem: viewer.Problem, Log: a.log,
 	})
 	if err != nil {

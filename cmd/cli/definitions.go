@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -23,7 +25,7 @@ type definitionsCommand struct {
 	List     listCommand      `cmd:"" help:"List the definitions that come with grove, or those that managers share."`
 	Show     showCommand      `cmd:"" help:"Print what a definition is for, its parameters or its text."`
 	New      newCommand       `cmd:"" help:"Write an instance file that uses a definition, with all its parameters."`
-	Put      putCommand       `cmd:"" help:"Make the next revision of each definition from a file; managers that share the database apply it."`
+	Put      putCommand       `cmd:"" help:"Make the next revision of each definition from a file; managers of the same site that share the database apply it."`
 	History  revisionsCommand `cmd:"" help:"List the revisions of a definition."`
 	Diff     diffCommand      `cmd:"" help:"Print what changed between two revisions."`
 	Rollback rollbackCommand  `cmd:"" help:"Make the next revision with the text of an old one."`
@@ -42,9 +44,31 @@ func definitionAddress(name string, below ...string) string {
 	return path
 }
 
+// sited says which definitions are meant.
+type sited struct {
+	AllSites bool `help:"Those that managers of all sites share, instead of those of the site of the server."`
+}
+
+// query adds that to the query of an address.
+func (s sited) query(query ...string) []string {
+	if s.AllSites {
+		query = append(query, "allSites", "true")
+	}
+	return query
+}
+
+// ofSite tells a definition of a site from one for all.
+func ofSite(r *record.Revision) string {
+	if r.Site == "" {
+		return ""
+	}
+	return " of site " + plain(r.Site)
+}
+
 // putCommand puts files.
 type putCommand struct {
 	remote
+	sited
 	Files    []string `arg:"" name:"file" help:"Definition files, YAML or XML. A file makes the definition that is called like it, without its end."`
 	As       string   `help:"Name of the definition, when there is one file." placeholder:"NAME"`
 	Expected *int64   `help:"Number of the revision that was changed, 0 for a new definition: if another is current, nothing is changed." placeholder:"REV"`
@@ -77,11 +101,11 @@ func (c *putCommand) put(ctx context.Context, p *Process, all *commands, file st
 	if err != nil {
 		return err
 	}
-	before, _, err := c.current(ctx, name)
+	before, err := c.current(ctx, name, c.sited)
 	if err != nil {
 		return err
 	}
-	answer, why, err := c.ask(ctx, http.MethodPut, definitionAddress(name), body)
+	answer, why, err := c.ask(ctx, http.MethodPut, definitionAddress(name), body, c.query()...)
 	if err != nil {
 		return err
 	}
@@ -95,30 +119,29 @@ func (c *putCommand) put(ctx context.Context, p *Process, all *commands, file st
 	if err := json.Unmarshal(answer, &r); err != nil {
 		return exit(NoReply, "the answer of %s is no revision: %w", c.Server, err)
 	}
-	if r.Revision == before {
-		fmt.Fprintf(p.Stdout, "%s: revision %d says so already\n", plain(r.Name), r.Revision)
+	if r.Revision == before.Revision && r.Site == before.Site {
+		fmt.Fprintf(p.Stdout, "%s: revision %d%s says so already\n", plain(r.Name), r.Revision, ofSite(&r))
 		return nil
 	}
-	fmt.Fprintf(p.Stdout, "%s: revision %d\n", plain(r.Name), r.Revision)
+	fmt.Fprintf(p.Stdout, "%s: revision %d%s\n", plain(r.Name), r.Revision, ofSite(&r))
 	return nil
 }
 
-// current is the number of the current revision of a definition; 0: there is none.
-func (r *remote) current(ctx context.Context, name string) (number int64, text string, err error) {
-	answer, why, err := r.ask(ctx, http.MethodGet, definitionAddress(name), nil)
+// current is the current revision of a definition; its number is 0 when there is none.
+func (r *remote) current(ctx context.Context, name string, of sited) (now record.Revision, err error) {
+	answer, why, err := r.ask(ctx, http.MethodGet, definitionAddress(name), nil, of.query()...)
 	switch {
 	case err != nil:
-		return 0, "", err
+		return now, err
 	case why != nil && why.Status == http.StatusNotFound:
-		return 0, "", nil
+		return now, nil
 	case why != nil:
-		return 0, "", why.exit()
+		return now, why.exit()
 	}
-	var now record.Revision
 	if err := json.Unmarshal(answer, &now); err != nil {
-		return 0, "", exit(NoReply, "the answer of %s is no revision: %w", r.Server, err)
+		return now, exit(NoReply, "the answer of %s is no revision: %w", r.Server, err)
 	}
-	return now.Revision, now.Text, nil
+	return now, nil
 }
 
 // placed are the errors of a text that the server found, at their places in the file
@@ -147,6 +170,7 @@ func placed(why *problem, name, file string) source.Errors {
 // listCommand lists definitions.
 type listCommand struct {
 	remote
+	sited
 	Shared  bool `help:"List the definitions that managers share, which the server knows, instead of those that come with grove."`
 	Removed bool `help:"The shared ones, with those that were removed."`
 	JSON    bool `name:"json" help:"Print JSON."`
@@ -154,10 +178,10 @@ type listCommand struct {
 
 // Run implements the command.
 func (c *listCommand) Run(ctx context.Context, p *Process) error {
-	if !c.Shared && !c.Removed {
+	if !c.Shared && !c.Removed && !c.AllSites {
 		return listCatalogue(p.Stdout, c.JSON)
 	}
-	body, err := c.get(ctx, "/api/v1/shared-definitions", "removed", strconv.FormatBool(c.Removed))
+	body, err := c.get(ctx, "/api/v1/shared-definitions", c.query("removed", strconv.FormatBool(c.Removed))...)
 	if err != nil {
 		return err
 	}
@@ -179,13 +203,21 @@ func printRevisions(w io.Writer, r *remote, body []byte, raw bool, none string) 
 		return nil
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NAME\tREVISION\tTIME\tWHO\tCOMMENT")
+	// Who knows of no sites reads nothing of them.
+	sites := slices.ContainsFunc(list.Revisions, func(r record.Revision) bool { return r.Site != "" })
+	site := func(text string) string {
+		if !sites {
+			return ""
+		}
+		return cell(text) + "\t"
+	}
+	fmt.Fprintln(t, "NAME\t"+site("SITE")+"REVISION\tTIME\tWHO\tCOMMENT")
 	for _, one := range list.Revisions {
 		comment := one.Comment
 		if one.Removed {
 			comment = strings.TrimSuffix("removed: "+comment, ": ")
 		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", cell(one.Name), one.Revision, localTime(one.Time), cell(one.Who), cell(comment))
+		fmt.Fprintf(t, "%s\t%s%d\t%s\t%s\t%s\n", cell(one.Name), site(cmp.Or(one.Site, "all")), one.Revision, localTime(one.Time), cell(one.Who), cell(comment))
 	}
 	return t.Flush()
 }
@@ -198,6 +230,7 @@ func cell(text string) string {
 // showCommand prints a definition of the catalogue, or one revision of a shared one.
 type showCommand struct {
 	remote
+	sited
 	Name       string `arg:"" name:"name[@rev]" help:"Name of the definition: nginx; of a shared one with the number of a revision, too: shop@3."`
 	YAML       bool   `name:"yaml" xor:"what" help:"Print the definition itself instead of what it is for."`
 	Parameters bool   `xor:"what" help:"Print its parameters."`
@@ -209,7 +242,7 @@ type showCommand struct {
 // can be changed and put again.
 func (c *showCommand) Run(ctx context.Context, p *Process) error {
 	name, rev, given := strings.Cut(c.Name, "@")
-	if !c.Shared && !given {
+	if !c.Shared && !given && !c.AllSites {
 		return c.catalogue(p)
 	}
 	if _, err := strconv.ParseInt(rev, 10, 64); given && err != nil {
@@ -219,7 +252,7 @@ func (c *showCommand) Run(ctx context.Context, p *Process) error {
 	if given {
 		query = append(query, "revision", rev)
 	}
-	body, err := c.get(ctx, definitionAddress(name), query...)
+	body, err := c.get(ctx, definitionAddress(name), c.query(query...)...)
 	if err != nil {
 		return err
 	}
@@ -252,6 +285,7 @@ func output(w io.Writer, body []byte) error {
 // revisionsCommand lists the revisions of a definition.
 type revisionsCommand struct {
 	remote
+	sited
 	Name   string `arg:"" help:"Name of the definition."`
 	Before int64  `help:"Only revisions with smaller numbers; the server gives 1000 at a time." placeholder:"REV"`
 	JSON   bool   `name:"json" help:"Print JSON, as the server answers."`
@@ -259,7 +293,7 @@ type revisionsCommand struct {
 
 // Run implements the command.
 func (c *revisionsCommand) Run(ctx context.Context, p *Process) error {
-	body, err := c.get(ctx, definitionAddress(c.Name, "revisions"), "before", strconv.FormatInt(c.Before, 10))
+	body, err := c.get(ctx, definitionAddress(c.Name, "revisions"), c.query("before", strconv.FormatInt(c.Before, 10))...)
 	if err != nil {
 		return err
 	}
@@ -269,6 +303,7 @@ func (c *revisionsCommand) Run(ctx context.Context, p *Process) error {
 // diffCommand prints a difference.
 type diffCommand struct {
 	remote
+	sited
 	Name string `arg:"" help:"Name of the definition."`
 	From int64  `arg:"" optional:"" default:"-1" help:"Number of the older revision; 0 is nothing. Default: the one before the newer."`
 	To   int64  `arg:"" optional:"" help:"Number of the newer revision. Default: the current one."`
@@ -278,13 +313,13 @@ type diffCommand struct {
 func (c *diffCommand) Run(ctx context.Context, p *Process, all *commands) error {
 	from, to := c.From, c.To
 	if from < 0 {
-		number, _, err := c.current(ctx, c.Name)
+		now, err := c.current(ctx, c.Name, c.sited)
 		if err != nil {
 			return err
 		}
-		from = max(number-1, 0)
+		from = max(now.Revision-1, 0)
 	}
-	body, err := c.get(ctx, definitionAddress(c.Name, "diff"), "from", strconv.FormatInt(from, 10), "to", strconv.FormatInt(to, 10))
+	body, err := c.get(ctx, definitionAddress(c.Name, "diff"), c.query("from", strconv.FormatInt(from, 10), "to", strconv.FormatInt(to, 10))...)
 	if err != nil {
 		return err
 	}
@@ -304,6 +339,7 @@ func (c *diffCommand) Run(ctx context.Context, p *Process, all *commands) error 
 // rollbackCommand goes back.
 type rollbackCommand struct {
 	remote
+	sited
 	Name     string `arg:"" help:"Name of the definition."`
 	Revision int64  `arg:"" name:"rev" help:"Number of the revision to go back to."`
 	Expected *int64 `help:"Number of the revision that must be current: if another is, nothing is changed." placeholder:"REV"`
@@ -316,7 +352,7 @@ func (c *rollbackCommand) Run(ctx context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
-	answer, err := c.do(ctx, http.MethodPost, definitionAddress(c.Name, "rollback"), body)
+	answer, err := c.do(ctx, http.MethodPost, definitionAddress(c.Name, "rollback"), body, c.query()...)
 	if err != nil {
 		return err
 	}
@@ -324,13 +360,14 @@ func (c *rollbackCommand) Run(ctx context.Context, p *Process) error {
 	if err := json.Unmarshal(answer, &r); err != nil {
 		return exit(NoReply, "the answer of %s is no revision: %w", c.Server, err)
 	}
-	fmt.Fprintf(p.Stdout, "%s: revision %d, with the text of revision %d\n", plain(r.Name), r.Revision, c.Revision)
+	fmt.Fprintf(p.Stdout, "%s: revision %d%s, with the text of revision %d\n", plain(r.Name), r.Revision, ofSite(&r), c.Revision)
 	return nil
 }
 
 // removeCommand removes a definition.
 type removeCommand struct {
 	remote
+	sited
 	Name     string `arg:"" help:"Name of the definition."`
 	Expected int64  `help:"Number of the revision that must be current: if another is, nothing is changed." placeholder:"REV"`
 	Comment  string `short:"m" help:"Why." placeholder:"TEXT"`
@@ -338,7 +375,7 @@ type removeCommand struct {
 
 // Run implements the command.
 func (c *removeCommand) Run(ctx context.Context, p *Process) error {
-	query := []string{}
+	query := c.query()
 	if c.Expected != 0 {
 		query = append(query, "expected", strconv.FormatInt(c.Expected, 10))
 	}
@@ -353,6 +390,10 @@ func (c *removeCommand) Run(ctx context.Context, p *Process) error {
 	if err := json.Unmarshal(answer, &r); err != nil {
 		return exit(NoReply, "the answer of %s is no revision: %w", c.Server, err)
 	}
-	fmt.Fprintf(p.Stdout, "%s: removed with revision %d; grove definitions rollback %s %d brings it back\n", plain(r.Name), r.Revision, plain(r.Name), r.Revision-1)
+	back := plain(r.Name)
+	if c.AllSites {
+		back = "--all-sites " + back
+	}
+	fmt.Fprintf(p.Stdout, "%s: removed with revision %d%s; grove definitions rollback %s %d brings it back\n", plain(r.Name), r.Revision, ofSite(&r), back, r.Revision-1)
 	return nil
 }

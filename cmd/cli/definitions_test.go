@@ -101,6 +101,12 @@ func TestDefinitionsArePrinted(t *testing.T) {
 		"POST /api/v1/definitions/shop/rollback": record.Revision{Name: "shop", Revision: 3},
 		"DELETE /api/v1/definitions/shop":        record.Revision{Name: "shop", Revision: 4, Removed: true},
 	})
+	ofNorth := record.Revision{Name: "shop", Site: "north", Revision: 2, Time: stamp(0), Who: "anna"}
+	north := serve(t, map[string]any{
+		"GET /api/v1/shared-definitions":  record.Revisions{Revisions: []record.Revision{{Name: "bank", Revision: 1, Time: stamp(0), Who: "bert"}, ofNorth}},
+		"DELETE /api/v1/definitions/shop": ofNorth, "POST /api/v1/definitions/shop/rollback": ofNorth, "GET /api/v1/definitions/shop": ofNorth,
+	})
+	ofSites := "NAME  SITE   REVISION  TIME                     WHO   COMMENT\nbank  all    1         2026-03-02 12:00:00 UTC  bert  \nshop  north  2         2026-03-02 12:00:00 UTC  anna  \n"
 	empty := serve(t, map[string]any{"GET /api/v1/shared-definitions": record.Revisions{}})
 	table := "NAME  REVISION  TIME                     WHO   COMMENT\n" +
 		"shop  2         2026-03-02 12:00:00 UTC  anna  evil\\u001b[2J tab line\nbank  10        2026-03-02 12:00:00 UTC  bert  removed\n"
@@ -125,6 +131,12 @@ func TestDefinitionsArePrinted(t *testing.T) {
 		{s, "diff shop", OK, diff, "GET /api/v1/definitions/shop/diff?from=1&to=0"},
 		{s, "rollback shop 1", OK, "shop: revision 3, with the text of revision 1\n", "POST /api/v1/definitions/shop/rollback"},
 		{s, "remove shop --expected 3 -m bye", OK, "shop: removed with revision 4; grove definitions rollback shop 3 brings it back\n", "DELETE /api/v1/definitions/shop?comment=bye&expected=3"},
+		{north, "list --shared", OK, ofSites, "GET /api/v1/shared-definitions?removed=false"},
+		{north, "list --all-sites", OK, ofSites, "GET /api/v1/shared-definitions?allSites=true&removed=false"},
+		{north, "show --all-sites shop", OK, "", "GET /api/v1/definitions/shop?allSites=true"},
+		{north, "rollback shop 1", OK, "shop: revision 2 of site north, with the text of revision 1\n", "POST /api/v1/definitions/shop/rollback"},
+		{north, "remove shop", OK, "shop: removed with revision 2 of site north; grove definitions rollback shop 1 brings it back\n", "DELETE /api/v1/definitions/shop"},
+		{north, "remove --all-sites shop", OK, "shop: removed with revision 2 of site north; grove definitions rollback --all-sites shop 1 brings it back\n", "DELETE /api/v1/definitions/shop?allSites=true"},
 	} {
 		code, stdout, stderr := c.at.run(t, append([]string{"definitions"}, strings.Fields(c.line)...)...)
 		if code != c.code || stdout+stderr != c.prints {

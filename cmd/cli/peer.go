@@ -89,7 +89,7 @@ const maxTokenLine = view.MaxToken + 2
 // peerJoinCommand joins a manager.
 type peerJoinCommand struct {
 	remote
-	Address string `arg:"" help:"Where the other manager is reached: tls://grove.example:7443"`
+	Address string `arg:"" help:"Where the other manager is reached: tls://grove.example:7443, or cluster when an external cluster carries what both say."`
 	Key     string `arg:"" name:"token" help:"The token, for one use; - reads it from the standard input."`
 	JSON    bool   `name:"json" help:"Print JSON, as the server answers."`
 }

@@ -20,8 +20,8 @@ import (
 // A backup is lines of JSON, the same for both engines:
 //
 //	{"grove_backup":1,"schema":3,"time":"2026-03-01T12:00:00Z"}
-//	{"table":"definition","columns":["name","revision"]}
-//	["shop",3]
+//	{"table":"definition","columns":["site","name","revision"]}
+//	["","shop",3]
 //	{"end":"definition","rows":1,"sha256":"..."}
 //	{"end":"backup","rows":1,"sha256":"..."}
 //
@@ -41,8 +41,8 @@ var ErrBackup = errors.New("backup")
 var allTables = []table{
 	{name: "manager", key: 1, kinds: "itii", columns: []string{"id", "name", "epoch", "opened"}},
 	{name: "node", key: 2, kinds: "iit", columns: []string{"manager", "id", "path"}},
-	{name: "definition", key: 1, kinds: "ti", columns: []string{"name", "revision"}},
-	{name: "definition_revision", key: 2, kinds: "tiitttit", columns: []string{"name", "revision", "removed", "text", "sha256", "who", "made_at", "comment"}},
+	{name: "definition", key: 2, kinds: "tti", columns: []string{"site", "name", "revision"}},
+	{name: "definition_revision", key: 3, kinds: "ttiitttit", columns: []string{"site", "name", "revision", "removed", "text", "sha256", "who", "made_at", "comment"}},
 	{name: "audit_head", key: 1, kinds: "iit", columns: []string{"id", "seq", "hash"}},
 	{name: "audit", key: 1, kinds: "iitttttttttt", columns: []string{"seq", "made_at", "manager", "who", "origin", "action", "target", "was", "became", "outcome", "previous", "hash"}},
 	{name: "account", key: 1, kinds: "tttttitiii", since: 3, columns: []string{"name", "title", "source", "subject", "grants", "disabled", "password", "made_at", "changed_at", "login_at"}},
@@ -70,6 +70,7 @@ var allTables = []table{
 	{name: "peer_revocation", key: 3, kinds: "ittiiitt", since: 8, columns: []string{"manager", "authority", "id", "entry", "up_to", "made_at", "made_by", "comment"}},
 	{name: "peer_lease", key: 1, kinds: "titiiii", since: 9, passing: true, columns: []string{"name", "manager", "holder", "token", "ttl", "beat", "taken"}},
 	{name: "peer_token", key: 1, kinds: "ii", since: 9, columns: []string{"id", "token"}},
+	{name: "peer_database", key: 1, kinds: "it", since: 13, passing: true, columns: []string{"id", "mark"}},
 	{name: "peer_record", key: 3, kinds: "itii", since: 10, passing: true, columns: []string{"manager", "lane", "number", "entry"}},
 	{name: "peer_record_head", key: 1, kinds: "iii", since: 10, passing: true, columns: []string{"manager", "last", "newest"}},
 	{name: "peer_follower", key: 2, kinds: "ittiii", since: 10, passing: true, columns: []string{"manager", "follower", "token", "start", "mark", "asked_at"}},

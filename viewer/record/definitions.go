@@ -25,6 +25,7 @@ const maxPutBody = 6*revision.MaxTextBytes + 64<<10
 // Revision is one state of a definition that managers share.
 type Revision struct {
 	Name     string `json:"name"`
+	Site     string `json:"site,omitempty" doc:"Site whose managers alone have it. Absent: it is for all managers of the database."`
 	Revision int64  `json:"revision" doc:"Counted from 1."`
 	Removed  bool   `json:"removed,omitempty" doc:"With this revision the definition is gone."`
 	Who      string `json:"who"`
@@ -35,7 +36,7 @@ type Revision struct {
 }
 
 func revisionOf(r revision.Revision) Revision {
-	one := Revision{Name: r.Name, Revision: r.Number, Removed: r.Removed, Who: r.Who, Time: stamp(r.Time), Comment: r.Comment, SHA256: r.SHA256, Text: r.Text}
+	one := Revision{Name: r.Name, Site: r.Site, Revision: r.Number, Removed: r.Removed, Who: r.Who, Time: stamp(r.Time), Comment: r.Comment, SHA256: r.SHA256, Text: r.Text}
 	if r.Removed {
 		one.SHA256 = ""
 	}
@@ -65,9 +66,23 @@ type revisionOutput struct {
 	Body         Revision
 }
 
+// Sited is the part of inputs that says which definitions are meant.
+type Sited struct {
+	AllSites bool `query:"allSites" doc:"Those that managers of all sites share, also where this manager is of a site that has its own."`
+}
+
 // Named is the part of inputs that names a definition.
 type Named struct {
+	Sited
 	Name string `path:"name" maxLength:"64" doc:"Name of the definition." example:"shop"`
+}
+
+// of returns the definitions that are meant.
+func (a *API) of(s Sited) Definitions {
+	if s.AllSites {
+		return a.ForAll
+	}
+	return a.Definitions
 }
 
 // PutRequest is the body of PUT /api/v1/definitions/{name}.
@@ -89,6 +104,9 @@ type Difference struct {
 	Diff string `json:"diff" doc:"In the unified format of diff -u; empty when nothing differs."`
 }
 
+// siteNote says whose definitions the operations are about.
+const siteNote = " A manager that is of a site (site in peers.yaml) has those of its site and, under names that its site has none of, those for all; what it changes is its site's own. With allSites it is about those for all."
+
 // registerDefinitions adds the operations on shared definitions. A definition is about
 // wherever it is used, in every manager: to read one takes the role of a viewer on the
 // whole manager, to change one that of an editor.
@@ -100,7 +118,7 @@ func (a *API) registerDefinitions(api huma.API) {
 		}
 	}
 	huma.Register(api, operation("list-shared-definitions", http.MethodGet, "/api/v1/shared-definitions", "Definitions that managers share",
-		"The current revision of each, without its text. To read shared definitions takes the role of a viewer on the whole manager, to change them that of an editor."), a.listDefinitions)
+		"The current revision of each, without its text. To read shared definitions takes the role of a viewer on the whole manager, to change them that of an editor."+siteNote), a.listDefinitions)
 	huma.Register(api, operation("get-definition", http.MethodGet, "/api/v1/definitions/{name}", "A shared definition",
 		"One revision with its text: the current one unless another is asked for.", http.StatusNotFound), a.getDefinition)
 	huma.Register(api, operation("get-revisions", http.MethodGet, "/api/v1/definitions/{name}/revisions", "What a shared definition was",
@@ -108,7 +126,7 @@ func (a *API) registerDefinitions(api huma.API) {
 	huma.Register(api, operation("diff-definition", http.MethodGet, "/api/v1/definitions/{name}/diff", "What changed in a shared definition",
 		"", http.StatusNotFound), a.diffDefinition)
 	put := operation("put-definition", http.MethodPut, "/api/v1/definitions/{name}", "Put a shared definition",
-		"Makes the next revision of a text, which every manager that shares the database applies. A text with errors is refused, with the place of each in location, as FILE:LINE:COLUMN. "+
+		"Makes the next revision of a text, which every manager that shares the database applies, or of a site its managers. A text with errors is refused, with the place of each in location, as FILE:LINE:COLUMN. "+
 			"The text that is current already makes no revision.", http.StatusConflict, http.StatusInsufficientStorage)
 	put.MaxBodyBytes = maxPutBody
 	huma.Register(api, put, a.putDefinition)
@@ -119,12 +137,13 @@ func (a *API) registerDefinitions(api huma.API) {
 }
 
 func (a *API) listDefinitions(ctx context.Context, in *struct {
+	Sited
 	Removed bool `query:"removed" doc:"Those that were removed, too."`
 }) (*revisionsOutput, error) {
 	if err := a.whole(ctx, grant.Viewer); err != nil {
 		return nil, err
 	}
-	list, err := a.Definitions.List(ctx, in.Removed)
+	list, err := a.of(in.Sited).List(ctx, in.Removed)
 	if err != nil {
 		return nil, a.problem(err)
 	}
@@ -138,7 +157,7 @@ func (a *API) getDefinition(ctx context.Context, in *struct {
 	if err := a.whole(ctx, grant.Viewer); err != nil {
 		return nil, err
 	}
-	r, err := a.Definitions.Get(ctx, in.Name, in.Revision)
+	r, err := a.of(in.Sited).Get(ctx, in.Name, in.Revision)
 	if err != nil {
 		return nil, a.problem(err)
 	}
@@ -152,7 +171,7 @@ func (a *API) getRevisions(ctx context.Context, in *struct {
 	if err := a.whole(ctx, grant.Viewer); err != nil {
 		return nil, err
 	}
-	list, err := a.Definitions.History(ctx, in.Name, in.Before)
+	list, err := a.of(in.Sited).History(ctx, in.Name, in.Before)
 	if err != nil {
 		return nil, a.problem(err)
 	}
@@ -170,7 +189,7 @@ func (a *API) diffDefinition(ctx context.Context, in *struct {
 	if err := a.whole(ctx, grant.Viewer); err != nil {
 		return nil, err
 	}
-	text, err := a.Definitions.Diff(ctx, in.Name, in.From, in.To)
+	text, err := a.of(in.Sited).Diff(ctx, in.Name, in.From, in.To)
 	if err != nil {
 		return nil, a.problem(err)
 	}
@@ -198,8 +217,8 @@ func (a *API) putDefinition(ctx context.Context, in *struct {
 	if len(faults) > 0 {
 		return nil, faulty(in.Name, faults)
 	}
-	return a.change(ctx, in.Caller, "definition put", in.Name, func() (revision.Revision, error) {
-		return a.Definitions.Put(ctx, revision.Change{Name: in.Name, Text: in.Body.Text, Expected: expected(in.Body.Expected), Who: grant.Of(ctx).Name, Comment: in.Body.Comment})
+	return a.change(ctx, in.Caller, "definition put", in.Named, func(d Definitions) (revision.Revision, error) {
+		return d.Put(ctx, revision.Change{Name: in.Name, Text: in.Body.Text, Expected: expected(in.Body.Expected), Who: grant.Of(ctx).Name, Comment: in.Body.Comment})
 	})
 }
 
@@ -239,7 +258,7 @@ func (a *API) rollBackDefinition(ctx context.Context, in *struct {
 	if err := a.whole(ctx, grant.Editor); err != nil {
 		return nil, err
 	}
-	old, err := a.Definitions.Get(ctx, in.Name, in.Body.To)
+	old, err := a.of(in.Sited).Get(ctx, in.Name, in.Body.To)
 	if err != nil {
 		return nil, a.problem(err)
 	}
@@ -253,8 +272,8 @@ func (a *API) rollBackDefinition(ctx context.Context, in *struct {
 			return nil, faulty(in.Name, faults)
 		}
 	}
-	return a.change(ctx, in.Caller, "definition rollback", in.Name, func() (revision.Revision, error) {
-		return a.Definitions.Rollback(ctx, in.Name, in.Body.To, expected(in.Body.Expected), grant.Of(ctx).Name, in.Body.Comment)
+	return a.change(ctx, in.Caller, "definition rollback", in.Named, func(d Definitions) (revision.Revision, error) {
+		return d.Rollback(ctx, in.Name, in.Body.To, expected(in.Body.Expected), grant.Of(ctx).Name, in.Body.Comment)
 	})
 }
 
@@ -267,25 +286,26 @@ func (a *API) removeDefinition(ctx context.Context, in *struct {
 	if err := a.whole(ctx, grant.Editor); err != nil {
 		return nil, err
 	}
-	return a.change(ctx, in.Caller, "definition remove", in.Name, func() (revision.Revision, error) {
-		return a.Definitions.Remove(ctx, in.Name, cmp.Or(in.Expected, revision.Any), grant.Of(ctx).Name, in.Comment)
+	return a.change(ctx, in.Caller, "definition remove", in.Named, func(d Definitions) (revision.Revision, error) {
+		return d.Remove(ctx, in.Name, cmp.Or(in.Expected, revision.Any), grant.Of(ctx).Name, in.Comment)
 	})
 }
 
 // change makes the next revision of a definition, and tells the audit log and the
 // journal of it.
-func (a *API) change(ctx context.Context, c Caller, action, name string, do func() (revision.Revision, error)) (*revisionOutput, error) {
-	was, err := a.Definitions.Get(ctx, name, 0)
+func (a *API) change(ctx context.Context, c Caller, action string, of Named, do func(Definitions) (revision.Revision, error)) (*revisionOutput, error) {
+	d := a.of(of.Sited)
+	was, err := d.Get(ctx, of.Name, 0)
 	if err != nil && !errors.Is(err, revision.ErrNotFound) {
 		return nil, a.problem(err)
 	}
-	e := audit.Entry{Action: action, Target: name}
+	e := audit.Entry{Action: action, Target: of.Name}
 	if was.Number != 0 {
 		e.Was = revisionText(was)
 	}
 	var now revision.Revision
 	err = a.act(ctx, c, e, func() (string, error) {
-		if now, err = do(); err != nil {
+		if now, err = do(d); err != nil {
 			return "", err
 		}
 		return revisionText(now), nil
@@ -293,7 +313,7 @@ func (a *API) change(ctx context.Context, c Caller, action, name string, do func
 	if err != nil {
 		return nil, err
 	}
-	if now.Number != was.Number {
+	if now.Number != was.Number || now.Site != was.Site {
 		a.tell(ctx, now)
 	}
 	out := &revisionOutput{"no-store", revisionOf(now)}
@@ -302,10 +322,14 @@ func (a *API) change(ctx context.Context, c Caller, action, name string, do func
 }
 
 func revisionText(r revision.Revision) string {
-	if r.Removed {
-		return fmt.Sprintf("revision %d, removed", r.Number)
+	of := ""
+	if r.Site != "" {
+		of = " of site " + r.Site
 	}
-	return fmt.Sprintf("revision %d, sha256 %s", r.Number, r.SHA256)
+	if r.Removed {
+		return fmt.Sprintf("revision %d%s, removed", r.Number, of)
+	}
+	return fmt.Sprintf("revision %d%s, sha256 %s", r.Number, of, r.SHA256)
 }
 
 // definitionsPath is where the tree shows definitions.
@@ -320,9 +344,13 @@ func (a *API) tell(ctx context.Context, r revision.Revision) {
 	if err != nil {
 		path = definitionsPath
 	}
-	text := fmt.Sprintf("revision %d by %s", r.Number, r.Who)
+	what := fmt.Sprintf("revision %d", r.Number)
+	if r.Site != "" {
+		what += " of site " + r.Site
+	}
+	text := what + " by " + r.Who
 	if r.Removed {
-		text = fmt.Sprintf("removed with revision %d by %s", r.Number, r.Who)
+		text = "removed with " + what + " by " + r.Who
 	}
 	if r.Comment != "" {
 		text += ": " + r.Comment

@@ -78,6 +78,62 @@ func TestLifeOfADefinition(t *testing.T) {
 	}
 }
 
+// TestDefinitionsOfSites: a manager of a site changes those of its site, and with allSites
+// those for all.
+func TestDefinitionsOfSites(t *testing.T) {
+	w := grow(t)
+	const at = "/api/v1/definitions/shop"
+	put := func(query, text string, expected *int64) record.Revision {
+		t.Helper()
+		return decode[record.Revision](t, w, "PUT", at+query, record.PutRequest{Text: text, Expected: expected})
+	}
+	put("", "all 1\n", pointer(0))
+	w.site.Store("north")
+	if r := decode[record.Revision](t, w, "GET", at, nil); r.Site != "" || r.Text != "all 1\n" {
+		t.Errorf("what is for all: %+v", r)
+	}
+	w.says(t, "PUT", at, record.PutRequest{Text: "x", Expected: pointer(1)}, 409, "definition shop: site north has none of its own, so there is no revision 1 of it to change; one for all sites is changed as that")
+	if r := put("", "north 1\n", pointer(0)); r.Site != "north" || r.Revision != 1 {
+		t.Errorf("its own: %+v", r)
+	}
+	if r := put("?allSites=true", "all 2\n", pointer(1)); r.Site != "" || r.Revision != 2 {
+		t.Errorf("that for all: %+v", r)
+	}
+	for query, want := range map[string]string{"": "north 1\n", "?allSites=true": "all 2\n", "?allSites=true&revision=1": "all 1\n"} {
+		if r := decode[record.Revision](t, w, "GET", at+query, nil); r.Text != want {
+			t.Errorf("%s: %+v", query, r)
+		}
+	}
+	w.says(t, "GET", at+"/diff?allSites=true&from=1", nil, 200, `{"diff":"--- shop revision 1\n+++ shop revision 2\n@@ -1 +1 @@\n-all 1\n+all 2\n"}`)
+	for query, want := range map[string]int{"": 1, "?allSites=true": 2} {
+		if list := decode[record.Revisions](t, w, "GET", at+"/revisions"+query, nil).Revisions; len(list) != want {
+			t.Errorf("%s: %+v", query, list)
+		}
+	}
+	if list := decode[record.Revisions](t, w, "GET", "/api/v1/shared-definitions", nil).Revisions; len(list) != 1 || list[0].Site != "north" {
+		t.Errorf("%+v", list)
+	}
+	if r := decode[record.Revision](t, w, "POST", at+"/rollback?allSites=true", record.RollbackRequest{To: 1}); r.Revision != 3 || r.Site != "" {
+		t.Errorf("%+v", r)
+	}
+	if r := decode[record.Revision](t, w, "DELETE", at, nil); r.Revision != 2 || r.Site != "north" {
+		t.Errorf("%+v", r)
+	}
+	if r := decode[record.Revision](t, w, "GET", at, nil); r.Site != "" || r.Revision != 3 {
+		t.Errorf("once its own is removed: %+v", r)
+	}
+	w.at.Add(1000)
+	var told []string
+	for _, e := range decode[record.Journaled](t, w, "GET", "/api/v1/journal?kind=definition&order=oldest", nil).Entries {
+		told = append(told, e.Text)
+	}
+	if diff := cmp.Diff([]string{
+		"revision 1 by anonymous", "revision 1 of site north by anonymous", "revision 2 by anonymous", "revision 3 by anonymous: back to revision 1", "removed with revision 2 of site north by anonymous",
+	}, told); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestDefinitionsRefuse(t *testing.T) {
 	w := grow(t)
 	for _, text := range []string{"one", "two"} {

@@ -57,10 +57,11 @@ type Audit interface {
 type Options struct {
 	Tree *tree.Tree
 	// Guard says who sees and does what; who asks stands in the context.
-	Guard       *grant.Guard
-	History     History
-	Journal     Journal
-	Definitions Definitions
+	Guard   *grant.Guard
+	History History
+	Journal Journal
+	// Definitions are those that count here, ForAll those that managers of all sites share.
+	Definitions, ForAll Definitions
 	// Check says what is wrong with the text of a definition, with file, line and column;
 	// none: it may be kept.
 	Check   func(name, text string) ([]viewer.Fault, error)

@@ -47,6 +47,7 @@ type world struct {
 	backups *stubBackups
 	url     string
 	asks    atomic.Pointer[grant.Subject]
+	site    atomic.Value // of the manager
 }
 
 // as lets somebody ask who has these grants; none is everyone.
@@ -89,9 +90,11 @@ func grow(t *testing.T, change ...func(*record.Options)) *world {
 	w.journal.Bind(w.tree)
 	w.samples.Bind(w.tree)
 	w.audit = audit.New(w.facts, "north", w.now)
+	w.site.Store("")
+	definitions := revision.New(revision.Options{Store: w.facts, Now: w.now, Site: func() string { return w.site.Load().(string) }, Log: log})
 	o := record.Options{
 		Tree: w.tree, Guard: grant.NewGuard(w.tree), History: w.samples, Journal: w.journal, Audit: w.audit, Backups: w.backups, Spool: t.TempDir() + "/spool",
-		Definitions: revision.New(revision.Options{Store: w.facts, Now: w.now, Log: log}),
+		Definitions: definitions, ForAll: definitions.ForAll(),
 		Check: func(name, text string) (faults []viewer.Fault, err error) {
 			if i := strings.Index(text, "bad"); i >= 0 {
 				faults = append(faults, viewer.Fault{File: name + ".yaml", Line: 2, Column: i, Message: "bad is bad"})

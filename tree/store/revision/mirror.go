@@ -10,44 +10,117 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"grove/tree/store"
 )
 
-// mirror is what the files of the directory are known to hold.
+// mirror is what is known of the files of the directory.
 type mirror struct {
-	files map[string]string // name of a file -> SHA-256 of what it holds; nil: not looked yet
+	wake chan struct{} // has an element when the site may be another one
+
+	turn  sync.Mutex        // held by who compares the files with the database
+	files map[string]string // name of a file -> SHA-256 of what it holds; nil: not looked yet; guarded by turn
+
+	mu    sync.Mutex
+	state State
+}
+
+// State says how far the files of the directory are like the current definitions.
+type State struct {
+	// Like says that they were when they were compared last; Since is since when it is so,
+	// or is not, zero before the first time.
+	Like  bool
+	Since time.Time
+	Err   error  // why they are not
+	Files int    // how many there are
+	Site  string // whose definitions they are, besides those for all
+}
+
+// State says how far the files of the directory are like the current definitions.
+func (d *Definitions) State() State {
+	d.mirror.mu.Lock()
+	defer d.mirror.mu.Unlock()
+	return d.mirror.state
+}
+
+// compared notes how a comparison went.
+func (m *mirror) compared(now time.Time, site string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if like := err == nil; like != m.state.Like || m.state.Since.IsZero() {
+		m.state.Like, m.state.Since = like, now
+	}
+	m.state.Err, m.state.Files = err, len(m.files)
+	if err == nil {
+		m.state.Site = site
+	}
+}
+
+// Resite has Run look again, since this manager may be of another site.
+func (d *Definitions) Resite() {
+	select {
+	case d.mirror.wake <- struct{}{}:
+	default:
+	}
 }
 
 // Run keeps the files of the directory like the current definitions until ctx ends, whose
 // error it returns. While the database is away the files stay as they are.
 func (d *Definitions) Run(ctx context.Context) error {
-	return d.o.Store.Watch(ctx, Topic, func(store.Notice) {
-		for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-			changed, err := d.Mirror(ctx)
-			if changed && d.o.Changed != nil {
-				d.o.Changed()
-			}
-			if err == nil || ctx.Err() != nil {
-				return
-			}
-			d.o.Log.Warn("the files of the definitions stay as they are for now", "dir", d.o.Dir, "err", err)
-			timer := time.NewTimer(wait)
+	ctx, cancel := context.WithCancel(ctx)
+	var woken sync.WaitGroup
+	defer woken.Wait()
+	defer cancel()
+	woken.Go(func() {
+		for {
 			select {
-			case <-timer.C:
+			case <-d.mirror.wake:
+				d.follow(ctx)
 			case <-ctx.Done():
-				timer.Stop()
 				return
 			}
 		}
 	})
+	return d.o.Store.Watch(ctx, Topic, func(store.Notice) { d.follow(ctx) })
+}
+
+// follow makes the files like the current definitions, as soon as that is possible.
+func (d *Definitions) follow(ctx context.Context) {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		changed, err := d.Mirror(ctx)
+		if changed && d.o.Changed != nil {
+			d.o.Changed()
+		}
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		d.o.Log.Warn("the files of the definitions stay as they are for now", "dir", d.o.Dir, "err", err)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
 }
 
 // Mirror makes the files of the directory like the current definitions, and says whether
-// anything changed. Run calls it; it is for those who run nothing, one call at a time.
+// anything changed. Run calls it.
 func (d *Definitions) Mirror(ctx context.Context) (changed bool, err error) {
-	list, err := d.List(ctx, false)
+	d.mirror.turn.Lock()
+	defer d.mirror.turn.Unlock()
+	site := d.site()
+	changed, err = d.renew(ctx, site)
+	d.mirror.compared(d.o.Now(), site, err)
+	return changed, err
+}
+
+// renew makes the files like the definitions that a manager of a site has.
+func (d *Definitions) renew(ctx context.Context, site string) (changed bool, err error) {
+	list, err := d.list(ctx, site, false)
 	if err != nil {
 		return false, err
 	}
@@ -97,12 +170,12 @@ func (d *Definitions) mirrorOne(ctx context.Context, r Revision, changed *bool) 
 			return file, nil
 		}
 	}
-	full, err := d.Get(ctx, r.Name, r.Number)
+	text, err := d.text(ctx, r)
 	if err != nil {
 		return "", err
 	}
-	file := FileName(r.Name, full.Text)
-	if err := writeFile(d.o.Dir, file, full.Text); err != nil {
+	file := FileName(r.Name, text)
+	if err := writeFile(d.o.Dir, file, text); err != nil {
 		return "", err
 	}
 	d.mirror.files[file] = r.SHA256
