@@ -246,7 +246,7 @@ const order = `
 	tree/history/past, viewer/access/rest, viewer/certificate,
 	viewer/record, viewer/act, viewer/bean, viewer/desk, viewer/system, viewer/moment, viewer/alert, viewer/maintenance, viewer/route, viewer/outbox, viewer/peer, viewer/whatif, viewer/web, viewer/live, viewer/export/prometheus, viewer/export/promql, viewer/export/jolokia,
 	viewer/export/ccms/rest, viewer/export/sapcontrol, viewer/export/sapcontrol/listener, viewer/export/cloudevents, viewer/export/otlp, viewer/export/document/rest, viewer/export/document/publish,
-	definitions, notify/peer/member, cmd/device
+	definitions, notify/peer/member, notify/peer/record/past, cmd/device
 		< cmd/app;
 	viewer/live/client, viewer/record < cmd/terminal;
 	cmd/app, cmd/terminal, tree/definition/rolluptest, tree/definition/schema, viewer/export/grafana, viewer/export/rules, notify/channel/builtin, notify/settings/schema < cmd/cli < cmd/grove;

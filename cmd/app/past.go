@@ -253,6 +253,7 @@ func (a *App) restore(ctx context.Context, paths ...tree.Path) {
 	if len(paths) == 0 {
 		return
 	}
+	a.recall()
 	if len(paths) >= many {
 		defer a.past.together(ctx)()
 	}

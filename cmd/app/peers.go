@@ -19,6 +19,7 @@ import (
 	"grove/notify/peer/duty/book"
 	"grove/notify/peer/duty/parcel"
 	"grove/notify/peer/member"
+	devicepast "grove/notify/peer/record/past"
 	"grove/notify/peer/registry"
 	"grove/notify/peer/twin"
 	"grove/tree"
@@ -36,6 +37,9 @@ const takenDir = "taken"
 type peers struct {
 	member  *member.Member
 	devices *device.Devices
+	past    *devicepast.Past
+	coming  coming
+	some    atomic.Bool // own devices may be with others
 	orphans atomic.Int64
 	whole   atomic.Bool // the tree has what the definitions say, so that others may join it
 	showing sync.Mutex
@@ -57,7 +61,7 @@ func (a *App) openPeers(ctx context.Context) (err error) {
 		Store: a.past.facts, Audit: a.past.audit, Journal: a.past.journal, History: a.past.samples, Tree: a.Tree, Guard: a.Guard, Beans: a.Beans, Secret: readSecret,
 		Kinds: a.registry.Names, Applications: a.loader.BuiltInNames, Devices: a.twinDevices, Count: a.deviceCount,
 		Local: a.openDevices, Remote: a.remoteOptions(),
-		Duty:  duty.Options{Returned: a.deviceReturned, Moved: a.deviceMoved, Came: func(duty.Key, peer.ID) {}},
+		Duty:  duty.Options{Returned: a.deviceReturned, Moved: a.deviceMoved, Came: a.deviceCame},
 		Ready: a.peers.whole.Load, Hung: a.hung,
 		Received: a.messageReceived, Changed: a.peersChanged, Log: a.log,
 	})
@@ -78,7 +82,8 @@ func (a *App) openDevices(m *member.Member) (_ duty.Local, err error) {
 		Secrets: len(a.config.SecretDirs) > 0,
 		May:     func(name string) bool { return m.Duty.May(name) },
 	})
-	return a.peers.devices, err
+	a.openPeerPast(m)
+	return watching{a.peers.devices, a}, err
 }
 
 // deviceCount is how many devices this manager watches.
@@ -131,6 +136,7 @@ func (a *App) startPeers() {
 	plan, _ := a.loader.Dir(a.config.Definitions) // What is wrong is told when they are loaded.
 	a.peers.devices.Know(plan)
 	m.Start(context.Background())
+	a.someAway()
 	if err := a.peers.devices.Sweep(); err != nil {
 		a.log.Warn("files of devices that others watch again could not be removed", "err", err)
 	}
@@ -183,6 +189,8 @@ func (a *App) countOrphans(ctx context.Context) {
 func (a *App) beginPeers() {
 	a.peers.devices.Begin(context.Background())
 	a.peers.whole.Store(true)
+	a.peers.coming.clear()
+	a.run("past of devices", a.peers.past.Run)
 }
 
 // hung gives the nodes of another manager back what was tuned here before a restart.
@@ -205,7 +213,7 @@ func (a *App) journaled(tx *store.Tx, entries []journal.Entry) error {
 // elsewhere says of a node that another manager remembers what happens to it.
 func (a *App) elsewhere(p tree.Path) bool {
 	m := a.peers.member
-	return m != nil && m.Elsewhere(p)
+	return m != nil && (m.Elsewhere(p) || a.standsIn(p))
 }
 
 // unknown says of what time another manager has not told yet.

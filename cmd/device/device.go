@@ -95,6 +95,8 @@ type Devices struct {
 	// each device that moves; nil: it is made again.
 	list   []duty.Device
 	listed *settings.Settings
+
+	recalled recalls
 }
 
 var _ duty.Local = (*Devices)(nil)

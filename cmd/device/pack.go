@@ -166,28 +166,9 @@ func (d *Devices) remember(ctx context.Context, i *definition.Instance, p *parce
 		return nil
 	}
 	var errs []error
-	for k := range p.Thresholds {
-		path, err := i.At.Join(p.Thresholds[k].Path)
-		if err == nil {
-			var th *tree.Threshold
-			if th, err = memory.Decode(string(p.Thresholds[k].Threshold)); err == nil && th != nil {
-				err = d.o.Tree.SetThreshold(path, th)
-			}
-		}
-		errs = append(errs, err)
+	if !d.recalled.forget(p) {
+		errs = append(errs, d.recall(i, p))
 	}
-	memories := make([]tree.Memory, 0, len(p.States))
-	for k := range p.States {
-		path, err := i.At.Join(p.States[k].Path)
-		if err == nil {
-			var m tree.Memory
-			if m, err = p.States[k].Memory(path); err == nil {
-				memories = append(memories, m)
-			}
-		}
-		errs = append(errs, err)
-	}
-	d.o.Tree.Restore(memories...)
 	for _, text := range p.Windows {
 		errs = append(errs, d.plan(ctx, i, text))
 	}

@@ -26,6 +26,8 @@ const (
 	maxBytes = 256 << 10
 	// maxScanned is how many entries are looked at for one answer.
 	maxScanned = 4096
+	// maxTime is the latest time, Unix milliseconds: that of the journal's numbers.
+	maxTime = 1<<43 - 1
 	// maxName bounds the name of a device, bytes.
 	maxName = 64
 )
@@ -54,6 +56,7 @@ type staysAnswer struct {
 	Stays []Stay `json:"stays"`
 	More  bool   `json:"more,omitempty"` // there are more
 	Open  bool   `json:"open,omitempty"` // the asked manager watches it, as far as it knows
+	Now   int64  `json:"now"`            // by its clock, Unix milliseconds
 }
 
 // entriesQuestion asks for entries of the stay that begins at a time, with numbers above one.
@@ -85,9 +88,12 @@ func parse[Q any](kind string, body []byte, device func(*Q) Device) (q Q, err er
 }
 
 // parseStays reads an answer about stays, which must be in order and after what was asked for.
-func parseStays(body []byte, q *staysQuestion, latest int64) (a staysAnswer, err error) {
+func parseStays(body []byte, q *staysQuestion) (a staysAnswer, err error) {
 	if err := json.Unmarshal(body, &a); err != nil {
 		return a, fmt.Errorf("the answer to %s makes no sense: %w", kindStays, err)
+	}
+	if a.Now < 0 || a.Now > maxTime {
+		return a, fmt.Errorf("the answer to %s is of the time %d", kindStays, a.Now)
 	}
 	if len(a.Stays) > maxStays {
 		return a, fmt.Errorf("the answer to %s has %d stays, more than %d", kindStays, len(a.Stays), maxStays)
@@ -95,7 +101,7 @@ func parseStays(body []byte, q *staysQuestion, latest int64) (a staysAnswer, err
 	last := q.After
 	for i := range a.Stays {
 		s := &a.Stays[i]
-		if s.Begins < 0 || s.Ends <= s.Begins || s.Ends <= last || s.Ends > latest || i > 0 && s.Begins < a.Stays[i-1].Ends {
+		if s.Begins < 0 || s.Ends <= s.Begins || s.Ends <= last || s.Ends > maxTime || i > 0 && s.Begins < a.Stays[i-1].Ends {
 			return a, fmt.Errorf("the answer to %s has a stay from %d to %d, after %d", kindStays, s.Begins, s.Ends, last)
 		}
 		if s.From != "" {

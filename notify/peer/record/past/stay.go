@@ -158,9 +158,10 @@ func (p *Past) began(tx *store.Tx, e *event) (came bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if own := e.device.Owner == p.self; own && found && newest == 0 && e.by != "" && e.by != p.self {
+	always := e.device.Owner == p.self && found && newest == 0
+	if always && e.by != "" && e.by != p.self {
 		// It was killed before it knew that others watch it.
-		newest = p.started.UnixMilli()
+		always, newest = false, p.started.UnixMilli()
 		if err := insertStay(tx, e.device, &Stay{Ends: newest, place: e.place}); err != nil {
 			return false, err
 		}
@@ -169,6 +170,9 @@ func (p *Past) began(tx *store.Tx, e *event) (came bool, err error) {
 		return false, err
 	}
 	s := Stay{Begins: max(at.UnixMilli(), newest, 1), place: e.place}
+	if always {
+		s.Begins = 0 // Home has only now begun to know of it.
+	}
 	if e.by != p.self {
 		s.From = e.by
 	}
@@ -210,8 +214,8 @@ func (p *Past) ended(tx *store.Tx, e *event) error {
 	return err
 }
 
-// apart is how far clocks of managers may be apart that move devices.
-const apart = time.Hour
+// apart is how badly it may be known how far the clocks of two managers are apart.
+const apart = time.Minute
 
 // least is the time of what is wanted of others of a device that came just now, Unix
 // milliseconds: of an own one what is from after it was let go.

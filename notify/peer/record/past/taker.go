@@ -104,6 +104,7 @@ func (p *Past) pay(ctx context.Context, d *debt) error {
 	}
 	for {
 		q := staysQuestion{d.Device, d.upTo}
+		asked := p.o.Now()
 		body, err := p.ask(ctx, d, kindStays, q)
 		if peer.IsRefusal(err, peer.NotFound) {
 			return p.paid(ctx, d, d, true, nil)
@@ -111,12 +112,17 @@ func (p *Past) pay(ctx context.Context, d *debt) error {
 		if err != nil {
 			return err
 		}
-		a, err := parseStays(body, &q, now.Add(apart).UnixMilli())
+		a, err := parseStays(body, &q)
 		if err != nil {
 			return err
 		}
+		// What is too old is so by the clock here; the clock there is about so far ahead.
+		least := d.least
+		if least > 0 {
+			least += a.Now - (asked.UnixMilli()+p.o.Now().UnixMilli())/2
+		}
 		for i := range a.Stays {
-			if d, err = p.take(ctx, d, at, &a.Stays[i]); err != nil {
+			if d, err = p.take(ctx, d, at, &a.Stays[i], max(least, 0)); err != nil {
 				return err
 			}
 		}
@@ -130,8 +136,9 @@ func (p *Past) pay(ctx context.Context, d *debt) error {
 	}
 }
 
-// take fetches one stay: its entries, then its readings. It returns how far the debt is.
-func (p *Past) take(ctx context.Context, d *debt, at tree.Path, s *Stay) (*debt, error) {
+// take fetches one stay from a time on: its entries, then its readings. It returns how far the
+// debt is.
+func (p *Past) take(ctx context.Context, d *debt, at tree.Path, s *Stay, least int64) (*debt, error) {
 	if d.begins != s.Begins {
 		is := *d
 		is.begins, is.entry, is.node = s.Begins, 0, ""
@@ -141,7 +148,7 @@ func (p *Past) take(ctx context.Context, d *debt, at tree.Path, s *Stay) (*debt,
 		d = &is
 	}
 	low, high := s.numbers()
-	low = max(low, journal.FirstID(time.UnixMilli(d.least)), 1)
+	low = max(low, journal.FirstID(time.UnixMilli(least)), 1)
 	for d.entry < int64(high)-1 {
 		is, err := p.takeEntries(ctx, d, at, s, max(journal.ID(d.entry), low-1))
 		if err != nil {
@@ -152,13 +159,13 @@ func (p *Past) take(ctx context.Context, d *debt, at tree.Path, s *Stay) (*debt,
 			return d, ctx.Err()
 		}
 	}
-	d, err := p.takeReadings(ctx, d, at, s)
+	d, err := p.takeReadings(ctx, d, at, s, least)
 	if err != nil {
 		return d, err
 	}
 	// Who had it before is asked next.
 	var next *debt
-	chain := s.From != "" && s.From != p.self && s.From != d.source && s.Begins > d.least
+	chain := s.From != "" && s.From != p.self && s.From != d.source && s.Begins > least
 	if chain {
 		if chain, err = p.party(ctx, d.Device, s.From); err != nil {
 			return d, fmt.Errorf("who watched %s before: %w", d.Name, err)
@@ -260,14 +267,14 @@ func changes(tx *store.Tx, entries []journal.Entry) (list []journal.Entry, err e
 }
 
 // takeReadings fetches the readings of a stay.
-func (p *Past) takeReadings(ctx context.Context, d *debt, at tree.Path, s *Stay) (*debt, error) {
+func (p *Past) takeReadings(ctx context.Context, d *debt, at tree.Path, s *Stay, least int64) (*debt, error) {
 	nodes := p.o.Local.Nodes(d.Device)
 	slices.SortFunc(nodes, func(a, b Node) int { return strings.Compare(a.Below.String(), b.Below.String()) })
 	nodes = slices.DeleteFunc(nodes, func(n Node) bool { return d.node != "" && n.Below.String() <= d.node })
 	for len(nodes) > 0 {
 		some := nodes[:min(len(nodes), sample.MaxNodes)]
 		nodes = nodes[len(some):]
-		from := max(s.Begins, d.least, p.o.Now().Add(-p.o.Readings).UnixMilli())
+		from := max(s.Begins, least, p.o.Now().Add(-p.o.Readings).UnixMilli())
 		if from >= s.Ends {
 			return d, nil // All of it is too old.
 		}

@@ -131,6 +131,7 @@ func (p *Past) onStays(ctx context.Context, from peer.ID, body []byte) ([]byte, 
 			return nil, peer.Refuse(peer.Busy, "not all of the past is on the disk: %v", err)
 		}
 	}
+	a.Now = p.o.Now().UnixMilli()
 	return json.Marshal(a)
 }
 
