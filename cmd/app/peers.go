@@ -199,7 +199,10 @@ func (a *App) hung(at tree.Path) {
 	if err := a.Tree.Walk(at, -1, func(n *tree.Node) bool { paths = append(paths, n.Path); return true }); err != nil {
 		return // It is gone again.
 	}
-	a.restore(context.Background(), paths...)
+	// What they were else their owner tells.
+	if err := a.past.memory.Retune(context.Background(), paths); err != nil {
+		a.log.Error("thresholds that were tuned here are not in force again", "at", at.String(), "error", err)
+	}
 }
 
 // journaled gives entries of the journal to those who follow it.

@@ -27,7 +27,7 @@ var errNoManager = errors.New("the database was opened by a tool, which remember
 // first, and returns how many took it. With paths it does so for these alone, such as
 // nodes that have just been made. A node that has a reading already keeps it.
 func (m *Memory) Restore(ctx context.Context, paths ...tree.Path) (restored int, err error) {
-	if err := m.retune(ctx, paths); err != nil {
+	if err := m.Retune(ctx, paths); err != nil {
 		return 0, fmt.Errorf("tuned thresholds: %w", err)
 	}
 	var groups []tree.Memory
@@ -210,9 +210,10 @@ func (m *Memory) Tuned(tuning tree.Tuning) error {
 	})
 }
 
-// retune puts tuned thresholds in force again, as long as the definition says what it
-// said when they were tuned.
-func (m *Memory) retune(ctx context.Context, paths []tree.Path) error {
+// Retune puts tuned thresholds in force again, as long as the definition says what it said when
+// they were tuned: of the nodes at the paths, or of all without any. It is what Restore begins
+// with, and all of it for nodes whose values come from elsewhere.
+func (m *Memory) Retune(ctx context.Context, paths []tree.Path) error {
 	var problems []error
 	err := m.each(ctx, "SELECT n.id, n.path, t.defined, t.threshold FROM node n CROSS JOIN tuning t WHERE n.manager = $1 AND t.manager = $1 AND t.node = n.id",
 		paths, func(rows *sql.Rows) (int64, func(), error) {
