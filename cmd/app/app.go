@@ -29,6 +29,7 @@ import (
 	"grove/runtime/schedule"
 	"grove/tree"
 	"grove/tree/definition"
+	"grove/tree/definition/source"
 	"grove/tree/definition/watch"
 	"grove/tree/grant"
 	"grove/tree/monitor"
@@ -215,6 +216,9 @@ func (a *App) build(policies policies) error {
 	a.watch = &watch.Watcher{Dir: c.Definitions, Changed: a.Reload}
 
 	if err := a.openPeers(context.Background()); err != nil {
+		if wrong := (source.Errors)(nil); errors.As(err, &wrong) {
+			return fmt.Errorf("%w: %w", ErrConfig, err) // of the file of peers
+		}
 		return err
 	}
 	if err := a.openViewer(policies, own, receiver, kept); err != nil {

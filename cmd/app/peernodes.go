@@ -2,11 +2,13 @@ package app
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"grove/notify/peer"
 	"grove/notify/peer/authority"
 	"grove/notify/peer/branch"
+	"grove/notify/peer/member"
 	"grove/notify/peer/registry"
 	"grove/tree"
 )
@@ -131,6 +133,19 @@ var peerShows = []struct {
 	}},
 }
 
+// How this manager listens, for its node.
+const listening, nowhere = "listening", "nowhere, as its file says"
+
+// deafText says why nobody can link to this manager; it is empty while others can, or are not
+// to.
+func deafText(m *member.Member) string {
+	err := m.Deaf()
+	if err == nil {
+		return ""
+	}
+	return "cannot listen on " + strings.Join(m.Settings().Listen, ", ") + ": " + strings.TrimPrefix(err.Error(), "listen: ")
+}
+
 // ownPeerShows are the nodes about this manager among others, once there are any.
 var ownPeerShows = []struct {
 	name  string
@@ -142,6 +157,18 @@ var ownPeerShows = []struct {
 			return tree.Text(errs.Sorted()[0].Error())
 		}
 		return tree.Text("working")
+	}},
+	{"Listening", tree.Spec{Kind: tree.State, Description: "whether others can link to this manager where its file of peers has it listen", Threshold: &tree.Threshold{States: map[string]tree.Status{
+		listening: tree.Green, nowhere: tree.White, "*": tree.Red,
+	}}, Alerting: &tree.Alerting{EventType: "communicationsAlarm", ProbableCause: "localNodeTransmissionError", Repair: "end what else listens there, or say another address in peers.yaml; it is tried again every 5 seconds"}}, func(a *App) tree.Value {
+		m := a.peers.member
+		switch err := m.Deaf(); {
+		case err != nil:
+			return tree.Text(deafText(m))
+		case len(m.Settings().Listen) == 0:
+			return tree.Text(nowhere)
+		}
+		return tree.Text(listening)
 	}},
 	{"Certificate", tree.Spec{Kind: tree.Performance, Unit: "h", Threshold: &tree.Threshold{Yellow: tree.BelowLevel(4, 4), Red: tree.BelowLevel(0.1, 0.1)}, Description: "for how long the certificates of this manager are good that it has from others, which renew them"}, func(a *App) tree.Value {
 		uppers := a.peers.member.Authority.Uppers()
@@ -174,7 +201,7 @@ func (a *App) showPeers() (reports []tree.Report) {
 	conditions := a.peerConditions()
 	there := map[string]bool{}
 	var ops []tree.Op
-	if len(conditions) == 0 && len(a.peers.member.Ways()) == 0 && !a.peers.own {
+	if len(conditions) == 0 && len(a.peers.member.Ways()) == 0 && a.peers.member.Deaf() == nil && !a.peers.own {
 		return nil // This manager works alone.
 	}
 	for _, n := range ownPeerShows {

@@ -83,6 +83,7 @@ func (v peerView) Overview(context.Context) (peerrest.Overview, error) {
 	if errs := m.State().Errors; len(errs) > 0 {
 		o.Error = errs.Sorted()[0].Error()
 	}
+	o.Deaf = deafText(m)
 	for _, c := range v.app.peerConditions() {
 		o.Managers = append(o.Managers, c.shown(v.app))
 	}

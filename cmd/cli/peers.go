@@ -95,6 +95,9 @@ func (s *peerSheet) print(w io.Writer, o *view.Overview) {
 	if o.Error != "" {
 		line("%s", "peers.yaml is not taken, what it said before holds: "+o.Error)
 	}
+	if o.Deaf != "" {
+		line("%s", "no other manager can link to this one, it is tried again: "+o.Deaf)
+	}
 	if len(o.Managers) == 0 {
 		line("no other managers: grove peer invite NAME lets one join")
 		return

@@ -103,9 +103,7 @@ func (m *Member) Reload() error {
 		m.log.Warn("cluster and proxy of the file of peers count from the next start on")
 	}
 	if s.Cluster == nil {
-		if err := m.Fabric.Listen(s.Listen); err != nil {
-			return err
-		}
+		m.listen(s.Listen)
 	}
 	m.rules()
 	m.changed()

@@ -102,6 +102,9 @@ type Member struct {
 	Twins     *twin.Twins
 	Duty      *duty.Duty
 
+	ears  ears
+	shown atomic.Pointer[map[peer.ID]string] // the names of all that are known, each of one manager alone
+
 	o        Options
 	log      *slog.Logger
 	local    duty.Local
@@ -139,7 +142,7 @@ func New(ctx context.Context, o Options) (*Member, error) {
 	if err := m.open(ctx); err != nil {
 		return nil, err
 	}
-	if err := m.Fabric.Start(); err != nil {
+	if err := m.startFabric(said); err != nil {
 		m.Fabric.Close()
 		return nil, fmt.Errorf("peers: %w", err)
 	}
@@ -271,7 +274,7 @@ func (m *Member) Find(text string) (peer.Manager, error) {
 		if string(s.ID) == text {
 			return s.Manager, nil
 		}
-		if s.Name == text {
+		if m.called(&s, text) {
 			found = append(found, s.Manager)
 		}
 	}

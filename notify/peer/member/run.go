@@ -58,7 +58,7 @@ func (m *Member) Start(ctx context.Context) {
 		m.run(ctx, m.Duty.Run)
 	}
 	for _, part := range []func(context.Context) error{
-		m.Branches.Run, m.Sender.Run, m.Receiver.Run, m.Filler.Run, m.Remote.Run, m.exchange.Run, m.watchFile, m.tick,
+		m.Branches.Run, m.Sender.Run, m.Receiver.Run, m.Filler.Run, m.Remote.Run, m.exchange.Run, m.watchFile, m.listenAgain, m.tick,
 		func(ctx context.Context) error { sample.Answer(ctx, m.Meter, m.o.History, m.shares); return nil },
 		func(ctx context.Context) error { m.Asker.Answer(ctx); return nil },
 	} {
