@@ -238,8 +238,13 @@ func (m *manager) joins(upper *manager) {
 	if err := upper.call(http.MethodPost, "/api/v1/peers/invite", map[string]string{"name": m.name}, &invited); err != nil {
 		m.Fatal(err)
 	}
-	if err := m.call(http.MethodPost, "/api/v1/peers/join", map[string]string{"address": invited.Address, "token": invited.Token}, nil); err != nil {
+	code, text, err := m.request(http.MethodPost, "/api/v1/peers/join", map[string]string{"address": invited.Address, "token": invited.Token})
+	switch {
+	case err != nil:
 		m.Fatal(err)
+	case code == http.StatusServiceUnavailable && bytes.Contains(text, []byte("has let this manager in")): // The link comes later.
+	case code/100 != 2:
+		m.Fatalf("%s joins %s: %d: %.400s", m.name, upper.name, code, text)
 	}
 }
 
