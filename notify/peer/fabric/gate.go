@@ -3,6 +3,7 @@ package fabric
 import (
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -86,7 +87,11 @@ func (g *gate) take(c server.ClientAuthentication, caller peer.Caller) error {
 	if caller.ID == g.self {
 		return fmt.Errorf("it says that it is %s, which is this manager", caller.ID)
 	}
-	address := c.RemoteAddress().String()
+	remote := c.RemoteAddress()
+	if remote == nil {
+		return errors.New("its connection is gone already")
+	}
+	address := remote.String()
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return err
