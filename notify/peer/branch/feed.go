@@ -20,8 +20,6 @@ const (
 	// many bytes it may have before it ends; it may be longer by one node.
 	pieceNodes = 1000
 	pieceBytes = 96 << 10
-	// pace is the shortest time between two rounds of deltas.
-	pace = 25 * time.Millisecond
 	// touchEvery is how often the times of readings are told that brought the same value.
 	touchEvery = 30 * time.Second
 	// ringBytes and ringFrames bound the deltas that are kept for those who lost some.
@@ -60,6 +58,7 @@ type feed struct {
 	ring      [][]byte           // of the latest deltas, the newest has number
 	ringSize  int
 	snapshot  *snapshot
+	sooner    early // rounds
 	split     bool  // those who follow may not see the same any more
 	gone      error // why it has ended
 
@@ -113,14 +112,8 @@ func (f *feed) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-f.wake:
-			if !f.round(f.update) {
+			if !f.round(f.update) || !f.rest(ctx, wait) {
 				return
-			}
-			wait.Reset(pace)
-			select {
-			case <-ctx.Done():
-				return
-			case <-wait.C:
 			}
 		case <-touch.C:
 			if !f.round(f.touch) {
