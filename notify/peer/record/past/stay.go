@@ -188,7 +188,7 @@ func insertStay(tx *store.Tx, d Device, s *Stay) error {
 // ended writes down that a stay ended.
 func (p *Past) ended(tx *store.Tx, e *event) error {
 	manager, owner, name := tx.Manager(), string(e.device.Owner), e.device.Name
-	at := e.at
+	at := e.at.Add(time.Millisecond) // What is from this millisecond is from before.
 	if !e.ran {
 		at = p.started // It was not watched since this process began.
 	}
@@ -214,7 +214,8 @@ func (p *Past) ended(tx *store.Tx, e *event) error {
 	return err
 }
 
-// apart is how badly it may be known how far the clocks of two managers are apart.
+// apart is how badly it may be known how far the clocks of two managers are apart, and from
+// how much on it matters.
 const apart = time.Minute
 
 // least is the time of what is wanted of others of a device that came just now, Unix

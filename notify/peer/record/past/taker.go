@@ -117,12 +117,13 @@ func (p *Past) pay(ctx context.Context, d *debt) error {
 			return err
 		}
 		// What is too old is so by the clock here; the clock there is about so far ahead.
+		ahead := time.Duration(a.Now-(asked.UnixMilli()+p.o.Now().UnixMilli())/2) * time.Millisecond
 		least := d.least
 		if least > 0 {
-			least += a.Now - (asked.UnixMilli()+p.o.Now().UnixMilli())/2
+			least += ahead.Milliseconds()
 		}
 		for i := range a.Stays {
-			if d, err = p.take(ctx, d, at, &a.Stays[i], max(least, 0)); err != nil {
+			if d, err = p.take(ctx, d, at, &a.Stays[i], max(least, 0), ahead.Round(apart)); err != nil {
 				return err
 			}
 		}
@@ -136,9 +137,9 @@ func (p *Past) pay(ctx context.Context, d *debt) error {
 	}
 }
 
-// take fetches one stay from a time on: its entries, then its readings. It returns how far the
-// debt is.
-func (p *Past) take(ctx context.Context, d *debt, at tree.Path, s *Stay, least int64) (*debt, error) {
+// take fetches one stay from a time on: its entries, then its readings. Their times are put
+// back by what the clock there is ahead, if that is much. It returns how far the debt is.
+func (p *Past) take(ctx context.Context, d *debt, at tree.Path, s *Stay, least int64, ahead time.Duration) (*debt, error) {
 	if d.begins != s.Begins {
 		is := *d
 		is.begins, is.entry, is.node = s.Begins, 0, ""
@@ -150,7 +151,7 @@ func (p *Past) take(ctx context.Context, d *debt, at tree.Path, s *Stay, least i
 	low, high := s.numbers()
 	low = max(low, journal.FirstID(time.UnixMilli(least)), 1)
 	for d.entry < int64(high)-1 {
-		is, err := p.takeEntries(ctx, d, at, s, max(journal.ID(d.entry), low-1))
+		is, err := p.takeEntries(ctx, d, at, s, max(journal.ID(d.entry), low-1), ahead)
 		if err != nil {
 			return d, err
 		}
@@ -159,7 +160,7 @@ func (p *Past) take(ctx context.Context, d *debt, at tree.Path, s *Stay, least i
 			return d, ctx.Err()
 		}
 	}
-	d, err := p.takeReadings(ctx, d, at, s, least)
+	d, err := p.takeReadings(ctx, d, at, s, least, ahead)
 	if err != nil {
 		return d, err
 	}
@@ -193,7 +194,7 @@ func (p *Past) take(ctx context.Context, d *debt, at tree.Path, s *Stay, least i
 
 // takeEntries fetches some entries of a stay, and puts them into the journal with the number
 // up to which they are there.
-func (p *Past) takeEntries(ctx context.Context, d *debt, at tree.Path, s *Stay, after journal.ID) (*debt, error) {
+func (p *Past) takeEntries(ctx context.Context, d *debt, at tree.Path, s *Stay, after journal.ID, ahead time.Duration) (*debt, error) {
 	is := *d
 	_, high := s.numbers()
 	if after >= high-1 { // All of it is older than what is wanted.
@@ -218,7 +219,8 @@ func (p *Past) takeEntries(ctx context.Context, d *debt, at tree.Path, s *Stay, 
 		if err != nil || !p.o.Local.Its(d.Device, path) {
 			continue
 		}
-		if e.ID, e.Path = 0, path; e.Time.After(now.Add(tree.MaxAhead)) {
+		e.ID, e.Path, e.Time = 0, path, e.Time.Add(-ahead)
+		if e.Time.After(now.Add(tree.MaxAhead)) {
 			e.Time = now // One from the future would stand above all that comes.
 		}
 		kept = append(kept, e)
@@ -253,7 +255,7 @@ func changes(tx *store.Tx, entries []journal.Entry) (list []journal.Entry, err e
 		if !known {
 			var status int64
 			if known, err = tx.Row("SELECT status FROM journal WHERE manager = $1 AND node = $2 AND kind = 1 AND id < $3 ORDER BY id DESC LIMIT 1",
-				[]any{tx.Manager(), store.NodeNumber(e.Path), int64(journal.FirstID(e.Time))}, &status); err != nil {
+				[]any{tx.Manager(), store.NodeNumber(e.Path), int64(journal.FirstID(e.Time.Add(time.Millisecond)))}, &status); err != nil {
 				return nil, err
 			}
 			was = tree.Status(status)
@@ -267,14 +269,14 @@ func changes(tx *store.Tx, entries []journal.Entry) (list []journal.Entry, err e
 }
 
 // takeReadings fetches the readings of a stay.
-func (p *Past) takeReadings(ctx context.Context, d *debt, at tree.Path, s *Stay, least int64) (*debt, error) {
+func (p *Past) takeReadings(ctx context.Context, d *debt, at tree.Path, s *Stay, least int64, ahead time.Duration) (*debt, error) {
 	nodes := p.o.Local.Nodes(d.Device)
 	slices.SortFunc(nodes, func(a, b Node) int { return strings.Compare(a.Below.String(), b.Below.String()) })
 	nodes = slices.DeleteFunc(nodes, func(n Node) bool { return d.node != "" && n.Below.String() <= d.node })
 	for len(nodes) > 0 {
 		some := nodes[:min(len(nodes), sample.MaxNodes)]
 		nodes = nodes[len(some):]
-		from := max(s.Begins, least, p.o.Now().Add(-p.o.Readings).UnixMilli())
+		from := max(s.Begins, least, p.o.Now().Add(ahead-p.o.Readings).UnixMilli())
 		if from >= s.Ends {
 			return d, nil // All of it is too old.
 		}
@@ -293,7 +295,7 @@ func (p *Past) takeReadings(ctx context.Context, d *debt, at tree.Path, s *Stay,
 		err := sample.Fetch(ctx, paths, from, s.Ends, ask, func(i int, list []sample.Reading) {
 			batch := make([]history.Sample, len(list))
 			for k, r := range list {
-				batch[k] = history.Sample{Time: time.UnixMilli(r.At), Value: r.Value}
+				batch[k] = history.Sample{Time: time.UnixMilli(r.At).Add(-ahead), Value: r.Value}
 			}
 			for chunk := range slices.Chunk(batch, 1024) {
 				p.o.History.Fill(local[i], some[i].Spec, chunk)
