@@ -202,21 +202,21 @@ func (v peerView) sighting(r *twin.Ref) peerrest.Sighting {
 // Invite implements viewer/peer.Peers.
 func (v peerView) Invite(ctx context.Context, name string, within time.Duration) (peerrest.Invitation, error) {
 	m := v.member()
-	ways := m.Ways()
-	if len(ways) == 0 {
+	address, ok := m.InvitesTo()
+	if !ok {
 		return peerrest.Invitation{}, peerrest.ErrDeaf
 	}
 	token, made, err := m.Authority.Invite(ctx, by(ctx), name, within)
 	if err != nil {
 		return peerrest.Invitation{}, peerProblem(err)
 	}
-	return peerrest.Invitation{Token: token, Address: ways[0], Ends: made.Ends}, nil
+	return peerrest.Invitation{Token: token, Address: address, Ends: made.Ends}, nil
 }
 
 // Join implements viewer/peer.Peers.
 func (v peerView) Join(ctx context.Context, address, token string) (peerrest.Joined, error) {
 	m := v.member()
-	upper, err := m.Authority.Join(ctx, by(ctx), address, token, m.Registry.Self(), m.Fabric.AskOnce)
+	upper, err := m.Authority.Join(ctx, by(ctx), address, token, m.Registry.Self(), m.AskToJoin)
 	if err != nil {
 		return peerrest.Joined{}, peerProblem(err)
 	}

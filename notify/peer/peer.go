@@ -50,10 +50,13 @@ func (id ID) Check() error {
 
 // Manager is what a manager says of itself: I am here.
 type Manager struct {
-	ID       ID     `json:"id"`
-	Name     string `json:"name"`           // for people, such as "berlin"
-	Site     string `json:"site,omitempty"` // managers of one site share definitions
-	Version  string `json:"version"`        // of the program
+	ID   ID     `json:"id"`
+	Name string `json:"name"`           // for people, such as "berlin"
+	Site string `json:"site,omitempty"` // managers of one site share definitions
+	// Database is a mark of the database with its facts: managers that share one have the
+	// same. Empty: it is not known.
+	Database string `json:"database,omitempty"`
+	Version  string `json:"version"` // of the program
 	Protocol int    `json:"protocol"`
 	URL      string `json:"url,omitempty"` // of its page
 	// Ways are the addresses at which other managers can link to it, such as

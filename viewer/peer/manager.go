@@ -176,9 +176,12 @@ type Joined struct {
 	Address string `json:"address" doc:"At which it was joined."`
 }
 
+// overCluster is the address of a manager that is joined over an external cluster.
+const overCluster = "cluster"
+
 // NewLink is the body of POST /api/v1/peers/join.
 type NewLink struct {
-	Address string `json:"address" minLength:"1" maxLength:"512" example:"tls://grove.example:7443"`
+	Address string `json:"address" minLength:"1" maxLength:"512" example:"tls://grove.example:7443" doc:"cluster: over the external cluster that both are in."`
 	Token   string `json:"token" doc:"Of an invitation."`
 }
 
@@ -196,8 +199,8 @@ func (a *API) join(ctx context.Context, in *struct{ Body NewLink }) (*joinedOutp
 	if token == "" || len(token) > MaxToken {
 		return nil, huma.NewError(http.StatusUnprocessableEntity, fmt.Sprintf("token: want that of an invitation, of at most %d bytes", MaxToken))
 	}
-	if !strings.HasPrefix(address, "tls://") && !strings.HasPrefix(address, "wss://") {
-		return nil, huma.NewError(http.StatusUnprocessableEntity, fmt.Sprintf("address: %.80q begins with neither tls:// nor wss://: want one such as tls://grove.example:7443", address))
+	if !strings.HasPrefix(address, "tls://") && !strings.HasPrefix(address, "wss://") && address != overCluster {
+		return nil, huma.NewError(http.StatusUnprocessableEntity, fmt.Sprintf("address: %.80q begins with neither tls:// nor wss://: want one such as tls://grove.example:7443, or cluster", address))
 	}
 	out := &joinedOutput{CacheControl: "no-store"}
 	err := a.trust(ctx, func(ctx context.Context) (err error) {

@@ -2,6 +2,7 @@ package authority
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
@@ -29,6 +30,10 @@ var (
 	// ErrClocks is that the clocks of the two are too far apart.
 	ErrClocks = errors.New("the clocks are too far apart: set them")
 )
+
+// Cluster is the address of a manager that is joined over an external cluster, which carries
+// what the two say: nobody is called. Who runs the cluster can read the token.
+const Cluster = "cluster"
 
 // repeatFor is how long the key that used a token may use it again, should the answer have
 // been lost.
@@ -254,6 +259,7 @@ func (a *Authority) join(ctx context.Context, address string, t *token, me peer.
 	if err != nil {
 		return nil, err
 	}
+	over := address == Cluster
 	request, err := a.keys.request()
 	if err != nil {
 		return nil, err
@@ -265,11 +271,14 @@ func (a *Authority) join(ctx context.Context, address string, t *token, me peer.
 	}
 	answer, err := ask(ctx, address, config, t.authority, kindJoin, body)
 	root, wrong := f.out()
+	if over && err == nil {
+		root, wrong = t.rootIn(answer)
+	}
 	switch {
 	case wrong != nil:
 		return nil, wrong
 	case err != nil:
-		return nil, joinError(err, root != nil)
+		return nil, joinError(err, root != nil || over && !errors.Is(err, peer.ErrNobody))
 	case root == nil:
 		return nil, fmt.Errorf("%w: the connection did not prove to be one to manager %s", ErrFingerprint, t.authority)
 	}
@@ -279,6 +288,21 @@ func (a *Authority) join(ctx context.Context, address string, t *token, me peer.
 		return nil, err
 	}
 	return u, nil
+}
+
+// rootIn returns the certificate of the authority in an answer that came over a cluster, when
+// it is the one that the token pins. That its manager has given the answer is proven by the
+// certificate that it has signed, see take.
+func (t *token) rootIn(answer []byte) (*x509.Certificate, error) {
+	var got certificateAnswer
+	if err := json.Unmarshal(answer, &got); err != nil {
+		return nil, fmt.Errorf("manager %s gave an answer that cannot be read", t.authority)
+	}
+	root, err := x509.ParseCertificate(got.Root)
+	if err != nil || !t.pins(sha256.Sum256(root.RawSubjectPublicKeyInfo)) || !signsItself(root) {
+		return nil, fmt.Errorf("%w: manager %s did, and somebody else answers for it in the cluster", ErrFingerprint, t.authority)
+	}
+	return root, nil
 }
 
 // joinError says what it means that a question was not answered. Right is that the right

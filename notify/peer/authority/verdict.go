@@ -149,6 +149,19 @@ func (a *Authority) Valid(id peer.ID) error {
 	return nil
 }
 
+// Admits says whether a manager that comes by a way without certificates, such as a cluster, is
+// to be heard: it is not when this authority has revoked it and it has not joined again, which
+// it may. A request to renew is judged by the certificate that is in it.
+func (a *Authority) Admits(id peer.ID, kind string) error {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	e, revoked := a.revoked.of[id]
+	if _, again := a.ends[id]; !revoked || again || kind == kindJoin || kind == kindRenew {
+		return nil
+	}
+	return fmt.Errorf("manager %s %w at %s: invite it again to let it in", id, ErrRevoked, e.Time.UTC().Format(time.RFC3339))
+}
+
 // Revoked says whether a manager was revoked by this authority, or by one that this manager
 // has joined, and has not joined again since as far as it is known here.
 func (a *Authority) Revoked(id peer.ID) (Revocation, bool) {

@@ -25,6 +25,7 @@ const (
 const (
 	noHandler = "nobody"
 	noRoom    = "too long"
+	notHeard  = "not heard" // nothing of the asker is, see Options.Admits
 )
 
 // Times of questions: how long an asker waits that has not said, and how long a handler may
@@ -123,7 +124,12 @@ func (s *session) ask(ctx context.Context, c *nats.Conn, prefix string, to peer.
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", peer.ErrLost, plain(err))
 	}
-	return readAnswer(answer.Header.Get(headerNo), answer.Data)
+	no, shut := answer.Header.Get(headerNo), ""
+	if no == notHeard {
+		shut = cutText(string(answer.Data))
+	}
+	s.way.f.answered(s, to, shut)
+	return readAnswer(no, answer.Data)
 }
 
 var errLinkOver = errors.New("the link is over")
@@ -166,6 +172,8 @@ func readAnswer(no string, body []byte) ([]byte, error) {
 		return nil, peer.ErrNobody
 	case noRoom:
 		return nil, peer.ErrTooLong
+	case notHeard:
+		return nil, &peer.Refusal{Code: peer.Refused, Message: cutText(string(body))}
 	}
 	switch code := peer.Code(no); code {
 	case peer.Invalid, peer.NotFound, peer.Refused, peer.Stale, peer.Busy, peer.Failed:

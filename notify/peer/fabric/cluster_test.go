@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -227,4 +229,48 @@ func TestClusterSaysWhatIsWrong(t *testing.T) {
 	if l.Error != "the other side refuses this manager: its certificate or password is not good there" {
 		t.Errorf("%+v", l)
 	}
+}
+
+// TestClusterShutsOut holds that what a manager says is not heard that is not admitted, that
+// both say so, and that it is heard again once it is admitted.
+func TestClusterShutsOut(t *testing.T) {
+	t.Parallel()
+	x := newExternal(t, newCA(t), 1, first, second)
+	var out atomic.Bool
+	o := x.options(first, x.servers[0])
+	o.Admits = func(from peer.ID, kind string) error {
+		if from == second && out.Load() && kind != "authority.join" {
+			return errors.New("it was revoked")
+		}
+		return nil
+	}
+	one, two := manager(t, o), manager(t, x.options(second, x.servers[0]))
+	var heard atomic.Int64
+	for _, kind := range []string{"authority.join", "test.kind"} {
+		one.Handle(kind, func(context.Context, peer.ID, []byte) ([]byte, error) { heard.Add(1); return nil, nil })
+	}
+	linked(t, one, two)
+	ask := func(kind string) error { _, err := two.Ask(t.Context(), first, kind, nil); return err }
+	if err := ask("test.kind"); err != nil {
+		t.Fatal(err)
+	}
+	out.Store(true)
+	if err := ask("test.kind"); !peer.IsRefusal(err, peer.Refused) || err.Error() != "it was revoked" || heard.Load() != 1 {
+		t.Errorf("%v, heard %d", err, heard.Load())
+	}
+	for from, to := range map[*fabric.Fabric]peer.ID{one: second, two: first} {
+		peertest.Until(t, "the link is down, with the reason", func() bool {
+			l, _ := linkTo(from, to)
+			return !l.Up && l.Error == "it was revoked"
+		})
+	}
+	if err := two.Send(first, "test.kind", nil); err != nil && !errors.Is(err, peer.ErrNobody) {
+		t.Error(err)
+	}
+	if err := ask("authority.join"); err != nil || heard.Load() != 2 {
+		t.Errorf("%v, heard %d", err, heard.Load())
+	}
+	out.Store(false)
+	peertest.Until(t, "it is heard again", func() bool { return ask("test.kind") == nil })
+	linked(t, one, two)
 }

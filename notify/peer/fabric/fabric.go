@@ -58,8 +58,10 @@ type Options struct {
 	// Proxy is the HTTP proxy through which others are called, such as
 	// "http://user:password@proxy:3128". Empty is none: the environment is not asked.
 	Proxy string
-	// Cluster is an external NATS cluster to link to.
+	// Cluster is an external NATS cluster to link to. Admits says of a manager in it whether
+	// what it says of a kind is to be heard, since there is no link to cut; nil hears all.
 	Cluster *Cluster
+	Admits  func(from peer.ID, kind string) error
 	// PerAddress is how many connections a server takes from one IP address, two a link;
 	// 0 is 256.
 	PerAddress int

@@ -111,10 +111,14 @@ func (f *Fabric) arrived(s *session, prefix string, m *nats.Msg) {
 		return
 	}
 	w := work{from: from, kind: kind, body: m.Data, over: s}
+	refused := s.refuses(from, kind)
 	if prefix == toAll {
 		switch kind {
 		case kindHere, kindGone:
-			f.heard(s, from, kind == kindHere)
+			f.heard(s, from, kind == kindHere, refused)
+			return
+		}
+		if refused != nil {
 			return
 		}
 		n, body, ok := cutNumber(m.Data)
@@ -145,6 +149,12 @@ func (f *Fabric) arrived(s *session, prefix string, m *nats.Msg) {
 				f.options.Log.Warn("an answer is lost", "manager", from, "kind", kind, "error", err)
 			}
 		}
+	}
+	if refused != nil {
+		if w.reply != nil {
+			w.reply(notHeard, []byte(cutText(refused.Error())))
+		}
+		return
 	}
 	if len(w.body) > peer.MaxBody {
 		if w.reply != nil {

@@ -32,6 +32,7 @@ type state struct {
 	conn    uint64        // of those that others made: the urgent connection
 	lost    chan struct{} // likewise: is closed when that connection is over
 	heard   time.Time
+	shut    string // in a cluster: why the other one hears nothing of this manager; empty: it does
 }
 
 type watch struct{ told func(peer.Link) }
@@ -74,10 +75,12 @@ func (f *Fabric) tellLocked(before, after *state) {
 	default:
 		link = after.link
 	}
-	f.told = append(f.told, link)
-	select {
-	case f.tell <- struct{}{}:
-	default:
+	if link.Peer != "" { // The link to a cluster is to no manager.
+		f.told = append(f.told, link)
+		select {
+		case f.tell <- struct{}{}:
+		default:
+		}
 	}
 	f.changedLocked()
 }
@@ -236,24 +239,55 @@ func (f *Fabric) clusterUp(s *session) {
 	})
 }
 
-// heard is told that a manager is in a cluster, or says that it leaves.
-func (f *Fabric) heard(s *session, from peer.ID, here bool) {
+// heard is told that a manager is in a cluster, or says that it leaves; refused is why it is
+// not to be heard all the same.
+func (f *Fabric) heard(s *session, from peer.ID, here bool, refused error) {
 	if s.way.kind != cluster {
 		return
 	}
 	fresh := false
 	f.change(place{from, s.way.address}, func(st *state) {
-		fresh = here && (st.session != s || !st.link.Up)
+		up := here && refused == nil
+		fresh = up && (st.session != s || !st.link.Up)
 		st.way, st.session, st.heard = s.way, s, time.Now()
-		st.link.Outbound, st.link.Address, st.link.Up, st.link.Error = true, s.way.address, here, ""
-		if !here {
+		st.link.Outbound, st.link.Address, st.link.Up, st.link.Error = true, s.way.address, up, ""
+		switch {
+		case refused != nil:
+			st.session, st.link.Error = nil, refused.Error()
+		case !here:
 			st.session, st.link.Error = nil, "it has stopped"
+		case st.shut != "":
+			st.session, st.link.Up, st.link.Error = nil, false, st.shut
 		}
 	})
 	if fresh {
 		// So that a newcomer need not wait for the next beat.
 		_ = s.urgent.Publish(toAll+string(f.options.Self)+"."+kindHere, nil)
 	}
+}
+
+// answered is told that a manager in a cluster has answered, or why it answers nothing of this
+// one: there the link is down to both.
+func (f *Fabric) answered(s *session, of peer.ID, shut string) {
+	if s.way.kind != cluster {
+		return
+	}
+	f.mu.Lock()
+	st := f.links[place{of, s.way.address}]
+	same := st == nil || st.shut == shut
+	f.mu.Unlock()
+	if same {
+		return
+	}
+	f.change(place{of, s.way.address}, func(st *state) {
+		st.way, st.shut = s.way, shut
+		if st.link.Up = shut == "" && time.Since(st.heard) <= peer.Suspect; st.link.Up {
+			st.session = s
+		} else {
+			st.session = nil
+		}
+		st.link.Error = shut
+	})
 }
 
 // clusterSilent looks for managers in a cluster of which nothing was heard for too long.

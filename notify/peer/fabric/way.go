@@ -342,6 +342,14 @@ func (s *session) hello(ctx context.Context, to peer.ID) error {
 	return nil
 }
 
+// refuses says why what a manager says over a session is not heard.
+func (s *session) refuses(from peer.ID, kind string) error {
+	if admits := s.way.f.options.Admits; admits != nil && s.way.kind == cluster {
+		return admits(from, kind)
+	}
+	return nil
+}
+
 // may says whether a kind can be asked over a session.
 func (s *session) may(kind string) bool {
 	return s.only == nil || kind == kindHello || slices.Contains(s.only, kind)

@@ -22,6 +22,7 @@ package lease
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -340,6 +341,21 @@ func (l *Leases) Token(ctx context.Context, above int64) (token int64, err error
 		return 0, fmt.Errorf("make a token: %w", err)
 	}
 	return token, nil
+}
+
+// Mark returns what tells this database from others: managers with the same take their leases
+// in the same table. A database into which a backup was loaded gets a new one.
+func (l *Leases) Mark(ctx context.Context) (mark string, err error) {
+	fresh := rand.Text()
+	err = l.s.Write(ctx, func(tx *store.Tx) error {
+		// The row that is there is read by being written as it is.
+		_, err := tx.Row("INSERT INTO peer_database (id, mark) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET mark = peer_database.mark RETURNING mark", []any{fresh}, &mark)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("mark of the database: %w", err)
+	}
+	return mark, nil
 }
 
 // token raises the number that all tokens of the database come from.

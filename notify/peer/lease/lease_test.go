@@ -2,6 +2,7 @@ package lease
 
 import (
 	"bytes"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -10,7 +11,12 @@ import (
 	"grove/tree/store/storetest"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(holderDatabase) != "" {
+		os.Exit(holdOn())
+	}
+	storetest.Main(m)
+}
 
 // clock is one that a test moves.
 type clock struct {

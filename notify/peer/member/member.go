@@ -115,6 +115,8 @@ type Member struct {
 	runs     running
 	pokes    chan struct{}
 	names    atomic.Pointer[map[peer.ID]string]
+	database atomic.Pointer[string] // its mark; nil: it is not known yet
+	replaced atomic.Int64           // store.Replaced when that was read
 
 	joining sync.Mutex // guards what is set of branches and records
 	joined  []peer.ID
@@ -152,6 +154,7 @@ func New(ctx context.Context, o Options) (*Member, error) {
 func (m *Member) fabricOptions(said *settings.Settings) fabric.Options {
 	o := fabric.Options{Self: m.Authority.ID(), Security: m.Authority, Listen: said.Listen, Proxy: said.Proxy, Log: m.log}
 	if c := said.Cluster; c != nil {
+		o.Admits = m.admits
 		o.Cluster = &fabric.Cluster{Servers: c.Servers, CA: c.CA, Certificate: c.Certificate, Key: c.Key, User: c.User}
 		if c.Password != "" {
 			o.Cluster.Password = func() (string, error) { return m.o.Secret(c.Password) }
@@ -177,7 +180,7 @@ func (m *Member) open(ctx context.Context) (err error) {
 		return fmt.Errorf("registry of managers: %w", err)
 	}
 	m.Leases.Serve(m.Meter, m.Registry.With)
-	m.Locker = lease.NewLocker(lease.LockerOptions{Fabric: m.Meter, Home: func() peer.ID { return cmp.Or(m.Registry.Home().Home, m.ID()) }, Leases: m.Leases})
+	m.Locker = lease.NewLocker(lease.LockerOptions{Fabric: m.Meter, Home: m.lockHome, Leases: m.Leases})
 	m.Branches = branch.New(branch.Options{Tree: o.Tree, Fabric: m.Meter, Sees: m.sees, Class: m.class, Ready: o.Ready, Hung: o.Hung, Log: m.log})
 	m.shares = record.SharesOf(o.Tree, branch.PropertyManager, m.sees)
 	m.Sender = record.NewSender(record.SenderOptions{Store: o.Store, Fabric: m.Meter, Shares: m.shares, Log: m.log})
@@ -224,7 +227,7 @@ func (m *Member) self() peer.Manager {
 		integrates = *s.Integrate
 	}
 	return peer.Manager{
-		ID: m.ID(), Name: m.o.Name, Site: s.Site, Version: m.o.Version, Protocol: peer.Protocol, URL: m.o.URL(), Ways: m.Ways(),
+		ID: m.ID(), Name: m.o.Name, Site: s.Site, Database: m.mark(), Version: m.o.Version, Protocol: peer.Protocol, URL: m.o.URL(), Ways: m.Ways(),
 		Kinds: m.o.Kinds(), Applications: m.o.Applications(), Capacity: s.Capacity, Devices: m.o.Count(), Integrates: integrates, Started: started,
 	}
 }
@@ -240,8 +243,11 @@ func (m *Member) Ways() []string {
 	return m.Fabric.Addresses()
 }
 
-// call links to the manager that was joined.
+// call links to the manager that was joined, unless a cluster carries what the two say.
 func (m *Member) call(u authority.Upper) {
+	if u.Address == authority.Cluster {
+		return
+	}
 	if err := m.Fabric.Connect(u.Address, u.ID); err != nil {
 		m.log.Error("a manager that was joined cannot be called", "manager", u.Name, "address", u.Address, "err", err)
 	}
@@ -342,7 +348,7 @@ func (m *Member) join() {
 	rules := m.branches()
 	var managers []peer.Manager
 	for _, s := range m.Present() {
-		if s.State != registry.Known && s.Direct || slices.Contains(m.joined, s.ID) {
+		if s.State != registry.Known && s.Direct && m.acquainted(s.ID) || slices.Contains(m.joined, s.ID) {
 			managers = append(managers, s.Manager)
 		}
 	}

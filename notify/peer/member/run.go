@@ -41,6 +41,7 @@ func (m *Member) run(ctx context.Context, part func(context.Context) error) {
 func (m *Member) Start(ctx context.Context) {
 	ctx, m.runs.cancel = context.WithCancel(ctx)
 	m.learnNames(ctx)
+	m.learnDatabase(ctx)
 	uppers := m.Authority.Uppers()
 	for _, u := range uppers {
 		m.call(u)
@@ -123,6 +124,7 @@ func (m *Member) tick(ctx context.Context) error {
 			return ctx.Err()
 		case <-m.pokes:
 			m.learnNames(ctx)
+			m.learnDatabase(ctx)
 			m.changed()
 		case <-pace.C:
 			m.Twins.Tick()
