@@ -60,7 +60,9 @@ func TestTwoManagersOfOneName(t *testing.T) {
 	first, second := newSite(t, "shop", ""), newSite(t, "shop", "")
 	first.joins(hub)
 	second.joins(hub)
-	var o struct{ Managers []struct{ ID, Name, Branch string } }
+	var o struct {
+		Managers []struct{ ID, Name, Branch string }
+	}
 	hub.until("both are there", func() bool {
 		hub.must(http.MethodGet, "/api/v1/peers", nil, &o)
 		return len(o.Managers) == 2 && o.Managers[0].Name == "shop" && o.Managers[1].Name == "shop~"+o.Managers[1].ID[:4] && o.Managers[0].Branch != "" && o.Managers[1].Branch != ""

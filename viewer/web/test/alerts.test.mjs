@@ -24,7 +24,7 @@ function on(name, body) {
     const pages = [];
     const open = async (address, options) => {
       const page = await openPage(browser, `${server.url}#/${address}`, options);
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };
@@ -43,7 +43,7 @@ const namesNow = () => [...document.querySelectorAll('.sheet-sizer .sheet-row')]
 
 /** namesAre waits until the list has exactly these rows. */
 async function namesAre(page, want) {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 60_000;
   let now;
   do now = await page.evaluate(namesNow);
   while (now.join() !== want.join() && Date.now() < end);
@@ -363,5 +363,5 @@ on('the pages about alerts keep nothing from screen readers and keyboards, in li
 
 // Each has a stand-in of its own: they run beside each other.
 describe('the page', { concurrency: 3 }, () => {
-  for (const [name, body] of cases) test(name, { timeout: 60_000 }, body);
+  for (const [name, body] of cases) test(name, { timeout: 180_000 }, body);
 });

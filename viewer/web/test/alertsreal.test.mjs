@@ -53,7 +53,7 @@ const calm = () => grove.push([1, 2, 3].flatMap((n) => [{ path: `/shop/web${n}/U
 
 /** until waits until grove says so. */
 async function until(ask, right) {
-  const end = Date.now() + 15_000;
+  const end = Date.now() + 60_000;
   let now;
   do now = await ask();
   while (!right(now) && Date.now() < end);
@@ -61,11 +61,11 @@ async function until(ask, right) {
 }
 
 function on(name, body) {
-  test(name, { timeout: 60_000 }, async () => {
+  test(name, { timeout: 180_000 }, async () => {
     const pages = [];
     const open = async (address, options) => {
       const page = await openPage(browser, `${grove.url}/#/${address}`, options);
-      page.setDefaultTimeout(15_000);
+      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };

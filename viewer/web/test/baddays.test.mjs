@@ -15,12 +15,12 @@ after(() => browser?.close());
 
 /** on names a test that gets a server and an opener, and whose pages must not complain. */
 function on(name, body) {
-  test(name, { timeout: 60_000 }, async () => {
+  test(name, { timeout: 180_000 }, async () => {
     const server = await new StandIn(new StandInTree(hamlet())).listen();
     const pages = [];
     const open = async (hash = '', options) => {
       const page = await openPage(browser, server.url + hash, options);
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };
@@ -150,7 +150,7 @@ on('without an answer for a long time the page says where it looks', async (serv
   await row(page, 'shop').waitFor();
   server.away = true;
   server.cut();
-  await page.getByText('Is grove still running, and can this machine reach it?').waitFor({ timeout: 15_000 });
+  await page.getByText('Is grove still running, and can this machine reach it?').waitFor();
   server.away = false;
   await page.getByRole('button', { name: 'Try now' }).click({ timeout: 5000 }).catch(() => {});
   await page.getByText('Not live.').waitFor({ state: 'detached' });

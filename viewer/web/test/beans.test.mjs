@@ -33,11 +33,11 @@ after(async () => {
 
 /** on names a test whose pages must not complain but of what a step asked for. */
 function on(name, body) {
-  test(name, { timeout: 60_000 }, async () => {
+  test(name, { timeout: 180_000 }, async () => {
     const pages = [];
     const open = async (address = '#/beans', options) => {
       const page = await openPage(browser, grove.url + '/' + address, options);
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };
@@ -189,7 +189,8 @@ on('the pages suit a screen reader and a phone', async (open) => {
   const small = await open('#/beans', phone);
   await names(small).getByRole('row').nth(2).waitFor();
   await accessible(small);
-  await small.getByPlaceholder('Words, or a pattern').fill('timer');
+  await small.getByPlaceholder('Words, or a pattern').fill('grove:type=Tim*');
+  await total(small, '1 bean');
   await names(small).getByText('Timer').first().click();
   await attribute(small, 'NbNotifications').waitFor();
   await accessible(small);

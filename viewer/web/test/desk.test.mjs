@@ -23,7 +23,7 @@ function on(name, body) {
     const pages = [];
     const open = async (address, options) => {
       const page = await openPage(browser, `${server.url}#/${address}`, options);
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };
@@ -217,5 +217,5 @@ on('the pages fit a phone, in light and dark', async (_, open) => {
 
 // Each has a stand-in of its own: they run beside each other.
 describe('the page', { concurrency: 3 }, () => {
-  for (const [name, body] of cases) test(name, { timeout: 60_000 }, body);
+  for (const [name, body] of cases) test(name, { timeout: 180_000 }, body);
 });

@@ -40,7 +40,7 @@ function on(name, body, permissions = ['notifications']) {
     let page;
     try {
       page = await openPage(browser, 'about:blank');
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(60_000);
       if (permissions.length > 0) await page.context().grantPermissions(permissions, { origin: new URL(server.url).origin });
       await page.context().addInitScript(watch);
       await body(server, page);
@@ -56,7 +56,7 @@ const open = (page) => page.evaluate(() => window.shown.filter((n) => n.said.ope
 
 /** opens waits until these notifications show, and no others. */
 async function opens(page, want) {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 60_000;
   let now;
   do now = await open(page);
   while (JSON.stringify(now) !== JSON.stringify(want) && Date.now() < end);
@@ -145,5 +145,5 @@ on('who forbade notifications is told how to allow them', async (server, page) =
 
 // Each has a stand-in and a context of its own: they run beside each other.
 describe('notifications on the desktop', { concurrency: 3 }, () => {
-  for (const [name, body] of cases) test(name, { timeout: 60_000 }, body);
+  for (const [name, body] of cases) test(name, { timeout: 180_000 }, body);
 });

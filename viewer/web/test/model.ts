@@ -18,4 +18,4 @@ export * from '../src/maintenance/rule';
 export * from '../src/ui/when';
 export * from '../src/peers/words';
 export { branchesOf } from '../src/peers/branches';
-export { ownerOf } from '../src/node/owner';
+export { awayOf, ownerOf } from '../src/node/owner';

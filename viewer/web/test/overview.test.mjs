@@ -44,11 +44,11 @@ after(async () => {
 
 /** on names a test whose pages must not complain. */
 function on(name, body) {
-  test(name, { timeout: 60_000 }, async () => {
+  test(name, { timeout: 180_000 }, async () => {
     const pages = [];
     const open = async (address, options) => {
       const page = await openPage(browser, grove.url + '/#/overview' + address, options);
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { branchesOf, epochText, linkText, moveText, outcomeText, ownerOf } from '../node_modules/.cache/grove/model.mjs';
+import { awayOf, branchesOf, epochText, linkText, moveText, outcomeText, ownerOf } from '../node_modules/.cache/grove/model.mjs';
 import { accessible } from './axe.mjs';
 import { openPage, startBrowser } from './browser.mjs';
 import { StandInTree, hamlet } from './standin.mjs';
@@ -24,7 +24,7 @@ function on(name, body) {
     const pages = [];
     const open = async (address, options) => {
       const page = await openPage(browser, `${server.url}#/${address}`, options);
-      page.setDefaultTimeout(20_000);
+      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };
@@ -150,6 +150,25 @@ on('devices are filtered, given away and returned, each after a question', async
   ]);
 });
 
+on('what a filter shows is moved at once, and each tells what became of it', async (server, open) => {
+  const page = await open('peers?part=devices&text=/net');
+  await page.getByText('3 devices').waitFor();
+  await page.getByRole('button', { name: 'Move these 3…' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Move 3 devices' });
+  await dialog.getByLabel('Give them to').selectOption('rome');
+  await dialog.getByLabel('For').fill('8h');
+  await dialog.getByRole('button', { name: 'Give 3 devices' }).click();
+  await dialog.getByText('2 of 3 devices moved, 1 not.').waitFor();
+  assert.match(await dialog.getByRole('region', { name: 'What became of them' }).innerText(), /switch-1 stays with berlin: it stays: it asks an address on this machine\.\s+switch-2 is watched by rome now\.\s+vpn is watched by rome now\./);
+  await accessible(page);
+  await dialog.getByRole('button', { name: /^Return/ }).click();
+  await page.waitForFunction(() => document.querySelector('.dialog [role=status]')?.textContent === '1 of 2 devices moved, 1 not.');
+  assert.deepEqual(server.sent.map(([, path, body]) => [path, body]), [
+    ['devices/give', { devices: ['00000000000000cc:switch-1', `${'e'.repeat(16)}:switch-2`, '00000000000000cc:vpn'], to: 'f'.repeat(16), for: '8h' }],
+    ['devices/return', { devices: ['00000000000000cc:switch-1', `${'e'.repeat(16)}:switch-2`] }],
+  ]);
+});
+
 on('all is handed over, taken back, and integrating ends, each after a question', async (server, open) => {
   const page = await open('peers');
   await page.getByRole('button', { name: 'Hand over' }).click();
@@ -211,7 +230,7 @@ on('the page fits a phone, in light and dark', async (_, open) => {
 
 // Each has a stand-in of its own: they run beside each other.
 describe('the page', { concurrency: 3 }, () => {
-  for (const [name, body] of cases) test(name, { timeout: 60_000 }, body);
+  for (const [name, body] of cases) test(name, { timeout: 180_000 }, body);
 });
 
 test('links, moves and outcomes are said in words', () => {
@@ -231,5 +250,10 @@ test('links, moves and outcomes are said in words', () => {
     { path: '/b', manager: 'b', lost: now - 5000 },
     { path: '/c', manager: 'c', lost: undefined },
   ]);
+  const away = (text, name, value, more = {}) => awayOf({ properties: [{ name: 'elsewhere', value: `${text}: see ${value}` }, { name, value }], ...more });
+  assert.deepEqual(
+    [awayOf({}), away('x watches d', 'elsewhere_page', 'https://x/#/tree?node=/d'), away('x watches d', 'elsewhere_page', 'javascript:1'), away('x watches d', 'elsewhere_path', '/Managers/x/d')],
+    [undefined, { text: 'x watches d', path: undefined, page: 'https://x/#/tree?node=/d' }, { text: 'x watches d', path: undefined, page: undefined }, { text: 'x watches d', path: '/Managers/x/d', page: undefined }],
+  );
   assert.deepEqual([{ labels: { manager: 'a' } }, { properties: [{ name: 'manager_id', value: '1' }] }, { properties: [{ name: 'manager_id', value: '1' }], labels: { manager: 'a' } }].map(ownerOf), [undefined, '1', 'a']);
 });

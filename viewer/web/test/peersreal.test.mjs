@@ -97,6 +97,13 @@ test('two groves join by one command, see each other, move a device, and tell of
   await device.getByText('own', { exact: true }).waitFor();
   assert.match(await command(hamburg, 'peer', 'give', 'shop', 'berlin'), /^shop is watched by berlin now/);
   await device.getByText('given', { exact: true }).waitFor();
+  // A node stands for it at its owner, and leads to where it is watched.
+  await until(() => hamburg.get('/api/v1/nodes/shop/CPU').catch((e) => e.message), (m) => /404.*has no .*CPU.* here: berlin watches shop since .*#\/tree\?node=\/shop/.test(m));
+  const left = await open(hamburg, 'tree?node=/shop');
+  await left.getByRole('region', { name: 'Watched elsewhere' }).getByText(/^berlin watches shop since/).waitFor();
+  assert.equal(await left.getByRole('link', { name: 'See it on the page of that manager' }).getAttribute('href'), `${berlin.url}/#/tree?node=/shop`);
+  await left.context().close();
+  assert.deepEqual(pages.pop().complaints, []);
   await device.click();
   const dialog = page.getByRole('dialog', { name: 'shop', exact: true });
   await dialog.getByText(/^given from hamburg to berlin/).waitFor();

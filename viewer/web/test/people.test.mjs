@@ -30,11 +30,11 @@ after(async () => {
 
 /** on names a test whose pages must not complain but of what a step asked for. */
 function on(name, body) {
-  test(name, { timeout: 60_000 }, async () => {
+  test(name, { timeout: 180_000 }, async () => {
     const pages = [];
     const open = async (address = '', options) => {
       const page = await openPage(browser, grove.url + '/' + address, options);
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };
@@ -250,7 +250,7 @@ on('preferences and saved views follow their user', async (open) => {
   await page.reload();
   await page.getByText('this one').waitFor();
   await page.getByRole('button', { name: 'Log out there' }).first().click();
-  await other.getByRole('heading', { name: 'Log in to Grove' }).waitFor({ timeout: 20_000 });
+  await other.getByRole('heading', { name: 'Log in to Grove' }).waitFor();
   other.expected = /401|WebSocket/;
 });
 

@@ -45,11 +45,11 @@ const calm = () =>
 
 /** on names a test whose pages must not complain. */
 function on(name, body) {
-  test(name, { timeout: 60_000 }, async () => {
+  test(name, { timeout: 180_000 }, async () => {
     const pages = [];
     const open = async (address, options) => {
       const page = await openPage(browser, grove.url + '/#/' + address, options);
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };
@@ -71,7 +71,7 @@ const namesNow = () =>
 
 /** namesAre waits until the list has exactly these rows. */
 async function namesAre(page, want) {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 60_000;
   let now;
   do now = await names(page);
   while (now.join() !== want.join() && Date.now() < end);

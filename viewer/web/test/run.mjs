@@ -5,6 +5,7 @@
 import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -26,5 +27,8 @@ process.env.GROVE = await program();
 
 const wanted = process.argv.slice(2);
 const files = (await readdir(here)).filter((f) => f.endsWith('.test.mjs') && (wanted.length === 0 || wanted.some((w) => f.includes(w))));
-const run = spawnSync(process.execPath, ['--test', '--test-concurrency=1', ...files.map((f) => join(here, f))], { stdio: 'inherit' });
+// Tests wait for the browser and the browser for the server: one file more than there are
+// processors keeps these busy. No test may depend on how soon it gets its turn.
+const beside = availableParallelism() + 1;
+const run = spawnSync(process.execPath, ['--test', `--test-concurrency=${beside}`, ...files.map((f) => join(here, f))], { stdio: 'inherit' });
 process.exit(run.status ?? 1);

@@ -72,6 +72,14 @@ export class PeerStandIn extends AlertStandIn {
     }
     if (path === 'peers/handover') return body.to ? { moved: 120, underWay: 0, left: [] } : { moved: 118, underWay: 1, left: [{ device: 'vpn', error: 'nobody can take it' }] };
     if (path === 'peers/live') return { moved: 3, underWay: 0, left: [] };
+    if (path === 'devices/give' || path === 'devices/return') {
+      // One of them stays, so that there is something to tell.
+      const moves = body.devices.map((key, i) => {
+        if (i > 0) return this.change(`devices/${encodeURIComponent(key)}/${path.slice(8)}`, body);
+        return { time: ago(0), device: key.split(':')[1], from: 'berlin', to: 'hamburg', why: 'given', state: 'failed', error: 'it stays: it asks an address on this machine', took: 0, epoch: 0 };
+      });
+      return { moves, stays: [], done: moves.length - 1, underWay: 0, failed: 1 };
+    }
     const [, key, what] = /^devices\/([^/]+)\/(give|return)$/.exec(path) ?? [];
     if (what) {
       const d = this.devices.find((one) => `${one.ownerId}:${one.name}` === decodeURIComponent(key));

@@ -21,11 +21,11 @@ after(async () => {
 
 /** on names a test whose pages must not complain. */
 function on(name, body) {
-  test(name, { timeout: 60_000 }, async () => {
+  test(name, { timeout: 180_000 }, async () => {
     const pages = [];
     const open = async (address = '', options) => {
       const page = await openPage(browser, grove.url + '/' + address, options);
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };
@@ -395,7 +395,7 @@ on('what a thumb must hit is large enough', async (open) => {
   assert.deepEqual(small, []);
 });
 
-test('who sees a part is told that something hidden contributes', { timeout: 60_000 }, async () => {
+test('who sees a part is told that something hidden contributes', { timeout: 180_000 }, async () => {
   const own = await startGrove({ definitions: village });
   let page;
   try {
@@ -406,7 +406,7 @@ test('who sees a part is told that something hidden contributes', { timeout: 60_
     await own.send('POST', '/api/v1/users', { name: 'bob', password, grants: [{ role: 'viewer', path: '/shop/web1' }] }, basic);
 
     page = await openPage(browser, own.url + '/#/tree?open=/shop/web1');
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(60_000);
     await page.waitForFunction(() => location.hash.startsWith('#/login?to='));
     const answer = await page.context().request.post(own.url + '/api/v1/session', { data: { name: 'bob', password }, headers: { Origin: own.url } });
     assert.equal(answer.ok(), true, await answer.text());

@@ -47,11 +47,11 @@ const calm = () =>
 
 /** on names a test whose pages must not complain. */
 function on(name, body) {
-  test(name, { timeout: 60_000 }, async () => {
+  test(name, { timeout: 180_000 }, async () => {
     const pages = [];
     const open = async (address, options) => {
       const page = await openPage(browser, grove.url + '/#/' + address, options);
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };
@@ -179,7 +179,7 @@ on('the board says in large words how its areas are, turns its pages, and shouts
   await page.getByRole('alert').getByText('NOT LIVE').waitFor();
   await page.getByText(/This is how things were \d/).waitFor();
   await grove.back();
-  await page.getByText('NOT LIVE').waitFor({ state: 'detached', timeout: 20_000 });
+  await page.getByText('NOT LIVE').waitFor({ state: 'detached' });
   many.mayFail = true;
 });
 
@@ -249,7 +249,7 @@ on('what a thumb must hit on lists is large enough', async (open) => {
   }
 });
 
-test('who sees a part is told of that part alone', { timeout: 60_000 }, async () => {
+test('who sees a part is told of that part alone', { timeout: 180_000 }, async () => {
   const own = await startGrove({ definitions: { 'shop.yaml': shop, 'crowd.yaml': crowd, 'broken.yaml': broken } });
   let page;
   try {
@@ -262,7 +262,7 @@ test('who sees a part is told of that part alone', { timeout: 60_000 }, async ()
     await value('/crowd/Value 1', 9);
 
     page = await openPage(browser, own.url + '/#/problems');
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(60_000);
     const status = await page.evaluate(
       async (user) => (await fetch('api/v1/session', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(user) })).status,
       { name: 'bob', password: 'correct horse battery' },

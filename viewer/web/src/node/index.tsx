@@ -17,7 +17,7 @@ import { History, type Live as Present } from './history';
 import { type Line, linesOf } from './level';
 import { NodeLink } from './link';
 import { Log } from './log';
-import { Owner } from './owner';
+import { Away, Owner } from './owner';
 import { type NodeAnswer, useNode } from './reader';
 import { statusOf } from './series';
 import { Thresholds } from './thresholds';
@@ -61,6 +61,7 @@ export function NodePanel({ path }: { path: string }) {
           </p>
         ) : null}
         {node ? <Cause node={node} /> : null}
+        {node && app.at === undefined ? <Away node={node} /> : null}
         {node && app.at === undefined ? <Owner key={path} node={node} take={reading.take} /> : null}
         {app.at === undefined && kind !== undefined && kind !== 'text' && !way ? <NodeAlerts key={path} path={path} group={kind === 'group'} /> : null}
         {kind !== undefined && !way ? <History key={path} path={path} name={name} unit={node?.unit ?? ''} numbers={numbers} lines={numbers ? lines : []} live={present} /> : null}

@@ -57,6 +57,7 @@ export interface Overview {
   managers: Other[];
   next?: string;
   error?: string; // what is wrong with peers.yaml
+  deaf?: string; // why nobody can link to this manager
 }
 
 export type DeviceState = 'own' | 'given' | 'taken' | 'prepared' | 'orphaned';
@@ -66,7 +67,8 @@ export const deviceStates: readonly DeviceState[] = ['own', 'given', 'taken', 'p
 export interface Device {
   name: string;
   application: string;
-  at: string;
+  at: string; // at its owner
+  path?: string; // in the tree of this manager
   owner: string;
   ownerId: string;
   watcher?: string; // absent: nobody
@@ -90,6 +92,7 @@ export interface DevicePage {
 export interface Move {
   time: string;
   device: string;
+  owner?: string;
   from?: string; // absent: nobody
   to: string;
   why: 'given' | 'returned' | 'handover' | 'takeover' | 'back';
@@ -118,6 +121,15 @@ export interface Outcome {
   moved: number;
   underWay: number;
   left: { device: string; error: string }[];
+}
+
+/** Moved is what came of moving several devices, each by itself. */
+export interface Moved {
+  moves: Move[];
+  stays: { path: string; why: string }[];
+  done: number;
+  underWay: number;
+  failed: number;
 }
 
 const url = 'api/v1/peers';
@@ -158,4 +170,6 @@ export const beLive = () => send<Outcome>('POST', `${url}/live`);
 export const keyOf = (d: Device) => `${d.ownerId}:${d.name}`;
 export const give = (d: Device, to: string, within: string) => send<Move>('POST', `api/v1/devices/${encodeURIComponent(keyOf(d))}/give`, { to, ...(within ? { for: within } : {}) });
 export const giveBack = (d: Device) => send<Move>('POST', `api/v1/devices/${encodeURIComponent(keyOf(d))}/return`);
+export const giveAll = (of: readonly Device[], to: string, within: string) => send<Moved>('POST', 'api/v1/devices/give', { devices: of.map(keyOf), to, ...(within ? { for: within } : {}) });
+export const returnAll = (of: readonly Device[]) => send<Moved>('POST', 'api/v1/devices/return', { devices: of.map(keyOf) });
 export const tell = async (to: string, text: string) => (await send<{ deliveries: { name: string; error?: string }[] }>('POST', 'api/v1/messages', { to, text })).deliveries;

@@ -15,6 +15,7 @@ import { usePhone } from '../ui/phone';
 import { statusWords } from '../wire';
 import { type Device, type Manager, type Move, type Other, deviceStates, fetchDevices, fetchMoves, give, giveBack, keyOf, readMs } from './api';
 import { spanError } from './join';
+import { MoveMany } from './many';
 import { deviceMeaning, deviceStatus, epochText, holderText, moveStatus, moveText, whyText } from './words';
 
 const pageSize = 1000;
@@ -46,7 +47,7 @@ function columnsOf(now: number, phone: boolean): readonly Column<Device>[] {
       ),
     },
     { name: 'application', title: 'Definition', width: 'minmax(6rem, 0.7fr)', slim: false, order: by((d) => d.application), draw: (d) => d.application },
-    { name: 'at', title: 'At', width: 'minmax(8rem, 1.2fr)', slim: false, order: by((d) => d.at), draw: (d) => <span title={d.at}>{d.at}</span> },
+    { name: 'at', title: 'At', width: 'minmax(8rem, 1.2fr)', slim: false, order: by((d) => d.at), draw: (d) => <span title={d.path ?? d.at}>{d.path ?? d.at}</span> },
     { name: 'owner', title: 'Owner', width: 'minmax(5rem, 0.7fr)', slim: false, order: by((d) => d.owner), draw: (d) => d.owner },
     { name: 'watcher', title: 'Watched by', width: 'minmax(5rem, 0.7fr)', slim: false, order: by((d) => d.watcher ?? ''), draw: (d) => d.watcher || <span class="lost">nobody</span> },
     { name: 'until', title: 'Back', width: 'minmax(5rem, 0.7fr)', slim: false, order: by((d) => d.until ?? '~'), draw: (d) => (d.until ? `in ${duration(Date.parse(d.until) - now)}` : '') },
@@ -63,6 +64,7 @@ export function Devices({ managers, self }: { managers: readonly Other[]; self: 
   const all = self ? [self, ...managers] : managers;
   const chosen = value?.devices.find((d) => keyOf(d) === device);
   const filtered = of + state + text + at !== '';
+  const [many, setMany] = useState(false);
   return (
     <div class="devices-part">
       <div class="filters" role="search">
@@ -88,6 +90,7 @@ export function Devices({ managers, self }: { managers: readonly Other[]; self: 
           {at ? ` below ${at}` : ''}
         </p>
         {filtered ? <button onClick={() => app.put({ of: undefined, state: undefined, text: undefined, at: undefined })}>Show all</button> : null}
+        {filtered && value && value.devices.length > 1 && may(app.session, 'admin') ? <button onClick={() => setMany(true)}>{`Move these ${figures(value.devices.length)}…`}</button> : null}
       </div>
       <ErrorText text={error} />
       <List
@@ -104,6 +107,7 @@ export function Devices({ managers, self }: { managers: readonly Other[]; self: 
         selected={device}
         empty={value ? (filtered ? 'No device is so.' : 'There are no devices: they are the instances of definitions.') : 'Loading…'}
       />
+      {many && value ? <MoveMany devices={value.devices} managers={all} onClose={() => setMany(false)} again={again} /> : null}
       {chosen ? <DeviceDialog key={keyOf(chosen)} d={chosen} managers={all} onClose={() => app.put({ device: undefined })} again={again} /> : null}
     </div>
   );
@@ -148,7 +152,7 @@ function DeviceDialog({ d, managers, onClose, again }: { d: Device; managers: re
       <dl class="manager-facts">
         <Fact name="Definition">{d.application}</Fact>
         <Fact name="At">
-          <NodeLink path={d.at} from="/" />
+          {d.path ? <NodeLink path={d.path} from="/" /> : `${d.at} at ${d.owner}`}
         </Fact>
         <Fact name="Owner">{d.owner}</Fact>
         <Fact name="Watched by">

@@ -54,6 +54,7 @@ function Whole() {
         </nav>
         <Head peers={peers} again={again} />
         <ErrorText text={error} />
+        {peers?.deaf ? <ErrorText text={`No other manager can link to this one, and it is tried again: ${peers.deaf}`} /> : null}
         {peers?.error ? <ErrorText text={`peers.yaml is not taken, and what it said before holds: ${peers.error}`} /> : null}
       </div>
       {part === 'devices' ? (

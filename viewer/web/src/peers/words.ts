@@ -2,7 +2,7 @@
 
 import { age, duration, figures, plural, show } from '../format';
 import type { Status } from '../wire';
-import type { Device, DeviceState, Link, ManagerState, Move, Other, Outcome } from './api';
+import type { Device, DeviceState, Link, ManagerState, Move, Moved, Other, Outcome } from './api';
 
 export const managerStatus: Record<ManagerState, Status> = { known: 0, live: 1, suspect: 2, 'cut off': 0, dead: 3, gone: 0 };
 export const deviceStatus: Record<DeviceState, Status> = { own: 1, given: 1, prepared: 2, taken: 2, orphaned: 3 };
@@ -61,6 +61,20 @@ export function moveText(m: Move): string {
   if (m.state === 'done') return `${m.device} is watched by ${m.to} now.`;
   if (m.state === 'under way') return `${m.device} is on its way to ${m.to}${m.error ? `: ${m.error}` : ''}.`;
   return `${m.device} stays with ${m.from || 'nobody'}: ${m.error ?? 'it failed'}.`;
+}
+
+/** movedText says what came of moving several devices. */
+export function movedText(m: Moved): string {
+  const parts = [`${m.done} of ${plural(m.moves.length, 'device')} moved`];
+  if (m.underWay > 0) parts.push(`${figures(m.underWay)} on the way`);
+  if (m.failed > 0) parts.push(`${figures(m.failed)} not`);
+  return parts.join(', ') + '.';
+}
+
+/** worstFirst has those first of which people must know. */
+export function worstFirst(moves: readonly Move[]): Move[] {
+  const rank = { failed: 0, 'under way': 1, done: 2 };
+  return [...moves].sort((a, b) => rank[a.state] - rank[b.state]);
 }
 
 /** outcomeText says what came of moving many. */
