@@ -231,21 +231,28 @@ func (m *manager) call(method, path string, body, into any) error {
 // ask decodes the answer to a GET.
 func (m *manager) ask(path string, into any) error { return m.call(http.MethodGet, path, nil, into) }
 
-// joins lets the manager join another by an invitation.
+// joins lets the manager join another by an invitation, again as long as that one is too busy.
+// The link may come later.
 func (m *manager) joins(upper *manager) {
 	m.Helper()
-	var invited struct{ Address, Token string }
-	if err := upper.call(http.MethodPost, "/api/v1/peers/invite", map[string]string{"name": m.name}, &invited); err != nil {
-		m.Fatal(err)
-	}
-	code, text, err := m.request(http.MethodPost, "/api/v1/peers/join", map[string]string{"address": invited.Address, "token": invited.Token})
-	switch {
-	case err != nil:
-		m.Fatal(err)
-	case code == http.StatusServiceUnavailable && bytes.Contains(text, []byte("has let this manager in")): // The link comes later.
-	case code/100 != 2:
-		m.Fatalf("%s joins %s: %d: %.400s", m.name, upper.name, code, text)
-	}
+	m.eventually(func() error {
+		var invited struct{ Address, Token string }
+		if err := upper.call(http.MethodPost, "/api/v1/peers/invite", map[string]string{"name": m.name}, &invited); err != nil {
+			return err
+		}
+		code, text, err := m.request(http.MethodPost, "/api/v1/peers/join", map[string]string{"address": invited.Address, "token": invited.Token})
+		switch {
+		case err != nil:
+			return err
+		case code == http.StatusServiceUnavailable && bytes.Contains(text, []byte("has let this manager in")):
+			return nil
+		case code == http.StatusServiceUnavailable:
+			return fmt.Errorf("%s joins %s: %.400s", m.name, upper.name, text)
+		case code/100 != 2:
+			m.Fatalf("%s joins %s: %d: %.400s", m.name, upper.name, code, text)
+		}
+		return nil
+	})
 }
 
 // others returns what the manager knows of all others.
