@@ -182,7 +182,7 @@ func (d *Devices) Begin(ctx context.Context) {
 	for k, p := range late {
 		if i := d.running(k); i == nil {
 			d.o.Log.Error("a device that was taken from another manager cannot be watched", "device", k.Name, "from", d.o.NameOf(k.Owner), "err", d.whyNot(k))
-		} else if err := errors.Join(d.adopt(ctx, k, i.At, p), d.remember(ctx, i, p)); err != nil {
+		} else if err := errors.Join(d.forgo(ctx, k, i.At, p), d.adopt(ctx, k, i.At, p), d.remember(ctx, i, p)); err != nil {
 			d.o.Log.Warn("not all of what is known of a device that was taken could be kept", "device", k.Name, "from", d.o.NameOf(k.Owner), "err", err)
 		}
 	}
@@ -329,7 +329,11 @@ func (d *Devices) Watch(ctx context.Context, k duty.Key, p *parcel.Parcel) error
 	if k.Owner == d.o.Self {
 		top = d.top(k, p)
 	}
-	err := d.adopt(ctx, k, top, p)
+	var err error
+	if d.running(k) == nil {
+		err = d.forgo(ctx, k, top, p)
+	}
+	err = errors.Join(err, d.adopt(ctx, k, top, p))
 	if d.running(k) == nil || c.news {
 		d.carry(c)
 	}
@@ -345,6 +349,17 @@ func (d *Devices) Watch(ctx context.Context, k duty.Key, p *parcel.Parcel) error
 		return err
 	}
 	return errors.Join(err, d.remember(ctx, i, p))
+}
+
+// forgo ends the alerts of an own device that were open when it was last watched here, without
+// telling anybody: who watched it since knows which are open, and told people of the others.
+// It matters when the device was not let go in good order, as after a kill.
+func (d *Devices) forgo(ctx context.Context, k duty.Key, top tree.Path, p *parcel.Parcel) error {
+	if k.Owner != d.o.Self || p == nil || top.IsRoot() {
+		return nil
+	}
+	_, err := d.o.Alerts.Release(ctx, top, "another manager watched "+k.Name)
+	return err
 }
 
 // top is where an own device hangs here, or will.
