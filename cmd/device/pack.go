@@ -24,6 +24,12 @@ import (
 // Pack implements duty.Local.
 func (d *Devices) Pack(_ context.Context, k duty.Key) (*parcel.Parcel, error) {
 	i := d.running(k)
+	d.mu.Lock()
+	begun := d.begun
+	d.mu.Unlock()
+	if i == nil && !begun {
+		return nil, fmt.Errorf("%s: %w", k.Name, duty.ErrNotYet)
+	}
 	if i == nil {
 		return nil, fmt.Errorf("%s is not watched here", k.Name)
 	}

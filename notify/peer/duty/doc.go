@@ -60,8 +60,10 @@
 // parcel is a device on its way; book is what is on disk; stand chooses stand-ins. Here,
 // decide.go says what follows from a row and holds no state; keeper.go asks accordingly;
 // holder.go obeys; live.go compares what both know; run.go is the loop, what is left with
-// home, and help; people.go is what people ask for; fence.go is what has to wait.
+// home, and help; commit.go writes what many devices want at once; people.go is what people
+// ask for; fence.go is what has to wait.
 //
 // Locks: keys (one per device that is held) before mu, which is held while the disk is
-// written; wantedMu is a leaf. No other manager is asked while mu is held.
+// written; wantedMu and the lock of pieces are leaves. No other manager is asked while mu is
+// held.
 package duty

@@ -30,6 +30,9 @@ type Device struct {
 	Fixed string `json:"fixed,omitempty"`
 }
 
+// ErrNotYet is that a device will be watched, once its manager has loaded its definitions.
+var ErrNotYet = errors.New("its definitions are being loaded")
+
 // Local is the manager as far as devices go. Its methods are called from many goroutines,
 // never two at a time about one device. Nothing of what they do has to outlive the process:
 // what is to be watched after a restart is told again.
@@ -38,6 +41,7 @@ type Local interface {
 	// never those of others.
 	Devices() []Device
 	// Pack returns what is to be known of a device that is watched here, and changes nothing.
+	// It is ErrNotYet while the manager is about to begin.
 	Pack(ctx context.Context, k Key) (*parcel.Parcel, error)
 	// Check says what this manager lacks to watch a device: it loads the definition as a
 	// trial and looks whether kinds of probes and secrets are there. Nothing changes.
@@ -135,6 +139,10 @@ const (
 	liveEvery = time.Minute
 	// leaveAfter is how long a change waits for others before it is left with home.
 	leaveAfter = 2 * time.Second
+	// takenAfter is how long a device that was taken waits before it is left with home.
+	takenAfter = 3 * time.Second
+	// lookAfter is how long an answer waits for others before it is looked what follows.
+	lookAfter = 20 * time.Millisecond
 	// settleTime is how long one who became home listens before it takes devices over.
 	settleTime = 6 * time.Second
 	// helpAfter is after how long one who let a device go looks after it itself when nothing
@@ -158,8 +166,9 @@ type Duty struct {
 	log  *slog.Logger
 	wake chan struct{}
 
-	parts stash // what is sent in pieces
-	keys  locks // of what is held
+	parts  stash  // what is sent in pieces
+	pieces pieces // of the book, which wait to be written
+	keys   locks  // of what is held
 	// Of each other manager one report is read at a time, and one long message is fetched, so
 	// that they fill no more memory than one has.
 	reports, fetches locks

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -475,6 +476,53 @@ func TestManyDevices(t *testing.T) {
 			t.Errorf("%d have gone back", got)
 		}
 		w.quiet()
+	})
+}
+
+// TestManyDevicesShareWrites holds that many devices that move at the same time do not wait for
+// the disk one after the other.
+func TestManyDevicesShareWrites(t *testing.T) {
+	bubble(t, 1, []string{"h", "a", "b"}, func(w *world) {
+		const devices = 150
+		for i := range devices {
+			w.own("a", fmt.Sprint("sw", i))
+		}
+		for _, m := range w.all {
+			m.capacity, m.disk.slow = 2*devices, 20*time.Millisecond
+		}
+		w.startAll()
+		for _, c := range []struct {
+			what string
+			do   func()
+			by   string
+		}{
+			{"taken over", w.m("a").kill, "hb"}, {"given back", func() { w.m("a").start() }, "a"},
+		} {
+			were := map[string]int{}
+			for _, m := range w.all {
+				were[m.name] = m.disk.written()
+			}
+			c.do()
+			pass(30 * time.Second)
+			for i := range devices {
+				if who := w.watcher("a", fmt.Sprint("sw", i)); who == "" || !strings.Contains(c.by, who) {
+					w.t.Fatalf("sw%d is watched by %q when all are %s", i, who, c.what)
+				}
+			}
+			for _, m := range w.all {
+				// Each is written about several times.
+				if n := m.disk.written() - were[m.name]; n > devices/2 {
+					w.t.Errorf("%s has written %d times while %d devices were %s", m.name, n, devices, c.what)
+				}
+			}
+		}
+		w.quiet()
+		for _, m := range w.all {
+			m.disk.mu.Lock()
+			m.disk.slow = 0 // Nobody waits for it when all end.
+			m.disk.mu.Unlock()
+		}
+		pass(time.Second)
 	})
 }
 

@@ -104,17 +104,13 @@ func (d *Duty) hold(k Key) (h *book.Hold, active bool) {
 
 // keep writes what is held of a device from now on.
 func (d *Duty) keep(ctx context.Context, h *book.Hold, blob []byte, active bool) error {
-	d.mu.must()
-	defer d.mu.free()
 	c := &book.Change{Holds: []*book.Hold{h}}
 	if len(blob) > 0 {
 		c.Held = map[Key][]byte{h.Key: blob}
 	}
-	if err := d.write(ctx, c); err != nil {
-		return err
-	}
-	d.setActive(h.Key, active)
-	return nil
+	return d.commit(ctx, &piece{
+		key: h.Key, add: func() (*book.Change, error) { return c, nil }, then: func() { d.setActive(h.Key, active) },
+	})
 }
 
 // setActive notes whether Local watches a device. The lock is held.
@@ -333,33 +329,36 @@ func (d *Duty) forget(ctx context.Context, h *book.Hold) error {
 	if h.Owner == d.self {
 		return d.keep(ctx, gone(h, "", h.Epoch), nil, false)
 	}
-	d.mu.must()
-	defer d.mu.free()
-	if err := d.write(ctx, &book.Change{DropHolds: []Key{h.Key}}); err != nil {
-		return err
-	}
-	d.setActive(h.Key, false)
-	return nil
+	return d.forgetHold(ctx, h.Key)
+}
+
+// forgetHold drops what is held of a device, which is not watched.
+func (d *Duty) forgetHold(ctx context.Context, k Key) error {
+	return d.commit(ctx, &piece{
+		key: k, add: func() (*book.Change, error) { return &book.Change{DropHolds: []Key{k}}, nil }, then: func() { d.setActive(k, false) },
+	})
 }
 
 // began does what follows when a device that came from elsewhere is watched here.
 func (d *Duty) began(ctx context.Context, h *book.Hold, p *parcel.Parcel) {
 	d.mu.must()
 	d.setActive(h.Key, true)
-	d.leaveLocked(h.Key, time.Now())
+	// Home has what it was taken by, and others may be about to be taken.
+	d.leaveLocked(h.Key, time.Now().Add(takenAfter))
 	d.mu.free()
 	d.tellOf(h, p)
 	if !h.New {
 		return
 	}
-	d.mu.must()
-	defer d.mu.free()
-	if d.holds[h.Key] != h {
-		return
-	}
 	old := *h
 	old.New = false
-	if err := d.write(ctx, &book.Change{Holds: []*book.Hold{&old}}); err != nil {
+	err := d.commit(ctx, &piece{key: h.Key, add: func() (*book.Change, error) {
+		if d.holds[h.Key] != h {
+			return nil, nil
+		}
+		return &book.Change{Holds: []*book.Hold{&old}}, nil
+	}})
+	if err != nil {
 		// After a restart it is given the same parcel again, which changes nothing.
 		d.log.Warn("the book of devices cannot be written", "device", h.Name, "err", err)
 	}

@@ -1,6 +1,7 @@
 package duty
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -210,7 +211,7 @@ func (d *Duty) paused(k Key, now time.Time) bool {
 
 // startLocked asks about rows of which somebody is to be asked.
 func (d *Duty) startLocked(ctx context.Context, v *view, acts map[peer.ID]bool) {
-	for _, k := range slices.SortedFunc(maps.Keys(d.rows), book.Compare) {
+	for _, k := range slices.SortedFunc(maps.Keys(d.rows), d.urgent) {
 		r := d.rows[k]
 		if len(d.busy) >= maxAtOnce {
 			return
@@ -244,23 +245,46 @@ func (d *Duty) startLocked(ctx context.Context, v *view, acts map[peer.ID]bool) 
 	}
 }
 
+// urgent orders devices: those that nobody watches first, then those that are about to be let
+// go. The lock is held.
+func (d *Duty) urgent(a, b Key) int {
+	rank := func(k Key) int {
+		switch d.rows[k].State {
+		case book.Taking:
+			return 0
+		case book.Prepared:
+			return 1
+		}
+		return 2
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), book.Compare(a, b))
+}
+
 // retryAfter is how long a step waits that got no answer.
 const retryAfter = 500 * time.Millisecond
 
 // became writes what became of a row about which somebody was asked, unless it has changed
 // meanwhile. Nil: it is asked again a little later.
 func (d *Duty) became(ctx context.Context, was *book.Row, c *book.Change, pause time.Duration) {
-	d.mu.must()
-	defer d.mu.free()
 	if pause > 0 {
+		d.mu.must()
 		d.pauses[was.Key] = time.Now().Add(pause)
+		d.mu.free()
 	}
-	if c == nil || d.rows[was.Key] != was {
+	if c == nil {
 		return
 	}
-	if err := d.write(ctx, c); err != nil && ctx.Err() == nil {
+	err := d.commit(ctx, &piece{key: was.Key, add: func() (*book.Change, error) {
+		if d.rows[was.Key] != was {
+			return nil, nil
+		}
+		return c, nil
+	}})
+	if err != nil && ctx.Err() == nil {
 		d.log.Error("the book of devices cannot be written", "device", was.Name, "err", err)
+		d.mu.must()
 		d.pauses[was.Key] = time.Now().Add(retryAfter)
+		d.mu.free()
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -402,11 +401,7 @@ func (d *Duty) tell(ctx context.Context, keeper peer.ID, back bool) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for i := range verdicts {
-		errs = append(errs, d.obey(ctx, keeper, &verdicts[i]))
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err := together(verdicts, func(v verdict) error { return d.obey(ctx, keeper, &v) }); err != nil {
 		return err
 	}
 	d.mu.must()
@@ -492,9 +487,7 @@ func (d *Duty) obey(ctx context.Context, keeper peer.ID, v *verdict) error {
 	if v.Key.Owner == d.self {
 		return nil
 	}
-	d.mu.must()
-	defer d.mu.free()
-	return d.write(ctx, &book.Change{DropHolds: []Key{v.Key}})
+	return d.forgetHold(ctx, v.Key)
 }
 
 // goOn watches a device that the keeper says this manager has.

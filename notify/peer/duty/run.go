@@ -97,7 +97,7 @@ func (d *Duty) watchAll(ctx context.Context) error {
 		}
 	}
 	d.mu.free()
-	return d.together(waiting, func(h *book.Hold) error {
+	return together(waiting, func(h *book.Hold) error {
 		free, err := d.keys.take(ctx, h.Key)
 		if err != nil {
 			return err
@@ -111,14 +111,14 @@ func (d *Duty) watchAll(ctx context.Context) error {
 }
 
 // together does something for many devices at the same time.
-func (d *Duty) together(holds []*book.Hold, do func(*book.Hold) error) error {
+func together[T any](devices []T, do func(T) error) error {
 	var all sync.WaitGroup
 	room := make(chan struct{}, maxAtOnce)
-	errs := make([]error, len(holds))
-	for i, h := range holds {
+	errs := make([]error, len(devices))
+	for i, one := range devices {
 		room <- struct{}{}
 		all.Go(func() {
-			errs[i] = do(h)
+			errs[i] = do(one)
 			<-room
 		})
 	}
@@ -142,6 +142,7 @@ func (d *Duty) Run(ctx context.Context) error {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
+		began := time.Now()
 		d.hangUp()
 		if err := d.look(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("the book of devices cannot be written", "err", err)
@@ -155,6 +156,13 @@ func (d *Duty) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		case <-d.wake:
+			// All devices are looked at: not once for each of many orders that are answered, and
+			// most of the time is left for others.
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(max(lookAfter, 4*time.Since(began))):
+			}
 		}
 	}
 }
@@ -319,7 +327,9 @@ type left struct {
 // leave leaves one device with its keeper, and with whoever may be home one day.
 func (d *Duty) leave(ctx context.Context, h *book.Hold) error {
 	p, err := d.o.Local.Pack(ctx, h.Key)
-	if err != nil {
+	if errors.Is(err, ErrNotYet) {
+		return peer.Refuse(peer.Busy, "%v", err)
+	} else if err != nil {
 		return peer.Refuse(peer.Failed, "%v", err)
 	}
 	p.Key, p.By, p.Epoch = h.Key, d.self, h.Epoch
@@ -327,17 +337,18 @@ func (d *Duty) leave(ctx context.Context, h *book.Hold) error {
 	if err != nil {
 		return peer.Refuse(peer.Failed, "%v", err)
 	}
-	d.mu.must()
-	if d.holds[h.Key] != h { // It has been moved meanwhile.
-		d.mu.free()
-		return nil
-	}
-	keeper := d.keeperOf(h)
-	if h.Owner != d.self { // After a restart it goes on with this one.
-		err = d.write(ctx, &book.Change{Held: map[Key][]byte{h.Key: blob}})
-	}
-	d.mu.free()
-	if err != nil {
+	var keeper peer.ID
+	err = d.commit(ctx, &piece{key: h.Key, add: func() (*book.Change, error) {
+		keeper = ""
+		if d.holds[h.Key] != h { // It has been moved meanwhile.
+			return nil, nil
+		}
+		if keeper = d.keeperOf(h); h.Owner == d.self {
+			return nil, nil
+		}
+		return &book.Change{Held: map[Key][]byte{h.Key: blob}}, nil // After a restart it goes on with this one.
+	}})
+	if err != nil || keeper == "" {
 		return err
 	}
 	body := left{Key: h.Key, Epoch: h.Epoch, From: h.From, StandIns: d.o.StandIns()}
@@ -387,8 +398,18 @@ func (d *Duty) onLeave(ctx context.Context, from peer.ID, message []byte) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	d.mu.must()
-	defer d.mu.free()
+	if err := d.commit(ctx, &piece{key: l.Key, add: func() (*book.Change, error) { return d.leftHere(from, l, p, blob) }}); err != nil {
+		var no *peer.Refusal
+		if errors.As(err, &no) {
+			return nil, err
+		}
+		return nil, peer.Refuse(peer.Busy, "%v", err)
+	}
+	return d.pack(struct{}{}, nil)
+}
+
+// leftHere is the change when a manager leaves what others need of a device. The lock is held.
+func (d *Duty) leftHere(from peer.ID, l *left, p *parcel.Parcel, blob []byte) (*book.Change, error) {
 	was, err := d.mayLeave(from, l)
 	if err != nil {
 		return nil, err
@@ -417,10 +438,7 @@ func (d *Duty) onLeave(ctx context.Context, from peer.ID, message []byte) ([]byt
 		}
 		c.Rows = []*book.Row{r}
 	}
-	if err := d.write(ctx, c); err != nil {
-		return nil, peer.Refuse(peer.Busy, "%v", err)
-	}
-	return d.pack(struct{}{}, nil)
+	return c, nil
 }
 
 // readLeft reads what is left of a device. Who may not leave it is refused before its parcel

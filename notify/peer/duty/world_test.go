@@ -536,10 +536,19 @@ type disk struct {
 	members map[peer.ID]string
 	parcels map[book.Place]map[Key][]byte
 	moves   []book.Move
+	writes  int
+	slow    time.Duration // how long a write takes
 }
 
 func newDisk() *disk {
 	return &disk{rows: map[Key]string{}, holds: map[Key]string{}, members: map[peer.ID]string{}, parcels: map[book.Place]map[Key][]byte{book.OfBook: {}, book.OfHold: {}}}
+}
+
+// written is how often something was.
+func (d *disk) written() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.writes
 }
 
 // handle is the disk for one life.
@@ -587,10 +596,15 @@ func (h *handle) Write(ctx context.Context, c *book.Change) error {
 		return errors.New("the disk is away")
 	}
 	h.mu.Lock()
+	slow := h.slow
+	h.mu.Unlock()
+	time.Sleep(slow) // It is the bubble's.
+	h.mu.Lock()
 	if h.l.dead.Load() {
 		h.mu.Unlock()
 		return errKilled
 	}
+	h.writes++
 	for _, k := range c.DropRows {
 		delete(h.rows, k)
 		delete(h.parcels[book.OfBook], k)

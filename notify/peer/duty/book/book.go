@@ -6,6 +6,7 @@ package book
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -163,6 +164,21 @@ type Change struct {
 // IsZero says whether there is nothing to write.
 func (c *Change) IsZero() bool {
 	return len(c.Rows)+len(c.DropRows)+len(c.Holds)+len(c.DropHolds)+len(c.Members)+len(c.Moves)+len(c.Left)+len(c.Held) == 0
+}
+
+// Join adds another change, about other devices, that is to be written together with this one.
+// What that says of a manager counts.
+func (c *Change) Join(other *Change) {
+	c.Rows = append(c.Rows, other.Rows...)
+	c.DropRows = append(c.DropRows, other.DropRows...)
+	c.Holds = append(c.Holds, other.Holds...)
+	c.DropHolds = append(c.DropHolds, other.DropHolds...)
+	c.Moves = append(c.Moves, other.Moves...)
+	for _, m := range other.Members {
+		c.Members = append(slices.DeleteFunc(c.Members, func(was *Member) bool { return was.ID == m.ID }), m)
+	}
+	maps.Copy(c.Left, other.Left)
+	maps.Copy(c.Held, other.Held)
 }
 
 // Place is of what a parcel is kept.
