@@ -117,7 +117,7 @@ func (a *App) addAway(i *definition.Instance) *awayPlace {
 		return nil // The name is good.
 	}
 	ops := []tree.Op{tree.Add(text, peerSpec(tree.Spec{
-		Kind: tree.State, Description: "who watches the device " + i.Name + " in place of this manager", Threshold: &tree.Threshold{States: map[string]tree.Status{"*": tree.White}}, History: &tree.History{Off: true}, Alerting: &tree.Alerting{Rule: tree.AlertNever},
+		Kind: tree.State, Description: "who watches the device " + i.Name + " in place of this manager", History: &tree.History{Off: true}, Alerting: &tree.Alerting{Rule: tree.AlertNever},
 	}))}
 	if _, taken := a.Tree.Lookup(p.at); !taken {
 		p.group = true
@@ -220,7 +220,7 @@ func (a *App) tellAway(p *awayPlace, e *duty.Entry) {
 		}
 	}
 	if r, ok := a.Tree.Lookup(text); ok {
-		a.Tree.Report(tree.Report{Node: r, Value: tree.Text(told)})
+		a.Tree.Report(tree.Report{Node: r, Reason: told})
 		p.told = told
 	}
 }

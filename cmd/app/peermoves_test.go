@@ -85,7 +85,7 @@ func TestASubtreeMovesAndReturns(t *testing.T) {
 	// Nodes stand for them, which count for nothing.
 	edge.until("the edge says who watches them", func() bool {
 		n, ok := edge.node("/hamburg/shops/north/Watched by")
-		return ok && strings.HasPrefix(n.Value.String(), "hub watches north since ")
+		return ok && n.Status == tree.White && strings.HasPrefix(n.Reason, "hub watches north since ")
 	})
 	if n, ok := edge.node("/hamburg/shops/north"); !ok || n.Status != tree.White {
 		t.Errorf("what stands for a device is %s", n.Status)
@@ -144,7 +144,7 @@ func TestASubtreeMovesAndReturns(t *testing.T) {
 	edge.start()
 	edge.until("nodes stand for them again", func() bool {
 		n, ok := edge.node("/hamburg/shops/south/Watched by")
-		return ok && strings.HasPrefix(n.Value.String(), "hub watches south")
+		return ok && strings.HasPrefix(n.Reason, "hub watches south")
 	})
 	m = moved{}
 	edge.until("home is linked", func() bool {

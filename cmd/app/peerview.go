@@ -184,9 +184,14 @@ func (v peerView) Duplicates(context.Context) (list []peerrest.Duplicate, err er
 	for _, g := range groups {
 		d := peerrest.Duplicate{Identity: g.Identity, Why: g.Why, Primary: v.sighting(&g.Primary)}
 		for i := range g.Secondaries {
-			d.Secondaries = append(d.Secondaries, v.sighting(&g.Secondaries[i]))
+			// A device that one manager watches for another is told of by both, and is one.
+			if s := &g.Secondaries[i]; s.Manager != g.Primary.Manager || s.Device != g.Primary.Device {
+				d.Secondaries = append(d.Secondaries, v.sighting(s))
+			}
 		}
-		list = append(list, d)
+		if len(d.Secondaries) > 0 {
+			list = append(list, d)
+		}
 	}
 	return list, nil
 }

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	view "grove/viewer/peer"
 )
@@ -54,14 +53,14 @@ func (c *peerDevicesCommand) Run(ctx context.Context, p *Process, all *commands)
 		return nil
 	}
 	columns, _ := screen(p.Stdout)
-	t := stateTable{drawing: drawing{color: all.colored(p.Stdout)}, width: columns, heads: []string{"DEVICE", "APPLICATION", "AT", "OWNER", "WATCHED BY", "EPOCH", "UNTIL", "STAND-INS", "SAME AS"}}
+	t := stateTable{drawing: drawing{color: all.colored(p.Stdout)}, width: columns, heads: []string{"DEVICE", "APPLICATION", "AT", "OWNER", "WATCHED BY", "BACK", "STAND-INS", "SAME AS"}}
 	for i := range page.Devices {
 		d := &page.Devices[i]
-		until := ""
+		back := ""
 		if d.Until != nil {
-			until = d.Until.Local().Format("2 Jan 15:04")
+			back = "in " + brief(d.Until.Sub(p.now()))
 		}
-		t.add(cmp.Or(deviceStatus[d.State], "white"), d.State, d.Name, d.Application, d.At, d.Owner, cmp.Or(d.Watcher, "nobody"), epoch(d.Epoch), until, strings.Join(d.StandIns, ", "), d.DuplicateOf)
+		t.add(cmp.Or(deviceStatus[d.State], "white"), d.State, d.Name, d.Application, d.At, d.Owner, cmp.Or(d.Watcher, "nobody"), back, strings.Join(d.StandIns, ", "), d.DuplicateOf)
 	}
 	t.print(p.Stdout)
 	if page.Next != "" {
@@ -215,15 +214,6 @@ func (r *remote) move(ctx context.Context, p *Process, path string, body any, ve
 	}
 }
 
-// epoch writes which time it is that a device moves: the number of the home's term, and of
-// the move in it.
-func epoch(n int64) string {
-	if term := n >> 32; term > 0 {
-		return fmt.Sprintf("%d.%d", term, n&(1<<32-1))
-	}
-	return strconv.FormatInt(n, 10)
-}
-
 // peerMovesCommand prints moves.
 type peerMovesCommand struct {
 	remote
@@ -258,14 +248,14 @@ func (c *peerMovesCommand) Run(ctx context.Context, p *Process, all *commands) e
 		return nil
 	}
 	columns, _ := screen(p.Stdout)
-	t := stateTable{drawing: drawing{color: all.colored(p.Stdout)}, width: columns, heads: []string{"TIME", "DEVICE", "FROM", "TO", "WHY", "BY", "TOOK", "EPOCH", "ERROR"}}
+	t := stateTable{drawing: drawing{color: all.colored(p.Stdout)}, width: columns, heads: []string{"TIME", "DEVICE", "FROM", "TO", "WHY", "BY", "TOOK", "ERROR"}}
 	for i := range page.Moves {
 		m := &page.Moves[i]
 		took := ""
 		if m.State == view.Done {
 			took = quantity(m.Took, "s")
 		}
-		t.add(cmp.Or(moveStatus[m.State], "white"), m.State, localTime(m.Time.Format(time.RFC3339)), m.Device, cmp.Or(m.From, "nobody"), m.To, m.Why, m.By, took, epoch(m.Epoch), m.Error)
+		t.add(cmp.Or(moveStatus[m.State], "white"), m.State, m.Time.Local().Format("2 Jan 15:04:05"), m.Device, cmp.Or(m.From, "nobody"), m.To, m.Why, m.By, took, m.Error)
 	}
 	t.print(p.Stdout)
 	if page.Next != "" {

@@ -2,6 +2,10 @@ package member
 
 import (
 	"context"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
 	"sync"
 	"time"
 
@@ -77,4 +81,36 @@ func (m *Member) listenAgain(ctx context.Context) error {
 			m.poke()
 		}
 	}
+}
+
+// way is how others may reach an address of this manager: where that is all addresses of the
+// machine, it has the one that here says.
+func way(address string, here func() string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err != nil || !ip.IsUnspecified() {
+		return address
+	}
+	host := here()
+	if host == "" {
+		return address
+	}
+	u.Host = net.JoinHostPort(host, u.Port())
+	return u.String()
+}
+
+// outward is the address from which this machine speaks to others, or else its name. Nothing is
+// sent: a datagram socket has its own address as soon as it knows the other one, which is of
+// RFC 5737 and nobody's.
+func outward() string {
+	if c, err := new(net.Dialer).DialContext(context.Background(), "udp", "192.0.2.1:9"); err == nil {
+		defer c.Close()
+		if a, ok := c.LocalAddr().(*net.UDPAddr); ok && !a.IP.IsUnspecified() && !a.IP.IsLoopback() {
+			return a.IP.String()
+		}
+	}
+	name, _ := os.Hostname() // Empty when it has none.
+	return name
 }

@@ -240,7 +240,11 @@ func (m *Member) Ways() []string {
 	if s := m.Settings(); len(s.Ways) > 0 {
 		return s.Ways
 	}
-	return m.Fabric.Addresses()
+	ways := m.Fabric.Addresses()
+	for k := range ways {
+		ways[k] = way(ways[k], outward)
+	}
+	return ways
 }
 
 // call links to the manager that was joined, unless a cluster carries what the two say.
