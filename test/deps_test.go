@@ -171,7 +171,7 @@ const order = `
 	notify/peer, tree/store < notify/peer/lease;
 	notify/peer, tree/store/drawer < notify/peer/registry;
 	notify/peer, tree/store/audit < notify/peer/authority;
-	tree, notify/peer < notify/peer/twin;
+	tree/alert, notify/peer < notify/peer/twin;
 	beans < notify/peer/remote/value;
 	tree/monitor, tree/grant, notify/peer, notify/peer/remote/value < notify/peer/remote;
 	tree < notify/peer/branch/frame;

@@ -44,7 +44,7 @@ func (a *App) openAlerting(p policies) error {
 	a.alerts.world = a.openWorld(p)
 	a.alerts.center = center.New(center.Options{
 		Tree: a.Tree, Store: a.past.facts, Journal: a.past.journal, World: a.alerts.world, File: file, FileMust: c.Alerts != "",
-		Healthy: a.healthy, Told: a.tellAlerts, Held: a.held, Sent: a.sent, Log: a.log,
+		Healthy: a.healthy, Told: a.tellAlerts, Twin: a.twinOf, Held: a.held, Sent: a.sent, Log: a.log,
 	})
 	return a.openAlertBean()
 }

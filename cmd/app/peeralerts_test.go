@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"grove/tree"
 	"grove/tree/alert"
@@ -29,6 +30,7 @@ func newHooked(t *testing.T) *hooked {
 		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
+		t.Logf("%s %s: %s", time.Now().UTC().Format("15:04:05.000"), r.URL.Path, m.Title)
 		h.got = append(h.got, strings.TrimPrefix(r.URL.Path, "/")+": "+m.Title)
 	}))
 	t.Cleanup(h.server.Close)

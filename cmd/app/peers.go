@@ -60,6 +60,7 @@ func (a *App) openPeers(ctx context.Context) (err error) {
 		Dir: member.Keys(c.Data), File: file, Name: c.Name, Version: c.Version, URL: a.pageURL,
 		Store: a.past.facts, Audit: a.past.audit, Journal: a.past.journal, History: a.past.samples, Tree: a.Tree, Guard: a.Guard, Beans: a.Beans, Secret: readSecret,
 		Kinds: a.registry.Names, Applications: a.loader.BuiltInNames, Devices: a.twinDevices, Count: a.deviceCount,
+		Told: a.toldOfTwins, Left: func() { a.alerts.center.TwinsChanged() },
 		Local: a.openDevices, Remote: a.remoteOptions(),
 		Duty:  duty.Options{Returned: a.deviceReturned, Moved: a.deviceMoved, Came: a.deviceCame},
 		Ready: a.peers.whole.Load, Hung: a.hung,

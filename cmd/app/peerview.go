@@ -126,6 +126,12 @@ func (v peerView) Devices(ctx context.Context) ([]peerrest.Device, error) {
 			same[string(s.Manager)+":"+s.Device] = m.NameOf(g.Primary.Manager) + ":" + g.Primary.Device
 		}
 	}
+	for i := range entries { // What another manager knows to be the same.
+		e := &entries[i]
+		if w := m.Twins.Left(e.Owner, e.Name); w.Left && same[string(e.Owner)+":"+e.Name] == "" {
+			same[string(e.Owner)+":"+e.Name] = w.To + ":" + w.As
+		}
+	}
 	list := make([]peerrest.Device, 0, len(entries))
 	for i := range entries {
 		e := &entries[i]

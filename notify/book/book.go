@@ -61,6 +61,10 @@ type Options struct {
 	// is asked for again when MaintenanceChanged is called, at Suppression.Until, and every
 	// half minute.
 	Maintained func(p tree.Path, at time.Time) (alert.Suppression, bool)
+	// Twin says to whom the alerts about a device are left that another manager watches, too;
+	// nil: to nobody, ever. It is asked again when TwinsChanged is called, and every half
+	// minute.
+	Twin func(*alert.Alert) Twin
 	// Changed is told of alerts after they are committed, one call at a time and in order:
 	// those that are new and those that took a step. Of one alert it is told the state
 	// after the last of several steps. It must return soon, may call the methods that read,
@@ -149,6 +153,9 @@ func New(o Options) *Book {
 	}
 	if o.Maintained == nil {
 		o.Maintained = func(tree.Path, time.Time) (alert.Suppression, bool) { return alert.Suppression{}, false }
+	}
+	if o.Twin == nil {
+		o.Twin = func(*alert.Alert) Twin { return Twin{} }
 	}
 	if o.Changed == nil {
 		o.Changed = func([]alert.Alert) {}

@@ -193,6 +193,9 @@ func (b *Book) resolve(e *entry, status tree.Status, by, text string) {
 	a.Severity = b.gravest(e)
 	a.Status = status
 	e.well = time.Time{}
+	if t := b.o.Twin(a); t.Left { // It may be over before it was held against that.
+		a.Suppression = t.suppression(b.time)
+	}
 	b.step(e, alert.DidResolve, by, text)
 	b.live--
 	b.recent = append(b.recent, recently{e, at})

@@ -87,6 +87,10 @@ func (b *Book) Reloaded() { b.ask(&b.in.reloaded) }
 // MaintenanceChanged says that other nodes are maintained than before.
 func (b *Book) MaintenanceChanged() { b.ask(&b.in.maintenance) }
 
+// TwinsChanged says that alerts are left to other managers than before, or that these have
+// told people of others.
+func (b *Book) TwinsChanged() { b.ask(&b.in.maintenance) }
+
 // ask raises a flag of the intake.
 func (b *Book) ask(flag *bool) {
 	if !b.in.begun.Load() {

@@ -90,7 +90,7 @@ func (b *Book) hold(e *entry) {
 	if !e.live() || b.absent(e) {
 		return
 	}
-	want := b.reason(e.slot, e.a.ID)
+	want := b.reason(e)
 	have := e.a.Suppression
 	if have != nil && have.Cause != 0 && (want == nil || want.Cause != have.Cause) {
 		if cause := b.byID[have.Cause]; cause != nil && cause.live() && b.absent(cause) {
@@ -106,10 +106,14 @@ func (b *Book) hold(e *entry) {
 		b.edit(e).Suppression = nil
 		b.step(e, alert.Released, "", "")
 		b.counted.Released++
+		b.takeOver(e, have)
 	case have != nil && have.Reason == want.Reason && have.Cause == want.Cause && have.At == want.At:
-		if have.Text != want.Text || !sameTime(have.Until, want.Until) {
+		if have.Text != want.Text || have.Told != want.Told || !sameTime(have.Until, want.Until) {
 			want.Since = have.Since
 			b.edit(e).Suppression = want
+		}
+		if have.Told != want.Told {
+			b.step(e, alert.DidSuppress, "", want.Text)
 		}
 	default:
 		b.leaveCause(e.a)
@@ -131,11 +135,14 @@ func (b *Book) absent(e *entry) bool {
 }
 
 // reason is why nobody shall be told of an alert; nil: somebody shall.
-func (b *Book) reason(s slot, id alert.ID) *alert.Suppression {
-	if link, ok := b.graph.Of(s.path, id); ok {
+func (b *Book) reason(e *entry) *alert.Suppression {
+	if t := b.o.Twin(e.a); t.Left {
+		return t.suppression(b.time)
+	}
+	if link, ok := b.graph.Of(e.path, e.a.ID); ok {
 		return suppression(&link, b.time)
 	}
-	m, ok := b.o.Maintained(s.path, b.time)
+	m, ok := b.o.Maintained(e.path, b.time)
 	if !ok {
 		return nil
 	}

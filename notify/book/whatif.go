@@ -72,7 +72,9 @@ func (b *Book) WhatIf(changes []tree.StatusChange) []alert.Alert {
 	follow := map[alert.ID]int{}
 	for i := range would {
 		a := &would[i]
-		if link, ok := graph.Of(a.Path, a.ID); ok {
+		if t := b.o.Twin(a); t.Left {
+			a.Suppression = t.suppression(now)
+		} else if link, ok := graph.Of(a.Path, a.ID); ok {
 			a.Suppression = suppression(&link, now)
 			follow[a.Suppression.Cause]++
 		} else if m, ok := b.o.Maintained(a.Path, now); ok {

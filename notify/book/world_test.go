@@ -43,6 +43,7 @@ type world struct {
 	mu         sync.Mutex    // guards what follows
 	told       []alert.Alert
 	maintained map[tree.Path]*time.Time // nil: without an end
+	twin       Twin
 }
 
 // bubble runs a test with a world on SQLite.
@@ -79,7 +80,7 @@ func (w *world) begin() {
 	w.lines = journal.New(journal.Options{Store: w.store})
 	w.book = New(Options{
 		Now:  func() time.Time { return time.Now().Add(-time.Duration(w.back.Load())) },
-		Tree: w.tree, Store: w.store, Journal: w, Manager: "test", Maintained: w.maintains,
+		Tree: w.tree, Store: w.store, Journal: w, Manager: "test", Maintained: w.maintains, Twin: w.twinOf,
 		Changed: func(a []alert.Alert) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -139,6 +140,23 @@ func (w *world) maintains(p tree.Path, at time.Time) (alert.Suppression, bool) {
 		}
 	}
 	return alert.Suppression{}, false
+}
+
+// twinOf says what the test does.
+func (w *world) twinOf(a *alert.Alert) Twin {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.twin
+}
+
+// leave says to whom alerts are left.
+func (w *world) leave(t Twin) {
+	w.mu.Lock()
+	t.At = tree.MustPath("/a")
+	w.twin = t
+	w.mu.Unlock()
+	w.book.TwinsChanged()
+	w.wait(time.Second)
 }
 
 // maintain says that a node is worked on, or no more.

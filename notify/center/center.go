@@ -52,6 +52,9 @@ type Options struct {
 	Healthy func() error
 	// Told is told of alerts that changed, as book.Options.Changed says; nil: nobody is.
 	Told func([]alert.Alert)
+	// Twin says to whom the alerts about a device are left that another manager watches, too,
+	// as book.Options.Twin does; it is asked again when TwinsChanged is called.
+	Twin func(*alert.Alert) book.Twin
 	// Held says why messages about a node must wait, as those do that another manager may
 	// have sent; nil: none must. Sent is told of each message that was delivered; nil: nobody.
 	Held func(tree.Path) (why string, held bool)
@@ -69,13 +72,14 @@ type Center struct {
 	hearts   *heartbeat.Hearts
 	rotas    *oncall.Rotas
 	channels *channels
+	said     said
 	kinds    *builtin.Registry
 
 	loading sync.Mutex // one reading of the file at a time; guards seen, there and the closing of taken
 	seen    stamp
 	there   bool          // what is in force stands in a file
 	taken   chan struct{} // closed once a reading of the file was taken
-	said    atomic.Pointer[settings.Settings]
+	rules   atomic.Pointer[settings.Settings]
 	state   atomic.Pointer[State]
 }
 
@@ -95,14 +99,15 @@ func New(o Options) *Center {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Center{o: o, kinds: builtin.Kinds(), channels: &channels{world: o.World, log: o.Log}, taken: make(chan struct{})}
-	c.said.Store(&settings.Settings{})
+	c.rules.Store(&settings.Settings{})
+	c.said = said{started: o.World.Time(), all: map[about]Said{}}
 	c.state.Store(&State{File: o.File})
 	c.Calendar = maintenance.New(maintenance.Options{
 		Store: o.Store, Now: o.World.Now, Log: o.Log,
 		Changed: func() { c.Book.MaintenanceChanged() }, Announce: c.announce,
 	})
 	c.Book = book.New(book.Options{
-		Tree: o.Tree, Store: o.Store, Journal: o.Journal, Manager: o.World.Manager, Maintained: c.maintained, Changed: c.changed, Now: o.World.Now, Log: o.Log,
+		Tree: o.Tree, Store: o.Store, Journal: o.Journal, Manager: o.World.Manager, Maintained: c.maintained, Twin: o.Twin, Changed: c.changed, Now: o.World.Now, Log: o.Log,
 	})
 	c.Outbox = outbox.New(outbox.Options{Store: o.Store, Send: c.send, Now: o.World.Now, Log: o.Log})
 	c.rotas = oncall.New(oncall.Options{Now: o.World.Now, Log: o.Log})
@@ -162,11 +167,19 @@ func (c *Center) send(ctx context.Context, m *outbox.Message) error {
 		}
 	}
 	err := c.channels.send(ctx, m.Channel, &body)
-	if err == nil && c.o.Sent != nil {
+	if err != nil {
+		return err
+	}
+	c.said.note(&body, c.o.World.Time())
+	if c.o.Sent != nil {
 		c.o.Sent(&body)
 	}
-	return err
+	return nil
 }
+
+// TwinsChanged says that alerts are left to other managers than before, or that these have
+// told people of others.
+func (c *Center) TwinsChanged() { c.Book.TwinsChanged() }
 
 // heldFor is after how long it is asked again whether a message must still wait.
 const heldFor = 5 * time.Second

@@ -331,3 +331,49 @@ func TestReloadsInAStorm(t *testing.T) {
 		t.Errorf("%d alerts are open", n)
 	}
 }
+
+// until waits until a condition holds.
+func (w *world) until(what string, holds func() bool) {
+	w.Helper()
+	limit := time.After(60 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			w.Fatalf("not within 60 s: %s", what)
+		}
+	}
+}
+
+// What people were told is known, by kind and node, and what was told to be over, too.
+func TestSaid(t *testing.T) {
+	w := newWorld(t)
+	w.says("channels: { hook: { kind: webhook, url: \"HOOK/hook\" } }\nroutes: [ { name: all, to: [hook], group: { wait: 0s } } ]\nalerts: { settle: 10ms }\n")
+	w.begin()
+	said := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, s := range w.c.Said() {
+			text := s.Path.String() + " " + string(s.Kind) + " " + s.Status.String()
+			if s.Over {
+				text += " over"
+			}
+			got = append(got, text)
+		}
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("people were told %q, not %q", got, want)
+		}
+	}
+	w.reads(5)
+	said()
+	w.reads(50)
+	w.posted("/hook: RED")
+	w.until("it is known that people were told", func() bool { return len(w.c.Said()) == 1 })
+	said("/shop/load status red")
+	w.reads(5)
+	w.posted("/hook: RESOLVED")
+	w.until("it is known that they were told the end", func() bool { s := w.c.Said(); return len(s) == 1 && s[0].Over })
+	said("/shop/load status red over")
+}

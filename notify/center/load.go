@@ -55,7 +55,7 @@ func (c *Center) Reload() error {
 	}
 	state.Loaded = c.o.World.Time()
 	c.apply(said)
-	c.said.Store(said)
+	c.rules.Store(said)
 	c.state.Store(&state)
 	c.there = state.There
 	select {
@@ -104,7 +104,7 @@ func (c *Center) read() (*settings.Settings, source.Errors) {
 func (c *Center) apply(s *settings.Settings) {
 	gone := c.channels.replace(s.Channels)
 	c.rotas.Replace(s.OnCall)
-	c.said.Store(s) // Routes resolve their targets by it.
+	c.rules.Store(s) // Routes resolve their targets by it.
 	c.Router.Replace(s.Routes)
 	c.Calendar.Replace(s.Maintenance)
 	c.Book.Configure(s.Alerts.Settle, s.Alerts.Silence, s.Alerts.Reopen, s.Alerts.Recover)
@@ -147,7 +147,7 @@ func (c *Center) watch(ctx context.Context) error {
 
 // resolve returns the channels that a target of a route means at a time.
 func (c *Center) resolve(target string, at time.Time) ([]string, error) {
-	s := c.said.Load()
+	s := c.rules.Load()
 	switch s.Target(target) {
 	case settings.ChannelTarget:
 		return []string{target}, nil

@@ -61,7 +61,7 @@ func (c *Center) deliver(ctx context.Context) error {
 }
 
 // Settings are what the file says that is in force.
-func (c *Center) Settings() *settings.Settings { return c.said.Load() }
+func (c *Center) Settings() *settings.Settings { return c.rules.Load() }
 
 // State says how the last reading of the file went.
 func (c *Center) State() State { return *c.state.Load() }

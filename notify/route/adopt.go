@@ -13,7 +13,12 @@ import (
 // another manager goes on telling of it. What came from another manager counts as told by
 // the routes that take it, as if they had told of it when it opened: to whom they would
 // have told it, it is told that it is over; and repeating and escalating goes on
-// from then.
+// from then. The same holds for devices that two managers watch, where one leaves it to the
+// other to tell of them (see alert.Suppression.Told): what the other has told is forgotten here,
+// and what it had told when it is lost counts as told.
+
+// leaves says whether another manager tells people what becomes of an alert from now on.
+func leaves(a *alert.Alert) bool { return moved(a) || a.Suppression != nil && a.Suppression.Told }
 
 // moved says whether an alert is over here since another manager goes on with it.
 func moved(a *alert.Alert) bool {
@@ -24,11 +29,15 @@ func moved(a *alert.Alert) bool {
 // toldElsewhere says whether another manager had an alert of which it told people, or would
 // have; and since when that stands as it is. It has not begun anew here since.
 func toldElsewhere(a *alert.Alert) (since time.Time, ok bool) {
-	end, anew := -1, false // what came last: it may have moved more than once
+	end, anew, held := -1, false, false // what came last: it may have moved more than once
 	for i, s := range a.History {
 		switch s.What {
 		case alert.Adopted:
-			end, anew = i, false
+			end, anew, held = i, false, false
+		case alert.DidSuppress:
+			held = true
+		case alert.Released: // It was left to another manager, or followed from something.
+			anew = anew || held
 		case alert.Opened, alert.Reopened:
 			anew = true
 		}
@@ -38,7 +47,7 @@ func toldElsewhere(a *alert.Alert) (since time.Time, ok bool) {
 	}
 	since = a.Opened
 	// Of what was held back from the moment when it opened nobody was told.
-	held := false
+	held = false
 	var from time.Time // it was not held back
 	for i := range a.History[:end+1] {
 		switch s := &a.History[i]; s.What {
@@ -60,7 +69,7 @@ func toldElsewhere(a *alert.Alert) (since time.Time, ok bool) {
 // would have told of it, unless one has it already.
 func (r *Router) adopt(a *alert.Alert, now time.Time) {
 	since, ok := toldElsewhere(a)
-	if !ok || moved(a) {
+	if !ok || leaves(a) {
 		return
 	}
 	for _, g := range r.of[a.ID] {
@@ -105,7 +114,7 @@ func (r *Router) quiet(g *group, now time.Time, targets *resolver) *decision {
 			if first == nil || m.from.Before(first.from) || m.from.Equal(first.from) && id < first.a.ID {
 				first = m
 			}
-		case m.told != nil && moved(m.a):
+		case m.told != nil && leaves(m.a):
 			c.Gone = append(c.Gone, id)
 		case m.told != nil || m.fresh:
 			left++

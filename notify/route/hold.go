@@ -113,7 +113,7 @@ func (g *group) plan(r *Router, now time.Time) {
 				d.oldest = m.a.ID
 			}
 		}
-		if m.came || m.told != nil && moved(m.a) {
+		if m.came || m.told != nil && leaves(m.a) {
 			d.quiet = r.tick
 		}
 		if m.told == nil {

@@ -153,7 +153,8 @@ func (r *Router) apply(a *alert.Alert, now time.Time) {
 func (r *Router) freshen(g *group, m *member, was alert.State, now time.Time) {
 	if m.told != nil && m.a.State == alert.Open {
 		released := lastStep(m.a, alert.Released)
-		if later(released, g.told) || was == alert.Suppressed && !later(lastStep(m.a, alert.Reopened), released) {
+		adopted := lastStep(m.a, alert.Adopted)
+		if known := !adopted.IsZero() && !later(released, adopted); !known && (later(released, g.told) || was == alert.Suppressed && !later(lastStep(m.a, alert.Reopened), released)) {
 			m.again = true
 		}
 		if t := lastStep(m.a, alert.Unacknowledged, alert.Released, alert.Reopened); later(t, m.from) {

@@ -148,6 +148,7 @@ const (
 	ByDependency  Reason = "dependency"  // what it depends on has failed
 	ByWhole       Reason = "whole"       // a group above alerts as a whole
 	ByMaintenance Reason = "maintenance" // somebody works on it
+	ByTwin        Reason = "twin"        // another manager watches it, too, and tells of it
 )
 
 // Suppression says why nobody is told of an alert. Checks go on, and its resolving is told
@@ -163,6 +164,9 @@ type Suppression struct {
 	Text  string     `json:"text"`
 	Since time.Time  `json:"since"`
 	Until *time.Time `json:"until,omitempty"`
+	// Told says, of ByTwin, that people know of the alert, or that it is over, from the other
+	// manager, which tells them what follows: from here they are told nothing more.
+	Told bool `json:"told,omitempty"`
 	// Hidden says that what it is a consequence of is not for who reads this: there is no
 	// Cause, and At is the alert's own path.
 	Hidden bool `json:"hidden,omitempty"`

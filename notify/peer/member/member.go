@@ -67,6 +67,11 @@ type Options struct {
 	Count func() int
 	// Devices are those that are watched here, with whose they are, where and their marks.
 	Devices func() []twin.Device
+	// Told are the alerts about devices that are watched here of which people were told from
+	// here. Left is told that alerts about some are left to other managers than before, or that
+	// these have told people of others.
+	Told func() []twin.Fact
+	Left func()
 	// Remote says what others may ask and do here; Fabric, Managers, Owner, Local and Allow of
 	// it are filled in.
 	Remote remote.Options
@@ -186,7 +191,7 @@ func (m *Member) open(ctx context.Context) (err error) {
 	m.Sender = record.NewSender(record.SenderOptions{Store: o.Store, Fabric: m.Meter, Shares: m.shares, Log: m.log})
 	m.Filler = sample.New(sample.Options{Store: o.Store, Fabric: m.Meter, History: o.History, Nodes: m.samples, Chain: m.chain, Log: m.log})
 	m.Asker = question.New(question.Options{Fabric: m.Meter, History: o.History, Journal: o.Journal, Owner: m.Branches.Owner, Place: m.Branches.Place, Shares: m.shares, Chain: m.chain})
-	m.Twins = twin.New(twin.Options{Self: m.ID(), Changed: m.twinned, Log: m.log})
+	m.Twins = twin.New(twin.Options{Self: m.ID(), Trust: m.trusts, Changed: m.twinned, Left: o.Left, Log: m.log})
 	m.Receiver = record.NewReceiver(record.ReceiverOptions{
 		Store: o.Store, Journal: o.Journal, Fabric: m.Meter, Place: m.Branches.Place, Owner: m.Branches.Owner, Hidden: m.Twins.Hidden, Own: m.judgedHere, Chain: m.chain, Log: m.log,
 	})
@@ -205,7 +210,7 @@ func (m *Member) open(ctx context.Context) (err error) {
 	if m.Duty, err = duty.New(d); err != nil {
 		return err
 	}
-	m.exchange = twin.NewExchange(m.Twins, twin.ExchangeOptions{Fabric: m.Meter, Managers: m.branched, Own: m.ownDevices, Local: m.Branches.Place, Log: m.log})
+	m.exchange = twin.NewExchange(m.Twins, twin.ExchangeOptions{Fabric: m.Meter, Managers: m.branched, Own: m.ownDevices, Local: m.Branches.Place, Sees: m.sees, Told: o.Told, Log: m.log})
 	m.rules()
 	return nil
 }

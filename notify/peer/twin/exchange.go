@@ -22,6 +22,8 @@ const kindDevices = "twin.devices"
 
 const (
 	askEvery  = 5 * time.Second
+	talkEvery = 2 * time.Second // with managers that watch what others watch, too
+	sayEvery  = time.Second     // what is different than before
 	askWithin = 4 * time.Second
 	askAtOnce = 8 // managers
 	pageBytes = 256 << 10
@@ -35,6 +37,10 @@ type question struct {
 	After   string `json:"after,omitempty"`
 	// Known are the managers that the asker is or asks itself: it needs nothing about them.
 	Known []peer.ID `json:"known,omitempty"`
+	// Words are what the asker says of alerts about the devices that the asked tells of, with
+	// the first page only; Yields says that it takes the word of the asked, too.
+	Words  []Word `json:"words,omitempty"`
+	Yields bool   `json:"yields,omitempty"`
 }
 
 // answer is a page of devices. Same says that nothing differs from the edition.
@@ -43,6 +49,8 @@ type answer struct {
 	Same    bool     `json:"same,omitempty"`
 	Devices []Device `json:"devices,omitempty"`
 	More    string   `json:"more,omitempty"` // to be asked for next; nothing: this was all
+	// Facts are of the alerts about all devices, with the first page.
+	Facts []Fact `json:"facts,omitempty"`
 }
 
 // ExchangeOptions are the surroundings of an Exchange.
@@ -56,11 +64,17 @@ type ExchangeOptions struct {
 	// Local says where a path of another manager's tree hangs here, so that those who ask
 	// this manager learn of what is behind it, too; nil: they do not.
 	Local func(of peer.ID, at tree.Path) (tree.Path, bool)
-	Log   *slog.Logger // nil discards
+	// Sees says whether a manager may learn of a device at a path here; nil: of all.
+	Sees func(asker peer.ID, at tree.Path) bool
+	// Told are the alerts about own devices of which people were told from here; those about
+	// devices that no other manager watches may be left out. Nil: none.
+	Told func() []Fact
+	Log  *slog.Logger // nil discards
 }
 
 // Exchange keeps Twins current: it asks the managers for their devices every five seconds,
-// and answers them.
+// those more often that watch what others watch, too, says to them who tells of alerts, and
+// answers them.
 type Exchange struct {
 	opts  ExchangeOptions
 	twins *Twins
@@ -70,6 +84,7 @@ type Exchange struct {
 	editions map[peer.ID]string
 	busy     map[peer.ID]bool
 	asked    map[peer.ID]time.Time
+	said     map[peer.ID][sha256.Size]byte // of the words that were said last
 }
 
 // NewExchange returns an Exchange that answers from now on.
@@ -77,7 +92,9 @@ func NewExchange(t *Twins, o ExchangeOptions) *Exchange {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	e := &Exchange{opts: o, twins: t, editions: map[peer.ID]string{}, busy: map[peer.ID]bool{}, asked: map[peer.ID]time.Time{}}
+	e := &Exchange{
+		opts: o, twins: t, editions: map[peer.ID]string{}, busy: map[peer.ID]bool{}, asked: map[peer.ID]time.Time{}, said: map[peer.ID][sha256.Size]byte{},
+	}
 	o.Fabric.Handle(kindDevices, e.answer)
 	return e
 }
@@ -120,6 +137,9 @@ func (e *Exchange) look() {
 	e.own = own
 	e.mu.Unlock()
 	e.twins.Set(e.opts.Fabric.Self(), own)
+	if e.opts.Told != nil && e.twins.Any() {
+		e.twins.SetFacts(e.opts.Fabric.Self(), e.opts.Told())
+	}
 	wanted := map[peer.ID]bool{}
 	for _, m := range e.opts.Managers() {
 		wanted[m.ID] = true
@@ -140,6 +160,7 @@ func (e *Exchange) look() {
 			gone = append(gone, id)
 			delete(e.editions, id)
 			delete(e.asked, id)
+			delete(e.said, id)
 		}
 	}
 	e.mu.Unlock()
@@ -149,13 +170,22 @@ func (e *Exchange) look() {
 	e.twins.Tick()
 }
 
-// due are the managers that are to be asked now.
+// due are the managers that are to be asked now: after a while, or when there is something to
+// say to them.
 func (e *Exchange) due(now time.Time) (due []peer.Manager) {
 	managers := e.opts.Managers()
+	words, every := map[peer.ID][sha256.Size]byte{}, map[peer.ID]time.Duration{}
+	for _, m := range managers {
+		said := e.twins.words(m.ID)
+		words[m.ID], every[m.ID] = digest(said), askEvery
+		if len(said) > 0 {
+			every[m.ID] = talkEvery
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, m := range managers {
-		if at, known := e.asked[m.ID]; e.busy[m.ID] || known && now.Sub(at) < askEvery || m.ID == e.opts.Fabric.Self() {
+		if at, known := e.asked[m.ID]; e.busy[m.ID] || known && now.Sub(at) < every[m.ID] && (now.Sub(at) < sayEvery || e.said[m.ID] == words[m.ID]) || m.ID == e.opts.Fabric.Self() {
 			continue
 		}
 		e.busy[m.ID], e.asked[m.ID] = true, now
@@ -169,9 +199,10 @@ func (e *Exchange) ask(ctx context.Context, m peer.Manager) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	e.mu.Lock()
-	q := question{Edition: e.editions[m.ID], Known: e.known()}
+	q := question{Edition: e.editions[m.ID], Known: e.known(), Words: e.twins.words(m.ID), Yields: e.twins.opts.Trust(m.ID)}
 	e.mu.Unlock()
-	devices, edition, err := e.pages(ctx, m.ID, q)
+	said := digest(q.Words)
+	devices, facts, edition, err := e.pages(ctx, m.ID, q)
 	if err == nil && edition != q.Edition {
 		for i := range devices {
 			if devices[i].Manager == m.ID {
@@ -182,14 +213,26 @@ func (e *Exchange) ask(ctx context.Context, m peer.Manager) {
 			e.opts.Log.Warn("devices of another manager were left out: too many of them, or malformed", "manager", m.Name, "devices", left)
 		}
 	}
+	if err == nil {
+		e.twins.SetFacts(m.ID, facts)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.busy, m.ID)
 	if err == nil {
-		e.editions[m.ID] = edition
+		e.editions[m.ID], e.said[m.ID] = edition, said
 	} else if !errors.Is(err, peer.ErrNobody) && !errors.Is(err, peer.ErrLost) && !errors.Is(err, context.Canceled) {
 		e.opts.Log.Warn("another manager did not tell its devices", "manager", m.Name, "error", err)
 	}
+}
+
+// digest tells whether words are others.
+func digest(words []Word) [sha256.Size]byte {
+	text, err := json.Marshal(words)
+	if err != nil {
+		return [sha256.Size]byte{} // They are texts and numbers.
+	}
+	return sha256.Sum256(text)
 }
 
 // known are this manager and those that it asks itself.
@@ -203,35 +246,38 @@ func (e *Exchange) known() []peer.ID {
 
 // pages asks for all pages of one edition. When it changes meanwhile, that is an error,
 // and it is asked again in a while.
-func (e *Exchange) pages(ctx context.Context, of peer.ID, q question) (devices []Device, edition string, err error) {
+func (e *Exchange) pages(ctx context.Context, of peer.ID, q question) (devices []Device, facts []Fact, edition string, err error) {
 	for range maxPages {
 		body, err := json.Marshal(q)
 		if err != nil {
-			return nil, "", err
+			return nil, nil, "", err
 		}
 		if body, err = e.opts.Fabric.AskBulk(ctx, of, kindDevices, body); err != nil {
-			return nil, "", err
+			return nil, nil, "", err
 		}
 		var a answer
 		if err := json.Unmarshal(body, &a); err != nil {
-			return nil, "", err
+			return nil, nil, "", err
+		}
+		if q.After == "" {
+			facts = a.Facts
 		}
 		switch {
 		case a.Same && q.After == "":
-			return nil, q.Edition, nil
+			return nil, facts, q.Edition, nil
 		case q.After != "" && a.Edition != edition:
-			return nil, "", errors.New("the devices changed while they were told")
+			return nil, nil, "", errors.New("the devices changed while they were told")
 		}
 		edition = a.Edition
 		if devices = append(devices, a.Devices...); len(devices) > MaxDevices {
-			return devices, edition, nil // Set counts what is too much.
+			return devices, facts, edition, nil // Set counts what is too much.
 		}
 		if a.More == "" {
-			return devices, edition, nil
+			return devices, facts, edition, nil
 		}
-		q.Edition, q.After = "", a.More
+		q.Edition, q.After, q.Words = "", a.More, nil
 	}
-	return nil, "", errors.New("the devices come in too many pages")
+	return nil, nil, "", errors.New("the devices come in too many pages")
 }
 
 // answer tells another manager of the devices here, and of those of managers behind this
@@ -248,6 +294,9 @@ func (e *Exchange) answer(_ context.Context, from peer.ID, body []byte) ([]byte,
 	all := slices.Clone(e.own)
 	e.mu.Unlock()
 	all = append(all, e.twins.behind(from, q.Known, e.opts.Local)...)
+	if e.opts.Sees != nil {
+		all = slices.DeleteFunc(all, func(d Device) bool { return !e.opts.Sees(from, d.At) })
+	}
 	slices.SortFunc(all, func(a, b Device) int { return cmp.Compare(a.order(), b.order()) })
 	h := sha256.New()
 	pages := json.NewEncoder(h)
@@ -257,6 +306,10 @@ func (e *Exchange) answer(_ context.Context, from peer.ID, body []byte) ([]byte,
 		}
 	}
 	a := answer{Edition: hex.EncodeToString(h.Sum(nil)[:12])}
+	if q.After == "" {
+		e.twins.Hear(from, q.Yields, q.Words)
+		a.Facts = e.twins.facts(all)
+	}
 	if q.After == "" && q.Edition == a.Edition {
 		a.Same = true
 		return json.Marshal(a)
@@ -303,7 +356,7 @@ func (t *Twins) behind(asker peer.ID, known []peer.ID, local func(peer.ID, tree.
 			continue
 		}
 		d := s.Device
-		d.At, d.Watched, d.Through = at, s.live.now, append(slices.Clone(d.Through), s.via)
+		d.At, d.Watched, d.Through = at, s.Watched && !t.down[s.via], append(slices.Clone(d.Through), s.via)
 		devices = append(devices, d)
 	}
 	return devices

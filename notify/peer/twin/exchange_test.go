@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,17 +21,22 @@ import (
 // manager is one manager with its Twins.
 type manager struct {
 	*twin.Twins
-	asks []peer.ID
-	mu   sync.Mutex
-	own  []twin.Device
+	asks   []peer.ID
+	trusts []peer.ID
+	prefer []string
+	sees   func(peer.ID, tree.Path) bool
+	mu     sync.Mutex
+	own    []twin.Device
+	told   []twin.Fact
 }
 
 // start joins a manager to a network until the test ends.
 func start(t *testing.T, n *peertest.Net, id peer.ID, m *manager) *manager {
-	m.Twins = twin.New(twin.Options{Self: id})
-	m.SetRules(twin.Rules{Identity: []string{"serial"}})
+	m.Twins = twin.New(twin.Options{Self: id, Trust: func(other peer.ID) bool { return slices.Contains(m.trusts, other) }})
+	m.SetRules(twin.Rules{Identity: []string{"serial"}, Prefer: m.prefer})
 	e := twin.NewExchange(m.Twins, twin.ExchangeOptions{
 		Fabric: n.Join(id), Own: func() []twin.Device { m.mu.Lock(); defer m.mu.Unlock(); return m.own },
+		Told: func() []twin.Fact { m.mu.Lock(); defer m.mu.Unlock(); return m.told }, Sees: m.sees,
 		Managers: func() (all []peer.Manager) {
 			for _, id := range m.asks {
 				all = append(all, peer.Manager{ID: id, Name: names[id]})

@@ -11,8 +11,7 @@ type group struct {
 	members []*source // by key
 	mark    string    // by which they were joined first
 	why     []string
-	shown   *source // the primary of this manager's tree
-	speaks  *source // the primary of all managers
+	shown   *source // the primary
 }
 
 // joiner finds what is the same.

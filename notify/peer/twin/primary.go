@@ -29,11 +29,11 @@ func (f *steady) see(is bool, at time.Time) {
 	}
 }
 
-// before says whether a source goes before another one when both are alive. To the tree of
-// a manager its own goes before others.
-func (t *Twins) before(a, b *source, tree bool) bool {
+// before says whether a source goes before another one when both are alive. To a manager its own
+// goes before others.
+func (t *Twins) before(a, b *source) bool {
 	own := func(s *source) int {
-		if tree && s.via == t.opts.Self {
+		if s.via == t.opts.Self {
 			return 0
 		}
 		return 1
@@ -65,21 +65,24 @@ func (t *Twins) preference(s *source) int {
 	return len(t.rules.Prefer)
 }
 
-// primary returns who is primary now that another one was, who may be nil or gone.
-func (t *Twins) primary(members []*source, was *source, tree bool) *source {
+// primary returns who is primary now that another one was, who may be nil or gone. One that
+// came a moment ago, as after a restart of its manager, waits as one that was lost does, unless
+// all of them did.
+func (t *Twins) primary(members []*source, was *source, now time.Time) *source {
 	if !slices.Contains(members, was) {
 		was = nil
 	}
 	best := func(fit func(*source) bool) (found *source) {
 		for _, s := range members {
-			if fit(s) && (found == nil || t.before(s, found, tree)) {
+			if fit(s) && (found == nil || t.before(s, found)) {
 				found = s
 			}
 		}
 		return found
 	}
 	if was != nil && was.live.settled {
-		if better := best(func(s *source) bool { return s.live.settled && s.live.now }); better != nil && t.before(better, was, tree) {
+		stays := now.Sub(was.came) >= Hold
+		if better := best(func(s *source) bool { return s.live.settled && s.live.now && (!stays || now.Sub(s.came) >= Hold) }); better != nil && t.before(better, was) {
 			return better
 		}
 		return was

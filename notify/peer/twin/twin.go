@@ -17,6 +17,26 @@
 // secondary takes over when the link to the primary was lost, or the primary unwatched,
 // for longer than [Hold], and the primary comes back when it was there for as long. While no
 // source is alive, the last primary stays.
+//
+// # Alerts
+//
+// Only the manager of the primary tells people of alerts about the device; the others suppress
+// theirs, with a reason that people can read at the node. What they alone see to be wrong is not
+// told: the primary's view counts. A manager that knows several sources says so to those that
+// tell it of them, every few seconds ([Word]), and they take that from managers which they have
+// joined themselves (Options.Trust). It holds for [LeftFor]: who hears no more of it tells again
+// itself. So when the primary dies, or is lost to the manager that knows both, a secondary
+// tells after [Hold], and after LeftFor when that manager itself is lost. Two that are cut
+// from each other while both watch the device both tell what happens meanwhile: neither can
+// know that the other still tells.
+//
+// With its word goes of which alerts the primary has told people ([Told]). So who takes over
+// does not tell these again, and tells when they are over; and when the primary is back, it
+// goes on in the same way with what was told meanwhile.
+//
+// Where several managers decide about one device, of those that take each other's word the one
+// with the lowest ID counts, and none makes that one primary whose alerts are left to another
+// by a word that counts more.
 package twin
 
 import (
@@ -75,7 +95,10 @@ func (k key) compare(other key) int {
 type source struct {
 	key
 	Device
+	came        time.Time // when it was told of first
 	live, white steady
+	leftBy      peer.ID // whose word has its manager leave alerts to another; nothing: it tells them
+	told        []Told
 }
 
 // Rules say what is the same, and who is primary.
@@ -96,29 +119,33 @@ type Change struct {
 // Options are the surroundings of Twins.
 type Options struct {
 	Self peer.ID
-	// Trust says whether the alerts about a device may be left to a manager; nil: to all that
-	// are linked.
+	// Trust says whether the word of a manager counts; nil: that of all that are linked.
 	Trust func(peer.ID) bool
 	// Changed is told of changes, one call at a time and in order; it must not call Twins
-	// except for Hidden and Quiet.
+	// except for Hidden and Left.
 	Changed func([]Change)
-	Log     *slog.Logger // nil discards
+	// Left is told that alerts about devices of this manager are left to others than before,
+	// or that these have told of others; nil: nobody is. For it holds what does for Changed.
+	Left func()
+	Log  *slog.Logger // nil discards
 }
 
 // Twins knows who watches what. Its methods may be called from many goroutines.
 type Twins struct {
 	opts Options
 
-	telling sync.Mutex // held while Changed is called; taken before mu
-	mu      sync.Mutex // guards all below
-	rules   Rules
-	sources map[key]*source
-	down    map[peer.ID]bool // links
-	groups  []*group
-	of      map[key]*group
-	hidden  map[peer.ID]map[tree.Path]bool // of all places of devices that have others
-	quiet   map[string]bool                // own devices
-	against []Contradiction
+	telling  sync.Mutex // held while Changed is called; taken before mu
+	mu       sync.Mutex // guards all below
+	rules    Rules
+	sources  map[key]*source
+	down     map[peer.ID]bool // links
+	groups   []*group
+	of       map[key]*group
+	hidden   map[peer.ID]map[tree.Path]bool // of all places of devices that have others
+	heard    map[name]map[peer.ID]heard     // what was said, by who said it
+	verdicts map[name]Word                  // of own devices with several sources
+	lefts    map[name]Word                  // the last verdict of each that left them to another
+	against  []Contradiction
 }
 
 // New returns Twins that know of no device.
@@ -129,7 +156,7 @@ func New(o Options) *Twins {
 	if o.Trust == nil {
 		o.Trust = func(peer.ID) bool { return true }
 	}
-	return &Twins{opts: o, sources: map[key]*source{}, down: map[peer.ID]bool{}, of: map[key]*group{}, hidden: map[peer.ID]map[tree.Path]bool{}, quiet: map[string]bool{}}
+	return &Twins{opts: o, sources: map[key]*source{}, down: map[peer.ID]bool{}, of: map[key]*group{}, hidden: map[peer.ID]map[tree.Path]bool{}, heard: map[name]map[peer.ID]heard{}, verdicts: map[name]Word{}, lefts: map[name]Word{}}
 }
 
 // SetRules takes other rules.
@@ -165,7 +192,7 @@ func (t *Twins) Set(via peer.ID, devices []Device) (leftOut int) {
 				anew = true
 			}
 			if s == nil {
-				s = &source{key: k}
+				s = &source{key: k, came: now}
 				t.sources[k] = s
 			}
 			s.Device = d
@@ -222,24 +249,28 @@ func (t *Twins) change(do func(now time.Time) (anew bool)) {
 	now := time.Now()
 	anew := do(now)
 	for _, s := range t.sources {
-		s.live.see(s.Watched && !t.down[s.via], now)
+		s.live.see(s.Watched && !t.down[s.via] && !t.yielded(s), now)
 		s.white.see(s.White, now)
 	}
 	if anew {
 		t.regroup()
 	}
-	changes := t.choose()
+	changes := t.choose(now)
+	left := t.judge(now)
 	t.mu.Unlock()
 	if len(changes) > 0 && t.opts.Changed != nil {
 		t.opts.Changed(changes)
+	}
+	if left && t.opts.Left != nil {
+		t.opts.Left()
 	}
 }
 
 // regroup finds anew what is the same. A primary stays one where it can.
 func (t *Twins) regroup() {
-	shown, speaks := map[key]bool{}, map[key]bool{}
+	shown := map[key]bool{}
 	for _, g := range t.groups {
-		shown[g.shown.key], speaks[g.speaks.key] = true, true
+		shown[g.shown.key] = true
 	}
 	all := slices.SortedFunc(maps.Values(t.sources), func(a, b *source) int { return a.key.compare(b.key) })
 	t.groups, t.against = join(all, t.rules)
@@ -247,11 +278,8 @@ func (t *Twins) regroup() {
 	for _, g := range t.groups {
 		for _, s := range g.members {
 			t.of[s.key] = g
-			if shown[s.key] && (g.shown == nil || t.before(s, g.shown, true)) {
+			if shown[s.key] && (g.shown == nil || t.before(s, g.shown)) {
 				g.shown = s
-			}
-			if speaks[s.key] && (g.speaks == nil || t.before(s, g.speaks, false)) {
-				g.speaks = s
 			}
 		}
 	}
@@ -261,13 +289,11 @@ func (t *Twins) regroup() {
 }
 
 // choose finds the primaries, and returns what is shown from now on, or is not.
-func (t *Twins) choose() (changes []Change) {
+func (t *Twins) choose(now time.Time) (changes []Change) {
 	hidden := map[peer.ID]map[tree.Path]bool{}
-	clear(t.quiet)
 	for _, g := range t.groups {
 		was := g.shown
-		g.shown = t.primary(g.members, g.shown, true)
-		g.speaks = t.primary(g.members, g.speaks, false)
+		g.shown = t.primary(g.members, g.shown, now)
 		if was != nil && was != g.shown {
 			t.opts.Log.Info("another source of a device is the primary", "device", g.shown.ref(), "before", was.ref())
 		}
@@ -280,9 +306,6 @@ func (t *Twins) choose() (changes []Change) {
 			// Where several devices hang at one place, one that is shown shows it.
 			other, shared := places[s.At]
 			places[s.At] = s != g.shown && (other || !shared)
-			if s.via == t.opts.Self && s != g.speaks && g.speaks.live.now && t.opts.Trust(g.speaks.via) {
-				t.quiet[s.Name] = true
-			}
 		}
 	}
 	for via, places := range hidden {
@@ -328,15 +351,6 @@ func (t *Twins) Hidden(via peer.ID, at tree.Path) bool {
 			return hidden
 		}
 	}
-}
-
-// Quiet says whether alerts about a device of this manager are left to another manager
-// that watches it, too. All managers that see each other agree on which that is: to them
-// no source is their own.
-func (t *Twins) Quiet(device string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.quiet[device]
 }
 
 // Ref names a source for people and programs.

@@ -223,29 +223,25 @@ func TestThePrimary(t *testing.T) {
 			ts.SetRules(twin.Rules{Identity: []string{"serial"}})
 			set(ts, three()...)
 			want(t, ts, cologne)
-			if !ts.Quiet("d") {
-				t.Error("alerts of two managers about one device")
+			if ts.Left(cologne, "d").Left {
+				t.Error("its own goes first")
 			}
-			ts.SetLink(berlin, false)
-			ts.SetLink(hamburg, false)
-			ts.Tick()
-			if ts.Quiet("d") {
-				t.Error("nobody alerts about the device")
-			}
-			ts.SetLink(berlin, true)
-			ts.SetLink(hamburg, true)
 			ts.SetRules(twin.Rules{Identity: []string{"serial"}, Prefer: []string{"hamburg"}})
 			after(ts, 10*time.Second)
 			want(t, ts, hamburg)
+			if w := ts.Left(cologne, "d"); !w.Left || w.To != "hamburg" || w.By != cologne {
+				t.Errorf("alerts of two managers about one device: %+v", w)
+			}
+			ts.SetLink(hamburg, false)
+			after(ts, 9*time.Second)
+			if !ts.Left(cologne, "d").Left {
+				t.Error("a link that was lost for a moment counts")
+			}
+			after(ts, time.Second)
+			if w := ts.Left(cologne, "d"); w.Left || w.To != "hamburg" {
+				t.Errorf("nobody alerts about the device: %+v", w)
+			}
 		})
-	})
-	t.Run("own, nobody trusted", func(t *testing.T) {
-		ts := twin.New(twin.Options{Self: cologne, Trust: func(peer.ID) bool { return false }})
-		ts.SetRules(twin.Rules{Identity: []string{"serial"}})
-		set(ts, three()...)
-		if ts.Quiet("d") {
-			t.Error("quiet for a manager that is not trusted")
-		}
 	})
 }
 

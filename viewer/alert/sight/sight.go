@@ -115,6 +115,8 @@ func (e *Eye) suppression(a *alert.Alert) *alert.Suppression {
 		if s.Until != nil {
 			s.Text += " until " + s.Until.UTC().Format("Mon 2 Jan 15:04 MST")
 		}
+	case s.Reason == alert.ByTwin:
+		s.Text = "another manager watches it, too, and tells of it"
 	case s.Reason == alert.ByWhole:
 		s.Text = "a group above, which you may not see, alerts as a whole"
 	default:
