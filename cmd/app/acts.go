@@ -22,6 +22,18 @@ func (a *App) openActs() *act.API {
 	})
 }
 
+// refresh makes what feeds a node run now: here, or at the manager whose node it is.
+func (a *App) refresh(ctx context.Context, r tree.Ref) error {
+	n, err := a.Tree.NodeAt(r)
+	if err != nil {
+		return err
+	}
+	if theirs, err := a.passOn(ctx, n.Path, string(remote.Ask), nil); theirs {
+		return err
+	}
+	return a.binder.Refresh(r)
+}
+
 // place returns the path of the instance that a runtime bean, or the bean of an
 // instance, belongs to: who may do something there may do it with the bean.
 func (a *App) place(name beans.Name) (tree.Path, bool) {

@@ -124,7 +124,7 @@ func (a *App) healthy() error {
 // openAlertOperations are the operations about alerts, and what is served outside of them.
 func (a *App) openAlertOperations() (register []func(huma.API), mount viewer.Mount, err error) {
 	c := a.alerts.center
-	alerts, err := alertrest.New(alertrest.Options{Book: c.Book, Guard: a.Guard, Audit: a.begin, Log: a.log})
+	alerts, err := alertrest.New(alertrest.Options{Book: c.Book, Guard: a.Guard, Owners: alertOwners{a}, Audit: a.begin, Log: a.log})
 	if err != nil {
 		return nil, mount, err
 	}

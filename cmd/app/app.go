@@ -160,7 +160,7 @@ func (a *App) build(policies policies) error {
 	if err := a.openAlerting(policies); err != nil {
 		return err
 	}
-	directory := monitor.NewDirectory(a.Tree, func(_ context.Context, r tree.Ref) error { return a.binder.Refresh(r) })
+	directory := monitor.NewDirectory(a.Tree, a.refresh)
 	a.statuses.directory = directory
 	if _, err = a.Beans.Mount(monitor.Domain, monitor.Type, directory); err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -15,7 +14,6 @@ import (
 	"grove/notify/peer"
 	"grove/notify/peer/remote"
 	"grove/tree"
-	"grove/tree/alert"
 	"grove/tree/grant"
 	"grove/viewer"
 	"grove/viewer/act"
@@ -63,8 +61,11 @@ func (a *App) remoteActs() map[remote.Verb]remote.Act {
 		remote.Untune: {Needs: grant.Editor, Audited: true, Do: func(ctx context.Context, at tree.Path, _ json.RawMessage) (json.RawMessage, error) {
 			return done, acts.Untune(ctx, at)
 		}},
-		remote.Acknowledge:   {Needs: grant.Operator, Do: a.acknowledgeFor(true)},
-		remote.Unacknowledge: {Needs: grant.Operator, Do: a.acknowledgeFor(false)},
+		remote.Alerts:        {Needs: grant.Viewer, Audited: true, Do: a.tellAlertsOf},
+		remote.Acknowledge:   {Needs: grant.Operator, Audited: true, Do: a.changeAlertsOf(remote.Acknowledge)},
+		remote.Unacknowledge: {Needs: grant.Operator, Audited: true, Do: a.changeAlertsOf(remote.Unacknowledge)},
+		remote.Comment:       {Needs: grant.Operator, Audited: true, Do: a.changeAlertsOf(remote.Comment)},
+		remote.Resolve:       {Needs: grant.Operator, Audited: true, Do: a.changeAlertsOf(remote.Resolve)},
 	}
 }
 
@@ -77,52 +78,6 @@ func readArguments(text json.RawMessage, into any) error {
 		return fmt.Errorf("%w: the arguments cannot be read: %w", beans.ErrInvalidValue, err)
 	}
 	return nil
-}
-
-// acknowledgement are the arguments of acknowledging, as those of the page.
-type acknowledgement struct {
-	Comment string     `json:"comment,omitempty"`
-	Sticky  bool       `json:"sticky,omitempty"`
-	Until   *time.Time `json:"until,omitempty"`
-}
-
-// acknowledgeFor says of the alerts of a node that somebody at another manager knows of
-// them, or does not any more.
-func (a *App) acknowledgeFor(knows bool) func(context.Context, tree.Path, json.RawMessage) (json.RawMessage, error) {
-	return func(ctx context.Context, at tree.Path, arguments json.RawMessage) (json.RawMessage, error) {
-		var c acknowledgement
-		if err := readArguments(arguments, &c); err != nil {
-			return nil, err
-		}
-		c.Comment = strings.TrimSpace(c.Comment)
-		switch {
-		case len(c.Comment) > alert.MaxCommentBytes:
-			return nil, fmt.Errorf("%w: the comment has %d bytes, and the bound is %d", beans.ErrInvalidValue, len(c.Comment), alert.MaxCommentBytes)
-		case c.Until != nil && !c.Until.After(time.Now()):
-			return nil, fmt.Errorf("%w: an acknowledgement ends later than now", beans.ErrInvalidValue)
-		}
-		book := a.alerts.center.Book
-		var ids []alert.ID
-		for one := range book.Live {
-			if one.Path == at && (one.Ack == nil) == knows {
-				ids = append(ids, one.ID)
-			}
-		}
-		who := grant.Of(ctx)
-		may := func(p tree.Path) error { return a.Guard.Demand(who, grant.Operator, p) }
-		var results []alert.Result
-		if knows {
-			results = book.Acknowledge(ctx, ids, alert.Ack{By: who.Name, Comment: c.Comment, Sticky: c.Sticky, Until: c.Until}, may)
-		} else {
-			results = book.Unacknowledge(ctx, ids, who.Name, c.Comment, may)
-		}
-		for _, r := range results {
-			if r.Error != "" {
-				return nil, errors.New(r.Error)
-			}
-		}
-		return json.Marshal(results)
-	}
 }
 
 // passOn has the owner of a node do something. Theirs says that it is of another manager.

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,7 +18,7 @@ import (
 
 // chosen are the arguments that name alerts.
 type chosen struct {
-	Alerts []string `arg:"" name:"id-or-path" help:"Numbers of alerts; or paths: all alerts of the node and below it."`
+	Alerts []string `arg:"" name:"id-or-path" help:"Numbers of alerts; or paths: all alerts of the node and below it, also of a node of another manager."`
 }
 
 // ackCommand acknowledges alerts.
@@ -57,29 +59,59 @@ const maxTold = 50
 
 // change finds the alerts and changes them; a path stands for those in a state.
 func (c *chosen) change(ctx context.Context, w io.Writer, d drawing, r *remote, action, done string, state alert.State, body *view.Change) error {
-	var list []alert.Alert
+	var here []alert.Alert
+	there := map[string][]alert.Alert{} // by the path of a node of another manager
 	for _, arg := range c.Alerts {
 		if id, err := alert.ParseID(arg); err == nil {
-			list = append(list, alert.Alert{ID: id})
+			here = append(here, alert.Alert{ID: id})
 			continue
 		}
 		path, err := tree.ParsePath(arg)
 		if err != nil {
 			return exit(Usage, "%w", err)
 		}
-		found, err := r.alertsBelow(ctx, path, state)
-		if err != nil {
+		found, theirs, err := r.alertsBelow(ctx, path, state)
+		switch {
+		case err != nil:
+			return err
+		case len(found) == 0:
+			return exit(Wrong, "no alert at %s, or below it, is %s", path, state)
+		case theirs:
+			there[path.String()] = found
+		default:
+			here = append(here, found...)
+		}
+	}
+	t := &tally{drawing: d, to: w, done: done}
+	if err := t.change(ctx, r, action, here, body); err != nil {
+		return err
+	}
+	for _, at := range slices.Sorted(maps.Keys(there)) {
+		body.At = at
+		if err := t.change(ctx, r, action, there[at], body); err != nil {
 			return err
 		}
-		if len(found) == 0 {
-			return exit(Wrong, "no alert at %s, or below it, is %s", path, state)
-		}
-		list = append(list, found...)
 	}
-	failed, told := 0, 0
-	for len(list) > 0 {
-		part := list[:min(len(list), view.MaxIDs)]
-		list = list[len(part):]
+	if t.told > maxTold {
+		fmt.Fprintf(w, "… %d altogether, %d %s\n", t.told, t.told-t.failed, done)
+	}
+	if t.failed > 0 {
+		return exit(Wrong, "not done for %d of %d", t.failed, t.told)
+	}
+	return nil
+}
+
+// tally prints and counts what came of changes.
+type tally struct {
+	drawing
+	to           io.Writer
+	done         string
+	told, failed int
+}
+
+// change changes alerts of one manager.
+func (t *tally) change(ctx context.Context, r *remote, action string, list []alert.Alert, body *view.Change) error {
+	for part := range slices.Chunk(list, view.MaxIDs) {
 		body.IDs = nil
 		for i := range part {
 			body.IDs = append(body.IDs, part[i].ID.String())
@@ -99,18 +131,12 @@ func (c *chosen) change(ctx context.Context, w io.Writer, d drawing, r *remote, 
 		for i := range part {
 			why := results.Results[i].Error
 			if why != "" {
-				failed++
+				t.failed++
 			}
-			if told++; told <= maxTold || why != "" {
-				d.changed(w, &part[i], done, why)
+			if t.told++; t.told <= maxTold || why != "" {
+				t.changed(t.to, &part[i], t.done, why)
 			}
 		}
-	}
-	if told > maxTold {
-		fmt.Fprintf(w, "… %d altogether, %d %s\n", told, told-failed, done)
-	}
-	if failed > 0 {
-		return exit(Wrong, "not done for %d of %d", failed, told)
 	}
 	return nil
 }
@@ -128,8 +154,9 @@ func (d drawing) changed(w io.Writer, a *alert.Alert, done, why string) {
 	fmt.Fprintf(w, "%s: %s\n", text, cell(done))
 }
 
-// alertsBelow returns the alerts in a state at and below a path.
-func (r *remote) alertsBelow(ctx context.Context, path tree.Path, state alert.State) (list []alert.Alert, err error) {
+// alertsBelow returns the alerts in a state at and below a path. Theirs says that they are of
+// another manager, and have its numbers.
+func (r *remote) alertsBelow(ctx context.Context, path tree.Path, state alert.State) (list []alert.Alert, theirs bool, err error) {
 	after := ""
 	for {
 		query := []string{"state", string(state), "limit", strconv.Itoa(view.MaxIDs)}
@@ -139,17 +166,17 @@ func (r *remote) alertsBelow(ctx context.Context, path tree.Path, state alert.St
 		if after != "" {
 			query = append(query, "after", after)
 		}
-		body, err := r.get(ctx, alertsPath, query...)
-		if err != nil {
-			return nil, err
+		var body []byte
+		if body, theirs, err = r.alertsOf(ctx, false, query); err != nil {
+			return nil, theirs, err
 		}
 		var page alert.Page
 		if err := json.Unmarshal(body, &page); err != nil {
-			return nil, exit(NoReply, "the answer of %s has no alerts: %w", r.Server, err)
+			return nil, theirs, exit(NoReply, "the answer of %s has no alerts: %w", r.Server, err)
 		}
 		list = append(list, page.Alerts...)
 		if after = page.Next; after == "" || len(page.Alerts) == 0 {
-			return list, nil
+			return list, theirs, nil
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,7 @@ type alertsCommand struct {
 	Text     string   `help:"Only with this text." placeholder:"TEXT"`
 	From     string   `help:"Only what had not ended so long ago, such as 24h or 7d, or at a time." placeholder:"TIME"`
 	Limit    int      `help:"At most so many." default:"100" placeholder:"N"`
+	Here     bool     `help:"Of a node of another manager: the alerts of this manager, if it has any about it; else that one is asked for its own."`
 	Watch    bool     `short:"w" help:"Go on, and print them again when they change."`
 	JSON     bool     `name:"json" help:"Print JSON, as the server answers."`
 }
@@ -46,7 +48,7 @@ func (c *alertsCommand) Run(ctx context.Context, p *Process, all *commands) erro
 		return err
 	}
 	if c.JSON {
-		body, err := c.get(ctx, alertsPath, query...)
+		body, _, err := c.alertsOf(ctx, c.Here, query)
 		if err != nil {
 			return err
 		}
@@ -54,7 +56,7 @@ func (c *alertsCommand) Run(ctx context.Context, p *Process, all *commands) erro
 		return err
 	}
 	show := func() (string, error) {
-		body, err := c.get(ctx, alertsPath, query...)
+		body, _, err := c.alertsOf(ctx, c.Here, query)
 		if err != nil {
 			return "", err
 		}
@@ -77,6 +79,22 @@ func (c *alertsCommand) Run(ctx context.Context, p *Process, all *commands) erro
 	}
 	_, err = io.WriteString(p.Stdout, text)
 	return err
+}
+
+// alertsOf asks for alerts; those of a node of another manager's tree are told by that one,
+// unless those of here are wanted, and have the numbers that they have there.
+func (r *remote) alertsOf(ctx context.Context, here bool, query []string) (body []byte, theirs bool, err error) {
+	if slices.Contains(query, "under") && !here {
+		body, why, err := r.ask(ctx, http.MethodGet, alertsPath, nil, append(slices.Clone(query), "at", "owner")...)
+		switch {
+		case why == nil:
+			return body, err == nil, err
+		case why.Status != http.StatusConflict: // It is of the manager itself.
+			return nil, true, why.exit()
+		}
+	}
+	body, err = r.get(ctx, alertsPath, query...)
+	return body, false, err
 }
 
 // all says whether nothing narrows what is listed.

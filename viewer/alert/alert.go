@@ -38,6 +38,8 @@ type Book interface {
 type Options struct {
 	Book  Book
 	Guard *grant.Guard
+	// Owners are the managers whose trees hang here; nil: there are none.
+	Owners Owners
 	// Audit puts what people change into the audit log.
 	Audit deed.Audit
 	Now   func() time.Time // nil is time.Now
@@ -79,8 +81,8 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "get-alerts", Method: http.MethodGet, Path: "/api/v1/alerts",
 		Summary: "Search alerts", Tags: []string{"alerts"},
-		Description: "Those that are not resolved first, the worst and then the newest first; then, if they are asked for, those that are resolved, the newest first. The counts are of all that are not resolved, whatever is searched for.",
-		Errors:      []int{http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+		Description: "With at=owner those of a node of another manager's tree, which that manager tells now. Those that are not resolved first, the worst and then the newest first; then, if they are asked for, those that are resolved, the newest first. The counts are of all that are not resolved, whatever is searched for.",
+		Errors:      []int{http.StatusBadRequest, http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, a.search)
 	huma.Register(api, huma.Operation{
 		OperationID: "get-alert", Method: http.MethodGet, Path: "/api/v1/alerts/{id}",
@@ -91,8 +93,8 @@ func (a *API) Register(api huma.API) {
 		huma.Register(api, huma.Operation{
 			OperationID: c.name + "-alerts", Method: http.MethodPost, Path: "/api/v1/alerts/" + c.name,
 			Summary: c.summary, Tags: []string{"alerts"}, DefaultStatus: http.StatusOK, MaxBodyBytes: maxBody,
-			Description: "Needs the role operator on the node of each alert. The answer has a result for each: an error, or none when it was done.",
-			Errors:      []int{http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+			Description: "Needs the role operator on the node of each alert. The answer has a result for each: an error, or none when it was done. What is said to alerts of another manager, at names a node of whose tree, is passed on to that one.",
+			Errors:      []int{http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 		}, func(ctx context.Context, in *changeInput) (*changeOutput, error) { return a.change(ctx, c, &in.Body) })
 	}
 }

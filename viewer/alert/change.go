@@ -23,6 +23,7 @@ type Change struct {
 	Comment string     `json:"comment,omitempty" doc:"For whoever reads it, at most 1024 bytes."`
 	Sticky  bool       `json:"sticky,omitempty" doc:"Of an acknowledgement: it holds until the alert is resolved, else until it gets worse."`
 	Until   *time.Time `json:"until,omitempty" doc:"Of an acknowledgement: when it ends by itself."`
+	At      string     `json:"at,omitempty" maxLength:"1024" doc:"Of alerts of another manager: a node of its tree here at which, or below which, they all are. Their numbers are those of that manager, as a search with at=owner tells them."`
 }
 
 // ChangeResults is the answer to a change of alerts.
@@ -79,8 +80,7 @@ func (c *Change) check(name string, now time.Time) error {
 	return nil
 }
 
-// change does one to the alerts that are seen. Those that are not are as if they were not
-// there.
+// change does one to alerts of this manager, or has another one do it.
 func (a *API) change(ctx context.Context, c change, body *Change) (*changeOutput, error) {
 	who := grant.Of(ctx)
 	if who == grant.Nobody {
@@ -89,6 +89,37 @@ func (a *API) change(ctx context.Context, c change, body *Change) (*changeOutput
 	if err := body.check(c.name, a.Now()); err != nil {
 		return nil, err
 	}
+	out := &changeOutput{CacheControl: "no-store"}
+	var err error
+	if body.At != "" {
+		out.Body.Results, err = a.changeElsewhere(ctx, c.name, body)
+	} else {
+		out.Body.Results, err = a.changeHere(ctx, c, tree.Root, body)
+	}
+	return out, err
+}
+
+// Change changes alerts at and below a node for who asks in ctx, by the name of one of the
+// changes: "acknowledge". Another manager has asked for it.
+func (a *API) Change(ctx context.Context, name string, under tree.Path, body *Change) ([]alert.Result, error) {
+	all := a.changes()
+	i := slices.IndexFunc(all, func(c change) bool { return c.name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("alerts know no %.40q", name)
+	}
+	if len(body.IDs) == 0 || len(body.IDs) > MaxIDs {
+		return nil, huma.NewError(http.StatusUnprocessableEntity, fmt.Sprintf("%d alerts: it takes 1 to %d at once", len(body.IDs), MaxIDs))
+	}
+	if err := body.check(name, a.Now()); err != nil {
+		return nil, err
+	}
+	return a.changeHere(ctx, all[i], under, body)
+}
+
+// changeHere changes those alerts at and below a node that are seen. Those that are not are as
+// if they were not there.
+func (a *API) changeHere(ctx context.Context, c change, under tree.Path, body *Change) (list []alert.Result, err error) {
+	who := grant.Of(ctx)
 	eye := a.eye(who)
 	errs := map[string]string{}
 	var ids []alert.ID
@@ -97,7 +128,7 @@ func (a *API) change(ctx context.Context, c change, body *Change) (*changeOutput
 		one, err := a.find(ctx, text, eye)
 		var known huma.StatusError
 		switch {
-		case errors.As(err, &known) && known.GetStatus() == http.StatusNotFound:
+		case errors.As(err, &known) && known.GetStatus() == http.StatusNotFound, err == nil && !under.Contains(one.Path):
 			errs[text] = noneText(text)
 		case err != nil:
 			return nil, err
@@ -115,12 +146,11 @@ func (a *API) change(ctx context.Context, c change, body *Change) (*changeOutput
 			return nil, err
 		}
 	}
-	out := &changeOutput{CacheControl: "no-store"}
 	for _, text := range body.IDs {
 		id, _ := alert.ParseID(text) // What is none is zero, and has its error.
-		out.Body.Results = append(out.Body.Results, alert.Result{ID: id, Error: errs[text]})
+		list = append(list, alert.Result{ID: id, Error: errs[text]})
 	}
-	return out, nil
+	return list, nil
 }
 
 // undone says of how many alerts of several something was not done.

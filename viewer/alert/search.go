@@ -24,6 +24,7 @@ type searchInput struct {
 	Severity []string  `query:"severity,explode" maxItems:"5" doc:"Only as grave as one of these: indeterminate, warning, minor, major, critical."`
 	Kind     []string  `query:"kind,explode" maxItems:"3" doc:"Only these kinds: status, silence, missing."`
 	Under    string    `query:"under" maxLength:"1024" doc:"Only of the node at this path and everything below it."`
+	At       string    `query:"at" enum:"owner" doc:"Of a node of another manager: owner asks that one for its alerts, with the numbers that they have there; absent: the alerts of this manager."`
 	Instance string    `query:"instance" maxLength:"256" doc:"Only of what this instance grew."`
 	Customer string    `query:"customer" maxLength:"256" doc:"Only of what is this customer's."`
 	Cause    string    `query:"cause" maxLength:"20" doc:"Only those that are suppressed because of the alert with this number."`
@@ -104,9 +105,12 @@ func (a *API) search(ctx context.Context, in *searchInput) (*pageOutput, error) 
 	if err != nil {
 		return nil, err
 	}
-	eye := a.eye(grant.Of(ctx))
-	q.Sees = eye.Filter()
-	page, err := a.page(ctx, q, eye)
+	var page alert.Page
+	if in.At == "" {
+		page, err = a.List(ctx, q)
+	} else {
+		page, err = a.listElsewhere(ctx, q)
+	}
 	if err != nil {
 		return nil, a.problem(err)
 	}
@@ -114,6 +118,13 @@ func (a *API) search(ctx context.Context, in *searchInput) (*pageOutput, error) 
 		page.Alerts = []alert.Alert{}
 	}
 	return &pageOutput{"no-store", page}, nil
+}
+
+// List searches for alerts as who asks in ctx sees them.
+func (a *API) List(ctx context.Context, q alert.Query) (alert.Page, error) {
+	eye := a.eye(grant.Of(ctx))
+	q.Sees = eye.Filter()
+	return a.page(ctx, q, eye)
 }
 
 // maxSearches bounds the searches for one page.

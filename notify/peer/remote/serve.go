@@ -234,9 +234,20 @@ const (
 	Reset         Verb = "reset"         // forget what was measured and tuned
 	Tune          Verb = "tune"          // set thresholds; the arguments are those of the page
 	Untune        Verb = "untune"        // have those of the definition again
-	Acknowledge   Verb = "acknowledge"   // somebody looks after the alerts of the node
+	Alerts        Verb = "alerts"        // tell the alerts of the node and below it: it changes nothing
+	Acknowledge   Verb = "acknowledge"   // somebody looks after alerts of the node or below it
 	Unacknowledge Verb = "unacknowledge" // nobody does any more
+	Comment       Verb = "comment"       // say something to alerts there
+	Resolve       Verb = "resolve"       // end alerts there by hand
 )
+
+// needs is the role that who asks needs here, whatever the owner demands.
+func (v Verb) needs() grant.Role {
+	if v == Alerts {
+		return grant.Viewer
+	}
+	return grant.Operator
+}
 
 // Act does something with a node of this manager for who asks in ctx. Arguments and answer
 // are JSON. That he has the role is seen to before, and that it is audited, unless Audited
@@ -285,12 +296,12 @@ func (r *Remote) Node(ctx context.Context, at tree.Path) (*Node, error) {
 
 // Act has the owner of a node of a joined tree do something with it, and returns the
 // owner's answer. Whether who asks in ctx may is seen to here and there: here he needs at
-// least to be an operator of the node.
+// least to be an operator of the node, or to see it where nothing is changed.
 func (r *Remote) Act(ctx context.Context, at tree.Path, verb Verb, arguments json.RawMessage) (json.RawMessage, error) {
 	if len(arguments) > MaxActBytes {
 		return nil, fmt.Errorf("%w: the arguments have more than %d bytes", beans.ErrInvalidValue, MaxActBytes)
 	}
-	if err := r.opts.Guard.Demand(grant.Of(ctx), grant.Operator, at); err != nil {
+	if err := r.opts.Guard.Demand(grant.Of(ctx), verb.needs(), at); err != nil {
 		return nil, err
 	}
 	var a nodeAnswer
