@@ -276,7 +276,7 @@ func (p *Past) takeReadings(ctx context.Context, d *debt, at tree.Path, s *Stay,
 	for len(nodes) > 0 {
 		some := nodes[:min(len(nodes), sample.MaxNodes)]
 		nodes = nodes[len(some):]
-		from := max(s.Begins, least, p.o.Now().Add(ahead-p.o.Readings).UnixMilli())
+		from := max(s.first(), least, p.o.Now().Add(ahead-p.o.Readings).UnixMilli())
 		if from >= s.Ends {
 			return d, nil // All of it is too old.
 		}

@@ -161,6 +161,9 @@ func (s *Stay) numbers() (low, high journal.ID) {
 	return journal.FirstID(time.UnixMilli(s.Begins)), journal.FirstID(time.UnixMilli(s.Ends))
 }
 
+// first is when the first reading of a stay may be: the history cuts times to whole seconds.
+func (s *Stay) first() int64 { return s.Begins - s.Begins%1000 }
+
 // errFull ends the reading of an answer.
 var errFull = errors.New("full")
 
@@ -240,8 +243,8 @@ func (p *Past) onReadings(ctx context.Context, from peer.ID, body []byte) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	if q.Question.From < s.Begins || q.Question.To > s.Ends {
-		return nil, peer.Refuse(peer.Invalid, "%s: from %d to %d is not within the stay from %d to %d", kindReadings, q.Question.From, q.Question.To, s.Begins, s.Ends)
+	if q.Question.From < s.first() || q.Question.To > s.Ends {
+		return nil, peer.Refuse(peer.Invalid, "%s: from %d to %d is not within the stay from %d to %d", kindReadings, q.Question.From, q.Question.To, s.first(), s.Ends)
 	}
 	return sample.Find(ctx, p.o.History, &q.Question, func(below tree.Path) (tree.Path, bool) {
 		at, err := s.place.Join(below)
