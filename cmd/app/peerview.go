@@ -123,6 +123,9 @@ func (v peerView) Devices(ctx context.Context) ([]peerrest.Device, error) {
 	groups, _ := m.Twins.Groups()
 	for _, g := range groups {
 		for _, s := range g.Secondaries {
+			if s.Manager == g.Primary.Manager && s.Device == g.Primary.Device {
+				continue // It is one, that one manager watches for another.
+			}
 			same[string(s.Manager)+":"+s.Device] = m.NameOf(g.Primary.Manager) + ":" + g.Primary.Device
 		}
 	}

@@ -25,6 +25,17 @@ type peerDevicesCommand struct {
 	JSON    bool   `name:"json" help:"Print JSON, as the server answers."`
 }
 
+// wideDevices is how many columns a terminal needs to have room for stand-ins, which are those of
+// the owner: grove peers tells them, too.
+const wideDevices = 110
+
+func standIns(d *view.Device, slim bool) string {
+	if slim {
+		return ""
+	}
+	return strings.Join(d.StandIns, ", ")
+}
+
 // deviceStatus is how bad the state of a device is.
 var deviceStatus = map[string]string{view.Own: "green", view.Given: "green", view.Prepared: "yellow", view.Taken: "yellow", view.Orphaned: "red"}
 
@@ -53,14 +64,15 @@ func (c *peerDevicesCommand) Run(ctx context.Context, p *Process, all *commands)
 		return nil
 	}
 	columns, _ := screen(p.Stdout)
-	t := stateTable{drawing: drawing{color: all.colored(p.Stdout)}, width: columns, heads: []string{"DEVICE", "APPLICATION", "AT", "OWNER", "WATCHED BY", "BACK", "STAND-INS", "SAME AS"}}
+	t := stateTable{drawing: drawing{color: all.colored(p.Stdout)}, width: columns, heads: []string{"DEVICE", "APPLICATION", "AT", "OWNER", "WATCHED BY", "BACK", "SAME AS", "STAND-INS"}}
+	slim := columns > 0 && columns < wideDevices
 	for i := range page.Devices {
 		d := &page.Devices[i]
 		back := ""
 		if d.Until != nil {
 			back = "in " + brief(d.Until.Sub(p.now()))
 		}
-		t.add(cmp.Or(deviceStatus[d.State], "white"), d.State, d.Name, d.Application, d.At, d.Owner, cmp.Or(d.Watcher, "nobody"), back, strings.Join(d.StandIns, ", "), d.DuplicateOf)
+		t.add(cmp.Or(deviceStatus[d.State], "white"), d.State, d.Name, d.Application, d.At, d.Owner, cmp.Or(d.Watcher, "nobody"), back, d.DuplicateOf, standIns(d, slim))
 	}
 	t.print(p.Stdout)
 	if page.Next != "" {
