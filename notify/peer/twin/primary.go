@@ -80,6 +80,9 @@ func (t *Twins) primary(members []*source, was *source, now time.Time) *source {
 		}
 		return found
 	}
+	if was == nil { // It had no other source until now.
+		was = best(func(s *source) bool { return s.live.settled && now.Sub(s.came) >= Hold })
+	}
 	if was != nil && was.live.settled {
 		stays := now.Sub(was.came) >= Hold
 		if better := best(func(s *source) bool { return s.live.settled && s.live.now && (!stays || now.Sub(s.came) >= Hold) }); better != nil && t.before(better, was) {

@@ -217,6 +217,24 @@ func TestThePrimary(t *testing.T) {
 			t.Errorf("groups %v", told(groups))
 		}
 	})
+	t.Run("one that comes, or comes back, later", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ts := start(new([]twin.Change), "berlin")
+			set(ts, three()[1:]...)
+			after(ts, twin.Hold)
+			want(t, ts, hamburg)
+			for range 2 {
+				set(ts, three()...)
+				after(ts, twin.Hold-time.Second)
+				want(t, ts, hamburg)
+				after(ts, time.Second)
+				want(t, ts, berlin)
+				ts.Set(berlin, nil) // Its manager has said goodbye.
+				ts.Set(cologne, nil)
+				after(ts, time.Minute)
+			}
+		})
+	})
 	t.Run("own", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ts := twin.New(twin.Options{Self: cologne})
