@@ -85,7 +85,47 @@ func (m *manager) knows(all ...*manager) {
 // the devices who watches them, and at the receiver of alerts what people were told.
 func TestDuty(t *testing.T) {
 	t.Parallel()
+	duty(t, twist{})
+}
+
+// twist is what is out of the ordinary with the managers of a test.
+type twist struct {
+	laid   func(n *network)     // with the network before there are managers; nil is nothing
+	made   func(m *manager)     // with each before it starts; nil is nothing
+	joined func(all []*manager) // with all once they are joined; nil is nothing
+	again  func(all []*manager) // with all before one joins anew; nil is nothing
+	apart  bool                 // clocks are
+}
+
+// network makes the network.
+func (w twist) network(t *testing.T) *network {
 	n := newNetwork(t)
+	if w.laid != nil {
+		w.laid(n)
+	}
+	return n
+}
+
+// start starts managers.
+func (w twist) start(all []*manager) {
+	for _, m := range all {
+		if w.made != nil {
+			w.made(m)
+		}
+		m.start()
+	}
+}
+
+// apply is called when all are joined.
+func (w twist) apply(all []*manager) {
+	if w.joined != nil {
+		w.joined(all)
+	}
+}
+
+// duty is TestDuty with a twist.
+func duty(t *testing.T, odd twist) {
+	n := odd.network(t)
 	w := newTarget(t, n)
 	stands := "stand_in: [\"*\"]\n"
 	berlin := newManager(t, n, "berlin", hub, nil)
@@ -94,8 +134,8 @@ func TestDuty(t *testing.T) {
 	all := []*manager{berlin, hamburg, bremen}
 	for _, m := range all {
 		m.write("alerts.yaml", hook(w))
-		m.start()
 	}
+	odd.start(all)
 	step := steps(t, all)
 
 	step("join", func(t *testing.T) {
@@ -111,6 +151,7 @@ func TestDuty(t *testing.T) {
 			w.watchedBy(name, hamburg, time.Time{})
 			agree(name, hamburg, berlin, hamburg)
 		}
+		odd.apply(all)
 	})
 
 	step("give and return", func(t *testing.T) {
@@ -136,6 +177,11 @@ func TestDuty(t *testing.T) {
 	})
 
 	step("kill the owner", func(t *testing.T) {
+		// What people were told of one: it fails, is well again while another manager watches it,
+		// and they do not hear that twice.
+		one := []string{"firing by hamburg", "resolved by bremen", "firing by bremen", "resolved by hamburg", "firing by hamburg"}
+		w.fails("one", true)
+		w.says("one", hamburg, one...)
 		killed := time.Now()
 		hamburg.kill()
 		for _, name := range []string{"one", "two"} {
@@ -151,6 +197,11 @@ func TestDuty(t *testing.T) {
 				return fmt.Errorf("nobody has taken %s over: %+v, %w", name, d, err)
 			})
 			t.Logf("%s asks for %s after %v", by.name, name, w.watchedBy(name, by, killed).Sub(killed).Round(time.Millisecond))
+			if name == "one" {
+				w.fails("one", false)
+				one = append(one, "resolved by "+by.name)
+				w.says("one", by, one...)
+			}
 		}
 		back := time.Now()
 		hamburg.start()
@@ -160,6 +211,7 @@ func TestDuty(t *testing.T) {
 		}
 		w.fails("two", false)
 		w.says("two", hamburg, "firing by hamburg", "resolved by hamburg")
+		w.says("one", hamburg, one...)
 	})
 
 	step("kill while a device moves", func(t *testing.T) {

@@ -33,16 +33,20 @@ const (
 // trees hang in one, the network fails in every way, processes are killed, one is revoked.
 func TestLinks(t *testing.T) {
 	t.Parallel()
-	n := newNetwork(t)
+	links(t, twist{})
+}
+
+// links is TestLinks with a twist.
+func links(t *testing.T, odd twist) {
+	n := odd.network(t)
 	berlin := newManager(t, n, "berlin", hub, nil)
 	hamburg := newManager(t, n, "hamburg", leaf, map[string]string{"shop.yaml": watched})
 	bremen := newManager(t, n, "bremen", leaf, map[string]string{"shop.yaml": watched})
 	all := []*manager{berlin, hamburg, bremen}
-	for _, m := range all {
-		m.start()
-	}
+	odd.start(all)
 	step := steps(t, all)
 	l := newLedger(t, hamburg, log, number)
+	l.apart = odd.apart
 
 	step("join", func(t *testing.T) {
 		hamburg.joins(berlin)
@@ -59,6 +63,7 @@ func TestLinks(t *testing.T) {
 				t.Errorf("grove peers says %s", out)
 			}
 		}
+		odd.apply(all)
 	})
 
 	step("trees", func(t *testing.T) {
@@ -163,6 +168,9 @@ func TestLinks(t *testing.T) {
 		}
 		if p, err := berlin.peer("hamburg"); err == nil && (p.State == "live" || p.Link != nil && p.Link.Up) {
 			t.Errorf("one that was revoked is %+v", p)
+		}
+		if odd.again != nil {
+			odd.again(all)
 		}
 		hamburg.joins(berlin) // Invited again it comes back.
 		hamburg.linked(berlin)

@@ -31,6 +31,9 @@ const patience = 60 * time.Second
 type manager struct {
 	testing.TB
 	name, data string
+	page       string   // its address, host and port
+	program    string   // empty: this test binary
+	env        []string // beyond that of the test
 	space      *space
 	http       *http.Client
 	log        *logText
@@ -44,7 +47,7 @@ const listening = "127.0.0.1:7440"
 // newManager prepares a manager with a file of peers and with definitions by name.
 func newManager(t testing.TB, n *network, name, peers string, definitions map[string]string) *manager {
 	t.Helper()
-	m := &manager{TB: t, name: name, data: t.TempDir(), space: n.add(t), log: new(logText)}
+	m := &manager{TB: t, name: name, data: t.TempDir(), page: listening, space: n.add(t), log: new(logText)}
 	m.http = &http.Client{Transport: &http.Transport{DialContext: m.space.dial, DisableKeepAlives: true}, Timeout: patience}
 	m.write("peers.yaml", strings.ReplaceAll(peers, "ADDRESS", m.space.address.String()))
 	for file, text := range definitions {
@@ -82,8 +85,8 @@ func (m *manager) write(name, text string) {
 // start starts it and waits until it is ready.
 func (m *manager) start() {
 	m.Helper()
-	c := exec.Command("grove", "serve", "--listen", listening, "--data", m.data, "--name", m.name, "--no-own-host", "--log-level", cmp.Or(os.Getenv("GROVE_LOG"), "info"))
-	c.Dir, c.Stderr = m.data, m.log
+	c := exec.Command(cmp.Or(m.program, "grove"), "serve", "--listen", listening, "--data", m.data, "--name", m.name, "--no-own-host", "--log-level", cmp.Or(os.Getenv("GROVE_LOG"), "info"))
+	c.Dir, c.Stderr, c.Env = m.data, m.log, append(os.Environ(), m.env...)
 	// It goes with the thread that started it, which goes with the test.
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := c.StdoutPipe()
@@ -146,9 +149,9 @@ func (m *manager) stop() {
 // command runs a command of the program where the manager is, and returns what it prints.
 func (m *manager) command(args ...string) (string, error) {
 	var out, wrong bytes.Buffer
-	c := exec.Command("grove", args...)
+	c := exec.Command(cmp.Or(m.program, "grove"), args...)
 	c.Dir, c.Stdout, c.Stderr = m.data, &out, &wrong
-	c.Env = append(os.Environ(), "NO_COLOR=1")
+	c.Env = append(append(os.Environ(), m.env...), "NO_COLOR=1")
 	if err := m.space.in(c.Start); err != nil {
 		return "", err
 	}
@@ -211,7 +214,7 @@ func (m *manager) request(method, path string, body any) (int, []byte, error) {
 	if body != nil {
 		reader = bytes.NewReader(text)
 	}
-	r, err := http.NewRequestWithContext(m.Context(), method, "http://"+listening+path, reader)
+	r, err := http.NewRequestWithContext(m.Context(), method, "http://"+m.page+path, reader)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -332,13 +335,15 @@ func (m *manager) push(readings ...map[string]any) error {
 // entry is one entry of a journal.
 type entry struct {
 	Path, Kind, Text string
-	Was, Status      string
+	From, To         string
 	Time             time.Time
 }
 
 // journal reads the entries of one node and kind, oldest first.
 func (m *manager) journal(path, kind string) (all []entry, err error) {
-	q := url.Values{"path": {path}, "only": {"true"}, "kind": {kind}, "order": {"oldest"}, "limit": {"10000"}, "from": {"-2h"}}
+	const apart = 72 * time.Hour // that clocks of managers may be
+	from, to := time.Now().Add(-apart).UTC().Format(time.RFC3339), time.Now().Add(apart).UTC().Format(time.RFC3339)
+	q := url.Values{"path": {path}, "only": {"true"}, "kind": {kind}, "order": {"oldest"}, "limit": {"10000"}, "from": {from}, "to": {to}}
 	for {
 		var page struct {
 			Entries []entry

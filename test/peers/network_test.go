@@ -19,7 +19,10 @@ type network struct {
 	ways   map[[2]netip.Addr]way
 	random *rand.Rand
 	lost   int
-	late   sync.WaitGroup // packets that are delayed
+	// carriers are what carries the messages of managers, if anything does: then what is
+	// between two of them is between the one that is not berlin and the carriers.
+	carriers []*space
+	late     sync.WaitGroup // packets that are delayed
 }
 
 // way is what happens to packets from one to another.
@@ -110,15 +113,29 @@ func (n *network) bring(from *space, address netip.Addr, packet []byte) {
 
 // oneWay sets what happens to packets from one manager to another.
 func (n *network) oneWay(from, to *manager, w way) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.ways[[2]netip.Addr{from.space.address, to.space.address}] = w
+	if len(n.carriers) == 0 {
+		n.set(from.space, to.space, w)
+	}
+	for _, c := range n.carriers {
+		if from.name == "berlin" {
+			n.set(c, to.space, w)
+		} else {
+			n.set(from.space, c, w)
+		}
+	}
 }
 
 // between sets what happens to packets of two managers, both ways.
 func (n *network) between(a, b *manager, w way) {
 	n.oneWay(a, b, w)
 	n.oneWay(b, a, w)
+}
+
+// set sets what happens to packets from one space to another.
+func (n *network) set(from, to *space, w way) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ways[[2]netip.Addr{from.address, to.address}] = w
 }
 
 // heal makes all ways whole.
