@@ -161,7 +161,7 @@ func (d *Duty) Run(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-time.After(max(lookAfter, 4*time.Since(began))):
+			case <-time.After(min(max(lookAfter, 4*time.Since(began)), tickEvery)):
 			}
 		}
 	}
