@@ -2,9 +2,11 @@ package device
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"grove/definitions"
@@ -94,6 +96,32 @@ func TestCheckOfSecrets(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// Many devices of one definition are looked at together, each by what it is itself.
+func TestCheckOfManyDevices(t *testing.T) {
+	d := newDevices(t)
+	const text = "grove: 1\napplication: shop-12ab\nparameters: { address: { type: string, required: true } }\n" +
+		"probes: { p: { kind: tcp, address: \"${address}\" } }\ntree: { Value: { from: p.connect_time } }\n"
+	var all sync.WaitGroup
+	for n := range 64 {
+		all.Go(func() {
+			p := device(stranger, text)
+			p.Key.Name = fmt.Sprint("shop", n)
+			address, want := "192.0.2.1:80", ""
+			if n%2 == 1 {
+				address, want = "127.0.0.1:80", "asks an address on this machine"
+			}
+			p.Instance.With = json.RawMessage(`{"address":"` + address + `"}`)
+			if err := d.Check(t.Context(), p); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%s: got %v, want %q", p.Key.Name, err, want)
+			}
+		})
+	}
+	all.Wait()
+	if len(d.trials.right) != 1 {
+		t.Errorf("%d definitions are remembered, not one", len(d.trials.right))
 	}
 }
 
