@@ -256,7 +256,8 @@ func (r *Registry) askHere(ctx context.Context, m *member) {
 
 // lists asks for the list of a manager that has another version than this one knows.
 func (r *Registry) lists(m *member, version int64) {
-	if version != m.listed && version != 0 && !m.listing {
+	// Others ask before Run does, which waits for what is started.
+	if version != m.listed && version != 0 && !m.listing && r.running != nil {
 		m.listing = true
 		r.start(func(ctx context.Context) { r.askNeighbours(ctx, m, version) })
 	}
