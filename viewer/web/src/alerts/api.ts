@@ -41,7 +41,7 @@ export interface Alert {
   count: number;
   flapping?: boolean;
   acknowledgement?: { by: string; at: string; comment?: string; sticky?: boolean; until?: string };
-  suppression?: { reason: 'parent' | 'dependency' | 'whole' | 'maintenance'; cause?: string; at: string; text: string; since: string; until?: string; hidden?: boolean };
+  suppression?: { reason: 'parent' | 'dependency' | 'whole' | 'maintenance' | 'twin'; cause?: string; at: string; text: string; since: string; until?: string; hidden?: boolean };
   consequences?: number;
   history?: Step[];
   revision?: number;

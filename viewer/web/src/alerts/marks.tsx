@@ -78,6 +78,7 @@ const reasons: Record<string, string> = {
   dependency: 'a consequence',
   whole: 'part of a whole',
   maintenance: 'in maintenance',
+  twin: 'told by another manager',
 };
 
 const number = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
