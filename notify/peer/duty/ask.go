@@ -23,6 +23,7 @@ const (
 	kindDevices = "duty.devices" // who watches what
 	kindMoves   = "duty.moves"   // what was moved
 	kindWho     = "duty.who"     // who can take over for me
+	kindBook    = "duty.book"    // what you know of the devices of one to whom I am home now
 
 	kindOffer   = "duty.offer"   // get ready to watch this
 	kindRelease = "duty.release" // let it go, and say how it is
@@ -183,7 +184,7 @@ type handler func(ctx context.Context, from peer.ID, message []byte) ([]byte, er
 // handlers are all of them.
 func (d *Duty) handlers() map[string]handler {
 	return map[string]handler{
-		kindLive: d.onLive, kindLeave: d.onLeave, kindPlace: d.onPlace, kindAway: d.onAway, kindDevices: d.onDevices, kindMoves: d.onMoves, kindWho: d.onWho,
+		kindLive: d.onLive, kindLeave: d.onLeave, kindPlace: d.onPlace, kindAway: d.onAway, kindDevices: d.onDevices, kindMoves: d.onMoves, kindWho: d.onWho, kindBook: d.onBook,
 		kindOffer: d.onOffer, kindRelease: d.onRelease, kindTake: d.onTake, kindFetch: d.onFetch,
 	}
 }

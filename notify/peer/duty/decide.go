@@ -12,7 +12,7 @@ import (
 // view is the world as a keeper sees it at one moment.
 type view struct {
 	now     time.Time
-	term    int64
+	term    func(owner peer.ID) int64
 	state   func(peer.ID) State
 	leased  func(peer.ID) bool // this manager is home to it, so that it has a lease
 	missing func(peer.ID) bool // dead, or gone for long
@@ -25,7 +25,7 @@ type view struct {
 func (v *view) usable(id peer.ID) bool { return v.state(id) == Live && !v.member(id).Away }
 
 // next is the epoch of the next move of a device.
-func (v *view) next(r *book.Row) int64 { return max(max(r.Epoch, r.Next)+1, v.term<<32) }
+func (v *view) next(r *book.Row) int64 { return max(max(r.Epoch, r.Next)+1, v.term(r.Owner)<<32) }
 
 // wants is what a row asks for that needs somebody to be chosen.
 type wants uint8

@@ -50,10 +50,22 @@
 //
 // # Homes come and go
 //
-// Devices are left with all homes of a manager; one of them acts. Another that begins to act
-// listens for settleTime to what managers say that they hold, and takes over what is newer
-// than its own rows. Its epochs begin above all of the one before, since its term is part of
-// them.
+// Devices are left with all homes of a manager; one of them acts, in a term of its own for
+// that owner, which begins its epochs above all of the ones before, see package registry.
+// Another that begins to act asks the one before for its book, if that can be reached, which
+// cedes the owner with its answer; else it listens for settleTime to what managers say that
+// they hold, and takes over what is newer than its own rows. Of a device of another owner a
+// manager needs the lease of the home that gave it; one whose home of now does not decide
+// about the device is fenced, and asks the home that gave it what is to become of it.
+//
+// While homes are cut from each other only one of them decides about an owner (package
+// registry says which). When they meet again two may both tell of a device for some seconds,
+// until each knows what the other has decided.
+//
+// # Who may say what
+//
+// See guard.go: a manager is believed about its own devices; about those of others if it has
+// a part in the row, or if their owner has named it as a stand-in. Orders come from home.
 //
 // # Rooms
 //

@@ -86,10 +86,11 @@ type Roster interface {
 	// Acts says whether this manager is home to another one now, and may decide about its
 	// devices.
 	Acts(owner peer.ID) bool
-	// Term rises each time when another manager becomes home in the place of the one before;
-	// it is less than 2^20. It may be zero always: then one that begins to be home listens
-	// first whenever it knows of another that could have been.
-	Term() int64
+	// Term rises each time when another manager becomes home to an owner in the place of the
+	// one before; it is less than 2^20. It may be zero always: then one that begins to be home
+	// listens first whenever it knows of another that could have been. Before is whose term was
+	// the one before, if that is known.
+	Term(owner peer.ID) (term int64, before peer.ID)
 	// Lease is the lease that a home gave this manager. Its token rises whenever the home has
 	// found this manager dead and may have given its devices to others; zero is no lease.
 	// Until is counted by the clock of this process from the sending of the last renewal that
@@ -194,8 +195,13 @@ type Duty struct {
 	soon     map[Key]time.Time     // what is to be left, and when
 	leaving  map[Key]bool
 	helping  map[Key]bool
-	changes  int64         // of what is held, in this life
-	answers  map[Key]stamp // the last answer to an order about a row, by who watches it or is to
+	foreign  map[Key]time.Time // of what is held, what its keeper does not decide about any more, and since when
+	// ceded says until when this manager does not decide about the devices of an owner, since
+	// another home has said that it does; by then it knows of that itself.
+	ceded   map[peer.ID]time.Time
+	kept    peer.ID       // the keeper of this manager's own devices, as it was last
+	changes int64         // of what is held, in this life
+	answers map[Key]stamp // the last answer to an order about a row, by who watches it or is to
 
 	opened chan struct{} // by who opens what others have sent
 
@@ -217,7 +223,7 @@ func New(o Options) (*Duty, error) {
 		o: o, self: o.Fabric.Self(), log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), wake: make(chan struct{}, 1), mu: newLock(),
 		rows: map[Key]*book.Row{}, holds: map[Key]*book.Hold{}, members: map[peer.ID]*book.Member{}, active: map[Key]bool{}, busy: map[Key]context.CancelFunc{},
 		pauses: map[Key]time.Time{}, gone: map[peer.ID]time.Time{}, acting: map[peer.ID]home{}, met: map[peer.ID]bool{}, reported: map[peer.ID]bool{}, lives: map[peer.ID]*liveness{}, soon: map[Key]time.Time{}, leaving: map[Key]bool{},
-		helping: map[Key]bool{}, answers: map[Key]stamp{}, life: rand.Int64()>>11 | 1, opened: make(chan struct{}, maxOpened), asks: map[*asking]bool{}, linked: map[peer.ID]time.Time{}, wanted: map[peer.ID]bool{}, touched: map[Key]bool{},
+		helping: map[Key]bool{}, answers: map[Key]stamp{}, foreign: map[Key]time.Time{}, ceded: map[peer.ID]time.Time{}, life: rand.Int64()>>11 | 1, opened: make(chan struct{}, maxOpened), asks: map[*asking]bool{}, linked: map[peer.ID]time.Time{}, wanted: map[peer.ID]bool{}, touched: map[Key]bool{},
 	}
 	d.handle()
 	return d, nil
@@ -234,12 +240,12 @@ func (d *Duty) poke() {
 // keeper is who keeps the book about this manager's own devices.
 func (d *Duty) keeper() peer.ID { return cmp.Or(d.o.Roster.Home(), d.self) }
 
-// acts says whether this manager decides about the devices of an owner.
+// acts says whether this manager decides about the devices of an owner. The lock is held.
 func (d *Duty) acts(owner peer.ID) bool {
 	if owner == d.self {
 		return d.keeper() == d.self
 	}
-	return d.o.Roster.Acts(owner)
+	return d.o.Roster.Acts(owner) && !time.Now().Before(d.ceded[owner])
 }
 
 // write writes a change and, once it is on disk, takes it over. The lock is held.
@@ -265,9 +271,11 @@ func (d *Duty) write(ctx context.Context, c *book.Change) error {
 	}
 	for _, h := range c.Holds {
 		d.holds[h.Key] = h
+		delete(d.foreign, h.Key)
 	}
 	for _, k := range c.DropHolds {
 		delete(d.holds, k)
+		delete(d.foreign, k)
 	}
 	for _, m := range c.Members {
 		d.members[m.ID] = m

@@ -123,6 +123,15 @@ func (d *Duty) serves(from peer.ID) error {
 	return peer.Refuse(peer.Busy, "this manager is not home to %s", from)
 }
 
+// servesOnce is serves for one to which this manager was home, too: it may hold a device of
+// then.
+func (d *Duty) servesOnce(from peer.ID) error {
+	if d.members[from] != nil {
+		return nil
+	}
+	return d.serves(from)
+}
+
 // mayHave says whether a manager can have been given a device rightly, though the row does
 // not say so: it has a part in the row, or the owner or who ought to watch it has named it.
 func (v *view) mayHave(r *book.Row, id peer.ID) bool {

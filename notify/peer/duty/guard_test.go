@@ -100,8 +100,8 @@ func TestSeizedAtStart(t *testing.T) {
 		want    peer.ID
 	}{
 		"a home that was started again":  {"b", 0, id("a")},
-		"a new home, a stranger":         {"c", 1, id("a")},
-		"a new home, a stand-in of that": {"b", 1, id("b")},
+		"a new home, a stranger":         {"c", 2, id("a")},
+		"a new home, a stand-in of that": {"b", 2, id("b")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, 1, []string{"h", "a", "b", "c"}, func(w *world) {

@@ -78,8 +78,8 @@ func (d *Duty) begin(ctx context.Context, from peer.ID, message []byte, kind str
 	return o, blob, free, nil
 }
 
-// mayOrder says whether an order may come from a manager: from home, or the one that was it
-// when there is none now. Its owner may give none: it would have this manager run whatever it
+// mayOrder says whether an order may come from a manager: from home, or the one that has given
+// it the device and was home then. Its owner may give none: it would have this manager run whatever it
 // likes. The one that watched it before may have it watched under the epoch to which this one
 // has prepared itself, since it helps when home is away. The lock is held.
 func (d *Duty) mayOrder(from peer.ID, kind string, o *order) bool {
@@ -92,7 +92,10 @@ func (d *Duty) mayOrder(from peer.ID, kind string, o *order) bool {
 	case kind == kindTake && from == h.From && o.Epoch == h.Epoch && h.Step != book.Gone:
 		return true
 	}
-	return home == "" && from == h.Keeper
+	if kind == kindRelease && o.Next>>32 > newest(h)>>32 && slices.Contains(d.o.Roster.Homes(), from) {
+		return true // It has become home to the owner since.
+	}
+	return from == h.Keeper && (home == "" || slices.Contains(d.o.Roster.Homes(), from))
 }
 
 // hold returns what is held of a device; nil is nothing. It is not to be changed.

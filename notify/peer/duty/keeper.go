@@ -15,7 +15,7 @@ import (
 func (d *Duty) view() *view {
 	now := time.Now()
 	states := map[peer.ID]State{}
-	v := &view{now: now, term: d.o.Roster.Term()}
+	v := &view{now: now, term: func(owner peer.ID) int64 { term, _ := d.o.Roster.Term(owner); return term }}
 	v.state = func(id peer.ID) State {
 		s, ok := states[id]
 		if !ok {
@@ -66,6 +66,9 @@ type home struct {
 	// knew says that it was so before it was started again, and nobody else meanwhile: it
 	// knows who watches what.
 	knew bool
+	// before is who was home before, if that is known; asked says that it is asked for its book.
+	before peer.ID
+	asked  bool
 }
 
 // home says how this manager is home to an owner: settled is that it has heard for long
@@ -77,11 +80,13 @@ func (d *Duty) home(owner peer.ID, now time.Time) (settled, knows bool) {
 	h, ok := d.acting[owner]
 	if !ok {
 		m := d.members[owner]
-		term := d.o.Roster.Term()
-		h.since = now
-		// A term of zero does not say whether somebody else was home meanwhile.
-		h.knew = term == 0 && !d.rivals() || term > 0 && m != nil && m.Acts && m.Term == term
+		term, before := d.o.Roster.Term(owner)
+		h.since, h.before = now, before
+		// A term of zero does not say whether somebody else was home meanwhile; in the first
+		// one nobody was.
+		h.knew = term == 0 && !d.rivals() || term == 1 || term > 0 && m != nil && m.Acts && m.Term == term
 		d.acting[owner] = h
+		d.live(d.self).wanted = true // What it holds itself of that owner's is compared, too.
 	}
 	settled = now.Sub(h.since) >= settleTime
 	return settled, settled || h.knew
@@ -105,10 +110,11 @@ func (d *Duty) homes(c *book.Change, v *view) {
 		if acts {
 			_, knows = d.home(id, v.now)
 		}
-		if m.Acts == (acts && knows) && (!m.Acts || m.Term == v.term) {
+		term := v.term(id)
+		if m.Acts == (acts && knows) && (!m.Acts || m.Term == term) {
 			continue
 		}
-		m.Acts, m.Term = acts && knows, v.term
+		m.Acts, m.Term = acts && knows, term
 		c.Members = append(c.Members, &m)
 	}
 }
@@ -183,6 +189,7 @@ func (d *Duty) look(ctx context.Context) error {
 	}
 	slices.SortFunc(c.Rows, func(a, b *book.Row) int { return book.Compare(a.Key, b.Key) })
 	err := d.write(ctx, c)
+	d.askBooks(ctx)
 	if err == nil {
 		d.startLocked(ctx, v, acts)
 	}

@@ -53,6 +53,8 @@ type verdict struct {
 	Watcher peer.ID `json:"watcher"` // who that is
 	// Leave says that the keeper has nothing of the device to hand on yet.
 	Leave bool `json:"leave,omitempty"`
+	// Foreign says that another one decides about the device, or nobody at present.
+	Foreign bool `json:"foreign,omitempty"`
 }
 
 // do is what a manager is to do about a device.
@@ -105,7 +107,7 @@ func unsqueeze[T any](data []byte) ([]T, error) {
 // onLive answers a manager that says what it has.
 func (d *Duty) onLive(ctx context.Context, from peer.ID, message []byte) ([]byte, error) {
 	d.mu.must()
-	err := d.serves(from)
+	err := d.servesOnce(from)
 	d.mu.free()
 	if err != nil {
 		return nil, err
@@ -121,7 +123,12 @@ func (d *Duty) onLive(ctx context.Context, from peer.ID, message []byte) ([]byte
 	}
 	d.mu.must()
 	defer d.mu.free()
-	if err := d.serves(from); err != nil {
+	if !slices.ContainsFunc(list, func(s said) bool { return s.Key.Owner != from }) || slices.ContainsFunc(list, func(s said) bool { return s.Key.Owner == from }) {
+		err = d.serves(from) // It is about its own devices: only its home says what becomes of them.
+	} else {
+		err = d.servesOnce(from)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if !d.started && from != d.self {
@@ -207,7 +214,7 @@ func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, 
 		s := &list[i]
 		heard[s.Key] = true
 		if !d.acts(s.Key.Owner) {
-			verdicts = append(verdicts, verdict{Key: s.Key, Do: doWait})
+			verdicts = append(verdicts, verdict{Key: s.Key, Do: doWait, Foreign: true})
 			continue
 		}
 		was := d.rows[s.Key]
@@ -235,7 +242,7 @@ func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, 
 		if do == doDrop { // Whatever it believes that it was given.
 			epoch = max(epoch, s.Epoch, s.Next)
 		}
-		verdicts = append(verdicts, verdict{s.Key, do, epoch, row.Watcher, do == doWatch && !row.Left})
+		verdicts = append(verdicts, verdict{Key: s.Key, Do: do, Epoch: epoch, Watcher: row.Watcher, Leave: do == doWatch && !row.Left})
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(d.rows), book.Compare) {
 		row := d.rows[k]
@@ -408,8 +415,16 @@ func (d *Duty) tell(ctx context.Context, keeper peer.ID, back bool) error {
 	l := d.live(keeper)
 	l.heard, l.token = time.Now(), token
 	for i := range verdicts {
-		if verdicts[i].Leave {
-			d.leaveLocked(verdicts[i].Key, l.heard)
+		v := &verdicts[i]
+		if v.Leave {
+			d.leaveLocked(v.Key, l.heard)
+		}
+		_, was := d.foreign[v.Key]
+		switch {
+		case !v.Foreign || d.holds[v.Key] == nil:
+			delete(d.foreign, v.Key)
+		case !was:
+			d.foreign[v.Key] = l.heard
 		}
 	}
 	d.mu.free()
@@ -432,7 +447,7 @@ func (d *Duty) say(keeper peer.ID) (list []said) {
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(d.holds), book.Compare) {
 		h := d.holds[k]
-		if k.Owner != d.self && d.keeperOf(h) == keeper {
+		if k.Owner != d.self && (d.keeperOf(h) == keeper || d.strange(k, keeper)) {
 			list = append(list, said{Key: k, Step: h.Step, Epoch: h.Epoch, Heir: h.Heir, Next: h.Next})
 		}
 	}

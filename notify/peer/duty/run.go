@@ -83,7 +83,22 @@ func (d *Duty) keepers() []peer.ID {
 	for _, h := range d.holds {
 		all[d.keeperOf(h)] = true
 	}
+	if len(d.foreign) > 0 {
+		for _, id := range d.o.Roster.Homes() {
+			if slices.ContainsFunc(slices.Collect(maps.Keys(d.foreign)), func(k Key) bool { return d.strange(k, id) }) {
+				all[id] = true
+			}
+		}
+	}
 	return slices.Sorted(maps.Keys(all))
+}
+
+// strange says whether a home has given a device of another owner that the home of now does
+// not decide about: it is asked what is to become of it. The lock is held.
+func (d *Duty) strange(k Key, by peer.ID) bool {
+	h := d.holds[k]
+	_, foreign := d.foreign[k]
+	return foreign && h != nil && k.Owner != d.self && h.Keeper == by && by != d.self
 }
 
 // watchAll watches what is held and not watched yet, of keepers that did not answer.
@@ -210,6 +225,7 @@ func (d *Duty) tellAll(ctx context.Context) {
 	d.mu.must()
 	defer d.mu.free()
 	now := time.Now()
+	d.rehome()
 	d.meetHomes(now)
 	for _, k := range d.keepers() {
 		l := d.live(k)
@@ -227,6 +243,9 @@ func (d *Duty) tellAll(ctx context.Context) {
 			d.mu.must()
 			defer d.mu.free()
 			l.asking, l.next = false, time.Now().Add(liveEvery)
+			if len(d.foreign) > 0 {
+				l.next = time.Now().Add(settleTime)
+			}
 			if err != nil {
 				l.wanted, l.pause = true, time.Now().Add(retryAfter)
 			}

@@ -261,17 +261,14 @@ func (l *life) rightful(k Key) bool {
 	d := l.duty
 	d.mu.must()
 	defer d.mu.free()
-	keeper := d.keeper()
-	if h := d.holds[k]; h != nil {
-		if h.Step != book.Watching {
-			return false
-		}
-		keeper = d.keeperOf(h)
+	h := d.holds[k]
+	if h != nil && h.Step != book.Watching {
+		return false
 	}
 	l.mu.Lock()
 	_, watches := l.watches[k]
 	l.mu.Unlock()
-	_, fenced := d.fenced(keeper, time.Now())
+	_, fenced := d.fenced(d.lessor(k, h), k, time.Now())
 	return watches && !fenced
 }
 
@@ -401,11 +398,11 @@ func (r *roster) Acts(id peer.ID) bool {
 	return !stranger && r.Home() == ""
 }
 
-func (r *roster) Term() int64 {
+func (r *roster) Term(peer.ID) (int64, peer.ID) {
 	if _, term := r.m.w.role(); !r.m.w.untold {
-		return term
+		return term, ""
 	}
-	return 0
+	return 0, ""
 }
 
 func (r *roster) Lease(home peer.ID) (int64, time.Time) {

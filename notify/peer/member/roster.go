@@ -67,7 +67,7 @@ func (r roster) Acts(owner peer.ID) bool {
 }
 
 // Term implements duty.Roster.
-func (r roster) Term() int64 { return r.m.Registry.Term() }
+func (r roster) Term(owner peer.ID) (int64, peer.ID) { return r.m.Registry.Term(owner) }
 
 // Lease implements duty.Roster.
 func (r roster) Lease(home peer.ID) (token int64, until time.Time) {

@@ -33,6 +33,17 @@
 //
 // # Home
 //
-// A manager registers with all integration managers that it is linked to. The first of them
-// that lives is its home: in the order that its settings say, then by ID.
+// A manager registers with all integration managers that it is linked to, and says with which.
+// The first of them that lives is its home: in the order that its settings say, then by ID.
+// When another one becomes its home, or has to act for it since its home is dead, a new term
+// of that manager begins, which is on disk first and goes round with the lists.
+//
+// As long as the integration managers that a manager is registered with hear each other, or
+// somebody hears both, they agree by that. When they do not, the one decides whom most of
+// those have chosen as their home that have the same choice, and these homes themselves: more
+// than half for a new home, which waits until the leases of the one before are over; half for
+// the one that is home already. So no two decide at the same time. In a part of the network
+// that is too small nobody does: no leases are given, so that alerts are held back, and nobody
+// takes over. Who is dead for good is to be taken out (Forget), else it is counted. Homes
+// should join each other both ways, and all managers should prefer them in the same order.
 package registry

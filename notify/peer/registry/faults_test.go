@@ -151,7 +151,7 @@ func (w *trial) check() {
 			if w.linked(at, s.Name) {
 				w.fail("%s judged %s dead, which it hears itself", at, s.Name)
 			}
-			if other, _ := w.nodes[at].Get(id(s.Name)); other.Mine && w.nodes[at].Term() <= 0 {
+			if other, _ := w.nodes[at].Get(id(s.Name)); other.Mine && w.nodes[at].term(s.Name) <= 0 {
 				w.fail("%s acts without a term", at)
 			}
 			if h := w.nodes[s.Name].Home(); h.Home == id(at) && h.Token < s.Token && h.Held() {

@@ -47,7 +47,7 @@ func FuzzMessages(f *testing.F) {
 				t.Errorf("%+v", s)
 			}
 		}
-		if term := r.Term(); term < 0 || term > MaxTerm {
+		if term, _ := r.Term(id("b")); term < 0 || term > MaxTerm {
 			t.Errorf("term %d", term)
 		}
 		if self := r.Self(); self.ID != id("A") || !self.Integrates {

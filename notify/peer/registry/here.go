@@ -38,6 +38,8 @@ type here struct {
 	Term term `json:"term,omitzero"`
 	// Token is that of the registration: of the one who asks with the one who is asked.
 	Token int64 `json:"token,omitempty"`
+	// Homes are, in the question, the integration managers that the asker is registered with.
+	Homes []peer.ID `json:"homes,omitempty"`
 	// Version is that of the list.
 	Version int64 `json:"list,omitempty"`
 	// In the question: how long ago the one before it was answered, what that took, and how
@@ -55,7 +57,7 @@ type here struct {
 func (r *Registry) here(to *member, token int64) here {
 	s := r.statement()
 	h := here{
-		Number: r.number, Have: to.first, Devices: s.Devices, Life: r.life, Home: r.home, Term: r.under, Token: token, Version: r.version,
+		Number: r.number, Have: to.first, Devices: s.Devices, Life: r.life, Home: r.home, Term: r.under, Token: token, Version: r.version, Homes: r.homes,
 		Trip: to.trip.Microseconds(), Ahead: to.offset.Microseconds(),
 	}
 	if to.has != r.number {
@@ -158,6 +160,12 @@ func (r *Registry) tick(ctx context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.time()
+	clear(r.tallies)
+	for _, m := range r.members {
+		if m.caught && now-m.proven >= peer.Suspect {
+			m.caught = false
+		}
+	}
 	r.gap(now)
 	for _, l := range links {
 		m := r.members[l.Peer]
@@ -256,8 +264,10 @@ func (r *Registry) askHere(ctx context.Context, m *member) {
 
 // lists asks for the list of a manager that has another version than this one knows.
 func (r *Registry) lists(m *member, version int64) {
-	// Others ask before Run does, which waits for what is started.
-	if version != m.listed && version != 0 && !m.listing && r.running != nil {
+	if version == m.listed && version != 0 {
+		m.caught = true
+	}
+	if version != m.listed && version != 0 && !m.listing && r.running != nil { // Else nobody would ask, and nobody again.
 		m.listing = true
 		r.start(func(ctx context.Context) { r.askNeighbours(ctx, m, version) })
 	}
@@ -301,11 +311,15 @@ func (r *Registry) answerHere(ctx context.Context, from peer.ID, body []byte) ([
 		r.mu.Unlock()
 		return nil, peer.Refuse(peer.Refused, "%s said goodbye", from)
 	}
+	if q.Token > maxToken && q.Token > m.token {
+		q.Token = 0 // No home has given that.
+	}
 	if m.state == Dead || q.Token > m.token {
 		m.life = 0 // It registers anew.
 	}
 	r.hear(m)
 	m.under(q.Term)
+	m.registeredWith(q.Homes)
 	r.heartbeat(m, &q)
 	if q.Version != 0 { // Else it is of a version that says in its answers alone what this one needs.
 		m.asks = r.time()
@@ -319,8 +333,12 @@ func (r *Registry) answerHere(ctx context.Context, from peer.ID, body []byte) ([
 	}
 	var register bool
 	if r.role.On && !m.registering {
-		register = m.token == 0 || m.life != q.Life
+		again := m.denied && r.lends(m)
+		register = m.token == 0 || m.life != q.Life || again
 		m.registering = register
+		if again {
+			m.denied = false
+		}
 	}
 	r.mu.Unlock()
 	if register {
@@ -334,15 +352,24 @@ func (r *Registry) answerHere(ctx context.Context, from peer.ID, body []byte) ([
 // lease is the answer to a manager that is here.
 func (r *Registry) lease(m *member) here {
 	a := r.here(m, 0)
-	a.Clock, a.Term, a.Answered, a.Trip, a.Ahead = r.o.Now().UnixMicro(), term{}, 0, 0, 0
+	a.Clock, a.Term, a.Answered, a.Trip, a.Ahead, a.Homes = r.o.Now().UnixMicro(), term{}, 0, 0, 0, nil
 	if m.with != 0 {
-		a.Term = term{r.role.Term, r.self}
+		a.Term = m.term
 	}
 	if r.role.On && m.token != 0 && !m.registering {
-		a.Token, a.Milli = m.token, LeaseTime.Milliseconds()
+		a.Token = m.token
+		if r.lends(m) && !m.denied {
+			a.Milli = LeaseTime.Milliseconds()
+		} else {
+			m.denied = m.denied || m.term.Of != ""
+		}
 	}
 	return a
 }
+
+// maxToken is above all tokens that are given while nobody says that he has a higher one, so
+// that nobody can wear them out: they begin with the time in milliseconds.
+const maxToken = 1 << 52
 
 // register gives a manager a token that is higher than any it had, for one run of it.
 func (r *Registry) register(ctx context.Context, m *member, above, life int64) error {

@@ -35,7 +35,7 @@ func (r *Registry) With(id peer.ID) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[id]
-	if m == nil || m.with == 0 || !r.role.On {
+	if m == nil || m.with == 0 || !r.role.On || !r.decides(m) {
 		return 0
 	}
 	return r.time() - m.with
@@ -54,10 +54,17 @@ func (r *Registry) choose(all []*member) {
 		return len(order)
 	}
 	var best *member
+	var homes []peer.ID
 	for _, m := range all { // by ID
+		if r.integrates(m) && m.mine != 0 && len(homes) < maxHomes {
+			homes = append(homes, m.ID)
+		}
 		if r.integrates(m) && m.mine != 0 && r.hears(m) && (best == nil || place(m) < place(best)) {
 			best = m
 		}
+	}
+	if !slices.Equal(homes, r.homes) { // It is read without the lock once it is said.
+		r.homes = homes
 	}
 	now := r.members[r.home]
 	reached := now != nil && (r.hears(now) || r.registration().Left > 0)
@@ -148,8 +155,8 @@ func (r *Registry) answerRenew(_ context.Context, from peer.ID, body []byte) ([]
 	switch {
 	case m == nil || !r.judges(m) || r.members[from] == nil:
 		return nil, peer.Refuse(peer.NotFound, "%s is not registered here", q.Of)
-	case m.state == Dead || m.registering || m.byeAt != 0 || m.token != q.Here.Token:
-		return nil, peer.Refuse(peer.Stale, "%s was judged dead here, and has to come itself", m.title())
+	case m.state == Dead || m.registering || m.byeAt != 0 || m.token != q.Here.Token || m.denied:
+		return nil, peer.Refuse(peer.Stale, "%s was judged dead here or had no lease, and has to come itself", m.title())
 	}
 	m.relayed = r.time()
 	m.heard = m.relayed

@@ -304,7 +304,7 @@ func (r *Registry) bury(m *member) {
 }
 
 // mine says whether this manager has to act for another one when that dies.
-func (r *Registry) mine(m *member) bool { return r.ought(m) && r.above(m) }
+func (r *Registry) mine(m *member) bool { return r.ought(m) && r.above(m) && r.decides(m) }
 
 func (r *Registry) ought(m *member) bool {
 	if !r.judges(m) {
@@ -318,8 +318,9 @@ func (r *Registry) ought(m *member) bool {
 	if h := r.members[m.home]; h != nil && h.Integrates && h.state != Dead && h.state != Gone {
 		return false
 	}
+	// Of those that it has chosen, if it says so: anybody can say that he integrates.
 	for _, other := range r.members {
-		if other != m && other.Integrates && r.hears(other) && other.ID < r.self {
+		if other != m && other.Integrates && r.hears(other) && other.ID < r.self && (m.homes == nil || slices.Contains(m.homes, other.ID)) {
 			return false
 		}
 	}

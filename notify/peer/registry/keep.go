@@ -26,6 +26,8 @@ type kept struct {
 	Token  int64    `json:"token,omitempty"`
 	Life   int64    `json:"life,omitempty"`
 	Term   term     `json:"term,omitzero"`
+	// Homes are the integration managers that it is registered with.
+	Homes []peer.ID `json:"homes,omitempty"`
 }
 
 // roleName is the name under which the drawer has the role; no ID looks like it.
@@ -34,7 +36,7 @@ const roleName = "role"
 func (r *Registry) keep(m *member) kept {
 	k := kept{
 		Manager: m.Manager, Number: m.number, Home: m.home, State: m.state, Why: m.why, By: m.by,
-		Since: m.since.UnixMilli(), Token: m.token, Life: m.life, Term: m.term,
+		Since: m.since.UnixMilli(), Token: m.token, Life: m.life, Term: m.term, Homes: m.homes,
 	}
 	if m.heard != 0 {
 		k.Heard = r.wall(m.heard).UnixMilli()
@@ -42,16 +44,20 @@ func (r *Registry) keep(m *member) kept {
 	return k
 }
 
-// save brings one manager to the disk. The caller holds saving.
-func (r *Registry) save(ctx context.Context, k kept) error {
+// save brings managers to the disk. The caller holds saving.
+func (r *Registry) save(ctx context.Context, all ...kept) error {
 	if r.drawer == nil {
 		return nil
 	}
-	text, err := json.Marshal(k)
-	if err != nil {
-		return err
+	var items []drawer.Item
+	for i := range all {
+		text, err := json.Marshal(all[i])
+		if err != nil {
+			return err
+		}
+		items = append(items, drawer.Item{Name: string(all[i].ID), Text: string(text)})
 	}
-	return r.drawer.Change(ctx, []drawer.Item{{Name: string(k.ID), Text: string(text)}}, nil)
+	return r.drawer.Change(ctx, items, nil)
 }
 
 func (r *Registry) saveRole(ctx context.Context, to role) error {
@@ -101,7 +107,7 @@ func (r *Registry) load(ctx context.Context) error {
 		}
 		m := &member{
 			id: k.ID, Manager: k.Manager, number: k.Number, home: k.Home, state: k.State, why: k.Why, by: k.By, since: time.UnixMilli(k.Since),
-			token: k.Token, life: k.Life, term: k.Term, from: 1, told: true, changed: r.version,
+			token: k.Token, life: k.Life, term: k.Term, homes: k.Homes, from: 1, told: true, changed: r.version,
 		}
 		if k.Heard != 0 {
 			m.heard = min(-1, time.UnixMilli(k.Heard).Sub(r.o.Now()))

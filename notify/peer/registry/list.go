@@ -26,6 +26,8 @@ type entry struct {
 	Number  int64        `json:"number"`
 	Home    peer.ID      `json:"home,omitempty"`
 	State   Standing     `json:"state,omitempty"`
+	// Term is the last one, if who says so integrates.
+	Term term `json:"term,omitzero"`
 	// Milli is how long ago it was heard, by anybody, or said goodbye; -1 never. With Dead
 	// and CutOff it is how long ago it was judged.
 	Milli int64 `json:"ago"`
@@ -79,6 +81,9 @@ func (r *Registry) answerNeighbours(_ context.Context, from peer.ID, body []byte
 
 func (r *Registry) entry(m *member) entry {
 	e := entry{Manager: m.Manager, Number: m.number, Home: m.home, Milli: -1}
+	if r.role.On {
+		e.Term = m.term
+	}
 	at := m.heard
 	if m.by == r.self {
 		e.State = m.state
@@ -115,6 +120,7 @@ func (r *Registry) askNeighbours(ctx context.Context, m *member, version int64) 
 			r.merge(m.id, e)
 		}
 		m.listed, version = a.To, a.Version
+		m.caught = m.caught || a.To >= a.Version
 		r.mu.Unlock()
 		if a.To >= a.Version || a.To == since {
 			return
@@ -149,6 +155,12 @@ func (r *Registry) merge(source peer.ID, e entry) {
 	}
 	if !r.hears(m) {
 		r.learn(m, e.Manager, e.Number, e.Home, false)
+	}
+	if s := r.members[source]; s != nil && r.integrates(s) && m.under(e.Term) {
+		if !r.hears(m) { // It is that home's until it says otherwise itself.
+			m.home, m.with = e.Term.Of, 0
+		}
+		r.touch(m)
 	}
 	believed := false
 	switch e.State {

@@ -44,7 +44,11 @@ type member struct {
 	with        time.Duration // since when this manager is its home; zero: it is not
 	registering bool          // its token is on the way to the disk
 	life        int64         // run of the manager for which the token is; zero: for none
-	term        term          // the highest of the homes that it had
+	term        term          // the last one
+	homes       []peer.ID     // the integration managers that it is registered with
+	before      peer.ID       // whose term came before that of this manager
+	denied      bool          // it was given no lease: when it gets one again it has a new token
+	caught      bool          // its list is known, since it was silent last
 	acts        bool          // this manager acts for it, as Changed has it
 	// As one that this manager is registered with: the token, and until when.
 	mine   int64

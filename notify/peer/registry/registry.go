@@ -97,9 +97,11 @@ type Registry struct {
 	from, ticked time.Duration
 	tickedWall   time.Time
 	alone        bool
-	following    bool // the settings
-	rising       bool // a new term is on its way to the disk
-	under        term // the highest of the homes that this manager had
+	following    bool             // the settings
+	tallies      map[string]tally // of this tick, by homes
+	rising       bool             // a new term is on its way to the disk
+	under        term             // the last of this manager itself
+	homes        []peer.ID        // the integration managers that it is registered with
 	home         peer.ID
 	told         Registration // to Homed
 	notes        []string     // messages that came, the newest last
@@ -120,7 +122,7 @@ func New(ctx context.Context, o Options) (*Registry, error) {
 	}
 	r := &Registry{
 		o: o, f: o.Fabric, log: o.Log, began: time.Now(), self: o.Fabric.Self(), news: make(chan struct{}, 1),
-		members: map[peer.ID]*member{}, from: 1, ticked: 1, tickedWall: o.Now(),
+		members: map[peer.ID]*member{}, tallies: map[string]tally{}, from: 1, ticked: 1, tickedWall: o.Now(),
 	}
 	r.version = o.Now().UnixMilli()
 	r.number, r.life = r.version, rand.Int64()>>1|1

@@ -355,11 +355,12 @@ func TestASecondHome(t *testing.T) {
 		b := w.run("B", nil)
 		c := w.run("c", nil)
 		w.run("d", nil)
+		w.run("e", nil)
 		pass(10 * time.Second)
 		if c.Home().Home != id("A") || b.Home().Home != id("A") || w.nodes["A"].Home().Home != id("B") {
 			t.Errorf("homes: c %+v, B %+v, A %+v", c.Home(), b.Home(), w.nodes["A"].Home())
 		}
-		term := w.nodes["A"].Term()
+		term := w.nodes["A"].term("c")
 		if term != 1 {
 			t.Errorf("the first term of A is %d", term)
 		}
@@ -367,12 +368,13 @@ func TestASecondHome(t *testing.T) {
 		w.kill("d")
 		until(t, 15*time.Second, "verdict", func() bool { return w.standing("B", "A") == Dead && w.standing("B", "d") == Dead })
 		for _, of := range []string{"A", "d"} {
-			until(t, time.Second, "somebody who acts for "+of, func() bool { s, _ := b.Get(id(of)); return s.Mine })
-		}
-		if b.Term() <= term {
-			t.Errorf("the term of B is %d, that of A was %d", b.Term(), term)
+			until(t, 10*time.Second, "somebody who acts for "+of, func() bool { s, _ := b.Get(id(of)); return s.Mine })
 		}
 		until(t, 10*time.Second, "home", func() bool { h := c.Home(); return h.Home == id("B") && h.Held() })
+		until(t, 10*time.Second, "the term of B", func() bool { return b.With(id("c")) > 0 })
+		if b.term("c") <= term || b.term("d") <= term {
+			t.Errorf("the terms of B are %d and %d, that of A was %d", b.term("c"), b.term("d"), term)
+		}
 		w.run("A", nil)
 		pass(steadyTime / 2)
 		if c.Home().Home != id("B") {
@@ -383,10 +385,10 @@ func TestASecondHome(t *testing.T) {
 			t.Errorf("home of c: %+v", h)
 		}
 		until(t, 3*time.Second, "term of A", func() bool { return w.nodes["A"].With(id("c")) > 0 })
-		if got := w.nodes["A"].Term(); got <= b.Term() {
-			t.Errorf("the term of A is %d, that of B was %d", got, b.Term())
+		if got := w.nodes["A"].term("c"); got <= term+1 {
+			t.Errorf("the term of A is %d, that of B was %d", got, term+1)
 		}
-		w.stands(allStand("live", "A", "B", "c")...)
+		w.stands(allStand("live", "A", "B", "c", "e")...)
 	})
 }
 

@@ -13,9 +13,8 @@ import (
 // role says whether this manager integrates: by a command that was given while the settings
 // said so and so, or else as the settings say.
 type role struct {
-	On       bool  `json:"integrates"`
-	Settings bool  `json:"settings"`
-	Term     int64 `json:"term"`
+	On       bool `json:"integrates"`
+	Settings bool `json:"settings"`
 }
 
 // Integrates says whether this manager is an integration manager.
@@ -48,7 +47,7 @@ func (r *Registry) Integrate(ctx context.Context, on bool) error {
 	}
 	r.saving.Lock()
 	r.mu.Lock()
-	next := role{on, settings, max(1, r.role.Term)}
+	next := role{on, settings}
 	r.mu.Unlock()
 	err := r.saveRole(ctx, next)
 	if err != nil {
@@ -178,7 +177,7 @@ func (r *Registry) answerAdopt(ctx context.Context, from peer.ID, body []byte) (
 	}
 	r.mu.Unlock()
 	for _, one := range a.Members {
-		if one.Manager.ID == r.self || bounded(one.Manager) != nil || one.Token <= 0 {
+		if one.Manager.ID == r.self || bounded(one.Manager) != nil || one.Token <= 0 || one.Token > maxToken {
 			continue
 		}
 		r.mu.Lock()

@@ -9,65 +9,90 @@ import (
 // MaxTerm bounds terms: one more begins each time when a manager gets another home.
 const MaxTerm = 1<<20 - 1
 
-// term is that of a home: the later one has the higher number, as long as they had managers
-// in common.
+// term is the time in which a home decides about a manager: the later one has the higher
+// number. Each manager has its own, so that what one says of its terms touches no other.
 type term struct {
 	Number int64   `json:"number,omitempty"`
 	Of     peer.ID `json:"of,omitempty"` // the home
 }
 
-// Term is the number of the term of this manager as a home; zero: it never was one. Before
-// it becomes the home of a manager (With), or has to act for it (Mine), its term is higher
-// than that of every home which that one had before, and on disk.
-func (r *Registry) Term() int64 {
+// Term is the number of the term of a manager, as its home knows it; zero: none has begun.
+// Before this manager becomes its home (With), or has to act for it (Mine), the number is
+// higher than with every other home that it had before, and on disk.
+// Before is whose term was the one before, as far as is known.
+func (r *Registry) Term(id peer.ID) (number int64, before peer.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.role.Term
-}
-
-// under notes the term of a home that a manager has, or had.
-func (m *member) under(t term) {
-	if t.Number > m.term.Number && t.Number <= MaxTerm && t.Of.Check() == nil {
-		m.term = t
+	if m := r.members[id]; m != nil {
+		return m.term.Number, m.before
 	}
+	return 0, ""
 }
 
-// above says whether the term of this manager is higher than those of the other homes that a
-// manager had.
-func (r *Registry) above(m *member) bool {
-	return m.term.Of == "" || m.term.Of == r.self || m.term.Number < r.role.Term
+// under notes the term of a home that a manager has, or had, and says whether that is news.
+func (m *member) under(t term) bool {
+	if t.Number <= m.term.Number || t.Number > MaxTerm || t.Of.Check() != nil {
+		return false
+	}
+	m.term = t
+	return true
 }
 
-// rise begins a new term when this manager is to be the home of somebody, or to act for
-// somebody, who had another home with a term as high.
+// above says whether the last term of a manager is of this one.
+func (r *Registry) above(m *member) bool { return m.term.Of == r.self && m.term.Number > 0 }
+
+// rise begins a new term for everybody to whom this manager is to be home, or for whom it is
+// to act, and who had another home before, or none.
 func (r *Registry) rise(all []*member) {
-	next := max(1, r.role.Term)
+	if !r.role.On || r.rising {
+		return
+	}
+	var next []*member
 	for _, m := range all {
-		if !r.above(m) && (r.ought(m) || r.judges(m) && m.home == r.self) {
-			next = max(next, m.term.Number+1)
+		if len(next) < maxRise && !r.above(m) && r.ought(m) && m.term.Number < MaxTerm && r.over(m) && r.decides(m) {
+			next = append(next, m)
 		}
 	}
-	if !r.role.On || next == r.role.Term || next > MaxTerm || r.rising {
+	if len(next) == 0 {
 		return
 	}
 	r.rising = true
 	r.start(func(ctx context.Context) {
 		r.saving.Lock()
 		defer r.saving.Unlock()
+		begun := make([]kept, len(next))
 		r.mu.Lock()
-		to := r.role
+		for i, m := range next {
+			begun[i] = r.keep(m)
+			begun[i].Term = term{m.term.Number + 1, r.self}
+		}
 		r.mu.Unlock()
-		to.Term = max(to.Term, next)
-		err := r.saveRole(ctx, to)
+		err := r.save(ctx, begun...)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.rising = false
 		if err != nil {
 			if ctx.Err() == nil {
-				r.log.Warn("a new term as home cannot begin", "term", next, "err", err)
+				r.log.Warn("a new term as home cannot begin", "managers", len(next), "err", err)
 			}
 			return
 		}
-		r.role.Term = to.Term
+		for i, m := range next {
+			before := m.term.Of
+			if !m.under(begun[i].Term) {
+				continue
+			}
+			m.before = before
+			switch {
+			case !r.hears(m):
+				m.home = r.self // It is this one's until it says otherwise itself.
+			case m.home == r.self && m.with == 0:
+				m.with = r.time()
+			}
+			r.touch(m)
+		}
 	})
 }
+
+// maxRise bounds how many terms begin together.
+const maxRise = 1000

@@ -165,6 +165,12 @@ func (w *world) run(name string, s *store.Store, change ...func(*Options)) *node
 	return n
 }
 
+// term is that of a manager as another one knows it.
+func (n *node) term(of string) int64 {
+	number, _ := n.Term(id(of))
+	return number
+}
+
 // kill stops a manager as kill -9 does: nobody hears of it.
 func (w *world) kill(name string) {
 	n := w.nodes[name]
