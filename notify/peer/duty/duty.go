@@ -156,8 +156,13 @@ const (
 	refusedTime = 30 * time.Second
 )
 
-// maxAtOnce is how many orders are under way at the same time.
-const maxAtOnce = 256
+// maxAtOnce is how many orders are under way at the same time. maxUnwatched is how many devices
+// are let go for one manager at the same time, unless one has died: nobody watches them until
+// it has begun with all of them.
+const (
+	maxAtOnce    = 256
+	maxUnwatched = 64
+)
 
 // Duty is what one manager knows of devices and who watches them. Its methods may be called
 // from many goroutines.

@@ -218,6 +218,15 @@ func (d *Duty) paused(k Key, now time.Time) bool {
 
 // startLocked asks about rows of which somebody is to be asked.
 func (d *Duty) startLocked(ctx context.Context, v *view, acts map[peer.ID]bool) {
+	unwatched := map[peer.ID]int{} // by who is to watch them, of moves that somebody planned
+	for k, r := range d.rows {
+		switch {
+		case r.State == book.Taking && r.Why != book.Takeover:
+			unwatched[r.Watcher]++
+		case r.State == book.Prepared && d.busy[k] != nil:
+			unwatched[r.Heir]++
+		}
+	}
 	for _, k := range slices.SortedFunc(maps.Keys(d.rows), d.urgent) {
 		r := d.rows[k]
 		if len(d.busy) >= maxAtOnce {
@@ -238,6 +247,12 @@ func (d *Duty) startLocked(ctx context.Context, v *view, acts map[peer.ID]bool) 
 		}
 		if v.state(to) != Live {
 			continue
+		}
+		if r.State == book.Prepared {
+			if unwatched[r.Heir] >= maxUnwatched {
+				continue
+			}
+			unwatched[r.Heir]++
 		}
 		ctx, cancel := context.WithTimeout(ctx, askTime)
 		d.busy[k] = cancel
