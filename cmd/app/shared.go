@@ -34,13 +34,13 @@ const (
 	sharedCopy    = "a copy of before, since the database does not answer"
 )
 
-// sharedState says whether the shared definitions here are those of the database. A fault of
-// the database is told by another node.
+// sharedState says whether the shared definitions here are those of the database. People
+// are told of a database that does not answer by another node.
 var sharedState = show{
 	"/grove/Database/Shared definitions",
 	tree.Spec{
 		Kind: tree.State, Threshold: &tree.Threshold{States: map[string]tree.Status{sharedCurrent: tree.Green, "*": tree.Yellow}},
-		Alerting: &tree.Alerting{DependsOn: []tree.Path{tree.MustPath("/grove/Database/State")}}, Description: "whether definitions that managers share are those of the database",
+		Alerting: &tree.Alerting{Rule: tree.AlertNever}, Description: "whether definitions that managers share are those of the database",
 	},
 	func(c *condition) tree.Value {
 		switch {

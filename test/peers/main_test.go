@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -24,7 +25,18 @@ type leakChecked struct{ m *testing.M }
 
 // Run implements testscript.TestingM.
 func (l leakChecked) Run() int {
-	if code := l.m.Run(); code != 0 {
+	// Most of the time they wait for others to notice: more run at a time than there are
+	// processors. What the command line says of it comes later, and counts.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := l.m.Run()
+	if err := endPostgres(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	if code != 0 {
 		return code
 	}
 	if err := goleak.Find(); err != nil {

@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,7 +37,35 @@ func (m *Member) AskToJoin(ctx context.Context, address string, config *tls.Conf
 	if !m.clustered() {
 		return nil, fmt.Errorf("the invitation is of a manager in an external cluster: name that cluster in %s, too, and start this manager again", m.file.name)
 	}
-	return m.Meter.Ask(ctx, to, kind, body)
+	// This manager, or the other one, may have come to the cluster just now.
+	ctx, cancel := context.WithTimeout(ctx, joinWithin)
+	defer cancel()
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		answer, err := m.Meter.Ask(ctx, to, kind, body)
+		if !errors.Is(err, peer.ErrNobody) {
+			return answer, err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w in the cluster: %w", err, m.clusterError())
+		}
+	}
+}
+
+// joinWithin bounds the wait for a manager that is to be joined over the cluster.
+const joinWithin = 5 * time.Second
+
+// clusterError says what is wrong with the link to the cluster itself.
+func (m *Member) clusterError() error {
+	for _, l := range m.Fabric.Links() {
+		if l.Peer == "" && !l.Up {
+			return fmt.Errorf("%s: %s", l.Address, l.Error)
+		}
+	}
+	return errors.New("the link to the cluster is up, so look at the manager that made the token")
 }
 
 // acquainted says whether a manager has joined this one or was joined by it. Without a cluster
