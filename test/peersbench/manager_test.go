@@ -246,7 +246,7 @@ func (m *manager) joins(upper *manager) {
 			return err
 		case code == http.StatusServiceUnavailable && bytes.Contains(text, []byte("has let this manager in")):
 			return nil
-		case code == http.StatusServiceUnavailable:
+		case code == http.StatusServiceUnavailable, code == http.StatusConflict: // A link on the way was lost.
 			return fmt.Errorf("%s joins %s: %.400s", m.name, upper.name, text)
 		case code/100 != 2:
 			m.Fatalf("%s joins %s: %d: %.400s", m.name, upper.name, code, text)
