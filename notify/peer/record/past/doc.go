@@ -22,7 +22,8 @@
 // readings, some nodes at a time, which the history keeps once however often they come. A stay
 // says from whom the device had come, and so the next debt follows until the chain ends. An
 // own device is owed everything; of another's, as much of the past as Options.Entries and
-// Options.Readings say. Readings that are older than the history takes are lost.
+// Options.Readings say. Readings that are older than the history takes are lost; those of an
+// own device that was let go for another manager therefore come every hour while it is away.
 //
 // # Each change once
 //

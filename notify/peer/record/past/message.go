@@ -54,9 +54,10 @@ type staysQuestion struct {
 // staysAnswer are they, the oldest first.
 type staysAnswer struct {
 	Stays []Stay `json:"stays"`
-	More  bool   `json:"more,omitempty"` // there are more
-	Open  bool   `json:"open,omitempty"` // the asked manager watches it, as far as it knows
-	Now   int64  `json:"now"`            // by its clock, Unix milliseconds
+	More  bool   `json:"more,omitempty"`  // there are more
+	Open  bool   `json:"open,omitempty"`  // the asked manager watches it, as far as it knows
+	Since int64  `json:"since,omitempty"` // when the stay began that is not over
+	Now   int64  `json:"now"`             // by its clock, Unix milliseconds
 }
 
 // entriesQuestion asks for entries of the stay that begins at a time, with numbers above one.
@@ -92,7 +93,7 @@ func parseStays(body []byte, q *staysQuestion) (a staysAnswer, err error) {
 	if err := json.Unmarshal(body, &a); err != nil {
 		return a, fmt.Errorf("the answer to %s makes no sense: %w", kindStays, err)
 	}
-	if a.Now < 0 || a.Now > maxTime {
+	if a.Now < 0 || a.Now > maxTime || a.Since < 0 || a.Since > maxTime {
 		return a, fmt.Errorf("the answer to %s is of the time %d", kindStays, a.Now)
 	}
 	if len(a.Stays) > maxStays {

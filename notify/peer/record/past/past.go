@@ -80,8 +80,10 @@ type Options struct {
 	// Age is after how long a debt is given up whose manager does not come back; 30 days when
 	// zero.
 	Age time.Duration
-	Now func() time.Time // the clock; nil is time.Now
-	Log *slog.Logger     // nil is nowhere
+	// Away is how often readings come of an own device while it is away; an hour when zero.
+	Away time.Duration
+	Now  func() time.Time // the clock; nil is time.Now
+	Log  *slog.Logger     // nil is nowhere
 }
 
 // Times of the work.
@@ -148,6 +150,7 @@ func New(o Options) *Past {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.Entries, o.Readings, o.Age = cmp.Or(o.Entries, 7*24*time.Hour), cmp.Or(o.Readings, 23*time.Hour), cmp.Or(o.Age, 30*24*time.Hour)
+	o.Away = cmp.Or(o.Away, time.Hour)
 	return &Past{
 		o: o, self: o.Fabric.Self(), started: o.Now(), wake: make(chan struct{}, 1), debts: map[debtKey]*debt{}, busy: map[peer.ID]bool{},
 		pauses: map[peer.ID]pause{}, parties: map[debtKey]time.Time{}, replaced: -1,

@@ -286,6 +286,40 @@ func TestChangesToTheSame(t *testing.T) {
 	})
 }
 
+// What is away for longer than the history takes readings back comes piece by piece.
+func TestLongStaysHaveNoHole(t *testing.T) {
+	bubble(t, func(t *testing.T, net *peertest.Net, files []*storetest.Database) {
+		owner, taker := newManager(t, net, files[0], berlin, "/shop"), newManager(t, net, files[1], hamburg, "/Taken/shop")
+		owner.stop()
+		owner.more = func(o *Options) { o.Readings, o.Away = 4*time.Minute, 30*time.Second }
+		owner.start()
+		owner.sees(1, "own")
+		moves(owner, taker)
+		taker.settled()
+		for minute := range 8 {
+			if minute == 4 {
+				owner.stop()
+				owner.start()
+			}
+			taker.sees(1, fmt.Sprint("elsewhere ", minute))
+			time.Sleep(time.Minute)
+		}
+		want := taker.knows()
+		moves(taker, owner)
+		owner.settled()
+		for _, node := range []string{"/Load 0", "/Load 69"} {
+			if d := cmp.Diff(taker.history.of("/Taken/shop"+node), owner.history.of("/shop"+node)); d != "" {
+				t.Errorf("readings of %s: -at who took it +at the owner\n%s", node, d)
+			}
+		}
+		if d := cmp.Diff(want, owner.knows()); d != "" {
+			t.Errorf("-want +at the owner\n%s", d)
+		}
+		owner.stop()
+		taker.stop()
+	})
+}
+
 // A device that another manager took away again is owed nothing any more, and one whose
 // watcher never had it neither.
 func TestWhatIsNotOwed(t *testing.T) {

@@ -79,6 +79,9 @@ func (p *Past) settled(e *event, now time.Time, newest bool) bool {
 	case e.watched:
 		return e.hangs
 	}
+	if e.device.Owner == p.self && e.ran {
+		return e.held.Gone // An own one is held from then on at the latest.
+	}
 	return !e.held.Watching
 }
 
@@ -97,9 +100,16 @@ func (p *Past) write(ctx context.Context, events []event) error {
 			var err error
 			switch {
 			case !e.watched && !e.only:
-				if err = p.ended(tx, e); err == nil && e.device.Owner != p.self {
+				err = p.ended(tx, e)
+				if err == nil && e.device.Owner != p.self {
 					dropped = append(dropped, e.device)
 					err = forgive(tx, e.device)
+				} else if err == nil && e.held.Gone && e.held.Heir != "" && e.held.Heir != p.self {
+					// Its readings come while it is away: later they may be too old.
+					var d *debt
+					if d, err = p.owe(tx, debtKey{e.device, e.held.Heir}, now); err == nil {
+						owed = append(owed, d)
+					}
 				}
 			case e.watched:
 				var came bool
@@ -238,8 +248,8 @@ func (p *Past) least(tx *store.Tx, d Device, now time.Time) (least int64, err er
 }
 
 // stays reads the stays of a device that ended after a time, the oldest first; open says that
-// one goes on.
-func stays(tx *store.Tx, d Device, after int64, limit int) (list []Stay, open bool, err error) {
+// one goes on, and since when.
+func stays(tx *store.Tx, d Device, after int64, limit int) (list []Stay, open bool, since int64, err error) {
 	err = tx.Each("SELECT begins, ends, source, place FROM peer_stay WHERE manager = $1 AND owner = $2 AND name = $3 AND (ends > $4 OR ends = 0) ORDER BY begins LIMIT $5",
 		[]any{tx.Manager(), string(d.Owner), d.Name, after, int64(limit)}, func(rows *sql.Rows) error {
 			var s Stay
@@ -248,7 +258,7 @@ func stays(tx *store.Tx, d Device, after int64, limit int) (list []Stay, open bo
 				return err
 			}
 			if s.Ends == 0 {
-				open = true
+				open, since = true, s.Begins
 				return nil
 			}
 			var err error
@@ -257,5 +267,5 @@ func stays(tx *store.Tx, d Device, after int64, limit int) (list []Stay, open bo
 			list = append(list, s)
 			return err
 		})
-	return list, open, err
+	return list, open, since, err
 }

@@ -20,6 +20,16 @@ import (
 // errOpen is that the other manager still watches the device, as far as it knows.
 var errOpen = errors.New("it is still watched there")
 
+// errAway is that a device is with the other manager: more comes later.
+var errAway = errors.New("it is watched there for now")
+
+const (
+	// young is how old readings are that come then: the youngest may be late.
+	young = time.Minute
+	// late is for how long they are asked for again, since some come late.
+	late = 5 * time.Minute
+)
+
 // fetch pays what is owed of one manager, one device after the other.
 func (p *Past) fetch(ctx context.Context, source peer.ID) {
 	defer func() {
@@ -40,11 +50,14 @@ func (p *Past) fetch(ctx context.Context, source peer.ID) {
 			p.mu.Lock()
 			delete(p.pauses, source)
 			p.mu.Unlock()
+		case errors.Is(err, errAway):
+			p.putOff(d, p.o.Away)
 		case errors.Is(err, errOpen), refused(err):
 			p.o.Log.Debug("the past of a device does not come for now", "device", d.Name, "peer", source, "err", err)
-			p.putOff(d, again)
-			if refused(err) {
+			if refused(err) || p.isAway(d.Device) {
 				p.putOff(d, mostAgain)
+			} else {
+				p.putOff(d, again)
 			}
 		default:
 			p.mu.Lock()
@@ -96,8 +109,8 @@ func (p *Past) ask(ctx context.Context, d *debt, kind string, question any) ([]b
 func (p *Past) pay(ctx context.Context, d *debt) error {
 	now := p.o.Now()
 	at, ok := p.o.Local.Place(d.Device)
-	if late := now.UnixMilli()-d.made > p.o.Age.Milliseconds(); !ok || late {
-		if late {
+	if never := now.UnixMilli()-d.made > p.o.Age.Milliseconds(); !ok || never {
+		if never {
 			p.o.Log.Warn("the past of a device never came", "device", d.Name, "peer", d.source)
 		}
 		return p.paid(ctx, d, d, true, nil)
@@ -106,6 +119,9 @@ func (p *Past) pay(ctx context.Context, d *debt) error {
 		q := staysQuestion{d.Device, d.upTo}
 		asked := p.o.Now()
 		body, err := p.ask(ctx, d, kindStays, q)
+		if peer.IsRefusal(err, peer.NotFound) && p.isAway(d.Device) {
+			return errOpen // It is on its way.
+		}
 		if peer.IsRefusal(err, peer.NotFound) {
 			return p.paid(ctx, d, d, true, nil)
 		}
@@ -129,7 +145,9 @@ func (p *Past) pay(ctx context.Context, d *debt) error {
 		}
 		switch {
 		case a.More && len(a.Stays) > 0:
-		case a.Open:
+		case a.Open && p.isAway(d.Device):
+			return p.takeSome(ctx, d, at, &a, max(least, 0), ahead.Round(apart))
+		case a.Open || p.isAway(d.Device):
 			return errOpen
 		default:
 			return p.paid(ctx, d, d, true, nil)
@@ -268,6 +286,36 @@ func changes(tx *store.Tx, entries []journal.Entry) (list []journal.Entry, err e
 	return list, nil
 }
 
+// isAway says of a device of this manager that another one watches it.
+func (p *Past) isAway(d Device) bool {
+	h, ok := p.o.Local.Held(d)
+	return ok && d.Owner == p.self && h.Gone
+}
+
+// takeSome fetches readings of a stay that goes on, so that they are not too old once it is
+// over.
+func (p *Past) takeSome(ctx context.Context, d *debt, at tree.Path, a *staysAnswer, least int64, ahead time.Duration) error {
+	s := &Stay{Begins: a.Since, Ends: a.Now - young.Milliseconds()}
+	if s.Begins == 0 || s.Ends-max(s.Begins, d.upTo) < (p.o.Away/2).Milliseconds() {
+		return errAway
+	}
+	if d.begins != s.Begins {
+		is := *d
+		is.begins, is.entry, is.node = s.Begins, 0, ""
+		if err := p.paid(ctx, d, &is, false, nil); err != nil {
+			return err
+		}
+		d = &is
+	}
+	d, err := p.takeReadings(ctx, d, at, s, least, ahead)
+	if err != nil {
+		return err
+	}
+	is := *d
+	is.upTo, is.begins, is.entry, is.node = s.Ends, 0, 0, ""
+	return errors.Join(p.paid(ctx, d, &is, false, nil), errAway)
+}
+
 // takeReadings fetches the readings of a stay.
 func (p *Past) takeReadings(ctx context.Context, d *debt, at tree.Path, s *Stay, least int64, ahead time.Duration) (*debt, error) {
 	nodes := p.o.Local.Nodes(d.Device)
@@ -276,7 +324,7 @@ func (p *Past) takeReadings(ctx context.Context, d *debt, at tree.Path, s *Stay,
 	for len(nodes) > 0 {
 		some := nodes[:min(len(nodes), sample.MaxNodes)]
 		nodes = nodes[len(some):]
-		from := max(s.first(), least, p.o.Now().Add(ahead-p.o.Readings).UnixMilli())
+		from := max(s.first(), least, d.upTo-late.Milliseconds(), p.o.Now().Add(ahead-p.o.Readings).UnixMilli())
 		if from >= s.Ends {
 			return d, nil // All of it is too old.
 		}

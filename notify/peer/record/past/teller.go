@@ -100,7 +100,7 @@ func (p *Past) onStays(ctx context.Context, from peer.ID, body []byte) ([]byte, 
 	var a staysAnswer
 	known := false
 	err = p.o.Store.Read(ctx, func(tx *store.Tx) (err error) {
-		if a.Stays, a.Open, err = stays(tx, q.Device, q.After, maxStays+1); err != nil {
+		if a.Stays, a.Open, a.Since, err = stays(tx, q.Device, q.After, maxStays+1); err != nil {
 			return err
 		}
 		var one int64
@@ -135,15 +135,15 @@ func (p *Past) onStays(ctx context.Context, from peer.ID, body []byte) ([]byte, 
 	return json.Marshal(a)
 }
 
-// stay finds the one that begins at a time, and is over.
-func (p *Past) stay(ctx context.Context, from peer.ID, d Device, begins int64) (s Stay, err error) {
+// stay finds the one that begins at a time. One that goes on ends now.
+func (p *Past) stay(ctx context.Context, from peer.ID, d Device, begins int64) (s Stay, open bool, err error) {
 	if err := p.may(ctx, from, d); err != nil {
-		return s, err
+		return s, false, err
 	}
 	found := false
 	err = p.o.Store.Read(ctx, func(tx *store.Tx) error {
 		var place string
-		found, err = tx.Row("SELECT begins, ends, place FROM peer_stay WHERE manager = $1 AND owner = $2 AND name = $3 AND begins = $4 AND ends > 0", []any{tx.Manager(), string(d.Owner), d.Name, begins}, &s.Begins, &s.Ends, &place)
+		found, err = tx.Row("SELECT begins, ends, place FROM peer_stay WHERE manager = $1 AND owner = $2 AND name = $3 AND begins = $4", []any{tx.Manager(), string(d.Owner), d.Name, begins}, &s.Begins, &s.Ends, &place)
 		if err != nil || !found {
 			return err
 		}
@@ -151,9 +151,12 @@ func (p *Past) stay(ctx context.Context, from peer.ID, d Device, begins int64) (
 		return err
 	})
 	if err == nil && !found {
-		err = peer.Refuse(peer.Stale, "%s was not watched here from %d on, or is still: ask for its stays again", d.Name, begins)
+		err = peer.Refuse(peer.Stale, "%s was not watched here from %d on: ask for its stays again", d.Name, begins)
 	}
-	return s, err
+	if open = s.Ends == 0; open {
+		s.Ends = p.o.Now().UnixMilli()
+	}
+	return s, open, err
 }
 
 // numbers are those of the entries of a stay: from low up to before high.
@@ -173,9 +176,12 @@ func (p *Past) onEntries(ctx context.Context, from peer.ID, body []byte) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	s, err := p.stay(ctx, from, q.Device, q.Begins)
+	s, open, err := p.stay(ctx, from, q.Device, q.Begins)
 	if err != nil {
 		return nil, err
+	}
+	if open {
+		return nil, peer.Refuse(peer.Busy, "%s is watched here: its journal is told when that is over", q.Device.Name)
 	}
 	for limit := record.MaxBatch; ; limit /= 2 {
 		var a entriesAnswer
@@ -239,7 +245,7 @@ func (p *Past) onReadings(ctx context.Context, from peer.ID, body []byte) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	s, err := p.stay(ctx, from, q.Device, q.Begins)
+	s, _, err := p.stay(ctx, from, q.Device, q.Begins)
 	if err != nil {
 		return nil, err
 	}

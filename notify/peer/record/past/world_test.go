@@ -128,6 +128,7 @@ type manager struct {
 	net     *peertest.Net
 	address string
 	ahead   time.Duration // its clock
+	more    func(o *Options)
 	wrap    func(peer.Fabric) peer.Fabric
 	local   *local
 	history *samples
@@ -158,7 +159,11 @@ func (m *manager) start() {
 	if m.wrap != nil {
 		f = m.wrap(f)
 	}
-	m.past = New(Options{Store: m.store, Journal: m.journal, History: m.history, Fabric: f, Local: m.local, Now: m.now})
+	o := Options{Store: m.store, Journal: m.journal, History: m.history, Fabric: f, Local: m.local, Now: m.now}
+	if m.more != nil {
+		m.more(&o)
+	}
+	m.past = New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	for _, run := range []func(context.Context) error{m.journal.Run, m.past.Run} {
