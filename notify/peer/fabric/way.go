@@ -40,6 +40,11 @@ const (
 	// The bulk connection may have much to write before a ping: the urgent one says
 	// whether the link is there.
 	bulkPingsOut = 60
+	// Between this manager and its own server there is no network: when nothing moves for a
+	// while, it is the process that has no processor. To cut that connection would lose all
+	// links at once.
+	stallOwn    = time.Minute
+	ownPingsOut = int(stallOwn / pingEvery)
 )
 
 type wayKind string
@@ -240,6 +245,9 @@ func (w *way) dial(s *session, pings int, stall time.Duration) (*nats.Conn, erro
 	proxy, err := parseProxy(f.options.Proxy)
 	if err != nil {
 		return nil, err
+	}
+	if w.kind == own {
+		pings, stall = ownPingsOut, stallOwn
 	}
 	options := []nats.Option{
 		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pings), nats.FlusherTimeout(stall),

@@ -177,3 +177,22 @@ func TestBothKnowOfARoundTrip(t *testing.T) {
 		}
 	})
 }
+
+// TestWhoIsAskedBeforeItRuns: what it learns then is not lost.
+func TestWhoIsAskedBeforeItRuns(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.run("c", nil)
+		w.run("A", nil)
+		w.cut("b", "c", true)
+		pass(10 * time.Second)
+		b := w.run("b", nil)
+		b.Registry.mu.Lock()
+		running := b.Registry.running
+		b.Registry.running = nil
+		b.lists(b.get(id("A")), 1)
+		b.Registry.running = running
+		b.Registry.mu.Unlock()
+		pass(5 * time.Second)
+		w.stands("b: A live, c live")
+	})
+}
