@@ -49,7 +49,9 @@ func (f *Fabric) open(l listen) (*host, error) {
 	o := &server.Options{
 		ServerName: string(f.options.Self), DontListen: l.tls == nil,
 		NoSigs: true, NoLog: false, NoSystemAccount: true,
-		PingInterval: pingEvery, MaxPingsOut: f.options.Pings,
+		// The server pings half as often as the clients do, since one that is about to say who
+		// it is takes a ping for a fault: a round trip may take a second.
+		PingInterval: 2 * pingEvery, MaxPingsOut: max(1, f.options.Pings/2),
 		MaxPayload: maxPayload, MaxPending: maxPending, MaxConn: maxConns, MaxSubs: maxSubjects,
 		TLSTimeout: handshake.Seconds(), AuthTimeout: handshake.Seconds(), WriteDeadline: writeWithin,
 		// One that is too slow is cut, and does not make the others wait.
@@ -66,7 +68,7 @@ func (f *Fabric) open(l listen) (*host, error) {
 	}
 	if l.wss != nil {
 		w := &o.Websocket
-		w.TLSConfig, w.HandshakeTimeout, w.AuthTimeout, w.PingInterval = f.options.Security.ServerConfig(), handshake, handshake.Seconds(), pingEvery
+		w.TLSConfig, w.HandshakeTimeout, w.AuthTimeout, w.PingInterval = f.options.Security.ServerConfig(), handshake, handshake.Seconds(), 2*pingEvery
 		if w.Host, w.Port, err = hostPort(l.wss); err != nil {
 			return nil, err
 		}

@@ -97,6 +97,27 @@ func TestLossIsSeenOnBothSides(t *testing.T) {
 	}
 }
 
+// TestLongWay holds that managers are linked whose answers take more than half a second.
+func TestLongWay(t *testing.T) {
+	t.Parallel()
+	ca := newCA(t)
+	hub := manager(t, fabric.Options{Self: first, Security: ca.security(t, first, hour), Listen: []string{"tls://127.0.0.1:0"}})
+	between := newPass(t, hostOf(t, hub.Addresses()[0]))
+	between.delay = 300 * time.Millisecond
+	one := manager(t, fabric.Options{Self: second, Security: ca.security(t, second, hour)})
+	if err := one.Connect("tls://"+between.listener.Addr().String(), first); err != nil {
+		t.Fatal(err)
+	}
+	linked(t, hub, one)
+	hub.Handle("test.far", func(context.Context, peer.ID, []byte) ([]byte, error) { return []byte("here"), nil })
+	for range 3 {
+		began := time.Now()
+		if answer, err := one.Ask(t.Context(), first, "test.far", nil); err != nil || string(answer) != "here" || time.Since(began) < 2*between.delay {
+			t.Errorf("%q, %v after %v", answer, err, time.Since(began))
+		}
+	}
+}
+
 // TestKilledAndStoppedProcess holds the same for a process that is killed, and for one that
 // is stopped and goes on.
 func TestKilledAndStoppedProcess(t *testing.T) {

@@ -231,6 +231,7 @@ func linkTo(f *fabric.Fabric, to peer.ID) (peer.Link, bool) {
 type pass struct {
 	listener net.Listener
 	to       string
+	delay    time.Duration // of each piece, each way; set before anybody calls
 	running  sync.WaitGroup
 
 	mu     sync.Mutex
@@ -303,6 +304,9 @@ func (s slow) Write(b []byte) (int, error) {
 	free := s.p.free
 	s.p.mu.Unlock()
 	<-free
+	if s.p.delay > 0 {
+		<-time.After(s.p.delay)
+	}
 	return s.Conn.Write(b)
 }
 
