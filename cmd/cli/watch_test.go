@@ -73,8 +73,8 @@ func sit(ctx context.Context, t *testing.T, columns, lines int, args ...string) 
 			}
 			cancel()
 			_ = slave.Close()
+			all.Wait() // until what was written last has been read
 			_ = keys.Close()
-			all.Wait()
 		})
 		return got
 	}
