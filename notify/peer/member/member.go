@@ -193,7 +193,7 @@ func (m *Member) open(ctx context.Context) (err error) {
 	m.Asker = question.New(question.Options{Fabric: m.Meter, History: o.History, Journal: o.Journal, Owner: m.Branches.Owner, Place: m.Branches.Place, Shares: m.shares, Chain: m.chain})
 	m.Twins = twin.New(twin.Options{Self: m.ID(), Trust: m.trusts, Changed: m.twinned, Left: o.Left, Log: m.log})
 	m.Receiver = record.NewReceiver(record.ReceiverOptions{
-		Store: o.Store, Journal: o.Journal, Fabric: m.Meter, Place: m.Branches.Place, Owner: m.Branches.Owner, Hidden: m.Twins.Hidden, Own: m.judgedHere, Chain: m.chain, Log: m.log,
+		Store: o.Store, Journal: o.Journal, Fabric: m.Meter, Place: m.Branches.Place, Owner: m.Branches.Owner, Hidden: m.Twins.Repeated, Own: m.judgedHere, Chain: m.chain, Log: m.log,
 	})
 	r := o.Remote
 	r.Fabric, r.Managers, r.Owner, r.Local, r.Allow, r.Log = m.Meter, m.branched, m.Branches.Owner, m.Branches.Place, m.allow, m.log

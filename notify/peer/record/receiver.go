@@ -24,8 +24,8 @@ type ReceiverOptions struct {
 	// Owner is the way back: whose a node here is. Without it nothing counts as unknown.
 	Place func(of peer.ID, remote tree.Path) (local tree.Path, ok bool)
 	Owner func(local tree.Path) (of peer.ID, remote tree.Path, ok bool)
-	// Hidden says that a node of another manager is a second view of what is told by a third;
-	// nil: none is.
+	// Hidden says that a node of another manager is a second view of what is told by a third,
+	// so that what happened to it is left out; nil: none is.
 	Hidden func(of peer.ID, remote tree.Path) bool
 	// Own says that the status of a node that hangs here is judged here, so that the changes
 	// of it over there are not those here; nil: none is.

@@ -1,9 +1,12 @@
 package twin
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+
+	"grove/notify/peer"
 )
 
 // group is one device with its sources, of which there are at least two.
@@ -12,6 +15,29 @@ type group struct {
 	mark    string    // by which they were joined first
 	why     []string
 	shown   *source // the primary
+}
+
+// repeats says whether another source tells what happened to a device, too: the primary,
+// unless that is the same device of the same manager, which somebody else watches now or did
+// before; of several ways to who does the shortest counts.
+func (g *group) repeats(s *source) bool {
+	if s == g.shown {
+		return false
+	}
+	if s.named() != g.shown.named() || s.watcher() == g.shown.watcher() {
+		return true
+	}
+	return slices.ContainsFunc(g.members, func(o *source) bool {
+		return o != s && o.named() == s.named() && o.watcher() == s.watcher() && cmp.Or(cmp.Compare(len(o.Through), len(s.Through)), o.key.compare(s.key)) < 0
+	})
+}
+
+// watcher is the manager that told of a device first: the one that watches it, or would.
+func (s *source) watcher() peer.ID {
+	if len(s.Through) > 0 {
+		return s.Through[0]
+	}
+	return s.via
 }
 
 // joiner finds what is the same.

@@ -18,6 +18,11 @@
 // for longer than [Hold], and the primary comes back when it was there for as long. While no
 // source is alive, the last primary stays.
 //
+// What a secondary tells of what happened to a device is left out of the journal, as its nodes
+// are of the tree. A device that moved from one manager to another is another matter: for a
+// while both tell of it, but only one of them watches it at a time, so that what one tells the
+// other does not. Its nodes hang once, and of what happened all is taken ([Twins.Repeated]).
+//
 // # Alerts
 //
 // Only the manager of the primary tells people of alerts about the device; the others suppress
@@ -141,10 +146,10 @@ type Twins struct {
 	down     map[peer.ID]bool // links
 	groups   []*group
 	of       map[key]*group
-	hidden   map[peer.ID]map[tree.Path]bool // of all places of devices that have others
-	heard    map[name]map[peer.ID]heard     // what was said, by who said it
-	verdicts map[name]Word                  // of own devices with several sources
-	lefts    map[name]Word                  // the last verdict of each that left them to another
+	sights   map[peer.ID]map[tree.Path]sight // of all places of devices that have others
+	heard    map[name]map[peer.ID]heard      // what was said, by who said it
+	verdicts map[name]Word                   // of own devices with several sources
+	lefts    map[name]Word                   // the last verdict of each that left them to another
 	against  []Contradiction
 }
 
@@ -156,7 +161,7 @@ func New(o Options) *Twins {
 	if o.Trust == nil {
 		o.Trust = func(peer.ID) bool { return true }
 	}
-	return &Twins{opts: o, sources: map[key]*source{}, down: map[peer.ID]bool{}, of: map[key]*group{}, hidden: map[peer.ID]map[tree.Path]bool{}, heard: map[name]map[peer.ID]heard{}, verdicts: map[name]Word{}, lefts: map[name]Word{}}
+	return &Twins{opts: o, sources: map[key]*source{}, down: map[peer.ID]bool{}, of: map[key]*group{}, sights: map[peer.ID]map[tree.Path]sight{}, heard: map[name]map[peer.ID]heard{}, verdicts: map[name]Word{}, lefts: map[name]Word{}}
 }
 
 // SetRules takes other rules.
@@ -288,9 +293,12 @@ func (t *Twins) regroup() {
 	}
 }
 
+// sight is what is left out of what a manager tells of a place: the nodes, and what happened.
+type sight struct{ hidden, repeated bool }
+
 // choose finds the primaries, and returns what is shown from now on, or is not.
 func (t *Twins) choose(now time.Time) (changes []Change) {
-	hidden := map[peer.ID]map[tree.Path]bool{}
+	sights := map[peer.ID]map[tree.Path]sight{}
 	for _, g := range t.groups {
 		was := g.shown
 		g.shown = t.primary(g.members, g.shown, now)
@@ -298,26 +306,26 @@ func (t *Twins) choose(now time.Time) (changes []Change) {
 			t.opts.Log.Info("another source of a device is the primary", "device", g.shown.ref(), "before", was.ref())
 		}
 		for _, s := range g.members {
-			places := hidden[s.via]
+			places := sights[s.via]
 			if places == nil {
-				places = map[tree.Path]bool{}
-				hidden[s.via] = places
+				places = map[tree.Path]sight{}
+				sights[s.via] = places
 			}
 			// Where several devices hang at one place, one that is shown shows it.
 			other, shared := places[s.At]
-			places[s.At] = s != g.shown && (other || !shared)
+			places[s.At] = sight{s != g.shown && (other.hidden || !shared), g.repeats(s) && (other.repeated || !shared)}
 		}
 	}
-	for via, places := range hidden {
+	for via, places := range sights {
 		for at, is := range places {
-			if is != t.hidden[via][at] {
-				changes = append(changes, Change{via, at, is})
+			if is.hidden != t.sights[via][at].hidden {
+				changes = append(changes, Change{via, at, is.hidden})
 			}
 		}
 	}
-	for via, places := range t.hidden {
+	for via, places := range t.sights {
 		for at, was := range places {
-			if _, still := hidden[via][at]; was && !still {
+			if _, still := sights[via][at]; was.hidden && !still {
 				changes = append(changes, Change{via, at, false})
 			}
 		}
@@ -332,23 +340,30 @@ func (t *Twins) choose(now time.Time) (changes []Change) {
 		}
 		return cmp.Or(cmp.Compare(a.Manager, b.Manager), cmp.Compare(a.At.String(), b.At.String()))
 	})
-	t.hidden = hidden
+	t.sights = sights
 	return changes
 }
 
 // Hidden says whether what a manager tells of a path of its tree is left out, since
 // another source of that device is the primary. Of this manager's own it says so, too: its
 // nodes stay, and count for nothing.
-func (t *Twins) Hidden(via peer.ID, at tree.Path) bool {
+func (t *Twins) Hidden(via peer.ID, at tree.Path) bool { return t.sightOf(via, at).hidden }
+
+// Repeated says whether what a manager tells of what happened at a path of its tree is left
+// out, since another source of that device tells it. Of a device that moved, none is.
+func (t *Twins) Repeated(via peer.ID, at tree.Path) bool { return t.sightOf(via, at).repeated }
+
+// sightOf is that of the nearest place of a device.
+func (t *Twins) sightOf(via peer.ID, at tree.Path) sight {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	places := t.hidden[via]
+	places := t.sights[via]
 	if len(places) == 0 {
-		return false
+		return sight{}
 	}
 	for ; ; at = at.Parent() {
-		if hidden, known := places[at]; known || at.IsRoot() {
-			return hidden
+		if is, known := places[at]; known || at.IsRoot() {
+			return is
 		}
 	}
 }

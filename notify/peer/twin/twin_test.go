@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -263,6 +264,86 @@ func TestThePrimary(t *testing.T) {
 	})
 }
 
+// TestWhatHappenedToADeviceThatMoved holds that of what happened to a device all is taken,
+// whoever is the primary when it moves, while second views of the same are left out.
+func TestWhatHappenedToADeviceThatMoved(t *testing.T) {
+	const shop = "shop"
+	// told has a manager tell of the shop of another one.
+	told := func(of peer.ID, watched bool, through ...peer.ID) twin.Device {
+		d := device(of, shop, "serial", "1x")
+		d.Watched, d.Through = watched, through
+		return d
+	}
+	type views map[peer.ID]twin.Device // by who tells of them
+	for _, c := range []struct {
+		name   string
+		prefer string
+		steps  []views  // long after each other
+		want   []string // at each step and until the next: of which is left out what happened
+	}{
+		{"given and returned", "", []views{
+			{hamburg: told(hamburg, true)},
+			{hamburg: told(hamburg, false), berlin: told(hamburg, true)},
+			{hamburg: told(hamburg, true), berlin: told(hamburg, true)}, // That it is berlin's no more is told later.
+			{hamburg: told(hamburg, true)},
+		}, []string{"", "", "", ""}},
+		{"the owner is killed and comes back", "", []views{
+			{hamburg: told(hamburg, true)}, {berlin: told(hamburg, true)}, {hamburg: told(hamburg, true), berlin: told(hamburg, true)}, {hamburg: told(hamburg, true)},
+		}, []string{"", "", "", ""}},
+		{"from one stand-in to another", "", []views{
+			{berlin: told(hamburg, true)}, {berlin: told(hamburg, true), cologne: told(hamburg, true)}, {cologne: told(hamburg, true)},
+		}, []string{"", "", ""}},
+		{"two devices that are the same", "", []views{
+			{berlin: told(berlin, true), hamburg: told(hamburg, true)}, {berlin: told(berlin, false), hamburg: told(hamburg, true)},
+		}, []string{"hamburg", "berlin"}},
+		{"the secondary moves", "cologne", []views{
+			{cologne: told(cologne, true), hamburg: told(hamburg, true)}, {cologne: told(cologne, true), hamburg: told(hamburg, false), berlin: told(hamburg, true)},
+		}, []string{"hamburg", "berlin hamburg"}},
+		{"the primary moves", "hamburg", []views{
+			{cologne: told(cologne, true), hamburg: told(hamburg, true)}, {cologne: told(cologne, true), hamburg: told(hamburg, false), berlin: told(hamburg, true)},
+		}, []string{"cologne", "cologne"}},
+		{"two ways to the manager that watches it", "", []views{
+			{hamburg: told(hamburg, true), berlin: told(hamburg, true, hamburg)}, {berlin: told(hamburg, true, hamburg), cologne: told(hamburg, true, hamburg)},
+		}, []string{"berlin", "cologne"}},
+		{"two ways to a manager that watched it", "", []views{
+			{hamburg: told(hamburg, true), berlin: told(hamburg, false, "00000000000000ff"), cologne: told(hamburg, false, "00000000000000ff", "00000000000000fe")},
+		}, []string{"cologne"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ts := twin.New(twin.Options{Self: self})
+				ts.SetRules(twin.Rules{Identity: []string{"serial"}, Prefer: []string{c.prefer}})
+				leftOut := func() string {
+					var list []string
+					for _, id := range []peer.ID{berlin, cologne, hamburg} {
+						if ts.Repeated(id, tree.MustPath("/shop/Log")) {
+							list = append(list, names[id])
+						}
+					}
+					return strings.Join(list, " ")
+				}
+				for i, step := range c.steps {
+					before := leftOut()
+					for _, id := range []peer.ID{berlin, cologne, hamburg} {
+						var devices []twin.Device
+						if d, ok := step[id]; ok {
+							devices = []twin.Device{d}
+						}
+						ts.Set(id, devices)
+					}
+					for second := range 30 {
+						if got := leftOut(); got != c.want[i] && (got != before || second > int(twin.Hold/time.Second)) {
+							t.Fatalf("step %d, %d s: of %q is left out what happened, not of %q", i, second, got, c.want[i])
+						}
+						time.Sleep(time.Second)
+						ts.Tick()
+					}
+				}
+			})
+		})
+	}
+}
+
 // TestOneIsShown has managers, links, devices and rules change at random: each device is
 // shown once, and by one that is alive where one has been for as long as it takes.
 func TestOneIsShown(t *testing.T) {
@@ -327,6 +408,9 @@ func TestOneIsShown(t *testing.T) {
 					for _, g := range groups {
 						visible, alive := 0, false
 						for _, s := range append(slices.Clone(g.Secondaries), g.Primary) {
+							if ts.Repeated(s.Via, s.Path) != ts.Hidden(s.Via, s.Path) {
+								t.Fatalf("none has moved, and %+v is hidden or repeated, not both", s)
+							}
 							if !ts.Hidden(s.Via, s.Path) {
 								visible++
 							}
