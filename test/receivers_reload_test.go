@@ -80,9 +80,16 @@ tree:
 	}
 	stop.Store(true)
 	running.Wait()
-	for _, send := range senders {
-		send()
-	}
-	m.is(fmt.Sprintf("/sent/Load%d", rounds), "7", "green")
-	m.is(fmt.Sprintf("/sent/Alerts%d", rounds), "1", "green")
+	// The node is there a moment before what is sent is given to it.
+	m.eventually(func() error {
+		for _, send := range senders {
+			send()
+		}
+		for name, want := range map[string]string{"Load": "7", "Alerts": "1"} {
+			if n, err := m.find(fmt.Sprintf("/sent/%s%d", name, rounds)); err != nil || fmt.Sprint(n.Value) != want || n.Status != "green" {
+				return fmt.Errorf("%s is %v, %s, want %s: %v", name, n.Value, n.Status, want, err)
+			}
+		}
+		return nil
+	})
 }

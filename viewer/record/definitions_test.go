@@ -1,6 +1,7 @@
 package record_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -92,7 +93,10 @@ func TestDefinitionsOfSites(t *testing.T) {
 	if r := decode[record.Revision](t, w, "GET", at, nil); r.Site != "" || r.Text != "all 1\n" {
 		t.Errorf("what is for all: %+v", r)
 	}
-	w.says(t, "PUT", at, record.PutRequest{Text: "x", Expected: pointer(1)}, 409, "definition shop: site north has none of its own, so there is no revision 1 of it to change; one for all sites is changed as that")
+	const none = "definition shop: site north has none of its own, so there is no revision 1 of it to change; one for all sites is changed as that"
+	if status, text, _ := w.ask(t, "PUT", at, record.PutRequest{Text: "x", Expected: pointer(1)}); status != http.StatusConflict || detail(text) != none {
+		t.Errorf("%d: %s", status, text)
+	}
 	if r := put("", "north 1\n", pointer(0)); r.Site != "north" || r.Revision != 1 {
 		t.Errorf("its own: %+v", r)
 	}
