@@ -175,7 +175,7 @@ func TestWhatItSawItselfDoesNotComeAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, net *peertest.Net, files []*storetest.Database) {
 				owner, taker := newManager(t, net, files[0], berlin, "/shop"), newManager(t, net, files[1], hamburg, "/shop")
-				taker.ahead = ahead
+				taker.ahead.Store(int64(ahead))
 				taker.watches(berlin)
 				time.Sleep(time.Minute)
 				taker.sees(1, "beside")

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -127,7 +128,7 @@ type manager struct {
 	id      peer.ID
 	net     *peertest.Net
 	address string
-	ahead   time.Duration // its clock
+	ahead   atomic.Int64 // its clock
 	more    func(o *Options)
 	wrap    func(peer.Fabric) peer.Fabric
 	local   *local
@@ -145,7 +146,7 @@ func newManager(t testing.TB, net *peertest.Net, d *storetest.Database, id peer.
 	return m
 }
 
-func (m *manager) now() time.Time { return time.Now().Add(m.ahead) }
+func (m *manager) now() time.Time { return time.Now().Add(time.Duration(m.ahead.Load())) }
 
 // start begins, as a process does.
 func (m *manager) start() {
