@@ -123,4 +123,10 @@ func TestThePastMovesWithItsDevice(t *testing.T) {
 	if !slices.Equal(statuses(got), want) || !slices.Equal(got[:len(seen)], seen) {
 		t.Errorf("changes at the edge\n%s\nat the hub before the return\n%s", strings.Join(got, "\n"), strings.Join(seen, "\n"))
 	}
+	// The hub remembers all of it, although it looks only every second at who watches what.
+	const hangs = "/Managers/edge" + path
+	hub.until("the hub has what the edge wrote", func() bool { return len(hub.changes(hangs)) >= len(got) })
+	if there := hub.changes(hangs); !slices.Equal(there, got) {
+		t.Errorf("changes at the edge\n%s\nthe same at the hub\n%s", strings.Join(got, "\n"), strings.Join(there, "\n"))
+	}
 }
