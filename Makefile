@@ -42,7 +42,7 @@ $(CLIENT): $(JMX)/package-lock.json # a real JMX client, for the tests
 
 # The race detector slows the databases and whole programs five times; what mostly waits for
 # them is tested without it, and all of it with it by "make race".
-PLAIN := cmd/cli definitions test notify/(book|ledger|outbox|route)(/.*)? notify/peer/(authority|lease|duty/book|record(/.*)?) \
+PLAIN := cmd/cli definitions test(/peers)? notify/(book|ledger|outbox|route)(/.*)? notify/peer/(authority|lease|duty/book|record(/.*)?) \
 	tree/(history|store)(/.*)? viewer/record(/.*)? viewer/export/(jolokia|prometheus|promql|sapcontrol)
 LIST   = $$(go list ./... | grep $(1) -E "^grove/($$(echo '$(strip $(PLAIN))' | tr -s ' \t' '|'))$$")
 TESTED = go test -p 3 -timeout 15m -shuffle=on -vet=off -ldflags='-s -w'
