@@ -17,14 +17,14 @@ type group struct {
 	shown   *source // the primary
 }
 
-// repeats says whether another source tells what happened to a device, too: the primary,
+// repeats says whether another source tells what happened to a device, too: the first one,
 // unless that is the same device of the same manager, which somebody else watches now or did
 // before; of several ways to who does the shortest counts.
-func (g *group) repeats(s *source) bool {
-	if s == g.shown {
+func (g *group) repeats(s, first *source) bool {
+	if s == first {
 		return false
 	}
-	if s.named() != g.shown.named() || s.watcher() == g.shown.watcher() {
+	if s.named() != first.named() || s.watcher() == first.watcher() {
 		return true
 	}
 	return slices.ContainsFunc(g.members, func(o *source) bool {

@@ -99,6 +99,18 @@ func (t *Twins) primary(members []*source, was *source, now time.Time) *source {
 	return best(func(*source) bool { return true })
 }
 
+// next is the source that takes over unless the primary comes back soon: the primary itself
+// while it is alive, or when none is.
+func (t *Twins) next(g *group) *source {
+	next := g.shown
+	for _, s := range g.members {
+		if s.live.now && (!next.live.now || next != g.shown && t.before(s, next)) {
+			next = s
+		}
+	}
+	return next
+}
+
 // reason says in words why the primary is the one.
 func (t *Twins) reason(g *group) string {
 	p := g.shown

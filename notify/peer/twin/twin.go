@@ -22,6 +22,7 @@
 // are of the tree. A device that moved from one manager to another is another matter: for a
 // while both tell of it, but only one of them watches it at a time, so that what one tells the
 // other does not. Its nodes hang once, and of what happened all is taken ([Twins.Repeated]).
+// So it is with what one secondary tells from the moment on at which the primary is lost.
 //
 // # Alerts
 //
@@ -305,6 +306,7 @@ func (t *Twins) choose(now time.Time) (changes []Change) {
 		if was != nil && was != g.shown {
 			t.opts.Log.Info("another source of a device is the primary", "device", g.shown.ref(), "before", was.ref())
 		}
+		next := t.next(g)
 		for _, s := range g.members {
 			places := sights[s.via]
 			if places == nil {
@@ -313,7 +315,7 @@ func (t *Twins) choose(now time.Time) (changes []Change) {
 			}
 			// Where several devices hang at one place, one that is shown shows it.
 			other, shared := places[s.At]
-			places[s.At] = sight{s != g.shown && (other.hidden || !shared), g.repeats(s) && (other.repeated || !shared)}
+			places[s.At] = sight{s != g.shown && (other.hidden || !shared), g.repeats(s, g.shown) && g.repeats(s, next) && (other.repeated || !shared)}
 		}
 	}
 	for via, places := range sights {
@@ -350,7 +352,8 @@ func (t *Twins) choose(now time.Time) (changes []Change) {
 func (t *Twins) Hidden(via peer.ID, at tree.Path) bool { return t.sightOf(via, at).hidden }
 
 // Repeated says whether what a manager tells of what happened at a path of its tree is left
-// out, since another source of that device tells it. Of a device that moved, none is.
+// out, since another source of that device tells it. Of a device that moved, none is, and of
+// the secondary that is to take over, none from the loss of the primary on.
 func (t *Twins) Repeated(via peer.ID, at tree.Path) bool { return t.sightOf(via, at).repeated }
 
 // sightOf is that of the nearest place of a device.

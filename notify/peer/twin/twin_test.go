@@ -264,9 +264,10 @@ func TestThePrimary(t *testing.T) {
 	})
 }
 
-// TestWhatHappenedToADeviceThatMoved holds that of what happened to a device all is taken,
-// whoever is the primary when it moves, while second views of the same are left out.
-func TestWhatHappenedToADeviceThatMoved(t *testing.T) {
+// TestWhatHappenedIsTaken holds that of what happened to a device that moves all is taken,
+// whoever is the primary meanwhile, and that second views of the same are left out unless the
+// first is lost.
+func TestWhatHappenedIsTaken(t *testing.T) {
 	const shop = "shop"
 	// told has a manager tell of the shop of another one.
 	told := func(of peer.ID, watched bool, through ...peer.ID) twin.Device {
@@ -279,7 +280,7 @@ func TestWhatHappenedToADeviceThatMoved(t *testing.T) {
 		name   string
 		prefer string
 		steps  []views  // long after each other
-		want   []string // at each step and until the next: of which is left out what happened
+		want   []string // at each step, in its first seconds and later: of which is left out what happened
 	}{
 		{"given and returned", "", []views{
 			{hamburg: told(hamburg, true)},
@@ -295,13 +296,17 @@ func TestWhatHappenedToADeviceThatMoved(t *testing.T) {
 		}, []string{"", "", ""}},
 		{"two devices that are the same", "", []views{
 			{berlin: told(berlin, true), hamburg: told(hamburg, true)}, {berlin: told(berlin, false), hamburg: told(hamburg, true)},
-		}, []string{"hamburg", "berlin"}},
+		}, []string{"hamburg", " / berlin"}},
 		{"the secondary moves", "cologne", []views{
 			{cologne: told(cologne, true), hamburg: told(hamburg, true)}, {cologne: told(cologne, true), hamburg: told(hamburg, false), berlin: told(hamburg, true)},
 		}, []string{"hamburg", "berlin hamburg"}},
 		{"the primary moves", "hamburg", []views{
 			{cologne: told(cologne, true), hamburg: told(hamburg, true)}, {cologne: told(cologne, true), hamburg: told(hamburg, false), berlin: told(hamburg, true)},
 		}, []string{"cologne", "cologne"}},
+		{"the primary is lost, with two others", "", []views{
+			{berlin: told(berlin, true), hamburg: told(hamburg, true), cologne: told(cologne, true)},
+			{berlin: told(berlin, false), hamburg: told(hamburg, true), cologne: told(cologne, true)},
+		}, []string{"cologne hamburg", "cologne / berlin cologne"}},
 		{"two ways to the manager that watches it", "", []views{
 			{hamburg: told(hamburg, true), berlin: told(hamburg, true, hamburg)}, {berlin: told(hamburg, true, hamburg), cologne: told(hamburg, true, hamburg)},
 		}, []string{"berlin", "cologne"}},
@@ -323,7 +328,10 @@ func TestWhatHappenedToADeviceThatMoved(t *testing.T) {
 					return strings.Join(list, " ")
 				}
 				for i, step := range c.steps {
-					before := leftOut()
+					soon, later, differ := strings.Cut(c.want[i], " / ")
+					if !differ {
+						later = soon
+					}
 					for _, id := range []peer.ID{berlin, cologne, hamburg} {
 						var devices []twin.Device
 						if d, ok := step[id]; ok {
@@ -332,8 +340,12 @@ func TestWhatHappenedToADeviceThatMoved(t *testing.T) {
 						ts.Set(id, devices)
 					}
 					for second := range 30 {
-						if got := leftOut(); got != c.want[i] && (got != before || second > int(twin.Hold/time.Second)) {
-							t.Fatalf("step %d, %d s: of %q is left out what happened, not of %q", i, second, got, c.want[i])
+						want := soon
+						if second >= int(twin.Hold/time.Second) {
+							want = later
+						}
+						if got := leftOut(); got != want {
+							t.Fatalf("step %d, %d s: of %q is left out what happened, not of %q", i, second, got, want)
 						}
 						time.Sleep(time.Second)
 						ts.Tick()
@@ -406,10 +418,13 @@ func TestOneIsShown(t *testing.T) {
 					}
 					groups, _ := ts.Groups()
 					for _, g := range groups {
-						visible, alive := 0, false
+						visible, repeated, alive := 0, 0, false
 						for _, s := range append(slices.Clone(g.Secondaries), g.Primary) {
-							if ts.Repeated(s.Via, s.Path) != ts.Hidden(s.Via, s.Path) {
-								t.Fatalf("none has moved, and %+v is hidden or repeated, not both", s)
+							if ts.Repeated(s.Via, s.Path) {
+								repeated++
+							}
+							if ts.Repeated(s.Via, s.Path) && (!ts.Hidden(s.Via, s.Path) || g.Primary.Path == s.Path && g.Primary.Via == s.Via) {
+								t.Fatalf("what happened is left out of what is shown: %+v", s)
 							}
 							if !ts.Hidden(s.Via, s.Path) {
 								visible++
@@ -419,6 +434,13 @@ func TestOneIsShown(t *testing.T) {
 						}
 						if visible != 1 || ts.Hidden(g.Primary.Via, g.Primary.Path) {
 							t.Fatalf("%d sources of one device are shown: %+v", visible, g)
+						}
+						tell := 1 // While it is lost, another one does, too.
+						if !g.Primary.Live && alive {
+							tell++
+						}
+						if told := 1 + len(g.Secondaries) - repeated; told != tell {
+							t.Fatalf("%d sources tell what happened, not %d: %+v", told, tell, g)
 						}
 						since, is := dead[fmt.Sprint(g.Primary.Manager, ":", g.Primary.Device)]
 						if is && alive && now.Sub(since) >= twin.Hold {
