@@ -9,6 +9,7 @@ const source = await readFile(createRequire(import.meta.url).resolve('axe-core/a
 
 /** accessible fails with what a page keeps from people who use a screen reader or the keyboard. */
 export async function accessible(page, options = {}) {
+  await page.locator('h1').first().waitFor({ state: 'attached' }); // Between two pages there is none.
   await page.evaluate(source);
   const { violations } = await page.evaluate((o) => window.axe.run(document, o), { resultTypes: ['violations'], ...options });
   assert.deepEqual(
