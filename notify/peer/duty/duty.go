@@ -131,6 +131,8 @@ const (
 	tickEvery = 250 * time.Millisecond
 	// startTime is how long a manager that starts waits for its home.
 	startTime = 5 * time.Second
+	// busyTime is how long it waits for one that is there and does not answer.
+	busyTime = 30 * time.Second
 	// askTime bounds one order to another manager. Watching many devices is one reload over there.
 	askTime = 30 * time.Second
 	// personTime bounds one question for a person.

@@ -40,17 +40,20 @@ func (d *Duty) Start(ctx context.Context) error {
 	return err
 }
 
-// askAtStart asks every keeper until it has answered, or the time is over.
+// askAtStart asks every keeper until it has answered, or the time is over. One that is there
+// and has not answered yet is worth waiting for longer than one that cannot be reached: what
+// it says may be that others watch the devices.
 func (d *Duty) askAtStart(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, startTime)
+	ctx, cancel := context.WithTimeout(ctx, busyTime)
 	defer cancel()
+	unheard := time.Now().Add(startTime)
 	again := time.NewTicker(tickEvery)
 	defer again.Stop()
 	for {
 		d.mu.must()
 		keepers := d.keepers()
 		d.mu.free()
-		missing := false
+		missing, busy := false, false
 		for _, k := range keepers {
 			d.mu.must()
 			heard := !d.live(k).heard.IsZero()
@@ -58,9 +61,10 @@ func (d *Duty) askAtStart(ctx context.Context) {
 			if heard {
 				continue
 			}
-			asking, stop := context.WithTimeout(ctx, time.Second)
+			asking, stop := context.WithTimeout(ctx, startTime)
 			if err := d.tell(asking, k, true); err != nil {
 				missing = true
+				busy = busy || peer.IsRefusal(err, peer.Busy) || errors.Is(err, context.DeadlineExceeded)
 				d.log.Debug("home did not say yet what is to be watched", "home", k, "err", err)
 			}
 			stop()
@@ -68,10 +72,12 @@ func (d *Duty) askAtStart(ctx context.Context) {
 		if !missing {
 			return
 		}
-		select {
-		case <-ctx.Done():
+		if ctx.Err() != nil || !busy && !time.Now().Before(unheard) {
 			d.log.Warn("home cannot be reached: what was watched before is watched again, and messages of alerts wait")
 			return
+		}
+		select {
+		case <-ctx.Done():
 		case <-again.C:
 		}
 	}
