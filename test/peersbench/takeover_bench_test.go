@@ -94,6 +94,7 @@ func BenchmarkTakeover(b *testing.B) {
 			for _, c := range append(after, returned...) {
 				if twice += c.double; c.double > 0 {
 					doubles = append(doubles, c.over)
+					b.Logf("kill %d: asked by two, seconds after the kill or the start: %s", n+1, c.story)
 				}
 			}
 			double += twice

@@ -106,6 +106,7 @@ type change struct {
 	gap    time.Duration // between the last question of the one before and the first of the next
 	double int           // questions of others after the first of the next
 	over   time.Duration // for how long after that
+	story  string        // who asked when, of one that was asked twice
 }
 
 // changes says of each device what happened since a time, at which it was watched by one that
@@ -113,7 +114,7 @@ type change struct {
 func (w *target) changes(since time.Time, before func(by string) bool) (list []change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, all := range w.asked {
+	for i, all := range w.asked {
 		var c change
 		var last, first time.Time
 		for _, q := range all {
@@ -126,6 +127,12 @@ func (w *target) changes(since time.Time, before func(by string) bool) (list []c
 			case q.by != c.to:
 				c.double++
 				c.over = q.at.Sub(first)
+			}
+		}
+		if c.double > 0 {
+			c.story = fmt.Sprintf("page-%d:", i)
+			for _, q := range all {
+				c.story += fmt.Sprintf(" %s %.1f", q.by, q.at.Sub(since).Seconds())
 			}
 		}
 		list = append(list, c)
