@@ -412,6 +412,27 @@ func TestWithoutHome(t *testing.T) {
 	})
 }
 
+// TestStartWithBusyHome: a manager waits for a home that is there and slow, and does not watch
+// beside the one that watches its device meanwhile.
+func TestStartWithBusyHome(t *testing.T) {
+	bubble(t, 1, []string{"h", "a", "b"}, func(w *world) {
+		w.own("a", "sw1")
+		w.startAll()
+		pass(10 * time.Second)
+		w.m("a").kill()
+		pass(12 * time.Second)
+		w.net.Slow(550*time.Millisecond, 0)
+		w.m("a").start()
+		if w.m("a").life.duty.May("sw1") {
+			w.t.Error("it watches what another one watches")
+		}
+		w.net.Slow(0, 0)
+		pass(20 * time.Second)
+		w.is("a", "sw1", "a")
+		w.quiet()
+	})
+}
+
 // TestStartWithoutHome: a manager whose home does not answer watches what it had, fenced.
 func TestStartWithoutHome(t *testing.T) {
 	bubble(t, 1, []string{"h", "a"}, func(w *world) {
