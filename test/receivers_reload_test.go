@@ -87,7 +87,7 @@ tree:
 		}
 		for name, want := range map[string]string{"Load": "7", "Alerts": "1"} {
 			if n, err := m.find(fmt.Sprintf("/sent/%s%d", name, rounds)); err != nil || fmt.Sprint(n.Value) != want || n.Status != "green" {
-				return fmt.Errorf("%s is %v, %s, want %s: %v", name, n.Value, n.Status, want, err)
+				return fmt.Errorf("%s is %v, %s, want %s: %w", name, n.Value, n.Status, want, err)
 			}
 		}
 		return nil

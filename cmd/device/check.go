@@ -92,7 +92,7 @@ func (d *Devices) try(files []portable.File) (*definition.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	for _, f := range files {
 		if _, err := writeFile(filepath.Join(dir, filepath.FromSlash(f.Name)), f.Text); err != nil {
 			return nil, err

@@ -320,7 +320,7 @@ func TestKilledBetween(t *testing.T) {
 		w.set("red", "/h/x", "/h/y")
 		w.settled()
 		w.book.Acknowledge(w.t.Context(), []alert.ID{w.one("/h/x").ID}, alert.Ack{By: "ada"}, nil)
-		moved := w.release("/h")
+		w.release("/h")
 		w.set("green", "/h/y")
 		w.restart()
 		w.since()
@@ -329,7 +329,7 @@ func TestKilledBetween(t *testing.T) {
 		w.wait(wellAfter)
 		w.wants("told", w.since(), "adopted /h/x acknowledged red by ada", "adopted /h/y open red", "resolved /h/y resolved green")
 
-		moved = w.release("/h")
+		moved := w.release("/h")
 		w.end()
 		w.gone("/h")
 		w.begin()

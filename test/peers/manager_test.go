@@ -127,23 +127,8 @@ func (m *manager) signal(s syscall.Signal) {
 func (m *manager) kill() {
 	m.Helper()
 	m.signal(syscall.SIGKILL)
-	<-m.ended
+	<-m.ended //nolint:errcheck // It was killed.
 	m.process = nil
-}
-
-// stop ends it as it should be.
-func (m *manager) stop() {
-	m.Helper()
-	m.signal(syscall.SIGTERM)
-	select {
-	case err := <-m.ended:
-		m.process = nil
-		if err != nil {
-			m.Errorf("%s ended with %v", m.name, err)
-		}
-	case <-time.After(patience):
-		m.Errorf("%s does not end", m.name)
-	}
 }
 
 // command runs a command of the program where the manager is, and returns what it prints.

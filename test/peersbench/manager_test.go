@@ -156,7 +156,7 @@ func (m *manager) kill() {
 	if err := m.process.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		m.Error(err)
 	}
-	<-m.ended
+	<-m.ended //nolint:errcheck // It was killed.
 	m.process = nil
 	m.http.CloseIdleConnections()
 }

@@ -65,7 +65,7 @@ type Lag struct {
 }
 
 // PeerLink is how the way to another manager is.
-type PeerLink struct {
+type PeerLink struct { //nolint:revive // the name of its schema, where others have links
 	Outbound        bool       `json:"outbound" doc:"This manager calls the other one."`
 	Address         string     `json:"address" doc:"That is called, or of the caller."`
 	Up              bool       `json:"up"`
@@ -165,7 +165,7 @@ func (a *API) invite(ctx context.Context, in *struct{ Body NewInvitation }) (*in
 }
 
 // PeerName is a manager by its names.
-type PeerName struct {
+type PeerName struct { //nolint:revive // the name of its schema, where others have names
 	ID   string `json:"id"`
 	Name string `json:"name"`
 }
