@@ -32,24 +32,23 @@ func (f *Fabric) AskOnce(ctx context.Context, address string, config *tls.Config
 	}
 	s := &session{way: &way{f: f, kind: up, address: address, id: to}}
 	s.ctx, s.end = context.WithCancelCause(ctx)
-	defer s.end(nil)
+	defer s.close()
 	defer context.AfterFunc(f.ctx, func() { s.end(errors.New("this manager stops")) })()
 	options := append(secure(address, config), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
 			s.end(errors.New("the other side does not let this manager ask that"))
 		}
 	}))
-	c, err := call(s.ctx, address, f.options.Self, proxy, stallBulk, s.end, options...)
+	s.urgent, err = s.call(address, proxy, stallBulk, options...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", address, plain(err))
 	}
-	defer c.Close()
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, askWait)
 		defer cancel()
 	}
-	return s.ask(ctx, c, urgent, to, kind, body)
+	return s.ask(ctx, s.urgent, urgent, to, kind, body)
 }
 
 // plain says what went wrong with a connection, and what to look at.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -77,6 +78,7 @@ type way struct {
 type session struct {
 	way          *way
 	urgent, bulk *nats.Conn
+	told         []chan struct{} // each is closed when nothing more is told of a connection
 	only         []string    // kinds that may be asked for; nil is all
 	limited      atomic.Bool // only is not nil, for who asks before the session is open
 	ends         time.Time
@@ -188,6 +190,9 @@ func (s *session) close() {
 		_ = c.FlushTimeout(100 * time.Millisecond)
 		c.Close()
 	}
+	for _, over := range s.told {
+		<-over
+	}
 }
 
 // open makes the two connections and has them ready.
@@ -255,6 +260,9 @@ func (w *way) dial(s *session, pings int, stall time.Duration) (*nats.Conn, erro
 			if s.limited.Load() && errors.Is(err, nats.ErrPermissionViolation) {
 				return // it knows that it may not
 			}
+			if errors.Is(err, net.ErrClosed) {
+				return // the link is over, which is told elsewhere
+			}
 			subject := ""
 			if sub != nil {
 				subject = sub.Subject
@@ -280,7 +288,7 @@ func (w *way) dial(s *session, pings int, stall time.Duration) (*nats.Conn, erro
 		}
 		options = append(options, more...)
 	}
-	return call(s.ctx, address, f.options.Self, proxy, stall, s.end, options...)
+	return s.call(address, proxy, stall, options...)
 }
 
 // secure are the options for a TLS connection to a manager.
@@ -292,19 +300,26 @@ func secure(address string, config *tls.Config) []nats.Option {
 	return options
 }
 
-// call makes a connection of a client, which is cut when the context is over; lost is called
-// when it is.
-func call(ctx context.Context, address string, self peer.ID, proxy *url.URL, stall time.Duration, lost func(error), options ...nats.Option) (*nats.Conn, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+// call makes a connection of a client, which is cut when the session is over and ends it when
+// it is lost.
+func (s *session) call(address string, proxy *url.URL, stall time.Duration, options ...nats.Option) (*nats.Conn, error) {
+	if s.ctx.Err() != nil {
+		return nil, context.Cause(s.ctx)
 	}
-	d := &dialer{ctx: ctx, proxy: proxy, stall: stall, failed: lost}
+	self := string(s.way.f.options.Self)
+	d := &dialer{ctx: s.ctx, proxy: proxy, stall: stall, failed: s.end}
+	over := make(chan struct{})
 	c, err := nats.Connect(address, append([]nats.Option{
-		nats.Name(string(self)), nats.CustomInboxPrefix(inbox + string(self)),
+		nats.Name(self), nats.CustomInboxPrefix(inbox + self),
 		nats.NoReconnect(), nats.ReconnectBufSize(-1), nats.NoEcho(), nats.SkipHostLookup(), nats.Timeout(dialWithin),
-		nats.SetCustomDialer(d), nats.ClosedHandler(func(*nats.Conn) { lost(errors.New("the connection was lost")) }),
+		nats.SetCustomDialer(d), nats.ClosedHandler(func(*nats.Conn) { // The last that is told.
+			s.end(errors.New("the connection was lost"))
+			close(over)
+		}),
 	}, options...)...)
-	if errors.Is(err, nats.ErrNoServers) && d.err != nil {
+	if err == nil {
+		s.told = append(s.told, over)
+	} else if errors.Is(err, nats.ErrNoServers) && d.err != nil {
 		err = d.err
 	}
 	return c, err

@@ -253,6 +253,28 @@ func TestStrangersAreRefused(t *testing.T) {
 	})
 }
 
+// Who asks when a device was watched is answered while that is written down. The race detector
+// judges this one.
+func TestAskedWhileItIsWrittenDown(t *testing.T) {
+	bubble(t, func(t *testing.T, net *peertest.Net, files []*storetest.Database) {
+		taker := newManager(t, net, files[0], hamburg, "/Taken/shop")
+		other := net.Join(berlin)
+		body, err := json.Marshal(staysQuestion{Device: shop})
+		if err != nil {
+			t.Fatal(err)
+		}
+		taker.watches(hamburg)
+		taker.settled()
+		for range 200 {
+			taker.watches(hamburg)
+			if _, err := other.AskBulk(t.Context(), hamburg, kindStays, body); err != nil {
+				t.Error(err)
+			}
+		}
+		taker.stop()
+	})
+}
+
 // A change to the status that a node has already is none: a stand-in began with a state of some
 // seconds before.
 func TestChangesToTheSame(t *testing.T) {

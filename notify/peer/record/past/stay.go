@@ -44,13 +44,12 @@ func (p *Past) note(ctx context.Context) error {
 	}
 	var ready, rest []event
 	waiting := map[Device]bool{}
-	for i := range queue {
-		e := &queue[i]
-		if !waiting[e.device] && p.settled(e, now, newest[e.device] == i) {
-			ready = append(ready, *e)
+	for i, e := range queue { // Copies: onStays looks into noted meanwhile.
+		if !waiting[e.device] && p.settled(&e, now, newest[e.device] == i) {
+			ready = append(ready, e)
 		} else {
 			waiting[e.device] = true
-			rest = append(rest, *e)
+			rest = append(rest, e)
 		}
 	}
 	var err error
