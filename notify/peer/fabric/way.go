@@ -79,8 +79,8 @@ type session struct {
 	way          *way
 	urgent, bulk *nats.Conn
 	told         []chan struct{} // each is closed when nothing more is told of a connection
-	only         []string    // kinds that may be asked for; nil is all
-	limited      atomic.Bool // only is not nil, for who asks before the session is open
+	only         []string        // kinds that may be asked for; nil is all
+	limited      atomic.Bool     // only is not nil, for who asks before the session is open
 	ends         time.Time
 	ctx          context.Context // is over with the session
 	end          context.CancelCauseFunc
