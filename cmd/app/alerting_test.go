@@ -104,9 +104,9 @@ func (w *alarm) push(value string) {
 // until waits for something to become true.
 func (w *alarm) until(what string, ok func() bool) {
 	w.Helper()
-	for limit := time.Now().Add(30 * time.Second); !ok(); {
+	for limit := time.Now().Add(2 * time.Minute); !ok(); {
 		if time.Now().After(limit) {
-			w.Fatalf("not within 30 s: %s", what)
+			w.Fatalf("not within two minutes: %s", what)
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):

@@ -139,9 +139,9 @@ func (s *site) node(path string) (n tree.Node, ok bool) {
 
 func (s *site) until(what string, ok func() bool) {
 	s.Helper()
-	for limit := time.Now().Add(60 * time.Second); !ok(); {
+	for limit := time.Now().Add(2 * time.Minute); !ok(); {
 		if time.Now().After(limit) {
-			s.Fatalf("%s: not within 60 s: %s", s.name, what)
+			s.Fatalf("%s: not within two minutes: %s", s.name, what)
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):

@@ -187,7 +187,7 @@ func TestTheFileIsWatched(t *testing.T) {
 		t.Errorf("without a file: %+v", s)
 	}
 	w.says(good)
-	for limit := time.Now().Add(30 * time.Second); len(w.c.Settings().Routes) == 0; {
+	for limit := time.Now().Add(2 * time.Minute); len(w.c.Settings().Routes) == 0; {
 		if time.Now().After(limit) {
 			t.Fatal("the file is not read")
 		}
@@ -335,14 +335,14 @@ func TestReloadsInAStorm(t *testing.T) {
 // until waits until a condition holds.
 func (w *world) until(what string, holds func() bool) {
 	w.Helper()
-	limit := time.After(60 * time.Second)
+	limit := time.After(2 * time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		select {
 		case <-tick.C:
 		case <-limit:
-			w.Fatalf("not within 60 s: %s", what)
+			w.Fatalf("not within two minutes: %s", what)
 		}
 	}
 }

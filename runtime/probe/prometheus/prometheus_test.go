@@ -380,7 +380,7 @@ func run(t *testing.T, address string, program string, arguments ...string) {
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(2 * time.Minute); ; <-tick.C {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			_ = conn.Close()
@@ -461,7 +461,7 @@ func TestPrometheusItselfAndPushgateway(t *testing.T) {
 	itself := build(t, options("http://"+server+"/metrics", values("goroutines", "go_goroutines", "head", "prometheus_tsdb_head_series")))
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(2 * time.Minute); ; <-tick.C {
 		got, _, err = scrape(t, itself)
 		if n, _ := got["goroutines"].(float64); err == nil && n >= 5 && got["head"] != nil { // It answers before its store is open.
 			break

@@ -73,7 +73,7 @@ func attach(t *testing.T, h *Hub, instance string, edit func(*ProbeOptions)) *go
 
 func (g *got) until(t *testing.T, h *Hub, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		g.mu.Lock()
 		ok := holds()
 		text := fmt.Sprintf("%s %v %v", g.firing, g.rows, g.events)

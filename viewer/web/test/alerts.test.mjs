@@ -24,7 +24,6 @@ function on(name, body) {
     const pages = [];
     const open = async (address, options) => {
       const page = await openPage(browser, `${server.url}#/${address}`, options);
-      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };
@@ -43,7 +42,7 @@ const namesNow = () => [...document.querySelectorAll('.sheet-sizer .sheet-row')]
 
 /** namesAre waits until the list has exactly these rows. */
 async function namesAre(page, want) {
-  const end = Date.now() + 60_000;
+  const end = Date.now() + 120_000;
   let now;
   do now = await page.evaluate(namesNow);
   while (now.join() !== want.join() && Date.now() < end);

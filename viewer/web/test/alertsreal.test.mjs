@@ -53,7 +53,7 @@ const calm = () => grove.push([1, 2, 3].flatMap((n) => [{ path: `/shop/web${n}/U
 
 /** until waits until grove says so. */
 async function until(ask, right) {
-  const end = Date.now() + 60_000;
+  const end = Date.now() + 120_000;
   let now;
   do now = await ask();
   while (!right(now) && Date.now() < end);
@@ -65,7 +65,6 @@ function on(name, body) {
     const pages = [];
     const open = async (address, options) => {
       const page = await openPage(browser, `${grove.url}/#/${address}`, options);
-      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };

@@ -20,7 +20,6 @@ function on(name, body) {
     const pages = [];
     const open = async (hash = '', options) => {
       const page = await openPage(browser, server.url + hash, options);
-      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };

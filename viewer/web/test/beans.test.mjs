@@ -37,7 +37,6 @@ function on(name, body) {
     const pages = [];
     const open = async (address = '#/beans', options) => {
       const page = await openPage(browser, grove.url + '/' + address, options);
-      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };

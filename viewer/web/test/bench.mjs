@@ -35,7 +35,6 @@ const browser = await startBrowser();
 /** look opens a page that notes long tasks and when the first large answer arrived. */
 async function look(hash) {
   const page = await openPage(browser, 'about:blank');
-  page.setDefaultTimeout(60_000);
   await page.addInitScript(() => {
     window.longTasks = [];
     new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map((e) => Math.round(e.duration)))).observe({ type: 'longtask' });

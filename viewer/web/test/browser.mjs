@@ -22,6 +22,7 @@ export async function startBrowser() {
 /** openPage opens the page; what the console complains of is in page.complaints. */
 export async function openPage(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, ...options });
+  context.setDefaultTimeout(90_000); // What must come may take its time on a busy machine.
   const page = await context.newPage();
   page.complaints = [];
   page.on('pageerror', (error) => page.complaints.push(String(error)));

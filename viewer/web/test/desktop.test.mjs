@@ -40,7 +40,6 @@ function on(name, body, permissions = ['notifications']) {
     let page;
     try {
       page = await openPage(browser, 'about:blank');
-      page.setDefaultTimeout(60_000);
       if (permissions.length > 0) await page.context().grantPermissions(permissions, { origin: new URL(server.url).origin });
       await page.context().addInitScript(watch);
       await body(server, page);
@@ -56,7 +55,7 @@ const open = (page) => page.evaluate(() => window.shown.filter((n) => n.said.ope
 
 /** opens waits until these notifications show, and no others. */
 async function opens(page, want) {
-  const end = Date.now() + 60_000;
+  const end = Date.now() + 120_000;
   let now;
   do now = await open(page);
   while (JSON.stringify(now) !== JSON.stringify(want) && Date.now() < end);

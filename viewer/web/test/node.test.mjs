@@ -57,7 +57,6 @@ function on(name, body) {
     const pages = [];
     const open = async (address, options) => {
       const page = await openPage(browser, grove.url + '/' + address, { reducedMotion: 'reduce', ...options });
-      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };
@@ -88,7 +87,7 @@ function drawn(page, name, off = 40) {
 }
 
 async function until(what, check) {
-  const end = Date.now() + 60_000;
+  const end = Date.now() + 120_000;
   for (;;) {
     const found = await check();
     if (found) return found;
@@ -318,7 +317,6 @@ test('who may see a part sees that part, and may do what his role says', { timeo
     }
     for (const [name, edits] of [['ada', 0], ['eve', 1]]) {
       const page = await openPage(browser, other.url + '/healthz', { reducedMotion: 'reduce' });
-      page.setDefaultTimeout(60_000);
       await page.evaluate((body) => fetch('api/v1/session', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }).then((r) => r.text()), { name, password });
       await page.goto(other.url + '/#/tree?open=/shop&node=/shop');
       const p = panel(page);

@@ -48,7 +48,6 @@ function on(name, body) {
     const pages = [];
     const open = async (address, options) => {
       const page = await openPage(browser, grove.url + '/#/overview' + address, options);
-      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };

@@ -24,7 +24,6 @@ function on(name, body) {
     const pages = [];
     const open = async (address, options) => {
       const page = await openPage(browser, `${server.url}#/${address}`, options);
-      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };

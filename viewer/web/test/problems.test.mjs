@@ -49,7 +49,6 @@ function on(name, body) {
     const pages = [];
     const open = async (address, options) => {
       const page = await openPage(browser, grove.url + '/#/' + address, options);
-      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };
@@ -71,7 +70,7 @@ const namesNow = () =>
 
 /** namesAre waits until the list has exactly these rows. */
 async function namesAre(page, want) {
-  const end = Date.now() + 60_000;
+  const end = Date.now() + 120_000;
   let now;
   do now = await names(page);
   while (now.join() !== want.join() && Date.now() < end);

@@ -49,7 +49,6 @@ export async function press(page, keys, want) {
         return at && at.querySelector('.text').textContent + (e === at ? '' : ':' + [...at.children].indexOf(e)) === w;
       },
       want,
-      { timeout: 30_000 },
     )
     .catch(async () => assert.equal(await focused(page), want, keys));
 }

@@ -25,7 +25,6 @@ function on(name, body) {
     const pages = [];
     const open = async (address = '', options) => {
       const page = await openPage(browser, grove.url + '/' + address, options);
-      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };
@@ -406,7 +405,6 @@ test('who sees a part is told that something hidden contributes', { timeout: 180
     await own.send('POST', '/api/v1/users', { name: 'bob', password, grants: [{ role: 'viewer', path: '/shop/web1' }] }, basic);
 
     page = await openPage(browser, own.url + '/#/tree?open=/shop/web1');
-    page.setDefaultTimeout(60_000);
     await page.waitForFunction(() => location.hash.startsWith('#/login?to='));
     const answer = await page.context().request.post(own.url + '/api/v1/session', { data: { name: 'bob', password }, headers: { Origin: own.url } });
     assert.equal(answer.ok(), true, await answer.text());

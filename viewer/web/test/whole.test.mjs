@@ -51,7 +51,6 @@ function on(name, body) {
     const pages = [];
     const open = async (address, options) => {
       const page = await openPage(browser, grove.url + '/#/' + address, options);
-      page.setDefaultTimeout(60_000);
       pages.push(page);
       return page;
     };
@@ -262,7 +261,6 @@ test('who sees a part is told of that part alone', { timeout: 180_000 }, async (
     await value('/crowd/Value 1', 9);
 
     page = await openPage(browser, own.url + '/#/problems');
-    page.setDefaultTimeout(60_000);
     const status = await page.evaluate(
       async (user) => (await fetch('api/v1/session', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(user) })).status,
       { name: 'bob', password: 'correct horse battery' },
