@@ -345,16 +345,6 @@ func (m *manager) hears(text string) {
 	})
 }
 
-// pushed is a tree that tests push to, and that stays where it is: others send to it.
-const pushed = `grove: 1
-application: shop
-at: /shop
-probes: { own: { kind: push, attributes: { number: { type: number }, log: { type: events } } } }
-tree:
-  Number: { from: own.number, mode: push, red: "> 100" }
-  Log: { from: own.log, mode: push, kind: log }
-`
-
 // sharedNode says whether definitions are those of the database.
 const sharedNode = "/grove/Database/Shared definitions"
 
@@ -370,7 +360,7 @@ func TestCluster(t *testing.T) {
 	stands := "stand_in: [\"*\"]\n"
 	berlin := newManager(t, n, "berlin", hub+"site: north\n", nil)
 	hamburg := newManager(t, n, "hamburg", leaf+stands+"site: north\n", map[string]string{
-		"shop.yaml": pushed, "pages.yaml": pages, "one.yaml": page(w, "one"), "two.yaml": page(w, "two"),
+		"shop.yaml": watched, "pages.yaml": pages, "one.yaml": page(w, "one"), "two.yaml": page(w, "two"),
 	})
 	bremen := newManager(t, n, "bremen", leaf+stands+"site: south\n", nil)
 	all := []*manager{berlin, hamburg, bremen}
@@ -441,7 +431,10 @@ func TestCluster(t *testing.T) {
 	step("give, and kill a server of the cluster", func(t *testing.T) {
 		l.begin()
 		given := time.Now()
-		hamburg.must("peer", "give", "one", "bremen")
+		for _, name := range []string{"shop", "one"} {
+			hamburg.must("peer", "give", name, "bremen")
+		}
+		agree("shop", bremen, all...)
 		everywhere(given, map[string]*manager{"one": bremen, "two": hamburg})
 		for i := range c.nodes {
 			if i > 0 && !thorough() {
@@ -457,16 +450,22 @@ func TestCluster(t *testing.T) {
 			c.start(i)
 		}
 		returned := time.Now()
-		hamburg.eventually(func() error { _, err := hamburg.command("peer", "return", "one"); return err })
+		for _, name := range []string{"shop", "one"} {
+			hamburg.eventually(func() error { _, err := hamburg.command("peer", "return", name); return err })
+		}
+		agree("shop", hamburg, all...)
 		everywhere(returned, map[string]*manager{"one": hamburg, "two": hamburg})
+		l.more(20)
 		l.end(t)
 		l.holds(t, berlin, hungLog, hungNumber)
 	})
 
 	step("kill the owner", func(t *testing.T) {
+		l.begin()
 		killed := time.Now()
 		hamburg.kill()
-		for _, name := range []string{"one", "two"} {
+		l.end(t)
+		for _, name := range []string{"shop", "one", "two"} {
 			var by *manager
 			berlin.eventually(func() error {
 				d, err := berlin.device(name)
@@ -478,6 +477,9 @@ func TestCluster(t *testing.T) {
 				}
 				return fmt.Errorf("nobody has taken %s over: %+v, %w", name, d, err)
 			})
+			if name == "shop" {
+				continue // Nobody asks for that: events are sent.
+			}
 			t.Logf("%s asks for %s after %v", by.name, name, w.watchedBy(name, by, killed).Sub(killed).Round(time.Millisecond))
 		}
 	})
@@ -500,6 +502,7 @@ func TestCluster(t *testing.T) {
 		}
 		back = true
 		began := time.Now()
+		l.begin() // as soon as the shop is back
 		berlin.eventually(func() error { return berlin.put(greeting("Later")) })
 		hamburg.greets("Later")
 		bremen.greets("South")
@@ -507,7 +510,8 @@ func TestCluster(t *testing.T) {
 		hamburg.linked(berlin)
 		berlin.linked(hamburg)
 		everywhere(began, map[string]*manager{"one": hamburg, "two": hamburg})
-		l.begin()
+		agree("shop", hamburg, all...)
+		l.more(20)
 		l.end(t)
 		l.holds(t, hamburg, log, number)
 		l.holds(t, berlin, hungLog, hungNumber)
