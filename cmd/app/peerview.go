@@ -38,7 +38,7 @@ func peerProblem(err error) error {
 	}
 	for _, e := range []struct{ from, to error }{
 		{authority.ErrToken, peerrest.ErrToken}, {authority.ErrUsed, peerrest.ErrUsed}, {authority.ErrUnreachable, peerrest.ErrUnreachable},
-		{authority.ErrFingerprint, peerrest.ErrFingerprint}, {authority.ErrClocks, peerrest.ErrClocks},
+		{authority.ErrSilent, peerrest.ErrSilent}, {authority.ErrFingerprint, peerrest.ErrFingerprint}, {authority.ErrClocks, peerrest.ErrClocks},
 		{member.ErrUnknown, peerrest.ErrUnknown}, {duty.ErrNone, peerrest.ErrUnknown},
 		{member.ErrAmbiguous, peerrest.ErrAmbiguous}, {duty.ErrAmbiguous, peerrest.ErrAmbiguous},
 		{peer.ErrNobody, peerrest.ErrNotLinked}, {peer.ErrLost, peerrest.ErrBusy},

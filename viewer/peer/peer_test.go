@@ -152,6 +152,7 @@ func TestPeers(t *testing.T) {
 		{"joined with a wrong token", "admin", "POST", "/peers/join", `{"address":"tls://x","token":"y"}`, ErrToken, 422, "the token is not right; copy the whole command", []string{"join tls://x y"}, nil},
 		{"joined with a used token", "admin", "POST", "/peers/join", `{"address":"tls://x","token":"y"}`, fmt.Errorf("%w: it was used at 12:00", ErrUsed), 410, "it was used at 12:00; make a new one at the other manager", []string{"join tls://x y"}, nil},
 		{"joined where nobody is", "admin", "POST", "/peers/join", `{"address":"tls://x","token":"y"}`, ErrUnreachable, 502, "check that it listens there", []string{"join tls://x y"}, nil},
+		{"joined who does not answer", "admin", "POST", "/peers/join", `{"address":"tls://x","token":"y"}`, fmt.Errorf("%w: tls://x", ErrSilent), 503, "no answer came in time: tls://x; its machine or this one may have too much to do: try the same again", []string{"join tls://x y"}, nil},
 		{"joined somebody else", "admin", "POST", "/peers/join", `{"address":"tls://x","token":"y"}`, ErrFingerprint, 409, "is another manager than the one that made the token", []string{"join tls://x y"}, nil},
 		{"joined at another time", "admin", "POST", "/peers/join", `{"address":"tls://x","token":"y"}`, ErrClocks, 409, "set both clocks by NTP", []string{"join tls://x y"}, nil},
 

@@ -32,6 +32,7 @@ var (
 	ErrToken       = errors.New("the token is not right")
 	ErrUsed        = errors.New("the token cannot be used any more")
 	ErrUnreachable = errors.New("nobody answers at the address")
+	ErrSilent      = errors.New("no answer came in time")
 	ErrFingerprint = errors.New("at the address is another manager than the one that made the token")
 	ErrClocks      = errors.New("the clocks of both managers are too far apart")
 )
@@ -53,6 +54,7 @@ var answers = []struct {
 	{ErrFingerprint, http.StatusConflict, "check the address, and whether something on the way opens TLS; make the token at the manager that is to be joined"},
 	{ErrClocks, http.StatusConflict, "set both clocks by NTP, then try again"},
 	{ErrUnreachable, http.StatusBadGateway, "check that it listens there (listen in its peers.yaml), that the firewall lets this machine through, or name a proxy in peers.yaml"},
+	{ErrSilent, http.StatusServiceUnavailable, "its machine or this one may have too much to do: try the same again, the token is still good for this manager"},
 	{ErrNotLinked, http.StatusConflict, "grove peers shows the links"},
 	{ErrStale, http.StatusConflict, "grove peer devices shows who watches it"},
 	{ErrRefused, http.StatusConflict, ""},

@@ -25,6 +25,8 @@ var (
 	ErrUsed = errors.New("the token was used, withdrawn or is over: invite again there")
 	// ErrUnreachable is that nobody answered at the address as a manager does.
 	ErrUnreachable = errors.New("no manager could be reached")
+	// ErrSilent is that the right manager was reached, and did not answer.
+	ErrSilent = errors.New("the manager there did not answer")
 	// ErrFingerprint is that somebody else answered than who made the token.
 	ErrFingerprint = errors.New("who answers is not the manager that made the token")
 	// ErrClocks is that the clocks of the two are too far apart.
@@ -317,8 +319,8 @@ func joinError(err error, right bool) error {
 	case right && strings.Contains(err.Error(), "bad certificate"):
 		// It is all that TLS lets the other side say when it expects nobody.
 		return fmt.Errorf("%w: %w", ErrUsed, err)
-	case !right:
-		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	case right:
+		return fmt.Errorf("%w: %w", ErrSilent, err)
 	}
-	return err
+	return fmt.Errorf("%w: %w", ErrUnreachable, err)
 }

@@ -297,7 +297,7 @@ func TestJoinerIsCareful(t *testing.T) {
 	lost := errors.New("the network is gone")
 	is := map[string]error{
 		"no token": ErrToken, "half a token": ErrToken, "its own token": ErrToken, "another manager answers": ErrFingerprint,
-		"nobody answers": ErrUnreachable, "an answer without connection": ErrFingerprint, "withdrawn meanwhile": ErrUsed,
+		"nobody answers": ErrUnreachable, "the right one does not answer": ErrSilent, "an answer without connection": ErrFingerprint, "withdrawn meanwhile": ErrUsed,
 	}
 	for name, test := range map[string]struct {
 		token string
@@ -312,6 +312,12 @@ func TestJoinerIsCareful(t *testing.T) {
 			return nil, err
 		}, "is not the manager that made the token"},
 		"nobody answers": {text, func(context.Context, string, *tls.Config, peer.ID, string, []byte) ([]byte, error) { return nil, lost }, "join tls://berlin:7443: no manager could be reached: the network is gone"},
+		"the right one does not answer": {text, func(_ context.Context, _ string, c *tls.Config, _ peer.ID, _ string, _ []byte) ([]byte, error) {
+			if _, err := shake(p.berlin, c); err != nil {
+				return nil, err
+			}
+			return nil, lost
+		}, "join tls://berlin:7443: the manager there did not answer: the network is gone"},
 		"an answer without connection": {text, func(context.Context, string, *tls.Config, peer.ID, string, []byte) ([]byte, error) {
 			return []byte("{}"), nil
 		}, "did not prove"},

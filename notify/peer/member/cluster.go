@@ -35,7 +35,7 @@ func (m *Member) AskToJoin(ctx context.Context, address string, config *tls.Conf
 		return m.Fabric.AskOnce(ctx, address, config, to, kind, body)
 	}
 	if !m.clustered() {
-		return nil, fmt.Errorf("the invitation is of a manager in an external cluster: name that cluster in %s, too, and start this manager again", m.file.name)
+		return nil, peer.Refuse(peer.Refused, "the invitation is of a manager in an external cluster: name that cluster in %s, too, and start this manager again", m.file.name)
 	}
 	// This manager, or the other one, may have come to the cluster just now.
 	ctx, cancel := context.WithTimeout(ctx, joinWithin)
