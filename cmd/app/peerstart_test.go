@@ -33,6 +33,9 @@ func TestAPortInUseIsTriedAgain(t *testing.T) {
 	if !strings.Contains(o.Deaf, "address already in use") {
 		t.Errorf("the overview says %q", o.Deaf)
 	}
+	if err := s.call(http.MethodPost, "/api/v1/peers/invite", map[string]string{"name": "hamburg"}, nil); err == nil || !strings.Contains(err.Error(), "cannot listen on "+address) || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("an invitation meanwhile: %v", err)
+	}
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -217,7 +217,10 @@ func (v peerView) sighting(r *twin.Ref) peerrest.Sighting {
 func (v peerView) Invite(ctx context.Context, name string, within time.Duration) (peerrest.Invitation, error) {
 	m := v.member()
 	address, ok := m.InvitesTo()
-	if !ok {
+	switch why := deafText(m); {
+	case !ok && why != "":
+		return peerrest.Invitation{}, fmt.Errorf("%w: %s", peerrest.ErrOccupied, why)
+	case !ok:
 		return peerrest.Invitation{}, peerrest.ErrDeaf
 	}
 	token, made, err := m.Authority.Invite(ctx, by(ctx), name, within)

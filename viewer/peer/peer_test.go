@@ -143,6 +143,7 @@ func TestPeers(t *testing.T) {
 		{"invited for no time", "admin", "POST", "/peers/invite", `{"name":"hamburg","for":"24"}`, nil, 422, "needs a unit", nil, nil},
 		{"invited by an editor", "editor", "POST", "/peers/invite", `{"name":"hamburg"}`, nil, 403, "needs the role admin on /", nil, nil},
 		{"invited where nobody comes", "admin", "POST", "/peers/invite", `{"name":"hamburg"}`, ErrDeaf, 409, `this manager listens nowhere; say in peers.yaml where it listens`, []string{"invite hamburg 24h0m0s"}, nil},
+		{"invited where something else listens", "admin", "POST", "/peers/invite", `{"name":"hamburg"}`, fmt.Errorf("%w: address in use", ErrOccupied), 409, `no other manager can link to this one now: address in use; end what else listens there`, []string{"invite hamburg 24h0m0s"}, nil},
 
 		{"joined", "admin", "POST", "/peers/join", `{"address":" tls://north:7443","token":"s3cret\n"}`, nil, 200, `"id":"` + north + `","name":"north","address":"tls://north:7443"`, []string{"join tls://north:7443 s3cret"}, nil},
 		{"joined by an editor", "editor", "POST", "/peers/join", `{"address":"tls://x","token":"y"}`, nil, 403, "needs the role admin on /", nil, nil},

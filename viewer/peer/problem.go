@@ -24,8 +24,10 @@ var (
 	// ErrStale is that somebody else has the device meanwhile.
 	ErrStale = errors.New("it moved meanwhile")
 	ErrBusy  = errors.New("it is busy now")
-	// ErrDeaf is an invitation of a manager that no other can reach.
-	ErrDeaf = errors.New("this manager listens nowhere")
+	// ErrDeaf is an invitation of a manager that no other can reach, ErrOccupied of one that
+	// cannot listen where it is to.
+	ErrDeaf     = errors.New("this manager listens nowhere")
+	ErrOccupied = errors.New("no other manager can link to this one now")
 
 	// Errors of joining. ErrToken is a token that is none, or of another manager; ErrUsed
 	// one that was used already, or whose time is over.
@@ -49,6 +51,7 @@ var answers = []struct {
 	{ErrAmbiguous, http.StatusConflict, "say the ID of the manager, or manager:name of the device"},
 	{ErrInvalid, http.StatusUnprocessableEntity, ""},
 	{ErrDeaf, http.StatusConflict, `say in peers.yaml where it listens (listen: ["tls://0.0.0.0:7443"]) and how others reach it (ways: ["tls://NAME:7443"])`},
+	{ErrOccupied, http.StatusConflict, "end what else listens there, or say another address in peers.yaml; it is tried again every 5 seconds"},
 	{ErrToken, http.StatusUnprocessableEntity, "copy the whole command that grove peer invite printed"},
 	{ErrUsed, http.StatusGone, "make a new one at the other manager with grove peer invite"},
 	{ErrFingerprint, http.StatusConflict, "check the address, and whether something on the way opens TLS; make the token at the manager that is to be joined"},
