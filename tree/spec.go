@@ -77,26 +77,27 @@ func ParseMode(text string) (Mode, error) {
 func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // Spec is everything that is said of a node when it is made. Nodes that are alike
-// share one Spec: it is not changed once a node has it.
+// share one Spec: it is not changed once a node has it. Its small fields stand together, so
+// that those of many instances take little room.
 type Spec struct {
-	Kind        Kind
-	Description string
-	Unit        string // of a performance attribute: "s", "bytes", "%", "connections"
-	// Threshold colours an attribute; nil makes every reading green.
-	Threshold *Threshold
+	Kind Kind
+	// Mode is how the node gets its readings; it is shown, and Request makes the
+	// tree call Options.Asked when somebody looks.
+	Mode Mode
 	// Given says that the node stands for one of another manager: its status comes with
 	// its value, by Tree.Give, and the threshold, which is shown, judges nothing unless it
 	// is tuned here. Of a group it says that the times of its status are given.
 	Given bool
+	// Edge says how the node counts in its parent.
+	Edge        Edge
+	Description string
+	Unit        string // of a performance attribute: "s", "bytes", "%", "connections"
+	// Threshold colours an attribute; nil makes every reading green.
+	Threshold *Threshold
 	// Rollup makes the status of a group; nil is the worst child.
 	Rollup *Rollup
-	// Edge says how the node counts in its parent.
-	Edge Edge
 	// Keep is how many events a log attribute holds; 0 means DefaultKeep.
 	Keep int
-	// Mode is how the node gets its readings; it is shown, and Request makes the
-	// tree call Options.Asked when somebody looks.
-	Mode Mode
 	// Source names the runtime bean that feeds the node, for people.
 	Source string
 	// Owner is the name of the instance whose definition grew the node; empty for
