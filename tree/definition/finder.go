@@ -155,7 +155,7 @@ func (r *loading) prepare(f *finder) source.Errors {
 		return errs
 	}
 	runner.Discovery, f.runner = d.Name, runner
-	probe := runner.infos[DiscoveryProbe]
+	probe := runner.probe(DiscoveryProbe)
 	if bad := f.findTable(probe); bad != nil {
 		return source.Errors{bad}
 	}

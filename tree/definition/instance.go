@@ -54,7 +54,7 @@ func (d *Definition) instance(name string, at tree.Path, with *source.Value, own
 		Name: name, Application: d.Application, Title: d.Title, Description: d.Description,
 		File: pos.File, Definition: d.File, Pos: pos, At: at,
 		Nodes: slices.Clip(slices.Clone(x.nodes)), Loops: x.loops, Monitors: monitors, Parameters: make(map[string]any, len(d.Parameters)),
-		definition: d, infos: x.probes,
+		definition: d, infos: x.probeList,
 	}
 	used := x.used()
 	for _, p := range x.probeList {
@@ -82,12 +82,26 @@ func (d *Definition) check() source.Errors {
 	return x.errs.Sorted()
 }
 
-// info returns what is known of a probe of the instance.
+// probe returns what is known of a probe of the instance; nil: it has no such one.
+func (i *Instance) probe(name string) *probeInfo {
+	for _, p := range i.infos {
+		if p.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// info is like probe, and tells what is wrong with the name.
 func (i *Instance) info(name string, pos source.Pos) (*probeInfo, *source.Error) {
-	if p, ok := i.infos[name]; ok {
+	if p := i.probe(name); p != nil {
 		return p, nil
 	}
-	known := sortedKeys(i.infos)
+	known := make([]string, len(i.infos))
+	for k, p := range i.infos {
+		known[k] = p.Name
+	}
+	slices.Sort(known)
 	e := source.Errorf(pos, "there is no probe %q", name)
 	if e.Hint = source.DidYouMean(name, known); e.Hint == "" && len(known) > 0 {
 		e.Hint = "probes: " + strings.Join(known, ", ")
@@ -194,7 +208,7 @@ func sorted(list []string) []string {
 // TableKey is the column that tells the rows of a table apart; empty for what is no
 // table of the instance.
 func (i *Instance) TableKey(probe, table string) string {
-	if p, ok := i.infos[probe]; ok {
+	if p := i.probe(probe); p != nil {
 		if a, ok := p.attribute(table); ok {
 			return a.Key
 		}
@@ -205,7 +219,7 @@ func (i *Instance) TableKey(probe, table string) string {
 // Attributes describes what a probe of the instance yields; the caller does not
 // change it.
 func (i *Instance) Attributes(probe string) []beans.AttributeInfo {
-	if p, ok := i.infos[probe]; ok {
+	if p := i.probe(probe); p != nil {
 		return p.attributes
 	}
 	return nil

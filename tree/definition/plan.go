@@ -87,7 +87,7 @@ type Instance struct {
 	Parameters  map[string]any // as given or by default; secrets are references
 
 	definition *Definition
-	infos      map[string]*probeInfo
+	infos      []*probeInfo // in the order of the file
 }
 
 // Node is one node that the plan grows.
