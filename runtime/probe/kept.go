@@ -2,19 +2,21 @@ package probe
 
 import (
 	"math"
+	"slices"
 	"unique"
 
 	"grove/tree"
 )
 
 // Kept is a table to be kept: column by column, in a quarter of the room of its rows, and
-// less where a column says the same in every row. It is not changed once it is made, so
+// less where a column says the same in every row or counts little. It is not changed once it is made, so
 // that whoever wants the table shares it.
 type Kept struct {
 	Columns []string // those of the table
 	rows    int
 	places  []keptColumn // by column
 	numbers []float64
+	counts  []uint32
 	texts   []unique.Handle[string] // the zero Handle is no value
 	values  []tree.Value
 }
@@ -30,6 +32,7 @@ type keptForm uint8
 const (
 	keptSame    keptForm = iota // one of values stands for all rows
 	keptNumbers                 // numbers, and cells without a value
+	keptCounts                  // whole numbers below keptNoCount, and cells without a value
 	keptTexts                   // texts, and cells without a value
 	keptValues                  // anything
 )
@@ -38,25 +41,41 @@ const (
 // yields.
 const keptNone = 0x7ff8_6772_6f76_6501
 
+// keptNoCount stands among counts for a cell without a value.
+const keptNoCount = math.MaxUint32
+
+// usualColumns is how many columns a table mostly has at most.
+const usualColumns = 16
+
 // Keep makes a Kept of a table. What did not change since before is shared with it; before
 // may be nil.
 func Keep(t *Table, before *Kept) *Kept {
-	k := &Kept{Columns: t.Columns, rows: len(t.Rows), places: make([]keptColumn, len(t.Columns))}
-	numbers, texts, values := 0, 0, 0
+	k := &Kept{Columns: t.Columns, rows: len(t.Rows)}
+	var room [usualColumns]keptColumn
+	places := room[:0]
+	numbers, counts, texts, values := 0, 0, 0, 0
 	for c := range t.Columns {
-		p := &k.places[c]
-		switch p.form = formOf(t, c); p.form {
+		p := keptColumn{form: formOf(t, c)}
+		switch p.form {
 		case keptSame:
 			p.begin, values = int32(values), values+1
 		case keptNumbers:
 			p.begin, numbers = int32(numbers), numbers+k.rows
+		case keptCounts:
+			p.begin, counts = int32(counts), counts+k.rows
 		case keptTexts:
 			p.begin, texts = int32(texts), texts+k.rows
 		case keptValues:
 			p.begin, values = int32(values), values+k.rows
 		}
+		places = append(places, p)
 	}
-	k.numbers, k.values = make([]float64, 0, numbers), make([]tree.Value, 0, values)
+	if before != nil && slices.Equal(places, before.places) {
+		k.places = before.places
+	} else {
+		k.places = slices.Clone(places)
+	}
+	k.numbers, k.counts, k.values = make([]float64, 0, numbers), make([]uint32, 0, counts), make([]tree.Value, 0, values)
 	for c, p := range k.places {
 		switch p.form {
 		case keptSame:
@@ -65,12 +84,19 @@ func Keep(t *Table, before *Kept) *Kept {
 			for r := range t.Rows {
 				k.numbers = append(k.numbers, keptNumber(cellOf(t, r, c)))
 			}
+		case keptCounts:
+			for r := range t.Rows {
+				k.counts = append(k.counts, keptCount(cellOf(t, r, c)))
+			}
 		case keptTexts:
 		case keptValues:
 			for r := range t.Rows {
 				k.values = append(k.values, cellOf(t, r, c))
 			}
 		}
+	}
+	if before != nil && slices.EqualFunc(k.values, before.values, sameValue) {
+		k.values = before.values
 	}
 	k.keepTexts(t, texts, before)
 	return k
@@ -132,6 +158,19 @@ func keptNumber(v tree.Value) float64 {
 	return n
 }
 
+func keptCount(v tree.Value) uint32 {
+	n, ok := v.Number()
+	if !ok {
+		return keptNoCount
+	}
+	return uint32(n)
+}
+
+// isCount says whether a number is one that keptCounts hold.
+func isCount(n float64) bool {
+	return n >= 0 && n < keptNoCount && n == math.Trunc(n) && !math.Signbit(n)
+}
+
 // cellOf is a cell of a table; a row that is too short has no more values.
 func cellOf(t *Table, row, column int) tree.Value {
 	if cells := t.Rows[row]; column < len(cells) {
@@ -146,15 +185,16 @@ func formOf(t *Table, column int) keptForm {
 		return keptValues
 	}
 	first := cellOf(t, 0, column)
-	same, numbers, texts := true, true, true
+	same, counts, numbers, texts := true, true, true, true
 	for r := range t.Rows {
 		v := cellOf(t, r, column)
 		same = same && sameValue(v, first)
 		if v.IsNone() {
 			continue
 		}
-		if _, ok := v.Number(); ok {
+		if n, ok := v.Number(); ok {
 			texts = false
+			counts = counts && isCount(n)
 		} else {
 			numbers = false
 		}
@@ -162,6 +202,8 @@ func formOf(t *Table, column int) keptForm {
 	switch {
 	case same:
 		return keptSame
+	case numbers && counts:
+		return keptCounts
 	case numbers:
 		return keptNumbers
 	case texts:
@@ -192,6 +234,12 @@ func (k *Kept) Cell(row, column int) tree.Value {
 			return tree.Value{}
 		}
 		return tree.Number(n)
+	case keptCounts:
+		n := k.counts[at]
+		if n == keptNoCount {
+			return tree.Value{}
+		}
+		return tree.Number(float64(n))
 	case keptTexts:
 		h := k.texts[at]
 		if h == (unique.Handle[string]{}) {

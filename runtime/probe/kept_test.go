@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"math"
+	"runtime"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -37,10 +38,18 @@ func TestKeep(t *testing.T) {
 		{s("2"), n(3), s("b"), n(1), s("x")},
 	}
 	var before *probe.Kept
+	counts := [][]tree.Value{
+		{n(0), n(0), n(0), n(0), n(7), n(0), n(math.Copysign(0, -1))},
+		{n(1<<32 - 2), n(1<<32 - 1), n(-1), n(0.5), n(8), none, n(1)},
+		{none, n(1), n(1), n(1), none, n(1 << 31), n(2)},
+	}
 	for _, c := range []struct {
 		name string
 		rows [][]tree.Value
-	}{{"first", rows}, {"unchanged", rows}, {"another shape", more}, {"no rows", nil}, {"back", rows}} {
+	}{
+		{"first", rows}, {"unchanged", rows}, {"another shape", more}, {"counts", counts}, {"counts again", counts},
+		{"no rows", nil}, {"back", rows},
+	} {
 		k := probe.Keep(&probe.Table{Attribute: "t", Columns: columns, Rows: c.rows}, before)
 		before = k
 		if k.Rows() != len(c.rows) {
@@ -86,5 +95,26 @@ func TestKeepSharesTexts(t *testing.T) {
 	}
 	if got := k.Cell(50, 0); got != tree.Text(name(50)) {
 		t.Errorf("what was kept before changed to %v", got)
+	}
+}
+
+// TestKeepHoldsCountsInHalfTheRoom: what counts less than 32 bits takes half of what other
+// numbers take, so that the tables of many devices fit.
+func TestKeepHoldsCountsInHalfTheRoom(t *testing.T) {
+	room := func(first float64) uint64 {
+		table := &probe.Table{Columns: []string{"count"}, Rows: make([][]tree.Value, 1<<16)}
+		for i := range table.Rows {
+			table.Rows[i] = []tree.Value{tree.Number(first + float64(i))}
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		k := probe.Keep(table, nil)
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(k)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	counts, fractions := room(0), room(0.5)
+	if 10*counts > 6*fractions {
+		t.Errorf("%d bytes for counts, %d for other numbers", counts, fractions)
 	}
 }

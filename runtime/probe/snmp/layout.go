@@ -3,18 +3,23 @@ package snmp
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 
+	"grove/runtime/probe"
 	"grove/runtime/probe/snmp/ber"
 )
 
-// layout is which rows a table had, and which columns had values there. It is not
-// changed once it is made, so that probes of devices that are alike share one.
+// layout is which rows a table had, and which columns had values there. But for its example
+// it is not changed once it is made, so that probes of devices that are alike share one.
 type layout struct {
 	names   []ber.OID // of the columns that are asked for: a twin where there is one
 	indexes []string  // of the rows, as they are sent, in order
 	texts   []string  // the same with dots
 	// present lists for each column the rows in which it has a value; nil: all.
 	present [][]int32
+	// example is a table of one of these devices: others mostly have the same texts, which
+	// their tables share with it.
+	example atomic.Pointer[probe.Kept]
 }
 
 // in is how many rows have a value in a column.

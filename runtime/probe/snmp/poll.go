@@ -151,10 +151,12 @@ func (p *poll) release() {
 
 // walk returns a walk that is not in use.
 func (p *poll) walk() *walk {
-	w := new(walk)
-	if n := len(p.spare); n > 0 {
-		w, p.spare = p.spare[n-1], p.spare[:n-1]
+	n := len(p.spare)
+	if n == 0 {
+		p.spare, n = append(p.spare, new(walk)), 1
 	}
+	w := p.spare[n-1]
+	p.spare = p.spare[:n-1]
 	p.walks = append(p.walks, w)
 	return w
 }

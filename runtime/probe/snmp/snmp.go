@@ -85,7 +85,7 @@ func Kind(policy *dial.Policy, options ...Option) probe.Kind {
 type snmpProbe struct {
 	shared  *shared
 	names   *mib.Set
-	options Options
+	options *Options
 	plan    *plan
 	engine  *engine // of version 3, kept while all is well
 	memory  memory
@@ -108,9 +108,7 @@ func newProbe(shared *shared, o *Options) (*snmpProbe, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept := *o
-	kept.Values, kept.Tables = nil, nil // the shape says it all
-	return &snmpProbe{shared: shared, names: names, options: kept, plan: plan}, nil
+	return &snmpProbe{shared: shared, names: names, options: o, plan: plan}, nil
 }
 
 // Attributes implements probe.Probe.
@@ -200,7 +198,7 @@ func (p *snmpProbe) connect(ctx context.Context) (agent, error) {
 				return nil, fmt.Errorf("password of user %q: %w", p.options.V3.User, err)
 			}
 		}
-		p.engine = newEngine(p.shared.policy, p.plan, &p.options, passwords[0], passwords[1])
+		p.engine = newEngine(p.shared.policy, p.plan, p.options, passwords[0], passwords[1])
 	}
 	if err := p.engine.connect(ctx); err != nil {
 		return nil, err

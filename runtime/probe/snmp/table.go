@@ -438,7 +438,12 @@ func (w *walk) finish(p *poll) probe.Table {
 	if w.table.key >= 0 && w.kept < len(w.rows) {
 		distinct(out.Rows, 0, 1+w.table.key)
 	}
-	m.last = probe.Keep(&out, m.last)
+	before := m.last
+	if before == nil {
+		before = m.layout.example.Load()
+	}
+	m.last = probe.Keep(&out, before)
+	m.layout.example.CompareAndSwap(nil, m.last)
 	return out
 }
 
