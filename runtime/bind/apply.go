@@ -193,9 +193,10 @@ func (s *swap) construct() {
 		if v.same {
 			continue
 		}
-		for _, p := range v.plan.Probes {
+		for k := range v.plan.Probes {
+			p := &v.plan.Probes[k]
 			if v.inst != nil {
-				if r := v.inst.runners[p.Name]; r != nil && r.plan.Kind == p.Kind && r.plan.Fingerprint == p.Fingerprint {
+				if r := v.inst.runner(p.Name); r != nil && r.plan.Kind == p.Kind && r.plan.Fingerprint == p.Fingerprint {
 					continue
 				}
 			}

@@ -91,6 +91,6 @@ func BenchmarkDeliver(b *testing.B) {
 			rows[k] = disk(fmt.Sprint("d", k), n, "ssd")
 		}
 		res := probe.Result{Tables: []probe.Table{{Attribute: "disks", Columns: []string{"name", "used", "kind"}, Rows: rows}}}
-		i.deliver(i.runners["d"], &res, false, false)
+		i.deliver(i.runner("d"), &res, false, false)
 	}
 }

@@ -35,7 +35,7 @@
 // only Apply holds several, in the order of their names. The locks of the tree come
 // after it. Binder.mu and runner.mu are taken last and held for moments. Nobody holds
 // instance.mu while a probe is stopped, since a run under way may wait for it;
-// runner.life is held then, and is taken before instance.mu, and so is memory.asking, which
+// runner.life is held then, and is taken before instance.mu, and so is runner.asking, which
 // a run holds from its begin to its end. memory.mu is taken last. patterns.mu is taken in
 // whatever goroutine registers a bean, and only the locks of monitors after it.
 package bind
@@ -137,7 +137,6 @@ func New(o Options) (*Binder, error) {
 	}
 	return &Binder{
 		opts:      o,
-		applying:  newTurn(),
 		shown:     map[string]tree.Ref{},
 		instances: map[string]*instance{},
 		asks:      map[tree.Ref][]*runner{},
@@ -219,9 +218,7 @@ func (b *Binder) stop() {
 	for _, name := range slices.Sorted(maps.Keys(instances)) {
 		i := instances[name]
 		i.mu.Lock()
-		for _, r := range i.runners {
-			leaving = append(leaving, r)
-		}
+		leaving = append(leaving, i.runners...)
 		i.mu.Unlock()
 		i.unwatchAll()
 		i.unregister()

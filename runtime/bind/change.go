@@ -192,7 +192,7 @@ func (s *swap) attach(was map[tree.Path]present) {
 			continue
 		}
 		if v.inst == nil {
-			v.inst = newInstance(s.b, v.name)
+			v.inst = &instance{b: s.b, name: v.name}
 			v.inst.mu.Lock()
 			s.locked = append(s.locked, v.inst)
 		}
@@ -218,9 +218,6 @@ func (s *swap) attach(was map[tree.Path]present) {
 			}
 		}
 		i.plan, i.targets, i.loops, i.problems = v.plan, targets, v.loops, v.problems
-		if i.problems == nil {
-			i.problems = map[string]string{}
-		}
 	}
 	for _, i := range s.leaving {
 		i.each(func(_ *definition.Node, t *target) {
@@ -266,7 +263,7 @@ func (s *swap) install() (retired []*runner, starting []func()) {
 	}
 	b.mu.Unlock()
 	for _, i := range s.leaving {
-		for _, r := range runnersOf(i.runners) {
+		for _, r := range i.runners {
 			r.gone = true
 			retired = append(retired, r)
 		}
@@ -276,34 +273,36 @@ func (s *swap) install() (retired []*runner, starting []func()) {
 			continue
 		}
 		i := v.inst
-		next := make(map[string]*runner, len(v.plan.Probes))
-		for _, p := range v.plan.Probes {
-			r := v.fresh[p.Name]
+		next := make([]*runner, 0, len(v.plan.Probes))
+		for k := range v.plan.Probes {
+			name := v.plan.Probes[k].Name
+			r := v.fresh[name]
 			if r != nil {
 				r.inst = i
-			} else if r = i.runners[p.Name]; r != nil {
-				r.plan.Pos = p.Pos
+			} else {
+				r = i.runner(name)
 			}
-			next[p.Name] = r
+			next = append(next, r)
 		}
-		for _, r := range runnersOf(i.runners) {
-			if next[r.plan.Name] != r {
+		slices.SortFunc(next, func(a, b *runner) int { return strings.Compare(a.plan.Name, b.plan.Name) })
+		for _, r := range i.runners {
+			if !slices.Contains(next, r) {
 				r.gone = true
 				retired = append(retired, r)
 			}
 		}
-		before := map[*runner]*routes{}
+		before := map[*runner]routes{}
 		for _, r := range next {
 			before[r] = r.routes
-			r.routes = newRoutes()
+			r.routes = routes{}
 		}
 		i.runners = next
 		i.each(func(_ *definition.Node, t *target) {
 			if t != nil {
-				i.link(t, func(r *runner) *routes { return before[r] })
+				i.link(t, func(r *runner) routes { return before[r] })
 			}
 		})
-		for _, r := range runnersOf(next) {
+		for _, r := range next {
 			every, watches := r.fit()
 			begin := r.adjust
 			if v.fresh[r.plan.Name] == r {

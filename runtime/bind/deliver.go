@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"sync"
 	"time"
 
 	"grove/runtime/probe"
@@ -10,16 +11,24 @@ import (
 // batchSize is how many readings go to the tree at once.
 const batchSize = 256
 
-// deliverer carries results to the nodes of one instance, under its lock; the buffers
-// are used again.
+// deliverer carries one result to the nodes of one instance, under its lock. Its buffers
+// are used again, for whichever instance comes next.
 type deliverer struct {
 	i       *instance
-	count   uint64 // deliveries so far
 	at      time.Time
 	pushed  bool
 	batch   []tree.Reading
 	reports []tree.Report
 	derived []*target
+}
+
+var deliverers = sync.Pool{New: func() any { return new(deliverer) }}
+
+// release gives the buffers back.
+func (d *deliverer) release() {
+	clear(d.derived)
+	*d = deliverer{batch: d.batch[:0], reports: d.reports[:0], derived: d.derived[:0]}
+	deliverers.Put(d)
 }
 
 // deliver carries the result of a run of r, or what r sent by itself, to the nodes. A
@@ -30,17 +39,16 @@ func (i *instance) deliver(r *runner, res *probe.Result, pushed, failed bool) {
 	if r.gone {
 		return
 	}
-	d := &i.deliverer
-	d.count++
-	d.pushed = pushed
-	d.at = res.Time
+	i.deliveries++
+	d := deliverers.Get().(*deliverer)
+	d.i, d.pushed, d.at = i, pushed, res.Time
 	if d.at.IsZero() {
 		d.at = i.b.opts.Now()
 	}
 	r.remember(res, pushed)
 	for k := range res.Values {
 		v := &res.Values[k]
-		if s := r.routes.attributes[v.Attribute]; s != nil {
+		if s := r.routes.find(v.Attribute, "", ""); s != nil {
 			d.feed(s, v.Value, v.Events)
 		}
 	}
@@ -53,8 +61,7 @@ func (i *instance) deliver(r *runner, res *probe.Result, pushed, failed bool) {
 		d.derive(t)
 	}
 	d.flush()
-	clear(d.derived)
-	d.derived = d.derived[:0]
+	d.release()
 	switch {
 	case failed || downText(res) != "": // whoever ran it tells why
 	case pushed:
@@ -93,14 +100,14 @@ func (d *deliverer) feed(s *slot, v tree.Value, events []tree.Event) {
 		return
 	}
 	s.value, s.time = v, d.at
-	for _, t := range s.direct {
-		if (t.source.Mode == tree.Push) == d.pushed {
-			d.give(t, v, events)
-		}
-	}
-	for _, t := range s.derived {
-		if t.seen != d.count {
-			t.seen = d.count
+	for _, t := range s.targets {
+		switch {
+		case t.source.Value == nil:
+			if (t.source.Mode == tree.Push) == d.pushed {
+				d.give(t, v, events)
+			}
+		case t.seen != d.i.deliveries:
+			t.seen = d.i.deliveries
 			d.derived = append(d.derived, t)
 		}
 	}

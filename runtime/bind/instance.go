@@ -16,24 +16,27 @@ type instance struct {
 	b        *Binder
 	name     string
 	beanName beans.Name          // guarded by Binder.applying; zero: no bean
-	watchers map[string]*watcher // by the name of the monitor; guarded by Binder.applying
+	watchers map[string]*watcher // by the name of the monitor; nil: none yet; guarded by Binder.applying
 
-	mu       sync.Mutex // guards what follows, and what its runners and targets say of it
-	plan     *definition.Instance
-	runners  map[string]*runner // by the name of the probe
-	targets  []*target          // of plan.Nodes, in their order; nil without a source
-	loops    []*loop
-	problems map[string]string // what is wrong while it runs, by where
-	fault    string            // why the newest file is not what runs; empty: it is
-	status   tree.Ref          // the node that shows it
-	told     string            // what that node says
-	deliverer
+	mu         sync.Mutex // guards what follows, and what its runners and targets say of it
+	plan       *definition.Instance
+	runners    []*runner // sorted by the name of the probe
+	targets    []*target // of plan.Nodes, in their order; nil without a source
+	loops      []*loop
+	problems   map[string]string // what is wrong while it runs, by where; nil: nothing ever was
+	fault      string            // why the newest file is not what runs; empty: it is
+	status     tree.Ref          // the node that shows it
+	told       string            // what that node says
+	deliveries uint64            // so far
 }
 
-func newInstance(b *Binder, name string) *instance {
-	i := &instance{b: b, name: name, runners: map[string]*runner{}, watchers: map[string]*watcher{}, problems: map[string]string{}}
-	i.deliverer.i = i
-	return i
+// runner is the probe of a name; nil: the instance has none.
+func (i *instance) runner(name string) *runner {
+	k := slices.IndexFunc(i.runners, func(r *runner) bool { return r.plan.Name == name })
+	if k < 0 {
+		return nil
+	}
+	return i.runners[k]
 }
 
 // each yields every node of the instance with its target, which is nil for a node
@@ -71,9 +74,12 @@ func (i *instance) setProblem(where, text string) {
 	if i.problems[where] == text {
 		return
 	}
-	if text == "" {
+	switch {
+	case text == "":
 		delete(i.problems, where)
-	} else {
+	case i.problems == nil:
+		i.problems = map[string]string{where: text}
+	default:
 		i.problems[where] = text
 	}
 	i.show()
@@ -108,15 +114,17 @@ func (i *instance) failed(r *runner, reason string) {
 	i.explain(r, reason, func(*target) bool { return true })
 }
 
+// ranWithout is what runner.told says of a probe that runs well.
+const ranWithout = "ran without one"
+
 // lacking says at the nodes that never had a reading that the probe ran well without
 // one for them: a device may lack what the definition asks for. The lock is held.
 func (i *instance) lacking(r *runner) {
-	reason := "no reading yet: probe " + r.plan.Name + " ran without one"
-	if r.told == reason {
+	if r.told == ranWithout {
 		return
 	}
-	r.told = reason
-	i.explain(r, reason, func(t *target) bool {
+	r.told = ranWithout
+	i.explain(r, "no reading yet: probe "+r.plan.Name+" "+ranWithout, func(t *target) bool {
 		if slices.ContainsFunc(t.slots, func(s *slot) bool { return s != nil && !s.time.IsZero() }) {
 			return false // it was read: the node waits for a second reading, or said what is wrong with it
 		}
@@ -131,15 +139,13 @@ func (i *instance) explain(r *runner, reason string, wants func(*target) bool) {
 	var reports []tree.Report
 	seen := map[*target]bool{}
 	r.routes.each(func(s *slot) {
-		for _, list := range [...][]*target{s.direct, s.derived} {
-			for _, t := range list {
-				if t.had || seen[t] {
-					continue
-				}
-				seen[t] = true
-				if wants(t) {
-					reports = append(reports, tree.Report{Node: t.ref, Reason: reason})
-				}
+		for _, t := range s.targets {
+			if t.had || seen[t] {
+				continue
+			}
+			seen[t] = true
+			if wants(t) {
+				reports = append(reports, tree.Report{Node: t.ref, Reason: reason})
 			}
 		}
 	})

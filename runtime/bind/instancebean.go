@@ -52,7 +52,7 @@ func (b instanceBean) Attribute(_ context.Context, name string) (beans.Value, er
 		return int64(i.count()), nil
 	case "probes":
 		names := make([]string, 0, len(i.runners))
-		for _, r := range runnersOf(i.runners) {
+		for _, r := range i.runners {
 			names = append(names, r.plan.Name)
 		}
 		return names, nil

@@ -25,8 +25,8 @@ type Memories interface {
 // end; what the probe sends by itself sets an alarm clock, which asks a little later for
 // all that came meanwhile.
 type memory struct {
-	asking turn   // held in a run and while the probe is asked, so that one is not beside the other
-	kept   []byte // what was last kept
+	probe probe.Rememberer
+	kept  []byte // what was last kept
 
 	mu      sync.Mutex // guards what follows; nothing is called with it held
 	due     bool       // something was sent that is not asked for yet
@@ -40,50 +40,41 @@ func (r *runner) memoryName() string {
 	return r.inst.name + "/" + r.plan.Name + "/" + r.plan.Kind
 }
 
-// remembers is the probe, if it remembers and there is where to keep that; else nil.
-func (r *runner) remembers() probe.Rememberer {
-	if r.b.opts.Memories == nil {
-		return nil
-	}
-	p, _ := r.probe.(probe.Rememberer)
-	return p
-}
-
 // recall gives a probe that begins what it remembered.
 func (r *runner) recall() {
-	if p := r.remembers(); p != nil {
-		r.memory.kept = r.b.opts.Memories.Recall(r.memoryName())
-		p.Recall(bytes.Clone(r.memory.kept))
+	if m := r.memory; m != nil {
+		m.kept = r.b.opts.Memories.Recall(r.memoryName())
+		m.probe.Recall(bytes.Clone(m.kept))
 	}
 }
 
 // memorize keeps what the probe remembers after what it found was delivered. The lock
 // asking is held.
 func (r *runner) memorize() {
-	p := r.remembers()
-	if p == nil {
+	m := r.memory
+	if m == nil {
 		return
 	}
-	now := p.Memory()
+	now := m.probe.Memory()
 	switch {
-	case bytes.Equal(now, r.memory.kept):
+	case bytes.Equal(now, m.kept):
 		return
 	case len(now) > probe.MaxMemory:
 		r.b.opts.Logger.Warn("A probe remembers too much: it will begin anew after a restart.",
 			"instance", r.inst.name, "probe", r.plan.Name, "bytes", len(now), "most", probe.MaxMemory)
 		return
 	}
-	r.memory.kept = bytes.Clone(now)
-	r.b.opts.Memories.Keep(r.memoryName(), r.memory.kept)
+	m.kept = bytes.Clone(now)
+	r.b.opts.Memories.Keep(r.memoryName(), m.kept)
 }
 
 // memorizeSoon has the probe asked what it remembers. It waits for nothing: whoever sends
 // may hold a lock that the probe takes to answer.
 func (r *runner) memorizeSoon() {
-	if r.remembers() == nil {
+	m := r.memory
+	if m == nil {
 		return
 	}
-	m := &r.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.due {
@@ -97,15 +88,15 @@ func (r *runner) memorizeSoon() {
 // memorizeSent is what the clock rings for.
 func (r *runner) memorizeSent() {
 	defer r.memory.ringing.Done()
-	r.memory.asking.Lock()
-	defer r.memory.asking.Unlock()
+	r.asking.Lock()
+	defer r.asking.Unlock()
 	r.memorizeDue()
 }
 
 // memorizeDue asks the probe if it has sent something since it was asked last. The lock
 // asking is held.
 func (r *runner) memorizeDue() {
-	m := &r.memory
+	m := r.memory
 	m.mu.Lock()
 	due := m.due
 	m.due = false
@@ -121,7 +112,10 @@ func (r *runner) memorizeDue() {
 // memorizeLast keeps what is not kept yet of a probe that neither runs nor sends any more,
 // and waits for a clock that rings now.
 func (r *runner) memorizeLast() {
-	m := &r.memory
+	m := r.memory
+	if m == nil {
+		return
+	}
 	m.mu.Lock()
 	if m.clock != nil && m.clock.Stop() {
 		m.ringing.Done()
@@ -129,7 +123,7 @@ func (r *runner) memorizeLast() {
 	m.clock = nil
 	m.mu.Unlock()
 	m.ringing.Wait()
-	m.asking.Lock()
-	defer m.asking.Unlock()
+	r.asking.Lock()
+	defer r.asking.Unlock()
 	r.memorizeDue()
 }

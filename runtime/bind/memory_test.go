@@ -163,7 +163,7 @@ func TestNobodyIsAskedBesideARun(t *testing.T) {
 		}
 		for range 8 {
 			w.pass(1300 * time.Millisecond)
-			r := w.binder.running()[0].runners["it"]
+			r := w.binder.running()[0].runner("it")
 			r.stop()
 			if kept := w.notes.text("calls/it/actor"); kept == "asked beside a run" {
 				t.Error(kept)

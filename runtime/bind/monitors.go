@@ -82,6 +82,9 @@ func (i *instance) begin(m *definition.Monitor) error {
 	if w.beanName, err = i.b.opts.Beans.Register(w.bean, name); err != nil {
 		return err
 	}
+	if i.watchers == nil {
+		i.watchers = map[string]*watcher{}
+	}
 	i.watchers[m.Name] = w
 	if err := i.b.patterns.add(i.b.opts.Beans, w); err != nil {
 		i.unwatch(w)

@@ -2,6 +2,7 @@ package bind
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"grove/tree"
@@ -48,8 +49,7 @@ type slot struct {
 	value tree.Value
 	time  time.Time
 
-	direct  []*target
-	derived []*target
+	targets []*target // that show it, or evaluate an expression with it
 }
 
 type cellKey struct{ table, row string }
@@ -63,24 +63,26 @@ func (s *slot) present(now time.Time) tree.Value {
 	return s.value
 }
 
-func (s *slot) unused() bool { return len(s.direct) == 0 && len(s.derived) == 0 }
-
 // routes lead from what one probe yields to nodes. They are guarded by the lock of
 // the instance.
 type routes struct {
-	attributes map[string]*slot
-	tables     map[string]map[string][]*slot // table -> row -> cells
+	attributes []*slot                       // sorted by name
+	tables     map[string]map[string][]*slot // table -> row -> cells; nil: no node shows a cell
 }
 
-func newRoutes() *routes {
-	return &routes{attributes: map[string]*slot{}, tables: map[string]map[string][]*slot{}}
+// place is where the slot of an attribute is or belongs.
+func (r *routes) place(attribute string) (at int, found bool) {
+	return slices.BinarySearchFunc(r.attributes, attribute, func(s *slot, name string) int { return strings.Compare(s.name, name) })
 }
 
 // find returns the slot of an attribute, or of a cell if the column is not empty, or
 // nil.
 func (r *routes) find(attribute, row, column string) *slot {
 	if column == "" {
-		return r.attributes[attribute]
+		if at, found := r.place(attribute); found {
+			return r.attributes[at]
+		}
+		return nil
 	}
 	for _, s := range r.tables[attribute][row] {
 		if s.name == column {
@@ -97,13 +99,17 @@ func (r *routes) slot(from *runner, attribute, row, column string) *slot {
 	}
 	if column == "" {
 		s := &slot{from: from, name: attribute}
-		r.attributes[attribute] = s
+		at, _ := r.place(attribute)
+		r.attributes = slices.Insert(r.attributes, at, s)
 		return s
 	}
 	s := &slot{from: from, name: column, cell: &cellKey{attribute, row}}
 	rows := r.tables[attribute]
 	if rows == nil {
 		rows = map[string][]*slot{}
+		if r.tables == nil {
+			r.tables = map[string]map[string][]*slot{}
+		}
 		r.tables[attribute] = rows
 	}
 	rows[row] = append(rows[row], s)
@@ -113,7 +119,9 @@ func (r *routes) slot(from *runner, attribute, row, column string) *slot {
 // drop forgets a slot that leads nowhere.
 func (r *routes) drop(s *slot) {
 	if s.cell == nil {
-		delete(r.attributes, s.name)
+		if at, found := r.place(s.name); found {
+			r.attributes = slices.Delete(r.attributes, at, at+1)
+		}
 		return
 	}
 	rows := r.tables[s.cell.table]
@@ -141,18 +149,17 @@ func (r *routes) each(yield func(*slot)) {
 
 // link connects a node with what it reads. Values of old, the routes of the same probe
 // before, are carried over.
-func (i *instance) link(t *target, old func(*runner) *routes) {
+func (i *instance) link(t *target, old func(*runner) routes) {
 	connect := func(probe, attribute, row, column string) *slot {
-		r := i.runners[probe]
+		r := i.runner(probe)
 		if r == nil {
 			return nil // the plan names only probes that it has
 		}
 		s := r.routes.slot(r, attribute, row, column)
 		if old != nil && s.time.IsZero() {
-			if before := old(r); before != nil {
-				if o := before.find(attribute, row, column); o != nil {
-					s.value, s.time = o.value, o.time
-				}
+			before := old(r)
+			if o := before.find(attribute, row, column); o != nil {
+				s.value, s.time = o.value, o.time
 			}
 		}
 		r.told = ""
@@ -162,7 +169,7 @@ func (i *instance) link(t *target, old func(*runner) *routes) {
 	src := t.source
 	if src.Value == nil {
 		if s := connect(src.Probe, src.Attribute, src.Row, src.Column); s != nil {
-			s.direct = append(s.direct, t)
+			s.targets = append(s.targets, t)
 			t.slots = append(t.slots, s)
 		}
 	} else {
@@ -172,8 +179,8 @@ func (i *instance) link(t *target, old func(*runner) *routes) {
 				row = ""
 			}
 			s := connect(ref.Probe, ref.Attribute, row, ref.Column)
-			if s != nil && !slices.Contains(s.derived, t) {
-				s.derived = append(s.derived, t)
+			if s != nil && !slices.Contains(s.targets, t) {
+				s.targets = append(s.targets, t)
 			}
 			t.slots = append(t.slots, s)
 		}
@@ -189,9 +196,8 @@ func (i *instance) unlink(t *target) {
 		if s == nil {
 			continue
 		}
-		s.direct = without(s.direct, t)
-		s.derived = without(s.derived, t)
-		if s.unused() && s.from.routes != nil {
+		s.targets = without(s.targets, t)
+		if len(s.targets) == 0 {
 			s.from.routes.drop(s)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -29,28 +28,28 @@ const (
 
 // runner is one probe that runs, with its bean.
 type runner struct {
-	b          *Binder
-	inst       *instance // set before it is started
-	plan       definition.Probe
-	probe      probe.Probe
-	attributes []beans.AttributeInfo
-	bean       *runtimeBean
-	beanName   beans.Name
+	b        *Binder
+	inst     *instance         // set before it is started
+	plan     *definition.Probe // that it was made of; only its place in the file may differ from what the files say now
+	probe    probe.Probe
+	bean     runtimeBean
+	beanName beans.Name
 
 	// Guarded by inst.mu.
-	routes *routes
+	routes routes
 	gone   bool   // it was replaced or left: results that are still under way are dropped
 	told   string // the failure that its nodes without a reading show
 
-	memory memory
+	asking turn    // held in a run and while the probe is asked what it remembers, so that one is not beside the other
+	memory *memory // nil: the probe remembers nothing, or there is nowhere to keep it
 
 	life    turn // held while it starts or stops; guards what follows
 	retired bool
 	running bool
+	watches bool               // some node waits for announcements
 	cancel  context.CancelFunc // of the watch
 	watched chan struct{}      // closed when the watch has ended
 	detach  func()
-	watches bool // some node waits for announcements
 
 	mu      sync.Mutex // guards what follows; nothing is called with it held but the schedule
 	handle  schedule.Handle
@@ -59,8 +58,14 @@ type runner struct {
 	asked   time.Time
 	last    []tree.Value            // the latest readings, as attributes
 	lines   map[string][]tree.Event // the latest of attributes that yield events
-	tables  map[string]*probe.Kept
+	tables  []keptTable             // the latest of attributes that are tables
 	runs    runStats
+}
+
+// keptTable is the latest reading of an attribute that is a table.
+type keptTable struct {
+	attribute string
+	table     *probe.Kept
 }
 
 // downText is what a result says of a resource that is down, which is a reading and no
@@ -99,7 +104,7 @@ type runStats struct {
 }
 
 // construct makes the probe of a plan; nothing runs yet.
-func (b *Binder) construct(instance *definition.Instance, p definition.Probe) (r *runner, err error) {
+func (b *Binder) construct(instance *definition.Instance, p *definition.Probe) (r *runner, err error) {
 	kind, ok := b.opts.Registry.Kind(p.Kind)
 	if !ok {
 		return nil, fmt.Errorf("%w %q", probe.ErrUnknownKind, p.Kind)
@@ -116,12 +121,12 @@ func (b *Binder) construct(instance *definition.Instance, p definition.Probe) (r
 	if b.opts.Wrap != nil {
 		made = b.opts.Wrap(instance, made)
 	}
-	r = &runner{
-		b: b, plan: p, probe: made, attributes: made.Attributes(),
-		life: newTurn(), memory: memory{asking: newTurn()}, timeout: p.Timeout, routes: newRoutes(),
+	r = &runner{b: b, plan: p, probe: made, timeout: p.Timeout}
+	if p, ok := made.(probe.Rememberer); ok && b.opts.Memories != nil {
+		r.memory = &memory{probe: p}
 	}
-	r.last = make([]tree.Value, len(r.attributes))
-	r.bean = newRuntimeBean(r)
+	r.bean.r, r.bean.attributes = r, b.described(made.Attributes())
+	r.last = make([]tree.Value, len(r.bean.yields()))
 	r.beanName, err = beans.NewName("grove", "type", "RuntimeBean", "instance", beans.Quote(instance.Name),
 		"name", beans.PropertyValue(p.Name), "kind", beans.PropertyValue(p.Kind))
 	if err != nil {
@@ -133,17 +138,23 @@ func (b *Binder) construct(instance *definition.Instance, p definition.Probe) (r
 // keyOf returns which column of a table tells its rows apart.
 func (r *runner) keyOf(t *probe.Table) (column int, ok bool) {
 	k := r.attribute(t.Attribute)
-	if k < 0 || r.attributes[k].Type != beans.TypeTable {
+	if k < 0 || r.bean.yields()[k].Type != beans.TypeTable {
 		return 0, false
 	}
-	column = slices.Index(t.Columns, r.attributes[k].Key)
+	column = slices.Index(t.Columns, r.bean.yields()[k].Key)
 	return column, column >= 0
 }
 
 // attribute is the place of an attribute among those that the probe yields; -1: it yields
 // no such one.
 func (r *runner) attribute(name string) int {
-	return slices.IndexFunc(r.attributes, func(a beans.AttributeInfo) bool { return a.Name == name })
+	yields := r.bean.yields()
+	for k := range yields {
+		if yields[k].Name == name {
+			return k
+		}
+	}
+	return -1
 }
 
 // fit decides what the probe's nodes need of it: whether a timer runs it, and whether
@@ -151,11 +162,9 @@ func (r *runner) attribute(name string) int {
 func (r *runner) fit() (every time.Duration, watches bool) {
 	timer, watches := r.plan.Mode == tree.Timer, r.plan.Mode == tree.Notification
 	r.routes.each(func(s *slot) {
-		for _, list := range [...][]*target{s.direct, s.derived} {
-			for _, t := range list {
-				timer = timer || t.source.Mode == tree.Timer
-				watches = watches || t.source.Mode == tree.Notification
-			}
+		for _, t := range s.targets {
+			timer = timer || t.source.Mode == tree.Timer
+			watches = watches || t.source.Mode == tree.Notification
 		}
 	})
 	if timer {
@@ -174,7 +183,7 @@ func (r *runner) begin(every time.Duration, watches bool) error {
 	r.life.Unlock()
 	r.recall()
 	if r.b.opts.Beans != nil {
-		if _, err := r.b.opts.Beans.Register(r.bean, r.beanName); err != nil {
+		if _, err := r.b.opts.Beans.Register(&r.bean, r.beanName); err != nil {
 			return err
 		}
 	}
@@ -385,8 +394,8 @@ func (r *runner) sent(res probe.Result) {
 
 // run is one run of the probe, on a goroutine of the schedule.
 func (r *runner) run(ctx context.Context) error {
-	r.memory.asking.Lock()
-	defer r.memory.asking.Unlock()
+	r.asking.Lock()
+	defer r.asking.Unlock()
 	res, err := r.probe.Run(ctx)
 	r.inst.deliver(r, &res, false, err != nil)
 	if text := downText(&res); err == nil && text != "" {
@@ -453,18 +462,31 @@ func (r *runner) remember(res *probe.Result, pushed bool) {
 	}
 	for k := range res.Tables {
 		t := &res.Tables[k]
-		if r.tables == nil {
-			r.tables = map[string]*probe.Kept{}
-		}
 		var kept *probe.Kept
 		if saver != nil {
 			kept = saver.Kept(t.Attribute)
 		}
-		if kept == nil {
-			kept = probe.Keep(t, r.tables[t.Attribute])
+		at := slices.IndexFunc(r.tables, func(have keptTable) bool { return have.attribute == t.Attribute })
+		if at < 0 {
+			at = len(r.tables)
+			r.tables = append(r.tables, keptTable{attribute: t.Attribute})
 		}
-		r.tables[t.Attribute] = kept
+		if kept == nil {
+			kept = probe.Keep(t, r.tables[at].table)
+		}
+		r.tables[at].table = kept
 	}
+}
+
+// table is the latest reading of an attribute that is a table; nil: there is none. The lock
+// mu is held.
+func (r *runner) table(attribute string) *probe.Kept {
+	for _, have := range r.tables {
+		if have.attribute == attribute {
+			return have.table
+		}
+	}
+	return nil
 }
 
 // interval is how often the timer runs the probe; 0: it does not.
@@ -513,13 +535,4 @@ func (r *runner) notes() (runs runStats, every, timeout time.Duration, running b
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.runs, r.every, r.timeout, !r.handle.IsZero()
-}
-
-// runnersOf lists the probes of an instance in the order of their names.
-func runnersOf(m map[string]*runner) []*runner {
-	out := make([]*runner, 0, len(m))
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		out = append(out, m[name])
-	}
-	return out
 }

@@ -28,8 +28,8 @@ const (
 // names, and how its runs went.
 type runtimeBean struct {
 	beans.Broadcaster
-	r    *runner
-	info beans.Info
+	r          *runner
+	attributes []beans.AttributeInfo // ownAttributes, and what the probe yields
 }
 
 // ownAttributes are those that every runtime bean has; the names of attributes of
@@ -62,17 +62,8 @@ var runtimeNotifications = []beans.NotificationInfo{
 	{Types: []string{beans.TypeAttributeChange}, Name: "javax.management.AttributeChangeNotification", Description: "An attribute was set."},
 }
 
-func newRuntimeBean(r *runner) *runtimeBean {
-	b := &runtimeBean{r: r}
-	b.info = beans.Info{
-		ClassName:     "grove.runtime.RuntimeBean",
-		Description:   fmt.Sprintf("The probe %s of kind %s.", r.plan.Name, r.plan.Kind),
-		Attributes:    r.b.described(r.attributes),
-		Operations:    runtimeOperations,
-		Notifications: runtimeNotifications,
-	}
-	return b
-}
+// yields is what the probe yields, as the bean shows it.
+func (b *runtimeBean) yields() []beans.AttributeInfo { return b.attributes[len(ownAttributes):] }
 
 // described returns what a bean has for a probe that yields so much. Probes of one kind
 // that were made one after the other often yield the very same, and so share this, too.
@@ -92,7 +83,15 @@ func (b *Binder) described(yields []beans.AttributeInfo) []beans.AttributeInfo {
 }
 
 // Info implements beans.Bean.
-func (b *runtimeBean) Info() beans.Info { return b.info }
+func (b *runtimeBean) Info() beans.Info {
+	return beans.Info{
+		ClassName:     "grove.runtime.RuntimeBean",
+		Description:   fmt.Sprintf("The probe %s of kind %s.", b.r.plan.Name, b.r.plan.Kind),
+		Attributes:    b.attributes,
+		Operations:    runtimeOperations,
+		Notifications: runtimeNotifications,
+	}
+}
 
 // Attribute implements beans.Bean. What the probe has not yielded yet is nil.
 func (b *runtimeBean) Attribute(_ context.Context, name string) (beans.Value, error) {
@@ -125,7 +124,7 @@ func (b *runtimeBean) Attribute(_ context.Context, name string) (beans.Value, er
 	case "Late":
 		return runs.late, nil
 	}
-	yields := b.info.Attributes[len(ownAttributes):]
+	yields := b.yields()
 	for k := range yields {
 		if yields[k].Name == name {
 			return b.r.latest(&yields[k]), nil
@@ -141,7 +140,7 @@ func (r *runner) latest(info *beans.AttributeInfo) beans.Value {
 	if at := r.attribute(info.Name); at >= 0 {
 		last = r.last[at]
 	}
-	events, table := r.lines[info.Name], r.tables[info.Name]
+	events, table := r.lines[info.Name], r.table(info.Name)
 	r.mu.Unlock()
 	switch {
 	case info.Type == beans.TypeTable && table == nil:
@@ -200,7 +199,7 @@ func plainValue(typ beans.Type, v tree.Value) beans.Value {
 // SetAttribute implements beans.Bean: Every and Timeout take effect at once.
 func (b *runtimeBean) SetAttribute(_ context.Context, name string, value beans.Value) error {
 	if name != "Every" && name != "Timeout" {
-		for _, a := range b.info.Attributes {
+		for _, a := range b.attributes {
 			if a.Name == name {
 				return beans.ReadOnly(name)
 			}
