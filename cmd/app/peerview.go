@@ -76,7 +76,7 @@ func known(t time.Time) *time.Time {
 func (v peerView) Overview(context.Context) (peerrest.Overview, error) {
 	m := v.member()
 	self := m.Registry.Self()
-	o := peerrest.Overview{Self: shownPeer(&self), StandIns: m.Settings().StandIn}
+	o := peerrest.Overview{Self: shownPeer(&self), StandIns: m.Settings().StandIn, Clustered: m.Settings().Cluster != nil}
 	if home := m.Registry.Home().Home; home != "" {
 		o.Home = m.NameOf(home)
 	}

@@ -388,6 +388,10 @@ func TestCluster(t *testing.T) {
 		}
 		for _, m := range all {
 			m.knows(all...)
+			var said struct{ Clustered bool }
+			if err := m.ask("/api/v1/peers", &said); err != nil || !said.Clustered {
+				t.Errorf("%s does not say that it is in a cluster: %v", m.name, err)
+			}
 		}
 		if err := hamburg.push(map[string]any{"path": number, "value": 700}); err != nil {
 			t.Fatal(err)

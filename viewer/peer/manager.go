@@ -90,7 +90,9 @@ type Overview struct {
 	Managers []OtherPeer `json:"managers" nullable:"false" doc:"By name."`
 	Next     string      `json:"next,omitempty" doc:"For the parameter after; absent when there is no more."`
 	Error    string      `json:"error,omitempty" doc:"What is wrong with peers.yaml; what it said before holds."`
-	Deaf     string      `json:"deaf,omitempty" doc:"Why no other manager can link to this one, though peers.yaml says where it listens; it is tried again."`
+	// Clustered says that an external cluster carries what this manager and others say.
+	Clustered bool   `json:"clustered,omitempty" doc:"An external cluster carries what managers say: who is in it, too, is joined at the address cluster."`
+	Deaf      string `json:"deaf,omitempty" doc:"Why no other manager can link to this one, though peers.yaml says where it listens; it is tried again."`
 }
 
 // Paged is the part of inputs that says which page is asked for.

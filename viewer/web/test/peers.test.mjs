@@ -115,6 +115,52 @@ on('an invitation shows the command once, and the command joins when it is paste
   ]);
 });
 
+on('who is in the same cluster is joined over it, and others at their addresses', async (server, open) => {
+  server.peers.clustered = true;
+  const page = await open('peers');
+  await page.getByRole('button', { name: 'Invite' }).click();
+  let dialog = page.getByRole('dialog', { name: 'Invite a manager' });
+  await dialog.getByLabel('Name').fill('hamburg');
+  await dialog.getByRole('button', { name: 'Invite', exact: true }).click();
+  dialog = page.getByRole('dialog', { name: 'Invitation for hamburg' });
+  await dialog.getByText('Peers, Join, over the cluster, with the token').waitFor();
+  const command = await dialog.getByLabel('Command').inputValue();
+  await dialog.getByRole('button', { name: 'Done' }).click();
+  dialog = page.getByRole('dialog', { name: 'Join a manager' });
+  const join = page.getByRole('button', { name: 'Join', exact: true });
+  const reached = dialog.getByLabel('Reached');
+  await join.click();
+  assert.equal(await reached.inputValue(), 'cluster');
+  assert.equal(await dialog.getByLabel('Address').count(), 0);
+  await accessible(page);
+  await dialog.getByLabel('Token').fill('t0ken');
+  await dialog.getByRole('button', { name: 'Join', exact: true }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await join.click();
+  // A whole command says how the other one is reached, whichever way was chosen.
+  await dialog.getByLabel('Token').fill('grove peer join tls://rome.example:7443 t0ken');
+  assert.equal(await reached.inputValue(), 'address');
+  assert.equal(await dialog.getByLabel('Address').inputValue(), 'tls://rome.example:7443');
+  await accessible(page);
+  await dialog.getByRole('button', { name: 'Join', exact: true }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await join.click();
+  await reached.selectOption('at an address');
+  await dialog.getByRole('button', { name: 'Join', exact: true }).click();
+  await dialog.getByText('Say where the other manager is reached.').waitFor();
+  await dialog.getByLabel('Address').fill(command);
+  assert.equal(await reached.inputValue(), 'cluster');
+  assert.equal(await dialog.getByLabel('Token').inputValue(), 's3cret');
+  await dialog.getByRole('button', { name: 'Join', exact: true }).click();
+  await dialog.waitFor({ state: 'detached' });
+  assert.deepEqual(server.sent.map(([, path, body]) => [path, body]), [
+    ['peers/invite', { name: 'hamburg', for: '24h' }],
+    ['peers/join', { address: 'cluster', token: 't0ken' }],
+    ['peers/join', { address: 'tls://rome.example:7443', token: 't0ken' }],
+    ['peers/join', { address: 'cluster', token: 's3cret' }],
+  ]);
+});
+
 on('devices are filtered, given away and returned, each after a question', async (server, open) => {
   const page = await open('peers?part=devices');
   const list = page.getByRole('grid', { name: 'Devices' });

@@ -57,7 +57,10 @@ export class PeerStandIn extends AlertStandIn {
 
   /** change is what comes of a change. */
   change(path, body) {
-    if (path === 'peers/invite') return { token: 's3cret', address: 'tls://berlin.example:7443', ends: ago(-86_400), command: 'grove peer join tls://berlin.example:7443 s3cret' };
+    if (path === 'peers/invite') {
+      const address = this.peers.clustered ? 'cluster' : 'tls://berlin.example:7443';
+      return { token: 's3cret', address, ends: ago(-86_400), command: `grove peer join ${address} s3cret` };
+    }
     if (path === 'peers/join') return { id: 'f'.repeat(16), name: 'rome', address: body.address };
     const [, id, act] = /^peers\/([^/]+)\/(revoke|leave)$/.exec(path) ?? [];
     if (act) {

@@ -57,6 +57,7 @@ export interface Overview {
   managers: Other[];
   next?: string;
   error?: string; // what is wrong with peers.yaml
+  clustered?: boolean; // an external cluster carries what managers say
   deaf?: string; // why nobody can link to this manager
 }
 

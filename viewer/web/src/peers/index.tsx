@@ -137,7 +137,7 @@ function Head({ peers, again }: { peers: Overview | undefined; again: () => void
       </div>
       <ErrorText text={action.error} />
       {open === 'invite' ? <Invite onClose={() => setOpen('')} /> : null}
-      {open === 'join' ? <Join onClose={() => setOpen('')} onDone={again} /> : null}
+      {open === 'join' ? <Join clustered={peers?.clustered ?? false} onClose={() => setOpen('')} onDone={again} /> : null}
       {open === 'handover' ? <HandOver managers={others} onClose={() => setOpen('')} onDone={again} /> : null}
     </>
   );

@@ -16,6 +16,9 @@ const lives = [
   ['30d', '30 days'],
 ] as const;
 
+/** cluster is the address of whoever is in the same external cluster. */
+const cluster = 'cluster';
+
 /** Invite makes a token and shows the command to type where the other manager runs. */
 export function Invite({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState('');
@@ -45,7 +48,7 @@ export function Invite({ onClose }: { onClose: () => void }) {
           {copied}
         </p>
         <p class="soft">
-          Or open the page of {name.trim()}, Peers, Join, with the address <code>{made.address}</code> and the token, which is the last word of the command.
+          Or open the page of {name.trim()}, Peers, Join, {made.address === cluster ? 'over the cluster, with' : <>with the address <code>{made.address}</code> and</>} the token, which is the last word of the command.
         </p>
         <div class="actions">
           <button class="primary" onClick={onClose}>
@@ -76,8 +79,9 @@ export function Invite({ onClose }: { onClose: () => void }) {
   );
 }
 
-/** Join takes what the other side's invitation says. */
-export function Join({ onClose, onDone }: { onClose: () => void; onDone: () => void }) {
+/** Join takes what the other side's invitation says. Clustered is that it may be in the same external cluster as this manager. */
+export function Join({ clustered, onClose, onDone }: { clustered: boolean; onClose: () => void; onDone: () => void }) {
+  const [over, setOver] = useState(clustered);
   const [address, setAddress] = useState('');
   const [token, setToken] = useState('');
   const [wrong, setWrong] = useState<{ address?: string; token?: string }>({});
@@ -86,19 +90,21 @@ export function Join({ onClose, onDone }: { onClose: () => void; onDone: () => v
   const paste = (text: string, into: (text: string) => void) => {
     const [, at, secret] = /^\s*(?:\S*grove\s+)?peer\s+join\s+(\S+)\s+(\S+)\s*$/.exec(text) ?? [];
     if (at && secret) {
-      setAddress(at);
+      setOver(clustered && at === cluster);
+      setAddress(clustered && at === cluster ? '' : at);
       setToken(secret);
     } else into(text);
   };
   const send = async () => {
+    const to = over ? cluster : address.trim();
     setWrong({
-      ...(address.trim() === '' ? { address: 'Say where the other manager is reached.' } : {}),
+      ...(to === '' ? { address: 'Say where the other manager is reached.' } : {}),
       ...(token.trim() === '' ? { token: 'The other side makes it: Peers, Invite.' } : {}),
     });
-    if (address.trim() === '' || token.trim() === '') return;
+    if (to === '' || token.trim() === '') return;
     let name = '';
     const done = await action.run(async () => {
-      name = (await join(address.trim(), token.trim())).name;
+      name = (await join(to, token.trim())).name;
     });
     if (!done) return;
     toast(`Joined ${name}.`);
@@ -119,8 +125,19 @@ export function Join({ onClose, onDone }: { onClose: () => void; onDone: () => v
           </>
         }
       >
-        <TextField label="Address" hint="Of the other manager. You may paste the whole command of its invitation." value={address} onValue={(t) => paste(t, setAddress)} error={wrong.address} autofocus autocomplete="off" placeholder="tls://grove.example:7443" />
-        <AreaField label="Token" value={token} onValue={(t) => paste(t, setToken)} error={wrong.token} rows={3} class="code" autocomplete="off" />
+        {clustered ? (
+          <SelectField
+            label="Reached"
+            value={over ? cluster : 'address'}
+            onValue={(v) => setOver(v === cluster)}
+            options={[
+              [cluster, 'over the cluster that both are in'],
+              ['address', 'at an address'],
+            ]}
+          />
+        ) : null}
+        {over ? null : <TextField label="Address" hint="Of the other manager. You may paste the whole command of its invitation." value={address} onValue={(t) => paste(t, setAddress)} error={wrong.address} autofocus autocomplete="off" placeholder="tls://grove.example:7443" />}
+        <AreaField label="Token" hint={over ? 'You may paste the whole command of the invitation.' : undefined} autofocus={over} value={token} onValue={(t) => paste(t, setToken)} error={wrong.token} rows={3} class="code" autocomplete="off" />
       </Form>
     </Dialog>
   );
