@@ -24,18 +24,23 @@ func newMetered(t *testing.T) (load *atomic.Int64, address string) {
 	return load, s.URL
 }
 
-// changes are the changes of status of a node, oldest first, without its times.
+// changes are the changes of status of a node, oldest first. The status that it has already when
+// somebody takes it is none.
 func (s *site) changes(path string) (list []string) {
 	s.Helper()
 	var page struct {
-		Entries []struct{ From, To, Time string }
+		Entries []struct{ To, Time string }
 	}
 	if err := s.call(http.MethodGet, "/api/v1/journal?"+url.Values{"path": {path}, "only": {"true"}, "kind": {"status"}, "order": {"oldest"}}.Encode(), nil, &page); err != nil {
 		s.Log(err)
 		return nil
 	}
+	last := ""
 	for _, e := range page.Entries {
-		list = append(list, e.Time+" "+e.From+" "+e.To)
+		if e.To != last {
+			list = append(list, e.Time+" "+e.To)
+		}
+		last = e.To
 	}
 	return list
 }
@@ -63,22 +68,18 @@ func (s *site) readings(path string, from, to time.Time) (list []string) {
 	return list
 }
 
-// past are the readings but the last: another manager may read in the same moment, and what it
-// reads is then the last of the point in which both are.
+// past are the readings from before this second: another manager may read in the same one, and
+// the history keeps the first reading of a second as if it were of its beginning.
 func (s *site) past(path string, began time.Time) (list []string) {
 	s.Helper()
-	s.until("there is more than one reading", func() bool {
-		list = s.readings(path, began, began.Add(10*time.Minute))
-		return len(list) > 1
+	s.until("there is a reading from before this second", func() bool {
+		ends := time.Now().Truncate(time.Second).Add(-200 * time.Millisecond) // more than the span of a point
+		list = slices.DeleteFunc(s.readings(path, began, began.Add(10*time.Minute)), func(r string) bool {
+			at, err := time.Parse(time.RFC3339Nano, strings.Fields(r)[0])
+			return err != nil || at.After(ends)
+		})
+		return len(list) > 0
 	})
-	return list[:len(list)-1]
-}
-
-// statuses are those that the changes lead through.
-func statuses(changes []string) (list []string) {
-	for _, c := range changes {
-		list = append(list, c[strings.LastIndexByte(c, ' ')+1:])
-	}
 	return list
 }
 
@@ -116,7 +117,11 @@ func TestThePastMovesWithItsDevice(t *testing.T) {
 		}
 	}
 	hub.until("the hub has the readings of before", has(hub, before))
-	hub.until("the hub has the changes of before", func() bool { return slices.Equal(statuses(hub.changes(path)), []string{"green", "red", "green"}) })
+	was := edge.changes(path) // Some more are white where the machine is slow.
+	hub.until("the hub has the changes of before", func() bool {
+		got := hub.changes(path)
+		return len(got) > len(was) && slices.Equal(got[:len(was)], was) && strings.HasSuffix(got[len(got)-1], " green")
+	})
 	is(hub, 30, tree.Red)
 	is(hub, 5, tree.Green)
 	away := hub.past(path, began)
@@ -125,16 +130,18 @@ func TestThePastMovesWithItsDevice(t *testing.T) {
 	is(edge, 6, tree.Green)
 	edge.until("the edge has the readings of the hub", has(edge, away))
 	is(edge, 40, tree.Red)
-	want := []string{"green", "red", "green", "red", "green", "red"}
-	edge.until("the edge has the changes of the hub", func() bool { return len(edge.changes(path)) >= len(want) })
-	got := edge.changes(path)
-	if !slices.Equal(statuses(got), want) || !slices.Equal(got[:len(seen)], seen) {
+	var got []string
+	edge.until("the edge has the changes of the hub", func() bool {
+		got = edge.changes(path)
+		return len(got) > len(seen) && strings.HasSuffix(got[len(got)-1], " red")
+	})
+	if !slices.Equal(got[:len(seen)], seen) {
 		t.Errorf("changes at the edge\n%s\nat the hub before the return\n%s", strings.Join(got, "\n"), strings.Join(seen, "\n"))
 	}
 	// The hub remembers all of it, although it looks only every second at who watches what.
 	const hangs = "/Managers/edge" + path
 	hub.until("the hub has what the edge wrote", func() bool { return len(hub.changes(hangs)) >= len(got) })
-	if there := hub.changes(hangs); !slices.Equal(there, got) {
+	if there := hub.changes(hangs); !slices.Equal(there[:len(got)], got) {
 		t.Errorf("changes at the edge\n%s\nthe same at the hub\n%s", strings.Join(got, "\n"), strings.Join(there, "\n"))
 	}
 }
