@@ -84,7 +84,8 @@ func TestAveragesSlideByTheMinute(t *testing.T) {
 			t.Errorf("%d minutes: -want +got\n%s", minutes, d)
 		}
 	}
-	if d := cmp.Diff(Extreme{0, start}, w.min); d != "" {
+	least, greatest := w.Extremes()
+	if d := cmp.Diff([]Extreme{{0, start}, {19, start.Add(19 * time.Minute)}}, []Extreme{least, greatest}); d != "" {
 		t.Error(d)
 	}
 	w.Add(5, start) // late
@@ -94,5 +95,22 @@ func TestAveragesSlideByTheMinute(t *testing.T) {
 	}
 	if _, ok := w.Average(now.Add(time.Hour), 15); ok {
 		t.Error("an hour later there is still an average")
+	}
+}
+
+// TestAFullMinuteTakesNoMore: its average is that of what it took, and extremes go on.
+func TestAFullMinuteTakesNoMore(t *testing.T) {
+	var w Window
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for i := range math.MaxUint16 {
+		w.Add(2, start.Add(time.Duration(i)))
+	}
+	w.Add(1000, start.Add(time.Second))
+	got, _ := w.Average(start.Add(time.Second), 1)
+	if d := cmp.Diff(Average{Value: 2, Count: math.MaxUint16, Sum: 2 * math.MaxUint16}, got); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+	if _, greatest := w.Extremes(); greatest.Value != 1000 {
+		t.Errorf("the greatest is %v", greatest)
 	}
 }

@@ -9,14 +9,23 @@ import (
 const windowMinutes = 15
 
 // Window sums up the readings of the last minutes: of the running one and of the
-// fifteen before it. The zero value has seen none. It is for one goroutine at a time.
+// fifteen before it. The zero value has seen none. It is for one goroutine at a time. There
+// is one for each attribute that has readings, so it is kept small.
 type Window struct {
 	minute   int64 // the running one, since 1970
 	sums     [windowMinutes + 1]float64
-	counts   [windowMinutes + 1]uint32
-	last     int64 // time of the last reading that was taken, Unix nanoseconds
-	min, max Extreme
+	counts   [windowMinutes + 1]uint16 // a minute that is full takes no more
+	last     int64                     // time of the last reading that was taken, Unix nanoseconds
+	min, max extreme
 }
+
+// extreme is Extreme with the time in Unix nanoseconds.
+type extreme struct {
+	value float64
+	at    int64
+}
+
+func (x extreme) told() Extreme { return Extreme{x.value, time.Unix(0, x.at)} }
 
 // Extreme is the least or the greatest value and when it was.
 type Extreme struct {
@@ -42,14 +51,15 @@ func (w *Window) Add(v float64, at time.Time) {
 	first := w.last == 0
 	w.last = t
 	w.advance(at)
-	k := at.Unix() / 60 % int64(len(w.sums))
-	w.sums[k] += v
-	w.counts[k]++
-	if first || v < w.min.Value {
-		w.min = Extreme{v, at}
+	if k := at.Unix() / 60 % int64(len(w.sums)); w.counts[k] < math.MaxUint16 {
+		w.sums[k] += v
+		w.counts[k]++
 	}
-	if first || v > w.max.Value {
-		w.max = Extreme{v, at}
+	if first || v < w.min.value {
+		w.min = extreme{v, t}
+	}
+	if first || v > w.max.value {
+		w.max = extreme{v, t}
 	}
 }
 
@@ -76,7 +86,7 @@ func (w *Window) Average(now time.Time, minutes int) (a Average, ok bool) {
 		}
 		k := m % int64(len(w.sums))
 		a.Sum += w.sums[k]
-		a.Count += w.counts[k]
+		a.Count += uint32(w.counts[k])
 	}
 	if a.Count == 0 {
 		return a, false
@@ -86,4 +96,4 @@ func (w *Window) Average(now time.Time, minutes int) (a Average, ok bool) {
 }
 
 // Extremes are the least and the greatest of all values that it ever took.
-func (w *Window) Extremes() (least, greatest Extreme) { return w.min, w.max }
+func (w *Window) Extremes() (least, greatest Extreme) { return w.min.told(), w.max.told() }
