@@ -45,20 +45,20 @@ func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 // classOf says what a row is.
 func classOf(r *row) Class {
 	switch {
-	case r.path.IsRoot():
+	case r.Path.IsRoot():
 		return Virtual
-	case r.kind == tree.Group && r.holds:
+	case r.Kind == tree.Group && r.holds:
 		return Object
-	case r.kind == tree.Group:
+	case r.Kind == tree.Group:
 		return Summary
-	case r.kind == tree.Performance:
+	case r.Kind == tree.Performance:
 		return Performance
-	case r.kind == tree.Log:
+	case r.Kind == tree.Log:
 		return Log
-	case r.kind == tree.State:
+	case r.Kind == tree.State:
 		return Status
 	}
-	if text, _ := r.value.Text(); utf8.RuneCountInString(text) > name.MaxPart {
+	if text, _ := r.Value.Text(); utf8.RuneCountInString(text) > name.MaxPart {
 		return LongText
 	}
 	return ShortText

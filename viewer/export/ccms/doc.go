@@ -32,6 +32,14 @@
 // whether anybody asks for averages or not. So of a node that is fed more often than
 // once a second the averages are over one reading a second, and of others over all.
 //
+// # What is kept
+//
+// Between questions an exporter keeps of each node no more than its colour, and of a
+// performance attribute that had a reading what its averages are made of: 24 and 208 bytes.
+// Everything else is asked of the tree, by a walk over the part that a question is about. A
+// tree that comes, goes or moves touches what is kept of its own nodes alone. Who asks for
+// elements by TID or by full name makes a directory of all nodes, which then is kept up.
+//
 // # Alerts
 //
 // Each time an attribute turns yellow or red an alert opens. It stays open, also

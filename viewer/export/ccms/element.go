@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"grove/tree"
-	"grove/tree/grant"
 	"grove/viewer/export/ccms/alert"
 	"grove/viewer/export/ccms/measure"
 	"grove/viewer/export/ccms/name"
@@ -115,106 +114,45 @@ const (
 	messageNumber = "000"
 )
 
-// list makes the rows at and below a position, down to so many levels (negative: all).
-func (e *Exporter) list(g *sight, from int32, depth int) []Row {
-	t := &e.table
-	top := t.rows[from].path.Depth()
-	alerts := e.highest(g, from)
-	at := make(map[int32]int, t.rows[from].end-from)
-	rows := make([]Row, 0, t.rows[from].end-from)
-	for i := from; i < t.rows[from].end; i++ {
-		r := &t.rows[i]
-		level := r.path.Depth() - top
-		if depth >= 0 && level > depth || g.at(i) == grant.Hidden {
-			continue
-		}
-		row := e.row(g, i)
-		row.Parent = -1
-		if i != from {
-			row.Parent = at[r.parent]
-		}
-		row.Alert = alerts[i]
-		if r.kind == tree.Group {
-			at[i] = len(rows)
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-// highest returns for each position at and below from the open alert that matters most, of
-// those that are seen.
-func (e *Exporter) highest(g *sight, from int32) map[int32]*alert.Alert {
-	t := &e.table
-	out := map[int32]*alert.Alert{}
-	if e.book.Len() == 0 {
-		return out
-	}
-	for i := from; i < t.rows[from].end; i++ {
-		r := &t.rows[i]
-		if r.kind == tree.Group || g.at(i) != grant.Seen {
-			continue
-		}
-		told, ok := e.book.Highest(r.path)
-		if !ok {
-			continue
-		}
-		for k := i; k >= from; k = t.rows[k].parent {
-			if old := out[k]; old == nil || alert.Compare(&told, old) < 0 {
-				out[k] = &told
-			}
-		}
-	}
-	return out
-}
-
-func (e *Exporter) row(g *sight, i int32) Row {
-	shown, hidden := g.shownOf(&e.table, i)
-	return e.rowOf(&shown, hidden)
-}
-
-func (e *Exporter) rowOf(r *row, hidden bool) Row {
+// rowOf makes what a list tells of a row.
+func (e *Exporter) rowOf(r *row) Row {
 	class := classOf(r)
 	out := Row{
-		Name: name.Short(r.path, e.opts.System), Depth: r.path.Depth(), Class: class, ClassNumber: int(class), TID: e.tid(r),
-		Full: name.Of(r.path, r.kind == tree.Group).Full(e.opts.System), Path: r.path, Value: r.status,
-		Time: r.time, Since: r.since, Created: r.created, Level: r.level, Hidden: hidden,
+		Name: name.Short(r.Path, e.opts.System), Parent: -1, Depth: r.Depth, Class: class, ClassNumber: int(class), TID: e.tid(r),
+		Full: full(&r.Node, e.opts.System), Path: r.Path, Value: r.Status,
+		Time: r.Time, Since: r.Since, Created: r.Created, Level: r.level, Hidden: r.hidden,
 	}
-	if r.spec != nil {
-		out.Tool, out.Owner = r.spec.Source, r.owner
-		out.Description = measure.Describe(r.kind, r.value, r.spec.Unit)
+	if r.Spec != nil {
+		out.Tool, out.Owner = r.Spec.Source, r.owner
+		out.Description = measure.Describe(r.Kind, r.Value, r.Spec.Unit)
 	}
 	return out
 }
 
 // element makes the whole record of a row.
-func (e *Exporter) element(g *sight, i int32) Element {
-	shown, hidden := g.shownOf(&e.table, i)
-	r := &shown
-	n := name.Of(r.path, r.kind == tree.Group)
+func (e *Exporter) element(r *row) Element {
+	parts := name.Of(r.Path, r.Kind == tree.Group)
 	el := Element{
-		Row: e.rowOf(r, hidden), System: e.opts.System, Context: n.Context, Object: n.Object, Attribute: n.Attribute,
-		MTEClass: "GROVE_" + strings.ToUpper(r.kind.String()), Severity: r.severity, MaxAlerts: e.opts.AlertsPerNode,
-		MessageClass: messageClass, MessageNumber: messageNumber, Reason: r.reason, Flapping: r.flapping,
+		Row: e.rowOf(r), System: e.opts.System, Context: parts.Context, Object: parts.Object, Attribute: parts.Attribute,
+		MTEClass: "GROVE_" + strings.ToUpper(r.Kind.String()), Severity: r.severity, MaxAlerts: e.opts.AlertsPerNode,
+		MessageClass: messageClass, MessageNumber: messageNumber, Reason: r.Reason, Flapping: r.Flapping,
 	}
-	el.Parent = -1
-	el.Alert = e.highest(g, i)[i]
-	if r.spec != nil {
-		el.Comment = r.spec.Description
-		if r.spec.Metric != "" {
-			el.MTEClass = name.Part(r.spec.Metric)
+	if r.Spec != nil {
+		el.Comment = r.Spec.Description
+		if r.Spec.Metric != "" {
+			el.MTEClass = name.Part(r.Spec.Metric)
 		}
 	}
 	el.AttributeGroup = el.MTEClass
-	if r.tuned {
+	if r.Tuned {
 		el.AttributeGroup = "<TID specific>"
 	}
-	if r.kind == tree.Group {
-		el.Counts = &r.counts
+	if r.Kind == tree.Group {
+		el.Counts = &r.Counts
 		return el
 	}
-	el.Threshold = measure.ThresholdOf(r.threshold)
-	switch r.kind {
+	el.Threshold = measure.ThresholdOf(r.Threshold)
+	switch r.Kind {
 	case tree.Performance:
 		el.Performance = e.current(r, el.Threshold)
 	case tree.Log:
@@ -225,28 +163,30 @@ func (e *Exporter) element(g *sight, i int32) Element {
 
 func logInfo(r *row) *LogInfo {
 	l := &LogInfo{Mode: 1, Lines: tree.DefaultKeep, Filter: "as reported"}
-	if r.spec.Keep > 0 {
-		l.Lines = r.spec.Keep
+	if r.Spec.Keep > 0 {
+		l.Lines = r.Spec.Keep
 	}
-	if r.threshold != nil && r.threshold.ClearAfter > 0 {
-		l.Mode, l.Seconds = 3, r.threshold.ClearAfter.Seconds()
+	if r.Threshold != nil && r.Threshold.ClearAfter > 0 {
+		l.Mode, l.Seconds = 3, r.Threshold.ClearAfter.Seconds()
 	}
 	return l
 }
 
 // current makes the current value record.
 func (e *Exporter) current(r *row, th *measure.Threshold) *Current {
-	d := measure.Decimals(r.spec.Unit, th)
+	d := measure.Decimals(r.Spec.Unit, th)
 	c := &Current{
-		Decimals: d, Unit: measure.Unit(r.spec.Unit), FullUnit: r.spec.Unit, Relevance: "last reported", Value: r.value, LastState: r.status,
+		Decimals: d, Unit: measure.Unit(r.Spec.Unit), FullUnit: r.Spec.Unit, Relevance: "last reported", Value: r.Value, LastState: r.Status,
 	}
-	if v, ok := r.value.Number(); ok {
+	if v, ok := r.Value.Number(); ok {
 		last, relevant := measure.Stored(v, d), measure.Stored(v, d)
 		c.Last, c.Relevant = &last, &relevant
-		c.Date, c.Time = r.time.UTC().Format("20060102"), r.time.UTC().Format("150405")
+		c.Date, c.Time = r.Time.UTC().Format("20060102"), r.Time.UTC().Format("150405")
 	}
-	w := r.window
-	if w == nil {
+	e.mu.Lock()
+	w, ok := e.table.window(r.Ref)
+	e.mu.Unlock()
+	if !ok {
 		return c
 	}
 	now := e.opts.Now()

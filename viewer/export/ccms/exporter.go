@@ -56,7 +56,7 @@ type Exporter struct {
 	scheme name.Scheme
 	book   *alert.Book // has a lock of its own, which is taken after mu
 
-	mu    sync.Mutex // guards the table
+	mu    sync.Mutex // guards the table, and is held while the tree publishes: never for long
 	table table
 }
 
@@ -87,12 +87,11 @@ func New(o Options) (*Exporter, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	view, err := o.Tree.View(tree.Root)
+	table, err := newTable(o.Tree, o.System)
 	if err != nil {
 		return nil, fmt.Errorf("ccms: %w", err)
 	}
-	e := &Exporter{opts: o, scheme: scheme, book: alert.New(alert.Options{Scheme: scheme, Total: o.Alerts, Each: o.AlertsPerNode, Shelf: o.Shelf, Log: o.Log})}
-	e.table.view = view
+	e := &Exporter{opts: o, scheme: scheme, table: table, book: alert.New(alert.Options{Scheme: scheme, Total: o.Alerts, Each: o.AlertsPerNode, Shelf: o.Shelf, Log: o.Log})}
 	ctx, cancel := context.WithTimeout(context.Background(), keepWithin)
 	defer cancel()
 	e.keep(ctx)
@@ -133,11 +132,16 @@ func (e *Exporter) Run(ctx context.Context) error {
 func (e *Exporter) Sample() error { return e.sample(context.Background()) }
 
 func (e *Exporter) sample(ctx context.Context) error {
-	e.mu.Lock()
-	err := e.refresh()
-	e.mu.Unlock()
+	err := e.renew()
 	e.keep(ctx)
 	return err
+}
+
+// renew is refresh with the lock.
+func (e *Exporter) renew() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.refresh()
 }
 
 // keep has alerts kept. It may take long: mu is not held.
@@ -163,18 +167,18 @@ func (e *Exporter) refresh() error {
 // settle opens and ends the alerts of attributes whose colour is another than before:
 // what nobody told of, such as what a restart brought back.
 func (e *Exporter) settle() {
-	for _, k := range e.table.turned {
-		if r := &e.table.rows[k]; r.status != tree.White { // silence is no improvement
-			e.take(r, r.status, r.since, r.value)
+	for _, ref := range e.table.takeTurned() {
+		n, err := e.opts.Tree.NodeAt(ref)
+		if err == nil && n.Status != tree.White { // else it went, or fell silent, meanwhile
+			e.took(&n, n.Status, n.Since, n.Value)
 		}
 	}
-	e.table.turned = e.table.turned[:0]
 }
 
-// take notes that the attribute of a row took a colour.
-func (e *Exporter) take(r *row, v Value, at time.Time, value tree.Value) {
-	if e.book.Took(r.path, v, at) {
-		e.open(r, v, at, value)
+// took notes that an attribute took a colour.
+func (e *Exporter) took(n *tree.Node, v Value, at time.Time, value tree.Value) {
+	if e.book.Took(n.Path, v, at) {
+		e.open(n, v, at, value)
 	}
 }
 
@@ -184,6 +188,7 @@ func (e *Exporter) take(r *row, v Value, at time.Time, value tree.Value) {
 // its intervals not at all.
 func (e *Exporter) Statuses(changes []tree.StatusChange) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	if err := e.table.update(); err != nil {
 		e.opts.Log.Warn("the monitoring tree cannot be read", "error", err)
 	}
@@ -192,36 +197,22 @@ func (e *Exporter) Statuses(changes []tree.StatusChange) {
 		if c.Kind == tree.Group || c.To == tree.White {
 			continue
 		}
-		if k, ok := e.table.position(c.Ref); ok { // else it went meanwhile
-			e.take(&e.table.rows[k], c.To, c.Time, c.Value)
+		if n, err := e.opts.Tree.NodeAt(c.Ref); err == nil { // else it went meanwhile
+			e.took(&n, c.To, c.Time, c.Value)
 		}
 	}
 	e.settle()
-	e.mu.Unlock()
 }
 
-// position returns where the node of a handle is.
-func (t *table) position(ref tree.Ref) (int32, bool) {
-	if int(ref.Index()) >= len(t.positions) {
-		return 0, false
-	}
-	k := t.positions[ref.Index()]
-	return k, k >= 0 && t.rows[k].ref == ref
-}
-
-// open adds an alert of the attribute of a row.
-func (e *Exporter) open(r *row, v Value, at time.Time, value tree.Value) {
-	n := name.Of(r.path, false)
+// open adds an alert of an attribute.
+func (e *Exporter) open(n *tree.Node, v Value, at time.Time, value tree.Value) {
+	parts := name.Of(n.Path, false)
 	if value.IsNone() { // a change of a log does not say which line it was
-		value = r.value
-	}
-	object := n.Object
-	if object == "" {
-		object = name.Gap
+		value = n.Value
 	}
 	e.book.Open(alert.Alert{
-		TID: e.tid(r), Name: n.Full(e.opts.System), Path: r.path, Object: object, Attribute: n.Attribute,
-		Value: v, Severity: r.severity, Opened: at, Description: measure.Describe(r.kind, value, r.spec.Unit),
+		TID: e.tid(&row{Node: *n}), Name: parts.Full(e.opts.System), Path: n.Path, Object: cmp.Or(parts.Object, name.Gap), Attribute: parts.Attribute,
+		Value: v, Severity: heirAt(e.opts.Tree, n.Path).severity, Opened: at, Description: measure.Describe(n.Kind, value, n.Spec.Unit),
 	})
 }
 
@@ -231,5 +222,5 @@ func (e *Exporter) tid(r *row) string {
 	if class == LongText { // a text that grows stays the same element
 		class = ShortText
 	}
-	return e.scheme.TID(name.Number(r.path), int(class))
+	return e.scheme.TID(name.Number(r.Path), int(class))
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -372,62 +373,40 @@ func TestStructureMayChange(t *testing.T) {
 	}
 }
 
-func bigTree(b *testing.B) (*tree.Tree, []tree.Ref) {
-	tr := tree.New(tree.Options{})
-	var ops []tree.Op
-	s := &tree.Spec{Kind: tree.Performance, Unit: "s", Threshold: &tree.Threshold{Red: tree.AboveLevel(1e9, 1e9)}}
-	var paths []tree.Path
-	for i := range 1000 {
-		for k := range 100 {
-			p := tree.MustPath(fmt.Sprintf("/site%d/host%d/value%d", i/50, i, k))
-			paths, ops = append(paths, p), append(ops, tree.Add(p, s))
+// TestQuestionsWhileTheTreeChanges: whoever asks meanwhile gets an answer, or hears that
+// the node is gone.
+func TestQuestionsWhileTheTreeChanges(t *testing.T) {
+	w := ccmstest.New(t)
+	w.Shop()
+	ada := as(t, "viewer /shop")
+	full := `GRV\berlin\...\web/tier\Up`
+	var asking sync.WaitGroup
+	for _, ctx := range []context.Context{w.Everyone(), ada} {
+		asking.Go(func() {
+			for range 50 {
+				if _, err := w.Exporter.Tree(ctx, tree.Root, -1, 1000); err != nil {
+					t.Error(err)
+				}
+				if _, err := w.Element(ctx, full); err != nil && !errors.Is(err, ccms.ErrNoElement) && !errors.Is(err, tree.ErrNoNode) {
+					t.Error(err)
+				}
+				if _, err := w.Element(ctx, `GRV\shop\...\web1/Connections\Open`); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 40 {
+		w.Grow("/berlin/web/tier/Up", &tree.Spec{Kind: tree.State, Threshold: &tree.Threshold{States: map[string]tree.Status{"*": tree.Red}}})
+		ref, _ := w.Lookup(tree.MustPath("/berlin/web/tier/Up"))
+		w.Report(tree.Report{Node: ref, Value: tree.Text("down"), Time: w.Clock})
+		w.Flush()
+		if err := w.Change(tree.Remove(tree.MustPath("/berlin"))); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if err := tr.Change(ops...); err != nil {
-		b.Fatal(err)
-	}
-	refs := make([]tree.Ref, len(paths))
-	for i, p := range paths {
-		refs[i], _ = tr.Lookup(p)
-	}
-	return tr, refs
-}
-
-// BenchmarkSample is one second of a manager with 100,000 nodes at ten seconds each.
-func BenchmarkSample(b *testing.B) {
-	tr, refs := bigTree(b)
-	e, err := ccms.New(ccms.Options{Tree: tr, Guard: grant.NewGuard(tr)})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer e.Close()
-	now := time.Now().UnixNano()
-	batch := make([]tree.Reading, len(refs)/10)
-	i := 0
-	for b.Loop() {
-		for k := range batch {
-			batch[k] = tree.Reading{Node: refs[(i*len(batch)+k)%len(refs)], Value: float64(i), Time: now + int64(i)}
-		}
-		i++
-		tr.Apply(batch)
-		tr.Flush()
-		if err := e.Sample(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkTree lists 100,000 attributes.
-func BenchmarkTree(b *testing.B) {
-	tr, _ := bigTree(b)
-	e, err := ccms.New(ccms.Options{Tree: tr, Guard: grant.NewGuard(tr)})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer e.Close()
-	for b.Loop() {
-		if _, err := e.Tree(grant.With(b.Context(), grant.Anonymous), tree.Root, -1, 200_000); err != nil {
-			b.Fatal(err)
-		}
+	asking.Wait()
+	if d := cmp.Diff([]string{"2 Up red open", "1 Log yellow open"}, summary(w, alert.Filter{})); d != "" {
+		t.Errorf("-want +got\n%s", d)
 	}
 }

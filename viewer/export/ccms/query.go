@@ -24,101 +24,130 @@ var (
 // Tree lists the elements at and below a path that whoever asks sees, parents first, down to so many levels
 // (negative: all). When they would be more than limit it returns a *TooManyError.
 func (e *Exporter) Tree(ctx context.Context, p tree.Path, depth, limit int) ([]Row, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.refresh(); err != nil {
+	if err := e.renew(); err != nil {
 		return nil, err
 	}
-	g := e.sight(ctx)
-	from, err := e.table.at(p)
+	s, have := grant.Of(ctx), 0
+	wanted := picture{top: p, depth: depth, keep: func(n *tree.Node, _, _ *heir, _ grant.Sight) bool {
+		if depth >= 0 && n.Depth > p.Depth()+depth {
+			return false
+		}
+		have++
+		return have <= limit
+	}}
+	if depth >= 0 {
+		wanted.depth++ // What a group directly holds says what it is.
+	} else if s.Whole(grant.Viewer) {
+		wanted.room = min(e.size(p), limit)
+	}
+	rows, err := e.take(s, wanted)
 	if err != nil {
 		return nil, err
 	}
-	if g.at(from) == grant.Hidden {
-		return nil, noNode(p)
-	}
-	if have := e.count(g, from, depth); have > limit {
+	if have > limit {
 		return nil, &TooManyError{"elements", have, limit}
 	}
-	return e.list(g, from, depth), nil
+	alerts := e.highest(s, rows, depth)
+	list := make([]Row, len(rows))
+	for i := range rows {
+		list[i] = e.rowOf(&rows[i])
+		list[i].Parent, list[i].Alert = int(rows[i].above), alerts[i]
+	}
+	return list, nil
 }
 
-func (e *Exporter) count(g *sight, from int32, depth int) int {
-	rows := e.table.rows[from:e.table.rows[from].end]
-	if depth < 0 && g == nil {
-		return len(rows)
-	}
-	n, top := 0, rows[0].path.Depth()
-	for i := range rows {
-		if (depth < 0 || rows[i].path.Depth()-top <= depth) && g.at(from+int32(i)) != grant.Hidden {
-			n++
-		}
-	}
-	return n
+// size is about how many nodes there are at and below a path: somewhat more than the
+// attributes, which are counted.
+func (e *Exporter) size(p tree.Path) int {
+	n, _ := e.opts.Tree.Node(p) // One that is not there has none.
+	leaves := int(n.Counts[0] + n.Counts[1] + n.Counts[2] + n.Counts[3])
+	return 1 + leaves + leaves/8
 }
 
 // Element returns everything about the element with a full name or TID, or at a path,
 // which begins with "/".
 func (e *Exporter) Element(ctx context.Context, text string) (Element, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.refresh(); err != nil {
-		return Element{}, err
-	}
-	g := e.sight(ctx)
-	i, err := e.resolve(g, text)
+	s := grant.Of(ctx)
+	p, err := e.resolve(s, text)
 	if err != nil {
 		return Element{}, err
 	}
-	return e.element(g, i), nil
+	whole, depth := s.Whole(grant.Viewer), 1 // What a group directly holds says what it is.
+	if !whole {
+		depth = -1 // Only what is seen counts.
+	}
+	var seen [4]int32
+	rows, err := e.take(s, picture{top: p, depth: depth, keep: func(n *tree.Node, _, _ *heir, _ grant.Sight) bool {
+		if n.Kind != tree.Group {
+			seen[n.Status]++
+		}
+		return n.Depth == p.Depth()
+	}})
+	if err != nil {
+		return Element{}, err
+	}
+	if !whole {
+		rows[0].Counts = seen
+	}
+	el := e.element(&rows[0])
+	el.Alert = e.highest(s, rows, 0)[0]
+	return el, nil
 }
 
 // Resolve returns the path of the element with a full name or TID, or at a path.
 func (e *Exporter) Resolve(ctx context.Context, text string) (tree.Path, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.refresh(); err != nil {
-		return tree.Root, err
-	}
-	i, err := e.resolve(e.sight(ctx), text)
-	if err != nil {
-		return tree.Root, err
-	}
-	return e.table.rows[i].path, nil
+	return e.resolve(grant.Of(ctx), text)
 }
 
-// resolve finds what is seen: what is hidden is not there.
-func (e *Exporter) resolve(g *sight, text string) (int32, error) {
+// resolve finds what somebody sees: what is hidden is not there.
+func (e *Exporter) resolve(s *grant.Subject, text string) (tree.Path, error) {
+	if err := e.renew(); err != nil {
+		return tree.Root, err
+	}
 	if strings.HasPrefix(text, "/") {
 		p, err := tree.ParsePath(text)
-		if err != nil {
-			return 0, err
+		if err == nil && !e.sees(s, p) {
+			err = fmt.Errorf("%s: %w", p, tree.ErrNoNode)
 		}
-		i, err := e.table.at(p)
-		if err == nil && g.at(i) == grant.Hidden {
-			err = noNode(p)
-		}
-		return i, err
+		return p, err
 	}
-	if n, ok := e.scheme.ParseTID(text); ok {
-		if i, ok := e.table.numbered(n); ok && g.at(i) != grant.Hidden {
-			return i, nil
-		}
-		return 0, fmt.Errorf("%w: the element of this TID is not there any more", ErrNoElement)
+	number, isTID := e.scheme.ParseTID(text)
+	var p tree.Path
+	var ok bool
+	if isTID {
+		p, ok = e.numbered(number)
+	} else {
+		p, ok = e.named(text)
 	}
-	if i, ok := e.table.named(text, e.opts.System); ok && g.at(i) != grant.Hidden {
-		return i, nil
+	switch {
+	case ok && e.sees(s, p):
+		return p, nil
+	case isTID:
+		return tree.Root, fmt.Errorf("%w: the element of this TID is not there any more", ErrNoElement)
 	}
-	return 0, fmt.Errorf(`%w: %q: a full name is such as %s\shop\web1\Up, a TID has %d characters`, ErrNoElement, name.Clip(text, 80), e.opts.System, name.TIDLength)
+	return tree.Root, fmt.Errorf(`%w: %q: a full name is such as %s\shop\web1\Up, a TID has %d characters`, ErrNoElement, name.Clip(text, 80), e.opts.System, name.TIDLength)
+}
+
+// numbered returns the path of the node with the number of an identifier.
+func (e *Exporter) numbered(number uint64) (tree.Path, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n, ok := e.table.numbered(number)
+	return n.Path, ok
+}
+
+// named returns the path of the node with a full name.
+func (e *Exporter) named(text string) (tree.Path, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n, ok := e.table.named(text)
+	return n.Path, ok && full(&n, e.opts.System) == text
 }
 
 // Alerts lists alerts, red first, then by severity, then the newest first; total is how
 // many there are without the limit.
 func (e *Exporter) Alerts(ctx context.Context, f alert.Filter) (alerts []alert.Alert, total int, err error) {
-	e.mu.Lock()
-	err = e.refresh()
-	e.mu.Unlock()
-	if err != nil {
+	if err := e.renew(); err != nil {
 		return nil, 0, err
 	}
 	f.Sees = e.remembers(ctx)
@@ -163,27 +192,22 @@ type LogFile struct {
 	Size int       // bytes of the texts that are held
 }
 
-// Logs lists the log attributes below a path.
+// Logs lists the log attributes below a path. Where nothing is there are none.
 func (e *Exporter) Logs(ctx context.Context, below tree.Path) ([]LogFile, error) {
-	e.mu.Lock()
-	err := e.refresh()
+	rows, err := e.take(grant.Of(ctx), picture{top: below, depth: -1, keep: func(n *tree.Node, _, _ *heir, _ grant.Sight) bool { return n.Kind == tree.Log }})
+	if err != nil && !errors.Is(err, tree.ErrNoNode) {
+		return nil, err
+	}
 	var logs []LogFile
-	if err == nil {
-		g := e.sight(ctx)
-		for i := range e.table.rows {
-			if r := &e.table.rows[i]; r.kind == tree.Log && below.Contains(r.path) && g.at(int32(i)) == grant.Seen {
-				logs = append(logs, LogFile{Path: r.path, Time: r.time})
-			}
-		}
-	}
-	e.mu.Unlock()
-	for i := range logs {
-		events, _ := e.opts.Tree.Events(logs[i].Path) // One that went meanwhile is empty.
+	for i := range rows {
+		l := LogFile{Path: rows[i].Path, Time: rows[i].Time}
+		events, _ := e.opts.Tree.Events(l.Path) // One that went meanwhile is empty.
 		for _, v := range events {
-			logs[i].Size += len(v.Text) + 1
+			l.Size += len(v.Text) + 1
 		}
+		logs = append(logs, l)
 	}
-	return logs, err
+	return logs, nil
 }
 
 // Line is one line of a log attribute.
@@ -223,21 +247,12 @@ func newest(lines []Line, limit int) []Line {
 // Instances lists the top element of each instance of a definition, in the order of
 // the tree: those whose owner is not the owner of the element above. Parent is -1.
 func (e *Exporter) Instances(ctx context.Context) ([]Row, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.refresh(); err != nil {
-		return nil, err
+	rows, err := e.take(grant.Of(ctx), picture{depth: -1, keep: func(_ *tree.Node, own, above *heir, sight grant.Sight) bool {
+		return own.owner != "" && own.owner != above.owner && sight == grant.Seen
+	}})
+	var list []Row
+	for i := range rows {
+		list = append(list, e.rowOf(&rows[i]))
 	}
-	g := e.sight(ctx)
-	var rows []Row
-	for i := range e.table.rows {
-		r := &e.table.rows[i]
-		if r.owner == "" || r.parent >= 0 && e.table.rows[r.parent].owner == r.owner || g.at(int32(i)) != grant.Seen {
-			continue
-		}
-		row := e.row(g, int32(i))
-		row.Parent = -1
-		rows = append(rows, row)
-	}
-	return rows, nil
+	return list, err
 }

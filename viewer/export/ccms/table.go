@@ -1,222 +1,192 @@
 package ccms
 
 import (
-	"fmt"
-	"strconv"
-	"time"
+	"cmp"
+	"hash/maphash"
+	"slices"
 
 	"grove/tree"
 	"grove/viewer/export/ccms/measure"
 	"grove/viewer/export/ccms/name"
 )
 
-// table is what is kept of the tree between questions. Exporter.mu guards it.
+// table is what is kept of the tree between questions: only what the tree does not know
+// itself. Exporter.mu guards it.
 type table struct {
 	view *tree.View
 	seq  uint64
-	full bool // a snapshot was taken
+	full bool // every node was looked at once
 
-	rows      []row            // in preorder: a subtree is an interval
-	positions []int32          // by node index; -1: not in the tree
-	byPath    map[string]int32 // nil until somebody asks
-	byNumber  map[uint64]int32 // of identifiers
-	byName    map[string]int32 // full names
-	windows   map[tree.Ref]*measure.Window
-	turned    []int32 // attributes whose colour changed since turned was taken
+	nodes   []node     // by index
+	turned  []tree.Ref // attributes that came, moved or took another colour since it was taken
+	numbers directory  // by the numbers of identifiers
+	names   directory  // by hashes of full names
+	hash    func(full string) uint64
 }
 
-// row is one node.
-type row struct {
-	ref       tree.Ref
-	path      tree.Path
-	parent    int32 // position; the root's is -1
-	end       int32 // position after the last node below
-	kind      tree.Kind
-	holds     bool // a group that directly holds attributes
-	tuned     bool
-	flapping  bool
-	level     Level
-	severity  uint8
+// node is what is kept of one node.
+type node struct {
+	ref       tree.Ref // zero: there is none with this index
+	attribute bool
 	status    tree.Status
-	value     tree.Value
-	time      time.Time
-	since     time.Time
-	created   time.Time
-	reason    string
-	owner     string // the instance that it belongs to: its own, or that of the group above
-	counts    [4]int32
-	spec      *tree.Spec
-	threshold *tree.Threshold
-	window    *measure.Window // of performance attributes that had a reading
+	window    *measure.Window // of a performance attribute that had a reading
 }
 
-func (r *row) set(c *tree.Cell) {
-	r.status, r.value, r.time, r.since = c.Status, c.Value, c.Time, c.Since
-	r.reason, r.counts, r.flapping = c.Reason, c.Counts, c.Flapping
+// newTable returns a table that has looked at nothing yet, of a tree whose nodes are named
+// as those of a system.
+func newTable(t *tree.Tree, system string) (table, error) {
+	view, err := t.View(tree.Root)
+	if err != nil {
+		return table{}, err
+	}
+	seed := maphash.MakeSeed()
+	hash := func(full string) uint64 { return maphash.String(seed, full) }
+	return table{
+		view: view, hash: hash,
+		numbers: directory{tree: t, key: func(n *tree.Node) uint64 { return name.Number(n.Path) }},
+		names:   directory{tree: t, key: func(n *tree.Node) uint64 { return hash(full(n, system)) }},
+	}, nil
+}
+
+// full is the full name of a node.
+func full(n *tree.Node, system string) string {
+	return name.Of(n.Path, n.Kind == tree.Group).Full(system)
 }
 
 // update brings the table up to date and samples what changed.
 func (t *table) update() error {
-	if t.full {
-		span, err := t.view.Since(t.seq, func(c *tree.Cell) {
-			if int(c.Index) < len(t.positions) && t.positions[c.Index] >= 0 {
-				r := &t.rows[t.positions[c.Index]]
-				if c.Status != r.status && c.Kind != tree.Group {
-					t.turned = append(t.turned, t.positions[c.Index])
-				}
-				r.set(c)
-				t.sample(r)
-			}
-		})
-		if err != nil {
-			return err
-		}
-		if !span.Reset && len(span.Placed) == 0 && len(span.Removed) == 0 {
-			t.seq = span.To
-			return nil
-		}
-	}
-	return t.rebuild()
-}
-
-// sample adds the present value of a performance attribute to its window.
-func (t *table) sample(r *row) {
-	if r.kind != tree.Performance || r.time.IsZero() {
-		return
-	}
-	v, ok := r.value.Number()
-	if !ok {
-		return
-	}
-	if r.window == nil {
-		r.window = t.windows[r.ref]
-	}
-	if r.window == nil {
-		r.window = new(measure.Window)
-		t.windows[r.ref] = r.window
-	}
-	r.window.Add(v, r.time)
-}
-
-// rebuild takes a snapshot.
-func (t *table) rebuild() error {
-	t.rows, t.positions, t.full = t.rows[:0], t.positions[:0], false
-	t.byPath, t.byNumber, t.byName = nil, nil, nil
-	if t.windows == nil {
-		t.windows = map[tree.Ref]*measure.Window{}
-	}
-	before := t.windows
-	t.windows = make(map[tree.Ref]*measure.Window, len(before))
-	var open []int32 // positions of the nodes above the present one
-	seq, err := t.view.Snapshot(func(n *tree.Node) bool {
-		here := int32(len(t.rows))
-		for len(open) > n.Depth {
-			t.rows[open[len(open)-1]].end = here
-			open = open[:len(open)-1]
-		}
-		r := row{
-			ref: n.Ref, path: n.Path, parent: -1, kind: n.Kind, tuned: n.Tuned, created: n.Created, spec: n.Spec, threshold: n.Threshold,
-			level: Operator, severity: DefaultSeverity,
-		}
-		if len(open) > 0 {
-			r.parent = open[len(open)-1]
-			up := &t.rows[r.parent]
-			r.level, r.severity, r.owner = up.level, up.severity, up.owner
-			up.holds = up.holds || n.Kind != tree.Group
-		}
-		r.inherit(n.Spec)
-		r.set(&n.Cell)
-		if w := before[n.Ref]; w != nil {
-			r.window, t.windows[n.Ref] = w, w
-		}
-		t.sample(&r)
-		open = append(open, here)
-		for int(n.Index) >= len(t.positions) {
-			t.positions = append(t.positions, -1)
-		}
-		t.positions[n.Index] = here
-		t.rows = append(t.rows, r)
-		return true
+	var placed []tree.Ref
+	known := false
+	err := t.view.Read(func(r *tree.Reader) {
+		known = t.full && r.Known(t.seq)
+		placed = t.read(r, known)
 	})
 	if err != nil {
 		return err
 	}
-	for _, p := range open {
-		t.rows[p].end = int32(len(t.rows))
+	for _, d := range []*directory{&t.numbers, &t.names} {
+		if known {
+			d.follow(placed, len(t.nodes))
+		} else {
+			d.forget()
+		}
 	}
-	t.seq, t.full = seq, true
-	t.turnAll() // Positions are new, and much may have changed.
 	return nil
+}
+
+// read looks at what was placed and what changed, of which all is known, or else at
+// everything. It returns the nodes that were placed.
+func (t *table) read(r *tree.Reader, known bool) (placed []tree.Ref) {
+	bound := uint32(r.Bound())
+	if more := int(bound) - len(t.nodes); more > 0 {
+		t.nodes = append(t.nodes, make([]node, more)...)
+	}
+	if known {
+		for _, p := range r.Placed(t.seq) {
+			if t.place(r, p.Index) {
+				placed = append(placed, t.nodes[p.Index].ref)
+			}
+		}
+	} else {
+		for i := range bound {
+			t.place(r, i)
+		}
+	}
+	var c tree.Cell
+	for first := uint32(0); first < bound; first += 64 {
+		if known && !r.BlockChanged(first/64, t.seq) {
+			continue
+		}
+		for i := first; i < min(first+64, bound); i++ {
+			if n := &t.nodes[i]; n.attribute && (!known || r.Changed(i, t.seq)) {
+				r.Cell(i, &c)
+				t.take(n, &c)
+			}
+		}
+	}
+	t.seq, t.full = r.Seq(), true
+	return placed
+}
+
+// place notes which node has an index now, if there is one. One that moved, or was given
+// another spec, keeps its window.
+func (t *table) place(r *tree.Reader, i uint32) bool {
+	n := &t.nodes[i]
+	if !r.Has(i) {
+		*n = node{}
+		return false
+	}
+	var is tree.Node
+	r.Node(i, &is)
+	if n.ref != is.Ref {
+		*n = node{ref: is.Ref, attribute: is.Kind != tree.Group}
+	}
+	n.status = is.Status
+	if n.attribute {
+		t.turned = append(t.turned, n.ref)
+	}
+	return true
+}
+
+// take notes the colour of an attribute and adds the value of a performance attribute to
+// its window.
+func (t *table) take(n *node, c *tree.Cell) {
+	if n.status != c.Status {
+		n.status = c.Status
+		t.turned = append(t.turned, n.ref)
+	}
+	v, ok := c.Value.Number()
+	if c.Kind != tree.Performance || c.Time.IsZero() || !ok {
+		return
+	}
+	if n.window == nil {
+		n.window = new(measure.Window)
+	}
+	n.window.Add(v, c.Time)
 }
 
 // turnAll lists every attribute as one whose colour changed.
 func (t *table) turnAll() {
 	t.turned = t.turned[:0]
-	for i := range t.rows {
-		if t.rows[i].kind != tree.Group {
-			t.turned = append(t.turned, int32(i))
+	for i := range t.nodes {
+		if t.nodes[i].attribute {
+			t.turned = append(t.turned, t.nodes[i].ref)
 		}
 	}
 }
 
-// inherit takes what a spec says of owner, severity and visibility. What is not understood
-// changes nothing: a definition's properties are free text.
-func (r *row) inherit(s *tree.Spec) {
-	if s == nil {
-		return
-	}
-	if s.Owner != "" {
-		r.owner = s.Owner
-	}
-	if n, err := strconv.ParseUint(s.Properties["severity"], 10, 8); err == nil {
-		r.severity = uint8(n)
-	}
-	if level, ok := parseLevel(s.Properties["visibility"]); ok {
-		r.level = level
-	}
+// takeTurned returns the attributes that turned since the last time and have a colour:
+// silence is no improvement. They are in the order of their indexes, however they were
+// found, so that their alerts are numbered in that order.
+func (t *table) takeTurned() []tree.Ref {
+	turned := slices.DeleteFunc(t.turned, func(ref tree.Ref) bool {
+		n := t.at(ref)
+		return n == nil || n.status == tree.White
+	})
+	t.turned = nil // It may have been long.
+	slices.SortFunc(turned, func(a, b tree.Ref) int { return cmp.Compare(a.Index(), b.Index()) })
+	return slices.Compact(turned)
 }
 
-// at returns the position of the node at a path.
-func (t *table) at(p tree.Path) (int32, error) {
-	if p.IsRoot() {
-		return 0, nil
+// at returns what is kept of a node; nil when it is gone.
+func (t *table) at(ref tree.Ref) *node {
+	if ref.IsZero() || int(ref.Index()) >= len(t.nodes) || t.nodes[ref.Index()].ref != ref {
+		return nil
 	}
-	if t.byPath == nil {
-		t.byPath = make(map[string]int32, len(t.rows))
-		for i := range t.rows {
-			t.byPath[t.rows[i].path.String()] = int32(i)
-		}
-	}
-	i, ok := t.byPath[p.String()]
-	if !ok {
-		return 0, noNode(p)
-	}
-	return i, nil
+	return &t.nodes[ref.Index()]
 }
 
-func noNode(p tree.Path) error { return fmt.Errorf("%s: %w", p, tree.ErrNoNode) }
-
-// numbered returns the position of the node with the number of an identifier.
-func (t *table) numbered(n uint64) (int32, bool) {
-	if t.byNumber == nil {
-		t.byNumber = make(map[uint64]int32, len(t.rows))
-		for i := range t.rows {
-			t.byNumber[name.Number(t.rows[i].path)] = int32(i)
-		}
+// window copies what was sampled of a node; ok is false when that is nothing.
+func (t *table) window(ref tree.Ref) (w measure.Window, ok bool) {
+	n := t.at(ref)
+	if n == nil || n.window == nil {
+		return w, false
 	}
-	i, ok := t.byNumber[n]
-	return i, ok
+	return *n.window, true
 }
 
-// named returns the position of the element with a full name.
-func (t *table) named(full, system string) (int32, bool) {
-	if t.byName == nil {
-		t.byName = make(map[string]int32, len(t.rows))
-		for i := range t.rows {
-			r := &t.rows[i]
-			t.byName[name.Of(r.path, r.kind == tree.Group).Full(system)] = int32(i)
-		}
-	}
-	i, ok := t.byName[full]
-	return i, ok
-}
+// numbered returns the node with the number of an identifier.
+func (t *table) numbered(number uint64) (tree.Node, bool) { return t.numbers.find(number, t.nodes) }
+
+// named returns the node with a full name, or with one that has the same hash.
+func (t *table) named(full string) (tree.Node, bool) { return t.names.find(t.hash(full), t.nodes) }

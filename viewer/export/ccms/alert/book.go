@@ -146,16 +146,28 @@ func (b *Book) Took(p tree.Path, v tree.Status, at time.Time) (open bool) {
 	return b.ready && v > tree.Green && !known
 }
 
-// Highest returns the open alert of an element that matters most.
-func (b *Book) Highest(p tree.Path) (top Alert, ok bool) {
+// Tops returns the open alert that matters most of each element at or below a path that
+// has one.
+func (b *Book) Tops(below tree.Path) map[tree.Path]*Alert {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, a := range b.of[p.String()] {
-		if a.State == Open && (!ok || Compare(a, &top) < 0) {
-			top, ok = *a, true
+	tops := map[tree.Path]*Alert{}
+	for _, of := range b.of {
+		if !below.Contains(of[0].Path) {
+			continue
+		}
+		var top *Alert
+		for _, a := range of {
+			if a.State == Open && (top == nil || Compare(a, top) < 0) {
+				top = a
+			}
+		}
+		if top != nil {
+			told := *top
+			tops[told.Path] = &told
 		}
 	}
-	return top, ok
+	return tops
 }
 
 // List lists alerts in the order of Compare; total is how many there are without the
@@ -174,13 +186,6 @@ func (b *Book) List(f Filter) (alerts []Alert, total int) {
 		alerts = alerts[:f.Limit]
 	}
 	return alerts, total
-}
-
-// Len is how many alerts there are, open and completed.
-func (b *Book) Len() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.alerts)
 }
 
 // Dropped counts the alerts that fell out of the list since the start.

@@ -150,6 +150,8 @@ func explain(err error) (status int, detail string) {
 		return http.StatusNotFound, err.Error()
 	case errors.Is(err, grant.ErrDenied):
 		return http.StatusForbidden, err.Error()
+	case errors.Is(err, grant.ErrBusy):
+		return http.StatusServiceUnavailable, err.Error()
 	case errors.Is(err, tree.ErrPath):
 		return http.StatusBadRequest, err.Error()
 	}
