@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"grove/notify/channel"
+	"grove/test/witness"
 	"grove/tree"
 	"grove/tree/alert"
 )
@@ -62,7 +63,7 @@ alerts: { settle: 100ms }
 type storm struct {
 	*trial
 	groups int
-	ledger *ledger // numbers of batches: that of a group's turning red, or plus groups its turning green
+	ledger *witness.Ledger // numbers of batches: that of a group's turning red, or plus groups its turning green
 	hook   *hook
 	next   int           // batch
 	begun  int           // batches that were tried
@@ -167,7 +168,7 @@ func (v *stormVerdict) note(count *int, format string, args ...any) {
 }
 
 // judge holds what was told against what was acknowledged.
-func judgeStorm(groups int, claims []claim, deliveries []delivery) (v stormVerdict) {
+func judgeStorm(groups int, claims []witness.Claim, deliveries []delivery) (v stormVerdict) {
 	texts := map[string]string{}   // by key
 	last := map[string]string{}    // what was told last of a group
 	numbers := map[string]string{} // keys by group and sequence
@@ -211,7 +212,7 @@ func judgeStorm(groups int, claims []claim, deliveries []delivery) (v stormVerdi
 	for group := range groups {
 		for node := range stormNodes {
 			path := stormPath(group, node)
-			red := group < len(claims) && claims[group].acked
+			red := group < len(claims) && claims[group].Acked
 			turned := groups+group < len(claims) && stormTurns(group, node)
 			switch {
 			case !turned && red:
@@ -219,7 +220,7 @@ func judgeStorm(groups int, claims []claim, deliveries []delivery) (v stormVerdi
 				if !told[path] || over[path] {
 					v.note(&v.lost, "%s is red and was not told: told %v, over %v", path, told[path], over[path])
 				}
-			case turned && claims[groups+group].acked && told[path]:
+			case turned && claims[groups+group].Acked && told[path]:
 				v.ended++
 				if !over[path] {
 					v.note(&v.lost, "%s was told, and not that it is over", path)
@@ -247,7 +248,7 @@ func stormBatch(p tree.Path) (batch int, ok bool) {
 func newStorm(t testing.TB, groups int) *storm {
 	t.Helper()
 	r := newTrial(t, 1, 1)
-	s := &storm{trial: r, groups: groups, ledger: newLedger(t, t.TempDir(), 0), hook: newHook(t, r.random.Uint64())}
+	s := &storm{trial: r, groups: groups, ledger: witness.NewLedger(t), hook: newHook(t, r.random.Uint64())}
 	file := filepath.Join(r.data, "alerts.yaml")
 	for name, text := range map[string]string{filepath.Join(r.drop, "storm.yaml"): stormDefinition(groups), file: stormAlerts(s.hook.server.URL)} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -278,7 +279,7 @@ func (s *storm) blow(ctx context.Context, address string, last int) error {
 		}
 		if s.begun == s.next {
 			s.begun++
-			if err := s.ledger.tried(s.next, time.Now().UnixMilli()); err != nil {
+			if err := s.ledger.Tried(s.next, time.Now().UnixMilli()); err != nil {
 				return err
 			}
 		}
@@ -299,7 +300,7 @@ func (s *storm) blow(ctx context.Context, address string, last int) error {
 		if res.StatusCode != http.StatusOK || !strings.Contains(string(answer), fmt.Sprintf(`"accepted":%d`, len(readings))) {
 			return fmt.Errorf("batch %d: %w: %s: %s", s.next, errRefused, res.Status, answer)
 		}
-		if err := s.ledger.acknowledged(s.next); err != nil {
+		if err := s.ledger.Acknowledged(s.next); err != nil {
 			return err
 		}
 	}
@@ -327,7 +328,7 @@ func (s *storm) rage(kills int) stormVerdict {
 	if err := s.blow(context.Background(), m.url, batches); err != nil || s.next != batches {
 		s.Fatalf("the last life took %d of %d batches: %v", s.next, batches, err)
 	}
-	claims, err := s.ledger.claims()
+	claims, err := s.ledger.Claims()
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -348,8 +349,8 @@ func (s *storm) rage(kills int) stormVerdict {
 			break
 		}
 	}
-	if err := s.process.end(syscall.SIGTERM); err != nil {
-		s.Errorf("the last life ended with %v: %s", err, s.process.stderr)
+	if err := s.process.End(syscall.SIGTERM); err != nil {
+		s.Errorf("the last life ended with %v: %s", err, s.process.Said)
 	}
 	deliveries, err := s.hook.messages()
 	if err != nil {
@@ -374,7 +375,7 @@ func TestStormLedgerFindsFaults(t *testing.T) {
 		return delivery{m, fmt.Sprint(key, nodes)}
 	}
 	// Two groups: of the first all turn green again, of the second half do.
-	claims := []claim{{1, true}, {2, true}, {3, true}, {4, false}}
+	claims := []witness.Claim{{At: 1, Acked: true}, {At: 2, Acked: true}, {At: 3, Acked: true}, {At: 4, Acked: false}}
 	var one, over, two []string
 	for node := range stormNodes {
 		one, over, two = append(one, stormPath(0, node)), append(over, "!"+stormPath(0, node)), append(two, stormPath(1, node))
@@ -412,7 +413,7 @@ func TestAlertsAreToldThroughKills(t *testing.T) {
 	s := newStorm(t, 100)
 	v := s.rage(5)
 	if v.lost+v.phantom+v.double > 0 {
-		t.Errorf("%d lost, %d phantom, %d double:\n%s\n%s", v.lost, v.phantom, v.double, strings.Join(v.said, "\n"), s.process.stderr)
+		t.Errorf("%d lost, %d phantom, %d double:\n%s\n%s", v.lost, v.phantom, v.double, strings.Join(v.said, "\n"), s.process.Said)
 	}
 	if v.alerts == 0 || v.ended == 0 {
 		t.Errorf("nothing was told: %+v", v)

@@ -17,6 +17,7 @@ import (
 
 	"grove/notify/book"
 	"grove/notify/channel"
+	"grove/test/grovetest"
 	"grove/tree"
 	"grove/tree/alert"
 	"grove/tree/store/journal"
@@ -47,8 +48,8 @@ const floodLook = 20 * time.Millisecond
 
 func (f *flood) meter(b *testing.B) *floodMeter {
 	b.Helper()
-	pid := f.process.cmd.Process.Pid
-	m := &floodMeter{b: b, f: f, memory: statusOf(b, pid, "VmRSS"), worked: fleetCPU(b, pid), stop: make(chan struct{})}
+	pid := f.process.PID
+	m := &floodMeter{b: b, f: f, memory: grovetest.Memory(b, pid, "VmRSS"), worked: fleetCPU(b, pid), stop: make(chan struct{})}
 	m.looking.Go(func() {
 		pace := time.NewTicker(floodLook)
 		defer pace.Stop()
@@ -82,12 +83,12 @@ func (m *floodMeter) report() {
 	if m.fault != nil {
 		m.b.Fatal(m.fault)
 	}
-	pid := m.f.process.cmd.Process.Pid
+	pid := m.f.process.PID
 	slices.Sort(m.took)
 	for name, share := range map[string]float64{"ms-look-p50": 0.5, "ms-look-p99": 0.99} {
 		m.b.ReportMetric(m.took[int(share*float64(len(m.took)-1))].Seconds()*1000, name)
 	}
-	m.b.ReportMetric((statusOf(m.b, pid, "VmHWM")-m.memory)/1e6, "MB-more")
+	m.b.ReportMetric((grovetest.Memory(m.b, pid, "VmHWM")-m.memory)/1e6, "MB-more")
 	m.b.ReportMetric((fleetCPU(m.b, pid) - m.worked).Seconds(), "cpu-s")
 }
 

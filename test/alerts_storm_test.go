@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"grove/notify/channel"
+	"grove/test/grovetest"
 	"grove/tree"
 	"grove/tree/alert"
 )
@@ -63,7 +64,7 @@ func (p *plant) paths() (all []string) {
 // and the receiver that hears of them.
 type flood struct {
 	*manager
-	process *served
+	process *grovetest.Process
 	desk    *desk
 }
 
@@ -136,18 +137,15 @@ func openFlood(t testing.TB, times string, plants ...plant) *flood {
 			t.Fatal(err)
 		}
 	}
-	s, address, err := startGrove(data, os.Environ(), "--data", data, "--no-own-host", "--name", "flooded", "--log-level", "warn")
+	s, address, err := grovetest.Program{Dir: data}.Serve("--data", data, "--no-own-host", "--name", "flooded", "--log-level", "warn")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.end(os.Kill) })
-	if err := answers(address); err != nil {
-		t.Fatalf("%v: %s", err, s.stderr)
-	}
+	t.Cleanup(func() { _ = s.End(os.Kill) })
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	f := &flood{process: s, desk: desk,
-		manager: &manager{TB: t, url: address, drop: filepath.Join(data, "definitions"), log: s.stderr, http: &http.Client{Transport: transport, Timeout: patience}}}
+		manager: &manager{TB: t, url: address, drop: filepath.Join(data, "definitions"), log: s.Said, http: &http.Client{Transport: transport, Timeout: patience}}}
 	for _, p := range plants {
 		f.set(10, append(p.paths(), p.power())...)
 	}
@@ -249,8 +247,8 @@ func (f *flood) ring() {
 // end stops grove.
 func (f *flood) end() {
 	f.Helper()
-	if err := f.process.end(syscall.SIGTERM); err != nil {
-		f.Errorf("grove ended with %v: %s", err, f.process.stderr)
+	if err := f.process.End(syscall.SIGTERM); err != nil {
+		f.Errorf("grove ended with %v: %s", err, f.process.Said)
 	}
 }
 

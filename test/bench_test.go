@@ -15,6 +15,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"grove/cmd/app"
+	"grove/test/grovetest"
 	"grove/tree"
 	"grove/viewer/live"
 	"grove/viewer/live/frame"
@@ -137,7 +138,7 @@ tree:
 	}
 	elapsed := time.Since(begin)
 	b.StopTimer()
-	eventually(b, func() error {
+	grovetest.Eventually(b, func() error {
 		mu.Lock()
 		defer mu.Unlock()
 		if len(sent) > 0 {

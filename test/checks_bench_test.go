@@ -3,7 +3,6 @@
 package test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -63,21 +62,7 @@ func TestServeEndpoints(t *testing.T) {
 // serveEndpoints starts that process and returns the URLs of its endpoints.
 func serveEndpoints(b *testing.B) []string {
 	b.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run", "^TestServeEndpoints$")
-	cmd.Env = append(os.Environ(), "SERVE_ENDPOINTS=yes")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		b.Fatal(err)
-	}
+	line := aside(b, "TestServeEndpoints", "SERVE_ENDPOINTS=yes")
 	var live, dead int
 	if _, err := fmt.Sscanf(line, "serving %d %d", &live, &dead); err != nil {
 		b.Fatal(line, err)

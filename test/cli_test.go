@@ -1,15 +1,12 @@
 package test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"syscall"
@@ -17,6 +14,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"grove/test/grovetest"
 )
 
 var update = flag.Bool("update", false, "write what commands print into the scripts of testdata")
@@ -46,101 +45,30 @@ func TestCommands(t *testing.T) {
 	})
 }
 
-// served is the server of a script.
-type served struct {
-	cmd    *exec.Cmd
-	stderr *logText
-	ended  chan error
-}
-
 // servers are those of the scripts under way.
-var servers = make(chan map[*testscript.TestScript]*served, 1)
+var servers = make(chan map[*testscript.TestScript]*grovetest.Process, 1)
 
-func init() { servers <- map[*testscript.TestScript]*served{} }
-
-// startGrove starts the program in a directory and returns when it has said where it
-// listens, with that address.
-func startGrove(dir string, env []string, args ...string) (*served, string, error) {
-	s := &served{cmd: exec.Command("grove", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...), stderr: new(logText), ended: make(chan error, 1)}
-	s.cmd.Dir, s.cmd.Env, s.cmd.Stderr = dir, env, s.stderr
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
-		return nil, "", err
-	}
-	if err := s.cmd.Start(); err != nil {
-		return nil, "", err
-	}
-	lines := bufio.NewReader(out)
-	line, readErr := lines.ReadString('\n')
-	go func() {
-		_, _ = io.Copy(io.Discard, lines)
-		s.ended <- s.cmd.Wait()
-	}()
-	_, address, ok := strings.Cut(strings.TrimSpace(line), " serves ")
-	if readErr != nil || !ok {
-		_ = s.cmd.Process.Kill()
-		return nil, "", fmt.Errorf("grove serve says %q, then %w: %s", line, <-s.ended, s.stderr)
-	}
-	return s, address, nil
-}
-
-// end sends a signal and waits until the program has ended.
-func (s *served) end(signal os.Signal) error {
-	if err := s.cmd.Process.Signal(signal); err != nil {
-		return err
-	}
-	select {
-	case err := <-s.ended:
-		s.ended <- err
-		return err
-	case <-time.After(patience):
-		_ = s.cmd.Process.Kill()
-		return fmt.Errorf("it did not end within %v: %s", patience, s.stderr)
-	}
-}
-
-// answers waits until the server at an address is ready.
-func answers(address string) error {
-	late := time.After(patience)
-	for {
-		res, err := http.Get(address + "/readyz")
-		if err == nil {
-			_ = res.Body.Close()
-			if res.StatusCode == http.StatusOK {
-				http.DefaultClient.CloseIdleConnections()
-				return nil
-			}
-			err = fmt.Errorf("/readyz answers %s", res.Status)
-		}
-		select {
-		case <-late:
-			return err
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
+func init() { servers <- map[*testscript.TestScript]*grovetest.Process{} }
 
 func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("what fails to start is tried with: ! grove serve")
 	}
-	env := os.Environ()
+	var env []string
 	for _, name := range []string{"HOME", "NO_COLOR", "GROVE_DATA", "GROVE_CONFIG", "GROVE_OWN_HOST"} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
-	env = withoutEmpty(env)
-	s, address, err := startGrove(ts.MkAbs("."), env, args...)
+	s, address, err := grovetest.Program{Dir: ts.MkAbs("."), Env: withoutEmpty(env)}.Serve(args...)
 	ts.Check(err)
 	all := <-servers
 	all[ts] = s
 	servers <- all
 	ts.Defer(func() {
-		_ = s.end(os.Kill)
+		_ = s.End(os.Kill)
 		all := <-servers
 		delete(all, ts)
 		servers <- all
 	})
-	ts.Check(answers(address))
 	ts.Setenv("GROVE_SERVER", address)
 }
 
@@ -161,7 +89,7 @@ func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 || s == nil {
 		ts.Fatalf("usage: stop, after serve")
 	}
-	ts.Check(s.end(syscall.SIGTERM))
+	ts.Check(s.End(syscall.SIGTERM))
 }
 
 func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"grove/test/grovetest"
 	"grove/tree"
 	"grove/viewer/live/client"
 	"grove/viewer/live/frame"
@@ -40,17 +41,14 @@ const (
 // memory stays bounded.
 func TestCrowdOfViewers(t *testing.T) {
 	data := t.TempDir()
-	s, address, err := startGrove(data, os.Environ(), "--data", data, "--no-own-host", "--log-level", "warn")
+	s, address, err := grovetest.Program{Dir: data}.Serve("--data", data, "--no-own-host", "--log-level", "warn")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.end(os.Kill) })
+	t.Cleanup(func() { _ = s.End(os.Kill) })
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	m := &manager{TB: t, url: address, drop: filepath.Join(data, "definitions"), log: s.stderr, http: &http.Client{Transport: transport, Timeout: patience}}
-	if err := answers(address); err != nil {
-		t.Fatal(err)
-	}
+	m := &manager{TB: t, url: address, drop: filepath.Join(data, "definitions"), log: s.Said, http: &http.Client{Transport: transport, Timeout: patience}}
 	m.write("crowd.yaml", fmt.Sprintf(`grove: 1
 application: crowd
 at: /crowd

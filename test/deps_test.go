@@ -320,7 +320,7 @@ var modules = map[string][]string{
 }
 
 // suites are packages that only tests import.
-var suites = []string{"notify/peer/peertest", "notify/channel/channeltest", "notify/channel/post/posttest", "runtime/probe/ssh/sshtest", "runtime/probe/javatest", "runtime/probe/servertest", "beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest"}
+var suites = []string{"notify/peer/peertest", "notify/channel/channeltest", "notify/channel/post/posttest", "runtime/probe/ssh/sshtest", "runtime/probe/javatest", "runtime/probe/servertest", "beans/beanstest", "runtime/probe/probetest", "tree/definition/kindstest", "tree/store/storetest", "viewer/export/prometheus/prometheustest", "viewer/export/ccms/ccmstest", "viewer/export/document/documenttest", "viewer/export/goldentest", "test/grovetest", "test/witness"}
 
 // floors are the floors of the house from the ground up. The test files of a package may
 // import everything on their own room of the floor and on the floors below.

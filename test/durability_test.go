@@ -21,6 +21,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"grove/test/grovetest"
+	"grove/test/witness"
 	"grove/tree/store/audit"
 	"grove/viewer"
 )
@@ -45,7 +47,7 @@ type trial struct {
 	args       []string
 	generators []*generator
 	client     *http.Client
-	process    *served
+	process    *grovetest.Process
 	ready      []time.Duration // that each start took
 	tuned      int             // thresholds that were acknowledged
 }
@@ -75,16 +77,15 @@ func newTrial(t testing.TB, sources, nodes int) *trial {
 			t.Fatal(err)
 		}
 	}
-	ledgers := t.TempDir()
 	transport := &http.Transport{MaxIdleConnsPerHost: sources}
 	t.Cleanup(transport.CloseIdleConnections)
 	for i := range sources {
-		g := &generator{ledger: newLedger(t, ledgers, i+1), source: i + 1, nodes: nodes, client: &http.Client{Transport: transport, Timeout: patience}}
+		g := &generator{Ledger: witness.NewLedger(t), source: i + 1, nodes: nodes, client: &http.Client{Transport: transport, Timeout: patience}}
 		r.generators = append(r.generators, g)
 	}
 	t.Cleanup(func() {
 		if r.process != nil {
-			_ = r.process.end(os.Kill)
+			_ = r.process.End(os.Kill)
 		}
 	})
 	return r
@@ -94,23 +95,20 @@ func newTrial(t testing.TB, sources, nodes int) *trial {
 func (r *trial) start() *manager {
 	r.Helper()
 	begin := time.Now()
-	s, address, err := startGrove(r.data, os.Environ(), r.args...)
+	s, address, err := grovetest.Program{Dir: r.data}.Serve(r.args...)
 	if err != nil {
 		r.Fatal(err)
 	}
 	r.process = s
-	if err := answers(address); err != nil {
-		r.Fatalf("%v: %s", err, s.stderr)
-	}
 	r.ready = append(r.ready, time.Since(begin))
-	return &manager{TB: r.TB, url: address, drop: r.drop, log: s.stderr, http: r.client}
+	return &manager{TB: r.TB, url: address, drop: r.drop, log: s.Said, http: r.client}
 }
 
 // kill ends the manager as nothing can prepare for.
 func (r *trial) kill() {
 	r.Helper()
-	if err := r.process.end(os.Kill); err == nil || !strings.Contains(err.Error(), "killed") {
-		r.Fatalf("the manager ended with %v: %s", err, r.process.stderr)
+	if err := r.process.End(os.Kill); err == nil || !strings.Contains(err.Error(), "killed") {
+		r.Fatalf("the manager ended with %v: %s", err, r.process.Said)
 	}
 }
 
@@ -197,8 +195,8 @@ func (r *trial) lives(kills int) verdict {
 		}
 	}
 	v := m.judge(r.generators)
-	if err := r.process.end(syscall.SIGTERM); err != nil {
-		r.Errorf("the last life ended with %v: %s", err, r.process.stderr)
+	if err := r.process.End(syscall.SIGTERM); err != nil {
+		r.Errorf("the last life ended with %v: %s", err, r.process.Said)
 	}
 	r.facts()
 	return v

@@ -25,6 +25,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 
 	"grove/cmd/app"
+	"grove/test/grovetest"
 )
 
 // bigStore is a real store of samples in a process of its own, which is stopped and
@@ -33,7 +34,7 @@ type bigStore struct {
 	name, address string
 	args          []string
 	running       *exec.Cmd
-	said          *logText
+	said          *grovetest.Log
 }
 
 // bigStores are those of them that are installed.
@@ -55,7 +56,7 @@ func bigStores(t testing.TB) (all []*bigStore) {
 			t.Logf("%s is not installed", name)
 			continue
 		}
-		s := &bigStore{name: name, address: freeAddress(t), said: new(logText)}
+		s := &bigStore{name: name, address: grovetest.FreeAddress(t), said: new(grovetest.Log)}
 		s.args = append([]string{program}, args...)
 		for i := range s.args {
 			s.args[i] = strings.ReplaceAll(s.args[i], "ADDRESS", s.address)
@@ -84,7 +85,7 @@ func (s *bigStore) start(t testing.TB) {
 	if err := s.running.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error { _, err := s.ask("1"); return err })
+	grovetest.Eventually(t, func() error { _, err := s.ask("1"); return err })
 }
 
 // stop stops it as an operator does: VictoriaMetrics acknowledges what it has in memory
@@ -184,7 +185,7 @@ func TestStoresGetWhatWasAcknowledged(t *testing.T) {
 		m.is("/grove/Exports/Remote write/"+s.name+"/State", "working", "green")
 		m.eventually(func() error { return s.hold(r.generators) })
 	}
-	if err := r.process.end(syscall.SIGTERM); err != nil {
+	if err := r.process.End(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
 }
@@ -193,7 +194,7 @@ func TestStoresGetWhatWasAcknowledged(t *testing.T) {
 func (s *bigStore) hold(generators []*generator) error {
 	var v verdict
 	for _, g := range generators {
-		claims, err := g.claims()
+		claims, err := g.Claims()
 		if err != nil {
 			return err
 		}

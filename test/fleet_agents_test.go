@@ -1,12 +1,10 @@
 package test
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +16,7 @@ import (
 	"golang.org/x/net/ipv4"
 
 	"grove/runtime/probe/snmp/ber"
+	"grove/test/grovetest"
 )
 
 // The devices of the fleet: 127.16.0.0/12 at one port, each with 24 ports. One process
@@ -41,26 +40,27 @@ func fleetAddress(n, port, deadEvery int) string {
 // startFleet starts the process that answers for the devices, and returns its port.
 func startFleet(b *testing.B) int {
 	b.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run", "^TestServeFleet$")
-	cmd.Env = append(os.Environ(), "SERVE_FLEET=yes")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		b.Fatal(err)
-	}
+	line := aside(b, "TestServeFleet", "SERVE_FLEET=yes")
 	var port int
 	if _, err := fmt.Sscanf(line, "fleet %d", &port); err != nil {
 		b.Fatal(line, err)
 	}
 	return port
+}
+
+// aside runs a test of this package as a process of its own until a benchmark ends, and
+// returns the first line that it prints.
+func aside(b *testing.B, test, env string) (line string) {
+	b.Helper()
+	p, err := grovetest.Program{Path: os.Args[0], Env: []string{env}}.Start("-test.run", "^"+test+"$")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = p.End(os.Kill) })
+	if line, err = p.First(); err != nil {
+		b.Fatal(err)
+	}
+	return line
 }
 
 // TestServeFleet is the process of startFleet.

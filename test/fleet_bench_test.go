@@ -19,6 +19,7 @@ import (
 
 	"grove/runtime/probe"
 	"grove/runtime/probe/snmp"
+	"grove/test/grovetest"
 )
 
 // fleetColumns are what a poll reads of each port; with sysUpTime that makes 193 values.
@@ -39,16 +40,7 @@ func fleetCPU(b *testing.B, pid int) time.Duration {
 		}
 		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	var user, system int64
-	if _, err := fmt.Sscan(f[11]+" "+f[12], &user, &system); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 on all of Linux
+	return grovetest.Worked(b, pid)
 }
 
 // BenchmarkSNMP polls 1,000 devices as fast as it can and counts the values of a

@@ -15,6 +15,7 @@ import (
 	"grove/runtime/bind"
 	"grove/runtime/probe/builtin"
 	"grove/runtime/schedule"
+	"grove/test/grovetest"
 	"grove/tree"
 	"grove/tree/definition"
 )
@@ -154,7 +155,7 @@ func fleetOnSchedule(b *testing.B, port, devices, deadEvery int, ports bool) {
 	b.ReportMetric(100*spent.Seconds()/wall.Seconds(), "cpu-%")
 	b.ReportMetric(float64(spent.Microseconds())/float64(max(polls, 1)), "cpu-us/poll")
 	b.ReportMetric(float64(polls)/wall.Seconds(), "polls/s")
-	b.ReportMetric(statusOf(b, os.Getpid(), "VmRSS")/1e6, "MB")
+	b.ReportMetric(grovetest.Memory(b, os.Getpid(), "VmRSS")/1e6, "MB")
 	b.ReportMetric(fleetLate(&before, &after).Seconds()*1000, "late-p99-ms")
 	if missed := after.Missed - before.Missed; missed > 0 {
 		b.ReportMetric(float64(missed), "missed")

@@ -1,7 +1,6 @@
 package test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -9,77 +8,14 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
 	"time"
+
+	"grove/test/grovetest"
+	"grove/test/witness"
 )
-
-// ledger is what one generator of load tried and what was acknowledged, on a file of its
-// own that is on the disk before anything else happens: whatever becomes of the manager,
-// the ledger knows what it owes.
-type ledger struct {
-	file *os.File
-}
-
-// newLedger begins the ledger of a generator.
-func newLedger(t testing.TB, dir string, source int) *ledger {
-	t.Helper()
-	f, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("source%d", source)), os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close() })
-	return &ledger{f}
-}
-
-// tried says that a batch is about to be sent whose readings are of a time, Unix
-// milliseconds.
-func (l *ledger) tried(batch int, at int64) error { return l.write("tried %d %d\n", batch, at) }
-
-// acknowledged says that the manager answered for a batch.
-func (l *ledger) acknowledged(batch int) error { return l.write("acked %d 0\n", batch) }
-
-func (l *ledger) write(format string, args ...any) error {
-	if _, err := fmt.Fprintf(l.file, format, args...); err != nil {
-		return err
-	}
-	return l.file.Sync()
-}
-
-// claim is one batch of a ledger.
-type claim struct {
-	at    int64 // Unix milliseconds
-	acked bool
-}
-
-// claims reads the ledger back: by number of the batch.
-func (l *ledger) claims() ([]claim, error) {
-	if _, err := l.file.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	var all []claim
-	lines := bufio.NewScanner(l.file)
-	for lines.Scan() {
-		var what string
-		var batch int
-		var at int64
-		if _, err := fmt.Sscanf(lines.Text(), "%s %d %d", &what, &batch, &at); err != nil {
-			return nil, fmt.Errorf("%q: %w", lines.Text(), err)
-		}
-		switch {
-		case what == "tried" && batch == len(all):
-			all = append(all, claim{at: at})
-		case what == "acked" && batch < len(all):
-			all[batch].acked = true
-		default:
-			return nil, fmt.Errorf("%q is out of order", lines.Text())
-		}
-	}
-	return all, lines.Err()
-}
 
 // late is how long before its batch one more reading of each batch was taken, as a
 // manager sends it that was cut off for a while.
@@ -92,7 +28,7 @@ const redAbove = 1_000_000_000
 // nodes, a late one, one that changes a status, a text and an event: what they say
 // follows from the number of the batch.
 type generator struct {
-	*ledger
+	*witness.Ledger
 	source, nodes int
 	next          int   // number of the next batch
 	last          int64 // time of the batch before, Unix milliseconds
@@ -156,7 +92,7 @@ func (g *generator) load(address string) error {
 		at := max(time.Now().UnixMilli(), g.last+1)
 		batch := g.next
 		g.next, g.last = batch+1, at
-		if err := g.tried(batch, at); err != nil {
+		if err := g.Tried(batch, at); err != nil {
 			return err
 		}
 		answered, err := g.send(address, g.body(batch, at))
@@ -166,7 +102,7 @@ func (g *generator) load(address string) error {
 		case err != nil:
 			return fmt.Errorf("batch %d of source %d: %w", batch, g.source, err)
 		}
-		if err := g.acknowledged(batch); err != nil {
+		if err := g.Acknowledged(batch); err != nil {
 			return err
 		}
 	}
@@ -219,7 +155,7 @@ type sample struct {
 
 // samples holds what is kept of a node against the claims; value is what a batch gave the
 // node, at the time of the batch less ago.
-func (v *verdict) hold(node string, kept []sample, claims []claim, ago int64, value func(batch int) float64) {
+func (v *verdict) hold(node string, kept []sample, claims []witness.Claim, ago int64, value func(batch int) float64) {
 	byTime := make(map[int64]float64, len(kept))
 	for _, s := range kept {
 		if _, twice := byTime[s.at]; twice {
@@ -228,15 +164,15 @@ func (v *verdict) hold(node string, kept []sample, claims []claim, ago int64, va
 		byTime[s.at] = s.value
 	}
 	for batch, c := range claims {
-		got, there := byTime[c.at-ago]
-		delete(byTime, c.at-ago)
+		got, there := byTime[c.At-ago]
+		delete(byTime, c.At-ago)
 		switch {
 		case there && got != value(batch):
-			v.note(&v.altered, "%s has %v at %d, not %v", node, got, c.at-ago, value(batch))
-		case !there && c.acked:
+			v.note(&v.altered, "%s has %v at %d, not %v", node, got, c.At-ago, value(batch))
+		case !there && c.Acked:
 			v.note(&v.lost, "%s lacks batch %d", node, batch)
 		}
-		if c.acked {
+		if c.Acked {
 			v.samples++
 		}
 	}
@@ -245,19 +181,9 @@ func (v *verdict) hold(node string, kept []sample, claims []claim, ago int64, va
 	}
 }
 
-// entry is a line of the journal as REST gives it.
-type entry struct {
-	Time     time.Time
-	Kind     string
-	Path     string
-	From, To string
-	Value    any
-	Text     string
-}
-
 // holdEvents holds the events of a source against its claims.
-func (v *verdict) holdEvents(g *generator, kept []entry, claims []claim) {
-	byText := map[string]entry{}
+func (v *verdict) holdEvents(g *generator, kept []grovetest.Entry, claims []witness.Claim) {
+	byText := map[string]grovetest.Entry{}
 	for _, e := range kept {
 		if _, twice := byText[e.Text]; twice {
 			v.note(&v.double, "the event %q is there twice", e.Text)
@@ -268,12 +194,12 @@ func (v *verdict) holdEvents(g *generator, kept []entry, claims []claim) {
 		e, there := byText[g.text(batch)]
 		delete(byText, g.text(batch))
 		switch {
-		case there && (e.Time.UnixMilli() != c.at || e.To != "yellow"):
-			v.note(&v.altered, "the event %q is %s at %v, not yellow at %d", e.Text, e.To, e.Time, c.at)
-		case !there && c.acked:
+		case there && (e.Time.UnixMilli() != c.At || e.To != "yellow"):
+			v.note(&v.altered, "the event %q is %s at %v, not yellow at %d", e.Text, e.To, e.Time, c.At)
+		case !there && c.Acked:
 			v.note(&v.lost, "the event %q is not there", g.text(batch))
 		}
-		if c.acked {
+		if c.Acked {
 			v.events++
 		}
 	}
@@ -285,9 +211,9 @@ func (v *verdict) holdEvents(g *generator, kept []entry, claims []claim) {
 // holdStatuses holds the changes of the node Flip of a source against its claims. A batch
 // changes the status for certain when the one before was acknowledged, even if the manager
 // was killed between them.
-func (v *verdict) holdStatuses(g *generator, kept []entry, claims []claim) {
+func (v *verdict) holdStatuses(g *generator, kept []grovetest.Entry, claims []witness.Claim) {
 	status := func(batch int) string { return []string{"green", "red"}[batch%2] }
-	byBatch := map[int]entry{}
+	byBatch := map[int]grovetest.Entry{}
 	for _, e := range kept {
 		value, _ := e.Value.(float64)
 		batch := int(value)
@@ -308,7 +234,7 @@ func (v *verdict) holdStatuses(g *generator, kept []entry, claims []claim) {
 	}
 	for batch, c := range claims {
 		e, there := byBatch[batch]
-		certain := c.acked && (batch == 0 || claims[batch-1].acked)
+		certain := c.Acked && (batch == 0 || claims[batch-1].Acked)
 		switch {
 		case there && e.To != status(batch):
 			v.note(&v.altered, "batch %d of %d made the status %s", batch, g.source, e.To)
@@ -351,29 +277,21 @@ func (m *manager) samples(selector string) map[string][]sample {
 	return all
 }
 
-// journal reads the entries of one node and kind, all pages of them, oldest first.
-func (m *manager) journal(path, kind string) (all []entry) {
+// journal reads the entries of one node and kind, oldest first.
+func (m *manager) journal(path, kind string) (all []grovetest.Entry) {
 	m.Helper()
-	q := url.Values{"path": {path}, "only": {"true"}, "kind": {kind}, "order": {"oldest"}, "limit": {"10000"}, "from": {"-2h"}}
-	for {
-		var page struct {
-			Entries []entry
-			Next    string
-		}
-		m.ask("/api/v1/journal?"+q.Encode(), &page)
-		all = append(all, page.Entries...)
-		if page.Next == "" {
-			return all
-		}
-		q.Set("after", page.Next)
+	c := grovetest.Client{TB: m.TB, Address: m.url, HTTP: m.http}
+	if err := c.Journal(path, kind, "-2h", "", func(e grovetest.Entry) { all = append(all, e) }); err != nil {
+		m.Fatal(err)
 	}
+	return all
 }
 
 // audit holds everything that a manager remembers of the load against the ledgers.
 func (m *manager) judge(generators []*generator) (v verdict) {
 	m.Helper()
 	for _, g := range generators {
-		claims, err := g.claims()
+		claims, err := g.Claims()
 		if err != nil {
 			m.Fatal(err)
 		}
@@ -398,18 +316,20 @@ func (m *manager) judge(generators []*generator) (v verdict) {
 // TestLedgerFindsFaults is the ledger's own test: it must see each kind of fault.
 func TestLedgerFindsFaults(t *testing.T) {
 	g := &generator{source: 1, nodes: 1}
-	claims := []claim{{1000, true}, {2000, true}, {3000, false}, {4000, true}, {5000, true}}
+	claims := []witness.Claim{{At: 1000, Acked: true}, {At: 2000, Acked: true}, {At: 3000, Acked: false}, {At: 4000, Acked: true}, {At: 5000, Acked: true}}
 	value := func(batch int) float64 { return g.value(batch, 0) }
 	right := []sample{{1000, value(0)}, {2000, value(1)}, {4000, value(3)}, {5000, value(4)}}
-	event := func(batch int) entry {
-		return entry{Time: time.UnixMilli(claims[batch].at), To: "yellow", Text: g.text(batch)}
+	event := func(batch int) grovetest.Entry {
+		return grovetest.Entry{Time: time.UnixMilli(claims[batch].At), To: "yellow", Text: g.text(batch)}
 	}
-	change := func(batch int, from, to string) entry { return entry{From: from, To: to, Value: g.flip(batch)} }
-	events := []entry{event(0), event(1), event(3), event(4)}
-	changes := []entry{change(0, "white", "green"), change(1, "green", "red"), change(4, "red", "green")}
+	change := func(batch int, from, to string) grovetest.Entry {
+		return grovetest.Entry{From: from, To: to, Value: g.flip(batch)}
+	}
+	events := []grovetest.Entry{event(0), event(1), event(3), event(4)}
+	changes := []grovetest.Entry{change(0, "white", "green"), change(1, "green", "red"), change(4, "red", "green")}
 	for name, c := range map[string]struct {
 		samples                      []sample
-		events, changes              []entry
+		events, changes              []grovetest.Entry
 		lost, altered, phantom, twin int
 	}{
 		"all is there":             {right, events, changes, 0, 0, 0, 0},
@@ -419,8 +339,8 @@ func TestLedgerFindsFaults(t *testing.T) {
 		"another time":             {append(slices.Clone(right[1:]), sample{1001, value(0)}), events, changes, 1, 0, 1, 0},
 		"a sample of nobody":       {append(slices.Clone(right), sample{9000, 1}), events, changes, 0, 0, 1, 0},
 		"an event twice":           {right, append(slices.Clone(events), event(3)), changes, 0, 0, 0, 1},
-		"an event of nobody":       {right, append(slices.Clone(events), entry{Text: "x"}), changes, 0, 0, 1, 0},
-		"a change from elsewhere":  {right, events, []entry{changes[0], change(1, "yellow", "red"), changes[2]}, 0, 1, 0, 0},
+		"an event of nobody":       {right, append(slices.Clone(events), grovetest.Entry{Text: "x"}), changes, 0, 0, 1, 0},
+		"a change from elsewhere":  {right, events, []grovetest.Entry{changes[0], change(1, "yellow", "red"), changes[2]}, 0, 1, 0, 0},
 		"a change less":            {right, events, changes[:2], 1, 0, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

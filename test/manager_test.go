@@ -12,18 +12,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"grove/cmd/app"
 	"grove/runtime/receive/push"
+	"grove/test/grovetest"
 	"grove/viewer"
 )
 
-// patience is how long a test waits for something that must come. Nothing here takes
-// a tenth of it on a quiet machine.
-const patience = 2 * time.Minute
+// patience is how long a test waits for something that must come.
+const patience = grovetest.Patience
 
 // manager is a whole grove within the test's process, and a client of it.
 type manager struct {
@@ -31,7 +29,7 @@ type manager struct {
 	*app.App
 	url  string // without a slash at the end
 	drop string // its drop-in directory
-	log  *logText
+	log  *grovetest.Log
 	http *http.Client
 	hurt bool // its end may say that not everything could be kept
 }
@@ -40,7 +38,7 @@ type manager struct {
 // The end of the test stops it and fails when that does.
 func serve(t testing.TB, edit ...func(*app.Config)) *manager {
 	t.Helper()
-	m := &manager{TB: t, log: new(logText)}
+	m := &manager{TB: t, log: new(grovetest.Log)}
 	c := app.Config{
 		Listen: "127.0.0.1:0", Data: t.TempDir(), NoHost: true, Version: "test",
 		Log: slog.New(slog.NewTextHandler(m.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -76,49 +74,10 @@ func serve(t testing.TB, edit ...func(*app.Config)) *manager {
 	return m
 }
 
-// logText collects what a manager logs.
-type logText struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-// String returns everything so far.
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// eventually asks again until check is content, and fails the test with what it last
-// said when that does not happen.
-func eventually(t testing.TB, check func() error) {
-	t.Helper()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	late := time.After(patience)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		select {
-		case <-again.C:
-		case <-late:
-			t.Fatalf("after %v: %v", patience, err)
-		}
-	}
-}
-
+// eventually asks again until check is content.
 func (m *manager) eventually(check func() error) {
 	m.Helper()
-	eventually(m, check)
+	grovetest.Eventually(m, check)
 }
 
 // do sends one request and returns the status and the body of the answer.
@@ -182,17 +141,10 @@ func (m *manager) is(path, value, status string) {
 	m.Helper()
 	m.eventually(func() error {
 		n, err := m.find(path)
-		if err != nil {
-			return err
+		if err == nil {
+			err = grovetest.Shows(n, value, status)
 		}
-		got := ""
-		if n.Value != nil {
-			got = n.Value.String()
-		}
-		if got != value || n.Status != status {
-			return fmt.Errorf("%s is %q, %s (%s), not %q, %s", path, got, n.Status, n.Reason, value, status)
-		}
-		return nil
+		return err
 	})
 }
 

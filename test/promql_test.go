@@ -3,7 +3,6 @@ package test
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"grove/cmd/app"
+	"grove/test/grovetest"
 	"grove/viewer"
 	"grove/viewer/export/grafana"
 )
@@ -35,23 +35,12 @@ func installed(t testing.TB, name, debianPackage string) string {
 	return program
 }
 
-// freeAddress is one that nobody listened at a moment ago.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // started runs a program that serves until the test ends, and waits until an address of it
 // answers.
 func started(t testing.TB, answers string, program string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(program, args...)
-	said := new(logText)
+	said := new(grovetest.Log)
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -64,7 +53,7 @@ func started(t testing.TB, answers string, program string, args ...string) *exec
 		}
 	})
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	eventually(t, func() error {
+	grovetest.Eventually(t, func() error {
 		res, err := client.Get(answers)
 		if err != nil {
 			return err
@@ -91,7 +80,7 @@ func nginx(t testing.TB, servers string) (address string) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	address = freeAddress(t)
+	address = grovetest.FreeAddress(t)
 	config := "daemon off;\nworker_processes 1;\npid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n" +
 		"client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;\n" +
 		strings.NewReplacer("LISTEN", address, "DIR", dir).Replace(servers) + "}\n"

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"grove/test/grovetest"
 	"grove/tree"
 	"grove/tree/history"
 	"grove/viewer/export/prometheus/prometheustest"
@@ -35,26 +36,6 @@ func roundsOf(series int) int { return max(5, min(10, 1_000_000/series)) }
 // valueOf is the value of a series in a round, the same for both.
 func valueOf(series, round int) int { return (series*7 + round*13) % 500 }
 
-// statusOf reads a number of bytes of /proc/PID/status.
-func statusOf(b testing.TB, pid int, name string) float64 {
-	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, name+":"); ok {
-			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			if err != nil {
-				b.Fatal(err)
-			}
-			return kb * 1024
-		}
-	}
-	b.Fatalf("there is no %s", name)
-	return 0
-}
-
 // processorTime is how many seconds this process worked.
 func processorTime(b *testing.B) float64 {
 	b.Helper()
@@ -70,7 +51,7 @@ func processorTime(b *testing.B) float64 {
 func groveKeeps(b *testing.B, series int) (c cost) {
 	b.Helper()
 	debug.FreeOSMemory()
-	before := statusOf(b, os.Getpid(), "VmRSS")
+	before := grovetest.Memory(b, os.Getpid(), "VmRSS")
 	now := time.Now().Add(-time.Hour).Truncate(time.Second)
 	var clock atomic.Int64
 	clock.Store(now.UnixNano())
@@ -121,7 +102,7 @@ func groveKeeps(b *testing.B, series int) (c cost) {
 		round(k + 1)
 	}
 	c.cpu, c.samples = processorTime(b)-worked, float64(past.Stats().Samples-kept)
-	c.memory = statusOf(b, os.Getpid(), "VmRSS") - before
+	c.memory = grovetest.Memory(b, os.Getpid(), "VmRSS") - before
 	if c.samples < float64(series*roundsOf(series)) {
 		b.Fatalf("grove took %v samples of %d: %v", c.samples, series*roundsOf(series), past.Stats().Dropped)
 	}

@@ -13,13 +13,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"grove/test/grovetest"
 	"grove/tree"
 	"grove/viewer/live/client"
 )
@@ -40,7 +40,7 @@ const (
 // hall is a whole grove as a process of its own, with a load and an audience.
 type hall struct {
 	*manager
-	process *served
+	process *grovetest.Process
 	pid     int
 	random  *rand.Rand
 	paths   []string
@@ -55,18 +55,15 @@ func openHall(b *testing.B) *hall {
 	b.Helper()
 	data := b.TempDir()
 	h := &hall{random: rand.New(rand.NewPCG(1, 2)), sent: make([]atomic.Int64, 1<<20)}
-	s, address, err := startGrove(data, os.Environ(), "--data", data, "--no-own-host", "--log-level", "warn")
+	s, address, err := grovetest.Program{Dir: data}.Serve("--data", data, "--no-own-host", "--log-level", "warn")
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = s.end(os.Kill) })
+	b.Cleanup(func() { _ = s.End(os.Kill) })
 	transport := &http.Transport{}
 	b.Cleanup(transport.CloseIdleConnections)
-	h.process, h.pid = s, s.cmd.Process.Pid
-	h.manager = &manager{TB: b, url: address, drop: filepath.Join(data, "definitions"), log: s.stderr, http: &http.Client{Transport: transport, Timeout: patience}}
-	if err := answers(address); err != nil {
-		b.Fatalf("%v: %s", err, s.stderr)
-	}
+	h.process, h.pid = s, s.PID
+	h.manager = &manager{TB: b, url: address, drop: filepath.Join(data, "definitions"), log: s.Said, http: &http.Client{Transport: transport, Timeout: patience}}
 	h.write("hall.yaml", fmt.Sprintf(`grove: 1
 application: hall
 at: /hall
@@ -122,7 +119,7 @@ func (h *hall) deliver(many string) {
 	h.Helper()
 	res, err := h.http.Post(h.url+"/api/v1/readings", "application/json", bytes.NewReader(h.body.Bytes()))
 	if err != nil {
-		h.Fatalf("%v: %s", err, h.process.stderr)
+		h.Fatalf("%v: %s", err, h.process.Said)
 	}
 	answer, _ := io.ReadAll(res.Body)
 	_ = res.Body.Close()
@@ -154,20 +151,7 @@ func (h *hall) quiet() {
 // worked is how long the processors worked for grove, in and out of the kernel.
 func (h *hall) worked() time.Duration {
 	h.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", h.pid))
-	if err != nil {
-		h.Fatal(err)
-	}
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	var ticks int // proc_pid_stat(5): utime and stime are its fields 14 and 15, in hundredths of a second
-	for _, field := range fields[11:13] {
-		n, err := strconv.Atoi(field)
-		if err != nil {
-			h.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond
+	return grovetest.Worked(h, h.pid)
 }
 
 // onlooker is one of the audience.
@@ -245,7 +229,7 @@ func nameOf(value float64) int {
 func (h *hall) toll(audience []*onlooker, value int) {
 	h.Helper()
 	h.ring(value)
-	eventually(h, func() error {
+	grovetest.Eventually(h, func() error {
 		deaf := 0
 		for _, v := range audience {
 			if v.heard.Load() != int64(value) {
@@ -277,7 +261,7 @@ func BenchmarkViewers(b *testing.B) {
 	alone := h.load(func() bool { return time.Now().Before(until) })
 	base := (h.worked() - before).Seconds() / alone.Seconds()
 	h.quiet()
-	memory := statusOf(b, h.pid, "VmRSS")
+	memory := grovetest.Memory(b, h.pid, "VmRSS")
 
 	audience := make([]*onlooker, audienceOf)
 	for k := range audience {
@@ -303,7 +287,7 @@ func BenchmarkViewers(b *testing.B) {
 	told, changed := total()
 	told, changed = told-messages, changed-changes
 	h.quiet()
-	memory = statusOf(b, h.pid, "VmRSS") - memory
+	memory = grovetest.Memory(b, h.pid, "VmRSS") - memory
 
 	for _, v := range audience {
 		_ = v.Close()
@@ -313,7 +297,7 @@ func BenchmarkViewers(b *testing.B) {
 	for _, v := range audience {
 		took = append(took, v.took...)
 	}
-	if err := h.process.end(syscall.SIGTERM); err != nil {
+	if err := h.process.End(syscall.SIGTERM); err != nil {
 		b.Error(err)
 	}
 	if len(took) == 0 || told == 0 {
