@@ -75,7 +75,7 @@ type clock struct {
 // hasClock sets the clock of a manager that is clocked, also while it runs.
 func (m *manager) hasClock(c clock) {
 	m.Helper()
-	m.write("clock", fmt.Sprintf("%d %d\n", c.ahead, c.gains))
+	m.Write("clock", fmt.Sprintf("%d %d\n", c.ahead, c.gains))
 }
 
 // apart is a twist: clocks agree while managers join, as they have to, and then they do not.
@@ -83,13 +83,13 @@ func apart(program string, clocks map[string]clock) twist {
 	set := func(clocks map[string]clock) func([]*manager) {
 		return func(all []*manager) {
 			for _, m := range all {
-				m.hasClock(clocks[m.name])
+				m.hasClock(clocks[m.Name])
 			}
 		}
 	}
 	return twist{
 		made: func(m *manager) {
-			m.program, m.env = program, []string{"GROVE_TEST_CLOCK=" + filepath.Join(m.data, "clock")}
+			m.Program.Path, m.Program.Env = program, []string{"GROVE_TEST_CLOCK=" + filepath.Join(m.Data, "clock")}
 			m.hasClock(clock{})
 		},
 		joined: set(clocks), again: set(nil), apart: true,
@@ -135,9 +135,9 @@ func forATime(t *testing.T, odd twist) {
 		berlin.linked(m)
 	}
 	given := time.Now()
-	hamburg.eventually(func() error { _, err := hamburg.command("peer", "give", "one", "bremen", "--for", "1m"); return err })
+	hamburg.Eventually(func() error { _, err := hamburg.Command("peer", "give", "one", "bremen", "--for", "1m"); return err })
 	w.watchedBy("one", bremen, given)
-	for d, err := hamburg.device("one"); err == nil && d.Watcher == bremen.name; d, err = hamburg.device("one") {
+	for d, err := hamburg.device("one"); err == nil && d.Watcher == bremen.Name; d, err = hamburg.device("one") {
 		if time.Since(given) > 2*patience {
 			t.Fatalf("it was given for a minute, and %v ago: %+v", time.Since(given), d)
 		}

@@ -29,6 +29,7 @@ import (
 	"grove/notify/peer"
 	"grove/notify/peer/authority"
 	"grove/notify/peer/member"
+	"grove/test/grovetest"
 	"grove/tree/store"
 	"grove/tree/store/audit"
 	"grove/tree/store/storetest"
@@ -182,9 +183,9 @@ func (c *carrier) admit(m *manager) {
 	m.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	id, password := string(identity(m)), "password of "+m.name
+	id, password := string(identity(m)), "password of "+m.Name
 	c.users = append(c.users, map[string]any{
-		"user": m.name, "password": password,
+		"user": m.Name, "password": password,
 		"permissions": map[string]any{
 			"publish":         []string{"grove.m.*." + id + ".>", "grove.b.*." + id + ".>", "grove.a." + id + ".>", "grove.s." + id + ".>"},
 			"subscribe":       []string{"grove.m." + id + ".>", "grove.b." + id + ".>", "grove.a.>", "grove.s.>", "grove.inbox." + id + ".>"},
@@ -201,8 +202,8 @@ func (c *carrier) admit(m *manager) {
 		}
 		servers = append(servers, fmt.Sprintf("%q", "tls://"+c.address(i)))
 	}
-	m.write("nats", password)
-	said, err := os.ReadFile(filepath.Join(m.data, "peers.yaml"))
+	m.Write("nats", password)
+	said, err := os.ReadFile(filepath.Join(m.Data, "peers.yaml"))
 	if err != nil {
 		m.Fatal(err)
 	}
@@ -212,18 +213,18 @@ func (c *carrier) admit(m *manager) {
 			lines[i] = "integrate: true\n"
 		}
 	}
-	m.write("peers.yaml", strings.Join(lines, "")+fmt.Sprintf("cluster: { servers: [%s], ca: %q, user: %s, password: %q }\n",
-		strings.Join(servers, ", "), filepath.Join(c.folder, "cert.pem"), m.name, "file:"+filepath.Join(m.data, "nats")))
+	m.Write("peers.yaml", strings.Join(lines, "")+fmt.Sprintf("cluster: { servers: [%s], ca: %q, user: %s, password: %q }\n",
+		strings.Join(servers, ", "), filepath.Join(c.folder, "cert.pem"), m.Name, "file:"+filepath.Join(m.Data, "nats")))
 }
 
 // identity is the ID that a manager will have, whose keys are made here.
 func identity(m *manager) peer.ID {
 	m.Helper()
-	s, err := store.Open(m.Context(), store.Options{Address: filepath.Join(m.TempDir(), "keys.db"), Manager: m.name})
+	s, err := store.Open(m.Context(), store.Options{Address: filepath.Join(m.TempDir(), "keys.db"), Manager: m.Name})
 	if err != nil {
 		m.Fatal(err)
 	}
-	a, err := authority.Open(m.Context(), authority.Options{Dir: member.Keys(m.data), Store: s, Audit: audit.New(s, m.name, nil), Name: m.name, Log: slog.New(slog.DiscardHandler)})
+	a, err := authority.Open(m.Context(), authority.Options{Dir: member.Keys(m.Data), Store: s, Audit: audit.New(s, m.Name, nil), Name: m.Name, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		m.Fatal(err)
 	}
@@ -305,19 +306,19 @@ func greeting(word string) string {
 
 // put gives a manager a definition to share.
 func (m *manager) put(text string, more ...string) error {
-	m.write("greeting.yaml", text)
-	_, err := m.command(append([]string{"definitions", "put", filepath.Join(m.data, "greeting.yaml")}, more...)...)
+	m.Write("greeting.yaml", text)
+	_, err := m.Command(append([]string{"definitions", "put", filepath.Join(m.Data, "greeting.yaml")}, more...)...)
 	return err
 }
 
 // greets waits until a manager has one greeting and no other; none is empty.
 func (m *manager) greets(word string) {
 	m.Helper()
-	m.eventually(func() error {
+	m.Eventually(func() error {
 		for _, other := range []string{"All", "North", "South", "Later"} {
-			_, err := m.node("/greeting/" + other)
+			_, err := m.Node("/greeting/" + other)
 			if there := err == nil; there != (other == word) {
-				return fmt.Errorf("%s: /greeting/%s is there: %v, and %q should be", m.name, other, there, word)
+				return fmt.Errorf("%s: /greeting/%s is there: %v, and %q should be", m.Name, other, there, word)
 			}
 		}
 		return nil
@@ -327,7 +328,7 @@ func (m *manager) greets(word string) {
 // hears waits until a manager has a message of another in its journal, and says how often.
 func (m *manager) hears(text string) {
 	m.Helper()
-	m.eventually(func() error {
+	m.Eventually(func() error {
 		entries, err := m.journal("/grove/Peers", "manager")
 		if err != nil {
 			return err
@@ -339,7 +340,7 @@ func (m *manager) hears(text string) {
 			}
 		}
 		if heard != 1 {
-			return fmt.Errorf("%s has heard %q %d times", m.name, text, heard)
+			return fmt.Errorf("%s has heard %q %d times", m.Name, text, heard)
 		}
 		return nil
 	})
@@ -365,10 +366,10 @@ func TestCluster(t *testing.T) {
 	bremen := newManager(t, n, "bremen", leaf+stands+"site: south\n", nil)
 	all := []*manager{berlin, hamburg, bremen}
 	for _, m := range all {
-		m.env = sharing(address)
-		m.write("alerts.yaml", hook(w))
+		m.Program.Env = sharing(address)
+		m.Write("alerts.yaml", hook(w))
 		c.admit(m)
-		m.start()
+		m.Start()
 	}
 	step := steps(t, all)
 	l := newLedger(t, hamburg, log, number)
@@ -389,24 +390,24 @@ func TestCluster(t *testing.T) {
 		for _, m := range all {
 			m.knows(all...)
 			var said struct{ Clustered bool }
-			if err := m.ask("/api/v1/peers", &said); err != nil || !said.Clustered {
-				t.Errorf("%s does not say that it is in a cluster: %v", m.name, err)
+			if err := m.Ask("/api/v1/peers", &said); err != nil || !said.Clustered {
+				t.Errorf("%s does not say that it is in a cluster: %v", m.Name, err)
 			}
 		}
-		if err := hamburg.push(map[string]any{"path": number, "value": 700}); err != nil {
+		if err := hamburg.Push(map[string]any{"path": number, "value": 700}); err != nil {
 			t.Fatal(err)
 		}
-		berlin.is(hungNumber, "700", "red")
+		berlin.Is(hungNumber, "700", "red")
 		everywhere(time.Time{}, map[string]*manager{"one": hamburg, "two": hamburg})
 	})
 
 	step("messages to one and to all", func(t *testing.T) {
-		berlin.must("peer", "message", "hamburg", "to one")
-		hamburg.must("peer", "message", "all", "to all")
+		berlin.Must("peer", "message", "hamburg", "to one")
+		hamburg.Must("peer", "message", "all", "to all")
 		hamburg.hears("to one")
 		berlin.hears("to all")
 		bremen.hears("to all")
-		if entries, err := bremen.journal("/grove/Peers", "manager"); err != nil || slices.ContainsFunc(entries, func(e entry) bool { return strings.HasSuffix(e.Text, "to one") }) {
+		if entries, err := bremen.journal("/grove/Peers", "manager"); err != nil || slices.ContainsFunc(entries, func(e grovetest.Entry) bool { return strings.HasSuffix(e.Text, "to one") }) {
 			t.Errorf("bremen was told what was for hamburg: %v, %v", entries, err)
 		}
 	})
@@ -429,14 +430,14 @@ func TestCluster(t *testing.T) {
 		}
 		bremen.greets("South")
 		hamburg.greets("North")
-		hamburg.is(sharedNode, "as in the database", "green")
+		hamburg.Is(sharedNode, "as in the database", "green")
 	})
 
 	step("give, and kill a server of the cluster", func(t *testing.T) {
 		l.begin()
 		given := time.Now()
 		for _, name := range []string{"shop", "one"} {
-			hamburg.must("peer", "give", name, "bremen")
+			hamburg.Must("peer", "give", name, "bremen")
 		}
 		agree("shop", bremen, all...)
 		everywhere(given, map[string]*manager{"one": bremen, "two": hamburg})
@@ -455,7 +456,7 @@ func TestCluster(t *testing.T) {
 		}
 		returned := time.Now()
 		for _, name := range []string{"shop", "one"} {
-			hamburg.eventually(func() error { _, err := hamburg.command("peer", "return", name); return err })
+			hamburg.Eventually(func() error { _, err := hamburg.Command("peer", "return", name); return err })
 		}
 		agree("shop", hamburg, all...)
 		everywhere(returned, map[string]*manager{"one": hamburg, "two": hamburg})
@@ -467,14 +468,14 @@ func TestCluster(t *testing.T) {
 	step("kill the owner", func(t *testing.T) {
 		l.begin()
 		killed := time.Now()
-		hamburg.kill()
+		hamburg.Kill()
 		l.end(t)
 		for _, name := range []string{"shop", "one", "two"} {
 			var by *manager
-			berlin.eventually(func() error {
+			berlin.Eventually(func() error {
 				d, err := berlin.device(name)
 				for _, m := range []*manager{berlin, bremen} {
-					if err == nil && d.Watcher == m.name {
+					if err == nil && d.Watcher == m.Name {
 						by = m
 						return nil
 					}
@@ -484,7 +485,7 @@ func TestCluster(t *testing.T) {
 			if name == "shop" {
 				continue // Nobody asks for that: events are sent.
 			}
-			t.Logf("%s asks for %s after %v", by.name, name, w.watchedBy(name, by, killed).Sub(killed).Round(time.Millisecond))
+			t.Logf("%s asks for %s after %v", by.Name, name, w.watchedBy(name, by, killed).Sub(killed).Round(time.Millisecond))
 		}
 	})
 
@@ -498,19 +499,19 @@ func TestCluster(t *testing.T) {
 				_ = revive(database) // for the tests that come
 			}
 		}()
-		hamburg.start()
+		hamburg.Start()
 		hamburg.greets("North")
-		hamburg.is(sharedNode, "a copy of before, since the database does not answer", "yellow")
+		hamburg.Is(sharedNode, "a copy of before, since the database does not answer", "yellow")
 		if err := revive(database); err != nil {
 			t.Fatal(err)
 		}
 		back = true
 		began := time.Now()
 		l.begin() // as soon as the shop is back
-		berlin.eventually(func() error { return berlin.put(greeting("Later")) })
+		berlin.Eventually(func() error { return berlin.put(greeting("Later")) })
 		hamburg.greets("Later")
 		bremen.greets("South")
-		hamburg.is(sharedNode, "as in the database", "green")
+		hamburg.Is(sharedNode, "as in the database", "green")
 		hamburg.linked(berlin)
 		berlin.linked(hamburg)
 		everywhere(began, map[string]*manager{"one": hamburg, "two": hamburg})
@@ -550,7 +551,7 @@ func TestFabrics(t *testing.T) {
 						odd.laid = func(n *network) { c = newCarrier(t, n, servers) }
 					}
 					odd.made = func(m *manager) {
-						m.env = env
+						m.Program.Env = env
 						if c != nil {
 							c.admit(m)
 						}

@@ -39,7 +39,7 @@ alerts: { settle: 100ms }
 // device returns what a manager says of a device.
 func (m *manager) device(name string) (peer.Device, error) {
 	var all peer.Devices
-	if err := m.ask("/api/v1/devices", &all); err != nil {
+	if err := m.Ask("/api/v1/devices", &all); err != nil {
 		return peer.Device{}, err
 	}
 	for _, d := range all.Devices {
@@ -47,17 +47,17 @@ func (m *manager) device(name string) (peer.Device, error) {
 			return d, nil
 		}
 	}
-	return peer.Device{}, fmt.Errorf("%s knows of no device %s", m.name, name)
+	return peer.Device{}, fmt.Errorf("%s knows of no device %s", m.Name, name)
 }
 
 // agree waits until all say that one watches a device.
 func agree(name string, watcher *manager, all ...*manager) {
 	watcher.Helper()
 	for _, m := range all {
-		m.eventually(func() error {
+		m.Eventually(func() error {
 			d, err := m.device(name)
-			if err == nil && d.Watcher != watcher.name {
-				err = fmt.Errorf("%s says that %q watches %s (%s), not %s", m.name, d.Watcher, name, d.State, watcher.name)
+			if err == nil && d.Watcher != watcher.Name {
+				err = fmt.Errorf("%s says that %q watches %s (%s), not %s", m.Name, d.Watcher, name, d.State, watcher.Name)
 			}
 			return err
 		})
@@ -71,10 +71,10 @@ func (m *manager) knows(all ...*manager) {
 		if other == m {
 			continue
 		}
-		m.eventually(func() error {
-			p, err := m.peer(other.name)
+		m.Eventually(func() error {
+			p, err := m.peer(other.Name)
 			if err == nil && p.State != "live" && p.State != "known" {
-				err = fmt.Errorf("%s is %s to %s", other.name, p.State, m.name)
+				err = fmt.Errorf("%s is %s to %s", other.Name, p.State, m.Name)
 			}
 			return err
 		})
@@ -112,7 +112,7 @@ func (w twist) start(all []*manager) {
 		if w.made != nil {
 			w.made(m)
 		}
-		m.start()
+		m.Start()
 	}
 }
 
@@ -133,7 +133,7 @@ func duty(t *testing.T, odd twist) {
 	bremen := newManager(t, n, "bremen", leaf+stands, nil)
 	all := []*manager{berlin, hamburg, bremen}
 	for _, m := range all {
-		m.write("alerts.yaml", hook(w))
+		m.Write("alerts.yaml", hook(w))
 	}
 	odd.start(all)
 	step := steps(t, all)
@@ -156,23 +156,23 @@ func duty(t *testing.T, odd twist) {
 
 	step("give and return", func(t *testing.T) {
 		for _, name := range []string{"one", "two"} {
-			w.fails(name, true)
+			w.Fails(name, true)
 			w.says(name, hamburg, "firing by hamburg")
 		}
 		given := time.Now()
-		hamburg.must("peer", "give", "one", "bremen")
+		hamburg.Must("peer", "give", "one", "bremen")
 		t.Logf("bremen asks after %v", w.watchedBy("one", bremen, given).Sub(given).Round(time.Millisecond))
 		agree("one", bremen, all...)
 		w.watchedBy("two", hamburg, given)
-		w.fails("one", false)
+		w.Fails("one", false)
 		w.says("one", bremen, "firing by hamburg", "resolved by bremen")
-		w.fails("one", true)
+		w.Fails("one", true)
 		w.says("one", bremen, "firing by hamburg", "resolved by bremen", "firing by bremen")
 		returned := time.Now()
-		hamburg.must("peer", "return", "one")
+		hamburg.Must("peer", "return", "one")
 		w.watchedBy("one", hamburg, returned)
 		agree("one", hamburg, all...)
-		w.fails("one", false)
+		w.Fails("one", false)
 		w.says("one", hamburg, "firing by hamburg", "resolved by bremen", "firing by bremen", "resolved by hamburg")
 	})
 
@@ -180,36 +180,36 @@ func duty(t *testing.T, odd twist) {
 		// What people were told of one: it fails, is well again while another manager watches it,
 		// and they do not hear that twice.
 		one := []string{"firing by hamburg", "resolved by bremen", "firing by bremen", "resolved by hamburg", "firing by hamburg"}
-		w.fails("one", true)
+		w.Fails("one", true)
 		w.says("one", hamburg, one...)
 		killed := time.Now()
-		hamburg.kill()
+		hamburg.Kill()
 		for _, name := range []string{"one", "two"} {
 			var by *manager
-			berlin.eventually(func() error {
+			berlin.Eventually(func() error {
 				d, err := berlin.device(name)
 				for _, m := range []*manager{berlin, bremen} {
-					if err == nil && d.Watcher == m.name {
+					if err == nil && d.Watcher == m.Name {
 						by = m
 						return nil
 					}
 				}
 				return fmt.Errorf("nobody has taken %s over: %+v, %w", name, d, err)
 			})
-			t.Logf("%s asks for %s after %v", by.name, name, w.watchedBy(name, by, killed).Sub(killed).Round(time.Millisecond))
+			t.Logf("%s asks for %s after %v", by.Name, name, w.watchedBy(name, by, killed).Sub(killed).Round(time.Millisecond))
 			if name == "one" {
-				w.fails("one", false)
-				one = append(one, "resolved by "+by.name)
+				w.Fails("one", false)
+				one = append(one, "resolved by "+by.Name)
 				w.says("one", by, one...)
 			}
 		}
 		back := time.Now()
-		hamburg.start()
+		hamburg.Start()
 		for _, name := range []string{"one", "two"} {
 			w.watchedBy(name, hamburg, back)
 			agree(name, hamburg, all...)
 		}
-		w.fails("two", false)
+		w.Fails("two", false)
 		w.says("two", hamburg, "firing by hamburg", "resolved by hamburg")
 		w.says("one", hamburg, one...)
 	})
@@ -220,19 +220,19 @@ func duty(t *testing.T, odd twist) {
 			moved := make(chan error, 1)
 			began := time.Now()
 			go func() {
-				_, err := hamburg.command("peer", "give", "one", "bremen")
+				_, err := hamburg.Command("peer", "give", "one", "bremen")
 				moved <- err
 			}()
 			<-wait.C
-			victim.kill()
-			victim.start()
-			t.Logf("%s was killed: %v", victim.name, <-moved)
+			victim.Kill()
+			victim.Start()
+			t.Logf("%s was killed: %v", victim.Name, <-moved)
 			// Whoever has it in the end, all agree, and nobody else watches it.
 			var watcher *manager
-			berlin.eventually(func() error {
+			berlin.Eventually(func() error {
 				d, err := berlin.device("one")
 				for _, m := range []*manager{hamburg, bremen} {
-					if err == nil && d.Watcher == m.name && (d.State == "own" || d.State == "given") {
+					if err == nil && d.Watcher == m.Name && (d.State == "own" || d.State == "given") {
 						watcher = m
 						return nil
 					}
@@ -243,7 +243,7 @@ func duty(t *testing.T, odd twist) {
 			w.watchedBy("one", watcher, began)
 			if watcher == bremen {
 				returned := time.Now()
-				hamburg.eventually(func() error { _, err := hamburg.command("peer", "return", "one"); return err })
+				hamburg.Eventually(func() error { _, err := hamburg.Command("peer", "return", "one"); return err })
 				w.watchedBy("one", hamburg, returned)
 			}
 			agree("one", hamburg, all...)

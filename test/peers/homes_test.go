@@ -11,17 +11,17 @@ import (
 
 // overview is what a manager says of all, and of itself.
 func (m *manager) overview() (all peer.Overview, err error) {
-	err = m.ask("/api/v1/peers", &all)
+	err = m.Ask("/api/v1/peers", &all)
 	return all, err
 }
 
 // livesWith waits until another manager is the home of this one.
 func (m *manager) livesWith(home *manager) {
 	m.Helper()
-	m.eventually(func() error {
+	m.Eventually(func() error {
 		all, err := m.overview()
-		if err == nil && all.Home != home.name {
-			err = fmt.Errorf("the home of %s is %q", m.name, all.Home)
+		if err == nil && all.Home != home.Name {
+			err = fmt.Errorf("the home of %s is %q", m.Name, all.Home)
 		}
 		return err
 	})
@@ -30,7 +30,7 @@ func (m *manager) livesWith(home *manager) {
 // id is that of a manager that runs.
 func id(m *manager) (id string) {
 	m.Helper()
-	m.eventually(func() error {
+	m.Eventually(func() error {
 		all, err := m.overview()
 		id = all.Self.ID
 		return err
@@ -50,7 +50,7 @@ func TestHomes(t *testing.T) {
 	bremen := newManager(t, n, "bremen", leaf, nil)
 	all := []*manager{berlin, munich, hamburg, bremen}
 	for _, m := range all {
-		m.write("alerts.yaml", hook(w))
+		m.Write("alerts.yaml", hook(w))
 	}
 	twist{}.start(all)
 	step := steps(t, all)
@@ -87,7 +87,7 @@ func TestHomes(t *testing.T) {
 			m.joins(other)
 		}
 		whole()
-		w.fails("one", true)
+		w.Fails("one", true)
 		told = []string{"firing by hamburg"}
 		own(time.Time{})
 	})
@@ -108,7 +108,7 @@ func TestHomes(t *testing.T) {
 		cut := time.Now()
 		n.between(home, hamburg, way{cut: true})
 		hamburg.lost(home)
-		home.eventually(func() error {
+		home.Eventually(func() error {
 			p, err := home.peer("hamburg")
 			if err == nil && p.State == "live" {
 				err = fmt.Errorf("hamburg is %s", p.State)
@@ -124,7 +124,7 @@ func TestHomes(t *testing.T) {
 
 	step("kill the home", func(t *testing.T) {
 		killed := time.Now()
-		home.kill()
+		home.Kill()
 		for _, m := range all[2:] {
 			m.livesWith(other)
 		}
@@ -132,12 +132,12 @@ func TestHomes(t *testing.T) {
 		// The other one is home: it hands on what hamburg watched.
 		agree("one", hamburg, other, hamburg)
 		killed = time.Now()
-		hamburg.kill()
+		hamburg.Kill()
 		t.Logf("bremen asks after %v", w.watchedBy("one", bremen, killed).Sub(killed).Round(time.Millisecond))
 		agree("one", bremen, other, bremen)
-		hamburg.start()
+		hamburg.Start()
 		agree("one", hamburg, other, hamburg)
-		home.start()
+		home.Start()
 		whole()
 		for _, m := range all[2:] {
 			m.livesWith(home)
@@ -158,7 +158,7 @@ func TestHomes(t *testing.T) {
 		hamburg.lost(other)
 		bremen.lost(home)
 		w.watchedBy("one", hamburg, cut)
-		w.fails("one", false)
+		w.Fails("one", false)
 		told = append(told, "resolved by hamburg")
 		w.says("one", hamburg, told...)
 		n.heal()

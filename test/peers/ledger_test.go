@@ -1,22 +1,21 @@
 package peers
 
 import (
-	"bufio"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"grove/test/grovetest"
+	"grove/test/witness"
 )
 
-// ledger is what one source of events tried and what was acknowledged, in a file of its own
-// that is on the disk before anything else happens.
+// ledger is what one source of events tried and what was acknowledged.
 type ledger struct {
-	file   *os.File
+	*witness.Ledger
 	to     *manager
 	path   string // of a log and, beside it, of a number that changes its status
 	number string
@@ -33,19 +32,7 @@ type ledger struct {
 // newLedger begins the ledger of what is sent to a manager.
 func newLedger(t testing.TB, to *manager, path, number string) *ledger {
 	t.Helper()
-	f, err := os.OpenFile(filepath.Join(t.TempDir(), to.name), os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close() })
-	return &ledger{file: f, to: to, path: path, number: number}
-}
-
-func (l *ledger) write(format string, args ...any) error {
-	if _, err := fmt.Fprintf(l.file, format+"\n", args...); err != nil {
-		return err
-	}
-	return l.file.Sync()
+	return &ledger{Ledger: witness.NewLedger(t), to: to, path: path, number: number}
 }
 
 // text is what the event of a number says.
@@ -59,18 +46,18 @@ const red = 100
 func (l *ledger) send() (acked bool, err error) {
 	number := l.next
 	l.next++
-	if err := l.write("tried %d", number); err != nil {
+	if err := l.Tried(number, time.Now().UnixMilli()); err != nil {
 		return false, err
 	}
 	value := number % 2 * red * 2
-	if err := l.to.push(
+	if err := l.to.Push(
 		map[string]any{"path": l.path, "event": map[string]any{"text": text(number), "status": "yellow"}},
 		map[string]any{"path": l.number, "value": value},
 	); err != nil {
 		return false, nil // Whether it has it is not known.
 	}
 	l.sure.Add(1)
-	return true, l.write("acked %d", number)
+	return true, l.Acknowledged(number)
 }
 
 // begin sends one after the other until end is called, and returns when some are acknowledged.
@@ -96,7 +83,7 @@ func (l *ledger) begin() {
 func (l *ledger) more(count int64) {
 	l.to.Helper()
 	want := l.sure.Load() + count
-	l.to.eventually(func() error {
+	l.to.Eventually(func() error {
 		if sure := l.sure.Load(); sure < want {
 			return fmt.Errorf("%d of %d events were acknowledged", sure, want)
 		}
@@ -117,31 +104,22 @@ func (l *ledger) end(t testing.TB) {
 // claims reads the ledger back: numbers that were tried, and those that were acknowledged.
 func (l *ledger) claims(t testing.TB) (tried, acked []int) {
 	t.Helper()
-	if _, err := l.file.Seek(0, 0); err != nil {
+	all, err := l.Claims()
+	if err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewScanner(l.file)
-	for lines.Scan() {
-		var what string
-		var number int
-		if _, err := fmt.Sscanf(lines.Text(), "%s %d", &what, &number); err != nil {
-			t.Fatalf("%q: %v", lines.Text(), err)
-		}
-		if what == "tried" {
-			tried = append(tried, number)
-		} else {
+	for number, c := range all {
+		tried = append(tried, number)
+		if c.Acked {
 			acked = append(acked, number)
 		}
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
 	}
 	return tried, acked
 }
 
 // compare holds entries of a journal against what was tried and acknowledged: each of the
 // acknowledged once, no other than was tried, and in order.
-func compare(entries []entry, tried, acked []int) error {
+func compare(entries []grovetest.Entry, tried, acked []int) error {
 	var found []int
 	for _, e := range entries {
 		var number int
@@ -178,13 +156,13 @@ func (l *ledger) holds(t testing.TB, at *manager, path, number string) {
 	if len(acked) == 0 {
 		t.Error("nothing was acknowledged: this proves nothing")
 	}
-	at.eventually(func() error {
+	at.Eventually(func() error {
 		entries, err := at.journal(path, "event")
 		if err != nil {
 			return err
 		}
 		if err := compare(entries, tried, acked); err != nil {
-			return fmt.Errorf("%s at %s: %w", path, at.name, err)
+			return fmt.Errorf("%s at %s: %w", path, at.Name, err)
 		}
 		if at == l.to {
 			return nil
@@ -199,13 +177,13 @@ func (l *ledger) holds(t testing.TB, at *manager, path, number string) {
 		}
 		return same(own, here, l.apart)
 	})
-	t.Logf("%s has all %d events of %s", at.name, len(acked), l.to.name)
+	t.Logf("%s has all %d events of %s", at.Name, len(acked), l.to.Name)
 }
 
 // same says whether two journals tell the same changes of a status; apart is that clocks are:
 // what comes from the future has the time when it came.
-func same(own, here []entry, apart bool) error {
-	said := func(entries []entry) (list []string) {
+func same(own, here []grovetest.Entry, apart bool) error {
+	said := func(entries []grovetest.Entry) (list []string) {
 		for _, e := range entries {
 			at := e.Time.UTC().Format(time.RFC3339Nano)
 			if apart {
@@ -231,14 +209,14 @@ func same(own, here []entry, apart bool) error {
 
 // TestLedgerFindsFaults is the ledger's own test.
 func TestLedgerFindsFaults(t *testing.T) {
-	events := func(numbers ...int) (all []entry) {
+	events := func(numbers ...int) (all []grovetest.Entry) {
 		for _, n := range numbers {
-			all = append(all, entry{Text: text(n)})
+			all = append(all, grovetest.Entry{Text: text(n)})
 		}
 		return all
 	}
 	for name, test := range map[string]struct {
-		entries []entry
+		entries []grovetest.Entry
 		want    string
 	}{
 		"all there":           {events(0, 1, 3), ""},
@@ -247,7 +225,7 @@ func TestLedgerFindsFaults(t *testing.T) {
 		"one is doubled":      {events(0, 1, 1, 3), "doubled, or out of order"},
 		"out of order":        {events(1, 0, 3), "doubled, or out of order"},
 		"one never sent":      {events(0, 1, 3, 9), "event 9 was never sent"},
-		"one is changed":      {[]entry{{Text: "event x"}}, "nobody sent"},
+		"one is changed":      {[]grovetest.Entry{{Text: "event x"}}, "nobody sent"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := compare(test.entries, []int{0, 1, 2, 3}, []int{0, 1, 3})
@@ -256,10 +234,10 @@ func TestLedgerFindsFaults(t *testing.T) {
 			}
 		})
 	}
-	one := []entry{{From: "green", To: "red"}}
-	two := append(slices.Clone(one), entry{From: "red", To: "green"})
-	late := []entry{{From: "green", To: "red", Time: time.Now()}}
-	if same(two, two, false) != nil || same(one, two, true) == nil || same(two, one, true) == nil || same(two, []entry{two[0], two[0]}, true) == nil ||
+	one := []grovetest.Entry{{From: "green", To: "red"}}
+	two := append(slices.Clone(one), grovetest.Entry{From: "red", To: "green"})
+	late := []grovetest.Entry{{From: "green", To: "red", Time: time.Now()}}
+	if same(two, two, false) != nil || same(one, two, true) == nil || same(two, one, true) == nil || same(two, []grovetest.Entry{two[0], two[0]}, true) == nil ||
 		same(one, late, false) == nil || same(one, late, true) != nil {
 		t.Error("changes of status are not compared")
 	}

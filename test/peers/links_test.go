@@ -55,11 +55,11 @@ func links(t *testing.T, odd twist) {
 			m.linked(berlin)
 			berlin.linked(m)
 		}
-		if out, err := hamburg.command("peer", "join", "tls://"+berlin.space.address.String()+":7443", "grvp_wrong"); err == nil || !strings.Contains(err.Error(), "token") {
+		if out, err := hamburg.Command("peer", "join", "tls://"+berlin.space.address.String()+":7443", "grvp_wrong"); err == nil || !strings.Contains(err.Error(), "token") {
 			t.Errorf("a wrong token: %s, %v", out, err)
 		}
 		for _, name := range []string{"hamburg", "bremen"} {
-			if out := berlin.must("peers"); !strings.Contains(out, name) {
+			if out := berlin.Must("peers"); !strings.Contains(out, name) {
 				t.Errorf("grove peers says %s", out)
 			}
 		}
@@ -67,14 +67,14 @@ func links(t *testing.T, odd twist) {
 	})
 
 	step("trees", func(t *testing.T) {
-		if err := hamburg.push(map[string]any{"path": number, "value": 7}); err != nil {
+		if err := hamburg.Push(map[string]any{"path": number, "value": 7}); err != nil {
 			t.Fatal(err)
 		}
-		berlin.is(hungNumber, "7", "green")
-		if err := hamburg.push(map[string]any{"path": number, "value": 700}); err != nil {
+		berlin.Is(hungNumber, "7", "green")
+		if err := hamburg.Push(map[string]any{"path": number, "value": 700}); err != nil {
 			t.Fatal(err)
 		}
-		berlin.is(hungNumber, "700", "red")
+		berlin.Is(hungNumber, "700", "red")
 	})
 
 	step("a network that is cut both ways", func(t *testing.T) {
@@ -85,7 +85,7 @@ func links(t *testing.T, odd twist) {
 		for _, m := range []*manager{berlin, hamburg} {
 			other := map[*manager]*manager{berlin: hamburg, hamburg: berlin}[m]
 			// The promise is 3 s; what is asserted is that it is found out at all.
-			t.Logf("%s saw the loss after %v", m.name, m.lost(other).Sub(cut).Round(time.Millisecond))
+			t.Logf("%s saw the loss after %v", m.Name, m.lost(other).Sub(cut).Round(time.Millisecond))
 		}
 		berlin.reason(hungNumber, "white", "hamburg lost")
 		bremen.linked(berlin)
@@ -103,7 +103,7 @@ func links(t *testing.T, odd twist) {
 			n.oneWay(from, to, way{cut: true})
 			for _, m := range []*manager{from, to} {
 				other := map[*manager]*manager{berlin: hamburg, hamburg: berlin}[m]
-				t.Logf("cut from %s to %s: %s saw the loss after %v", from.name, to.name, m.name, m.lost(other).Sub(cut).Round(time.Millisecond))
+				t.Logf("cut from %s to %s: %s saw the loss after %v", from.Name, to.Name, m.Name, m.lost(other).Sub(cut).Round(time.Millisecond))
 			}
 			n.heal()
 			berlin.linked(hamburg)
@@ -117,7 +117,7 @@ func links(t *testing.T, odd twist) {
 		before := n.drops()
 		n.between(berlin, hamburg, way{loss: 0.2, delay: 10 * time.Millisecond})
 		l.begin()
-		berlin.eventually(func() error {
+		berlin.Eventually(func() error {
 			if lost := n.drops() - before; lost < 100 {
 				return fmt.Errorf("%d packets were lost", lost)
 			}
@@ -130,9 +130,9 @@ func links(t *testing.T, odd twist) {
 
 	step("a process that stands still", func(t *testing.T) {
 		l.begin()
-		berlin.signal(syscall.SIGSTOP)
+		berlin.Signal(syscall.SIGSTOP)
 		hamburg.lost(berlin)
-		berlin.signal(syscall.SIGCONT)
+		berlin.Signal(syscall.SIGCONT)
 		hamburg.linked(berlin)
 		berlin.linked(hamburg)
 		l.end(t)
@@ -140,11 +140,11 @@ func links(t *testing.T, odd twist) {
 	})
 
 	for _, victim := range []*manager{hamburg, berlin} {
-		step("kill "+victim.name, func(t *testing.T) {
+		step("kill "+victim.Name, func(t *testing.T) {
 			l.begin()
 			for range 2 {
-				victim.kill()
-				victim.start()
+				victim.Kill()
+				victim.Start()
 				hamburg.linked(berlin)
 				berlin.linked(hamburg)
 				l.more(20)
@@ -157,10 +157,10 @@ func links(t *testing.T, odd twist) {
 
 	step("revoke", func(t *testing.T) {
 		revoked := time.Now()
-		berlin.must("peer", "revoke", "hamburg", "-m", "stolen")
+		berlin.Must("peer", "revoke", "hamburg", "-m", "stolen")
 		t.Logf("hamburg was out after %v", hamburg.lost(berlin).Sub(revoked).Round(time.Millisecond))
-		berlin.kill()
-		berlin.start() // It is out after that, too.
+		berlin.Kill()
+		berlin.Start() // It is out after that, too.
 		bremen.linked(berlin)
 		berlin.linked(bremen)
 		if p, err := hamburg.peer("berlin"); err == nil && p.Link != nil && p.Link.Up {

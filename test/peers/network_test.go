@@ -117,7 +117,7 @@ func (n *network) oneWay(from, to *manager, w way) {
 		n.set(from.space, to.space, w)
 	}
 	for _, c := range n.carriers {
-		if from.name == "berlin" {
+		if from.Name == "berlin" {
 			n.set(c, to.space, w)
 		} else {
 			n.set(from.space, c, w)

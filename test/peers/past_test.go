@@ -19,7 +19,7 @@ func (m *manager) readings(path string, from, to time.Time) (list []string, err 
 		}
 	}
 	q := url.Values{"path": {path}, "from": {from.UTC().Format(time.RFC3339)}, "to": {to.UTC().Format(time.RFC3339)}, "points": {"5000"}}
-	err = m.ask("/api/v1/history?"+q.Encode(), &got)
+	err = m.Ask("/api/v1/history?"+q.Encode(), &got)
 	for _, p := range got.Points {
 		if p.Count > 0 {
 			list = append(list, fmt.Sprintf("%s %g", p.Time, *p.Last))
@@ -38,7 +38,7 @@ type change struct {
 func (m *manager) changes(path string) ([]change, error) {
 	var page struct{ Entries []change }
 	q := url.Values{"path": {path}, "only": {"true"}, "kind": {"status"}, "order": {"oldest"}}
-	err := m.ask("/api/v1/journal?"+q.Encode(), &page)
+	err := m.Ask("/api/v1/journal?"+q.Encode(), &page)
 	return page.Entries, err
 }
 
@@ -63,7 +63,7 @@ func TestPast(t *testing.T) {
 	began := time.Now().Truncate(time.Second)
 	all := []*manager{berlin, hamburg}
 	for _, m := range all {
-		m.start()
+		m.Start()
 	}
 	hamburg.joins(berlin)
 	hamburg.linked(berlin)
@@ -73,10 +73,10 @@ func TestPast(t *testing.T) {
 	const path = "/web/one/Status"
 	turns := func(m *manager, down bool, want string) (changes []change) {
 		m.Helper()
-		w.fails("one", down)
-		m.eventually(func() (err error) {
+		w.Fails("one", down)
+		m.Eventually(func() (err error) {
 			if changes, err = m.changes(path); err == nil && colours(changes) != want {
-				err = fmt.Errorf("%s has seen %s, not %s", m.name, colours(changes), want)
+				err = fmt.Errorf("%s has seen %s, not %s", m.Name, colours(changes), want)
 			}
 			return err
 		})
@@ -86,22 +86,22 @@ func TestPast(t *testing.T) {
 	own := turns(hamburg, true, "green red")
 	// Who takes it has the past of it; from then on home has what a stand-in needs, too.
 	moved := time.Now()
-	hamburg.must("peer", "give", "one", "berlin")
+	hamburg.Must("peer", "give", "one", "berlin")
 	w.watchedBy("one", berlin, moved)
 	if got := turns(berlin, true, "green red"); !slices.Equal(got, own) {
 		t.Errorf("changes at who took it\n%v\nand before\n%v", got, own)
 	}
 	moved = time.Now()
-	hamburg.must("peer", "return", "one")
+	hamburg.Must("peer", "return", "one")
 	w.watchedBy("one", hamburg, moved)
 	agree("one", hamburg, all...)
-	hamburg.kill()
+	hamburg.Kill()
 	agree("one", berlin, berlin)
 	w.watchedBy("one", berlin, time.Now())
 	// It may know that the page is down, or find it out.
 	base := ""
-	berlin.eventually(func() error {
-		n, err := berlin.node(path)
+	berlin.Eventually(func() error {
+		n, err := berlin.Node(path)
 		if err == nil && n.Status != "red" {
 			err = fmt.Errorf("%s is %s", path, n.Status)
 		}
@@ -119,16 +119,16 @@ func TestPast(t *testing.T) {
 	if err != nil || len(away) == 0 {
 		t.Fatalf("readings of the stand-in: %q, %v", away, err)
 	}
-	hamburg.start()
+	hamburg.Start()
 	w.watchedBy("one", hamburg, time.Now())
-	berlin.kill()
-	berlin.start()
+	berlin.Kill()
+	berlin.Start()
 	agree("one", hamburg, all...)
 	got := turns(hamburg, true, "green red green red")
 	if !slices.Equal(got[:2], own) || !slices.Equal(got[2:], seen) {
 		t.Errorf("changes at the owner\n%v\nbefore\n%v\nand at the stand-in\n%v", got, own, seen)
 	}
-	hamburg.eventually(func() error {
+	hamburg.Eventually(func() error {
 		has, err := hamburg.readings(path, began, began.Add(10*time.Minute))
 		for _, r := range away {
 			if err == nil && !slices.Contains(has, r) {

@@ -115,10 +115,10 @@ func TestProxy(t *testing.T) {
 	step("join", func(t *testing.T) {
 		hamburg.joins(berlin)
 		both()
-		if err := hamburg.push(map[string]any{"path": number, "value": 700}); err != nil {
+		if err := hamburg.Push(map[string]any{"path": number, "value": 700}); err != nil {
 			t.Fatal(err)
 		}
-		berlin.is(hungNumber, "700", "red")
+		berlin.Is(hungNumber, "700", "red")
 	})
 
 	step("a proxy that is slow and loses packets", func(t *testing.T) {
@@ -151,8 +151,8 @@ func TestProxy(t *testing.T) {
 
 	step("kill berlin", func(t *testing.T) {
 		l.begin()
-		berlin.kill()
-		berlin.start()
+		berlin.Kill()
+		berlin.Start()
 		both()
 		l.end(t)
 		l.holds(t, berlin, hungLog, hungNumber)

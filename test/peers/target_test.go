@@ -2,122 +2,88 @@ package peers
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"grove/notify/channel"
+	"grove/test/witness"
 	"grove/tree"
 )
 
-// target is what managers watch and tell alerts to: a web server in a namespace of its own,
-// which remembers by itself who asked for what, and when.
+// target is what managers watch and tell alerts to, in a namespace of its own. Who asks is an
+// address.
 type target struct {
 	testing.TB
-	space *space
+	*witness.Target
 
-	mu    sync.Mutex
-	down  map[string]bool // pages that fail
-	asked []question
-	told  []message
-	keys  map[string]bool // of messages
-	bad   error
-}
-
-// question is one request for a page.
-type question struct {
-	page, from string // from is an address
-	at         time.Time
-}
-
-// message is one about alerts.
-type message struct {
-	channel.Message
-	from string // an address
+	mu   sync.Mutex
+	told []channel.Message
+	keys map[string]bool // of messages
+	bad  error
 }
 
 // newTarget starts one.
 func newTarget(t testing.TB, n *network) *target {
 	t.Helper()
-	w := &target{TB: t, space: n.add(t), down: map[string]bool{}, keys: map[string]bool{}}
+	w, s := &target{TB: t, keys: map[string]bool{}}, n.add(t)
 	var l net.Listener
-	if err := w.space.in(func() (err error) {
-		l, err = net.Listen("tcp", w.space.address.String()+":80")
+	if err := s.in(func() (err error) {
+		l, err = net.Listen("tcp", s.address.String()+":80")
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: w}
-	ended := make(chan error)
-	go func() { ended <- server.Serve(l) }()
 	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-			t.Error(err)
-		}
 		if w.bad != nil {
 			t.Error(w.bad)
 		}
 	})
+	w.Target = witness.NewTarget(t, l, asker, w.hear)
 	return w
 }
 
-// url is the address of a page.
-func (w *target) url(page string) string { return "http://" + w.space.address.String() + "/" + page }
+// asker is the address that a request comes from.
+func asker(r *http.Request) (string, error) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return host, err
+}
 
-// ServeHTTP implements http.Handler: POST is a message about alerts.
-func (w *target) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+// url is the address of a page.
+func (w *target) url(page string) string { return w.URL + "/" + page }
+
+// hear takes a message about alerts.
+func (w *target) hear(_ http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // Who sent it is gone.
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	from, _, err := net.SplitHostPort(r.RemoteAddr)
+	from, err := asker(r)
 	if err != nil {
 		w.bad = err
 	}
-	if r.Method == http.MethodPost {
-		m := message{from: from}
-		if err := json.Unmarshal(body, &m.Message); err != nil {
-			w.bad = fmt.Errorf("%.200s: %w", body, err)
-		}
-		if !w.keys[m.Key] { // A repeated one has the same key, and counts once.
-			w.keys[m.Key] = true
-			w.told = append(w.told, m)
-			w.Logf("%s of %s (%s): %s", m.Purpose, m.Manager, from, m.Title)
-		}
-		return
+	var m channel.Message
+	if err := json.Unmarshal(body, &m); err != nil {
+		w.bad = fmt.Errorf("%.200s: %w", body, err)
 	}
-	page := strings.TrimPrefix(r.URL.Path, "/")
-	w.asked = append(w.asked, question{page, from, time.Now()})
-	if w.down[page] {
-		http.Error(rw, "down", http.StatusInternalServerError)
+	if !w.keys[m.Key] { // A repeated one has the same key, and counts once.
+		w.keys[m.Key] = true
+		w.told = append(w.told, m)
+		w.Logf("%s of %s (%s): %s", m.Purpose, m.Manager, from, m.Title)
 	}
-}
-
-// fails lets a page fail, or be well again.
-func (w *target) fails(page string, down bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.down[page] = down
 }
 
 // askers are who asked for a page since a time, in the order of their questions.
-func (w *target) askers(page string, since time.Time) (list []question) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, q := range w.asked {
-		if q.page == page && q.at.After(since) {
+func (w *target) askers(page string, since time.Time) (list []witness.Question) {
+	for _, q := range w.Asked(page) {
+		if q.At.After(since) {
 			list = append(list, q)
 		}
 	}
@@ -144,7 +110,7 @@ func (w *target) messages(page string) (list []string) {
 // what a manager watches now.
 func (w *target) says(page string, m *manager, want ...string) {
 	m.Helper()
-	m.eventually(func() error {
+	m.Eventually(func() error {
 		if told := w.messages(page); !slices.Equal(told, want) {
 			return fmt.Errorf("told of %s was %q, not %q", page, told, want)
 		}
@@ -159,18 +125,18 @@ const settled = 4
 // when it asked first after a time.
 func (w *target) watchedBy(page string, m *manager, since time.Time) (first time.Time) {
 	m.Helper()
-	m.eventually(func() error {
+	m.Eventually(func() error {
 		list := w.askers(page, since)
 		last := list[max(0, len(list)-settled):]
 		if len(last) < settled {
 			return fmt.Errorf("%s is asked for %d times", page, len(list))
 		}
 		for _, q := range last {
-			if q.from != m.space.address.String() {
-				return fmt.Errorf("%s is asked for by %s, not by %s at %s", page, q.from, m.name, m.space.address)
+			if q.By != m.space.address.String() {
+				return fmt.Errorf("%s is asked for by %s, not by %s at %s", page, q.By, m.Name, m.space.address)
 			}
 		}
-		first = list[slices.IndexFunc(list, func(q question) bool { return q.from == m.space.address.String() })].at
+		first = list[slices.IndexFunc(list, func(q witness.Question) bool { return q.By == m.space.address.String() })].At
 		return nil
 	})
 	return first

@@ -21,8 +21,8 @@ func TestVersions(t *testing.T) {
 		"the home and the owner are old": {"berlin", "hamburg"},
 	} {
 		odd := twist{made: func(m *manager) {
-			if slices.Contains(old, m.name) {
-				m.program = program
+			if slices.Contains(old, m.Name) {
+				m.Program.Path = program
 			}
 		}}
 		t.Run("links, "+name, func(t *testing.T) { t.Parallel(); links(t, odd) })

@@ -21,6 +21,7 @@ import (
 	"grove/notify/peer"
 	"grove/notify/peer/authority"
 	"grove/notify/peer/fabric"
+	"grove/test/grovetest"
 	"grove/tree/store/audit"
 	"grove/tree/store/storetest"
 	"grove/viewer"
@@ -104,7 +105,7 @@ func kinds(t *testing.T) []string {
 // with what it cannot understand. It takes what it can, refuses the rest in words, and goes on
 // with its work.
 func TestWordsOfOthers(t *testing.T) {
-	data, said := t.TempDir(), new(logText)
+	data, said := t.TempDir(), new(grovetest.Log)
 	for file, text := range map[string]string{"peers.yaml": "listen: [\"tls://127.0.0.1:0\"]\n", "definitions/shop.yaml": watched} {
 		file = filepath.Join(data, file)
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -119,7 +120,9 @@ func TestWordsOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.Start()
-	berlin := &manager{TB: t, name: "berlin", data: data, page: a.Addr().String(), http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}, log: said}
+	berlin := &manager{Manager: &grovetest.Manager{Patience: patience, Client: grovetest.Client{
+		TB: t, Name: "berlin", Address: "http://" + a.Addr().String(), HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience},
+	}}}
 	t.Cleanup(func() {
 		if err := a.Stop(context.Background()); err != nil {
 			t.Error(err)
@@ -130,7 +133,7 @@ func TestWordsOfOthers(t *testing.T) {
 	})
 	invite := func() (address, token string) {
 		t.Helper()
-		code, body, err := berlin.request(http.MethodPost, "/api/v1/peers/invite", map[string]string{"name": "stranger"})
+		code, body, err := berlin.Request(http.MethodPost, "/api/v1/peers/invite", map[string]string{"name": "stranger"})
 		var invited struct{ Address, Token string }
 		if err == nil {
 			err = json.Unmarshal(body, &invited)
@@ -155,7 +158,7 @@ func TestWordsOfOthers(t *testing.T) {
 	if err := s.Connect(address, home); err != nil {
 		t.Fatal(err)
 	}
-	berlin.eventually(func() error {
+	berlin.Eventually(func() error {
 		if l := s.Links(); len(l) != 1 || !l[0].Up {
 			return fmt.Errorf("%+v", l)
 		}
@@ -172,7 +175,7 @@ func TestWordsOfOthers(t *testing.T) {
 	}
 	listed := func(state string) {
 		t.Helper()
-		berlin.eventually(func() error {
+		berlin.Eventually(func() error {
 			if _, err := here(); err != nil {
 				return err
 			}
@@ -227,16 +230,16 @@ func TestWordsOfOthers(t *testing.T) {
 
 	// It is as it was.
 	listed("live")
-	if err := berlin.push(map[string]any{"path": number, "value": 700}); err != nil {
+	if err := berlin.Push(map[string]any{"path": number, "value": 700}); err != nil {
 		t.Fatal(err)
 	}
-	berlin.is(number, "700", "red")
+	berlin.Is(number, "700", "red")
 	var tree viewer.Details
-	if err := berlin.ask("/api/v1/nodes/grove/Peers/stranger/Link", &tree); err != nil {
+	if err := berlin.Ask("/api/v1/nodes/grove/Peers/stranger/Link", &tree); err != nil {
 		t.Error(err)
 	}
 	var devices viewpeer.Devices
-	if err := berlin.ask("/api/v1/devices", &devices); err != nil || len(devices.Devices) != 1 || devices.Devices[0].Watcher != "berlin" {
+	if err := berlin.Ask("/api/v1/devices", &devices); err != nil || len(devices.Devices) != 1 || devices.Devices[0].Watcher != "berlin" {
 		t.Errorf("devices are %+v: %v", devices, err)
 	}
 }
