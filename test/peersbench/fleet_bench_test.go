@@ -77,16 +77,16 @@ type fleet struct {
 func newFleet(b *testing.B, managers int) *fleet {
 	b.Helper()
 	f := &fleet{hub: newManager(b, "hub", true, "", nil)}
-	f.hub.start()
+	f.hub.Start()
 	for k := range managers {
 		f.all = append(f.all, newManager(b, fmt.Sprintf("m%d", k), false, "integrate: false\n", map[string]string{"area.yaml": area()}))
 	}
 	for some := range slices.Chunk(f.all, fleetStarts) {
 		for _, m := range some {
-			m.launch()
+			m.Launch()
 		}
 		for _, m := range some {
-			m.ready()
+			m.Ready()
 		}
 	}
 	return f
@@ -108,7 +108,7 @@ func (f *fleet) change(b *testing.B, some []*manager) {
 					readings = append(readings, map[string]any{"path": fmt.Sprintf("/area/group%d/node%d", g, n), "value": f.value})
 				}
 			}
-			errs[k] = m.push(readings...)
+			errs[k] = m.Push(readings...)
 			<-room
 		})
 	}
@@ -122,9 +122,9 @@ func (f *fleet) change(b *testing.B, some []*manager) {
 
 // arrived waits until the last node of a manager has its value in the tree of the hub.
 func (f *fleet) arrived(m *manager) {
-	path := fmt.Sprintf("/Managers/%s/area/group%d/node%d", m.name, fleetGroups-1, fleetNodes/fleetGroups-1)
-	f.hub.eventually(func() error {
-		n, err := f.hub.node(path)
+	path := fmt.Sprintf("/Managers/%s/area/group%d/node%d", m.Name, fleetGroups-1, fleetNodes/fleetGroups-1)
+	f.hub.Eventually(func() error {
+		n, err := f.hub.Node(path)
 		if err == nil && (n.Value == nil || n.Value.String() != fmt.Sprint(f.value)) {
 			err = fmt.Errorf("%s is %v, not %d", path, n.Value, f.value)
 		}

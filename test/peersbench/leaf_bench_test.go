@@ -34,21 +34,21 @@ func BenchmarkLeaf(b *testing.B) {
 			}
 			// Each has the tree of the next one in its own.
 			chain = append(chain, newManager(b, name, k < 3, "", definitions))
-			chain[k].start()
+			chain[k].Start()
 		}
 		for k := len(chain) - 1; k > 0; k-- {
 			chain[k].joins(chain[k-1])
-			path = "/Managers/" + chain[k].name + path
+			path = "/Managers/" + chain[k].Name + path
 		}
 		top, bottom := chain[0], chain[3]
 		set := func(value int) {
-			if err := bottom.push(map[string]any{"path": "/leaf/Number", "value": value}); err != nil {
+			if err := bottom.Push(map[string]any{"path": "/leaf/Number", "value": value}); err != nil {
 				b.Fatal(err)
 			}
 		}
 		set(1)
-		top.eventually(func() error {
-			n, err := top.node(path)
+		top.Eventually(func() error {
+			n, err := top.Node(path)
 			if err == nil && n.Status != "green" {
 				err = fmt.Errorf("%s is %s (%s)", path, n.Status, n.Reason)
 			}
@@ -66,7 +66,7 @@ func BenchmarkLeaf(b *testing.B) {
 			begin := time.Now()
 			set(value)
 			for {
-				n, err := top.node("/")
+				n, err := top.Node("/")
 				if err != nil {
 					b.Fatal(err)
 				}

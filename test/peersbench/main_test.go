@@ -1,44 +1,10 @@
 package peersbench
 
 import (
-	"context"
-	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 	"testing"
 
-	"github.com/rogpeppe/go-internal/testscript"
-	"go.uber.org/goleak"
-
-	"grove/cmd/cli"
+	"grove/test/grovetest"
 )
 
-// TestMain makes this test binary a grove, too, under the name grove, which is first in PATH.
-func TestMain(m *testing.M) {
-	testscript.Main(leakChecked{m}, map[string]func(){"grove": grove})
-}
-
-// leakChecked holds that no goroutine is left when all have passed.
-type leakChecked struct{ m *testing.M }
-
-// Run implements testscript.TestingM.
-func (l leakChecked) Run() int {
-	if code := l.m.Run(); code != 0 {
-		return code
-	}
-	if err := goleak.Find(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
-
-// grove does what the main function of cmd/grove does.
-func grove() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(int(cli.Run(ctx, cli.Process{
-		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
-	})))
-}
+// TestMain makes this test binary a grove, too.
+func TestMain(m *testing.M) { grovetest.Main(m) }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"grove/test/grovetest"
 )
 
 // Sizes of BenchmarkOutage.
@@ -35,10 +37,10 @@ func BenchmarkOutage(b *testing.B) {
 	for b.Loop() {
 		hub := newManager(b, "hub", true, "", nil)
 		link := newCable(b, hub.peers)
-		hub.write("peers.yaml", fmt.Sprintf("listen: [\"tls://%s\"]\nways: [\"tls://%s\"]\n", hub.peers, link.address()))
+		hub.Write("peers.yaml", fmt.Sprintf("listen: [\"tls://%s\"]\nways: [\"tls://%s\"]\n", hub.peers, link.address()))
 		edge := newManager(b, "edge", false, "integrate: false\n", map[string]string{"shop.yaml": outageTree})
-		hub.start()
-		edge.start()
+		hub.Start()
+		edge.Start()
 		edge.joins(hub)
 		o := &outage{b, hub, edge, map[string]int{}}
 		o.happen("Missed", 1)
@@ -52,12 +54,12 @@ func BenchmarkOutage(b *testing.B) {
 		}
 		began := time.Now()
 		until(missed / 3)
-		hub.kill()
+		hub.Kill()
 		until(missed / 2)
-		edge.kill()
-		edge.start()
+		edge.Kill()
+		edge.Start()
 		until(missed * 2 / 3)
-		hub.start()
+		hub.Start()
 		until(missed)
 		b.ReportMetric(float64(missed)/time.Since(began).Seconds(), "events/s-taken")
 
@@ -96,7 +98,7 @@ func (o *outage) happen(log string, events int) {
 		o.sent[log]++
 		readings[i] = map[string]any{"path": "/shop/" + log, "event": map[string]any{"text": fmt.Sprint(o.sent[log]), "status": "green"}}
 	}
-	if err := o.edge.push(readings...); err != nil {
+	if err := o.edge.Push(readings...); err != nil {
 		o.b.Fatal(err)
 	}
 }
@@ -104,9 +106,9 @@ func (o *outage) happen(log string, events int) {
 // linked waits until the hub hears the edge.
 func (o *outage) linked() {
 	o.b.Helper()
-	o.hub.eventually(func() error {
+	o.hub.Eventually(func() error {
 		for _, p := range o.hub.others(o.b) {
-			if p.Name == o.edge.name && p.Link != nil && p.Link.Up {
+			if p.Name == o.edge.Name && p.Link != nil && p.Link.Up {
 				return nil
 			}
 		}
@@ -154,8 +156,8 @@ func (o *outage) catchUp(missed int) (late []time.Duration) {
 // newest is the number of the newest event of a log that the hub has.
 func (o *outage) newest(log string) (number int) {
 	o.b.Helper()
-	var page entries
-	if err := o.hub.ask("/api/v1/journal?"+url.Values{"path": {hung + log}, "only": {"true"}, "kind": {"event"}, "limit": {"1"}}.Encode(), &page); err != nil {
+	var page struct{ Entries []grovetest.Entry }
+	if err := o.hub.Ask("/api/v1/journal?"+url.Values{"path": {hung + log}, "only": {"true"}, "kind": {"event"}, "limit": {"1"}}.Encode(), &page); err != nil {
 		o.b.Fatal(err)
 	}
 	for _, e := range page.Entries {
@@ -169,7 +171,7 @@ func (o *outage) newest(log string) (number int) {
 // comes waits until the hub has an event.
 func (o *outage) comes(log string, number int) {
 	o.b.Helper()
-	o.hub.eventually(func() error {
+	o.hub.Eventually(func() error {
 		if newest := o.newest(log); newest < number {
 			return fmt.Errorf("the newest in %s is %d, not %d", log, newest, number)
 		}
@@ -180,7 +182,7 @@ func (o *outage) comes(log string, number int) {
 // behind is how many entries the hub knows to be missing.
 func (o *outage) behind() int64 {
 	for _, p := range o.hub.others(o.b) {
-		if p.Name == o.edge.name {
+		if p.Name == o.edge.Name {
 			return p.Lag.Entries
 		}
 	}
@@ -191,39 +193,25 @@ func (o *outage) behind() int64 {
 // hung is where the tree of the edge hangs.
 const hung = "/Managers/edge/shop/"
 
-// entries are a page of a journal.
-type entries struct {
-	Entries []struct{ Text string }
-	Next    string
-}
-
 // wrong counts events of a log that the hub has not, has twice, or out of order.
 func (o *outage) wrong(log string) (wrong int) {
 	o.b.Helper()
 	o.comes(log, o.sent[log])
 	for at, m := range map[string]*manager{"/shop/" + log: o.edge, hung + log: o.hub} {
 		next := 1
-		for q := (url.Values{"path": {at}, "only": {"true"}, "kind": {"event"}, "order": {"oldest"}, "limit": {"10000"}}); ; {
-			var page entries
-			if err := m.ask("/api/v1/journal?"+q.Encode(), &page); err != nil {
-				o.b.Fatal(err)
-			}
-			for _, e := range page.Entries {
-				if e.Text != fmt.Sprint(next) {
-					if wrong++; wrong < 10 {
-						o.b.Errorf("%s of %s has %s where %d should be", at, m.name, e.Text, next)
-					}
+		if err := m.Journal(at, "event", "", "", func(e grovetest.Entry) {
+			if e.Text != fmt.Sprint(next) {
+				if wrong++; wrong < 10 {
+					o.b.Errorf("%s of %s has %s where %d should be", at, m.Name, e.Text, next)
 				}
-				next++
 			}
-			if page.Next == "" {
-				break
-			}
-			q.Set("after", page.Next)
+			next++
+		}); err != nil {
+			o.b.Fatal(err)
 		}
 		if next != o.sent[log]+1 {
 			wrong++
-			o.b.Errorf("%s of %s has %d events, not %d", at, m.name, next-1, o.sent[log])
+			o.b.Errorf("%s of %s has %d events, not %d", at, m.Name, next-1, o.sent[log])
 		}
 	}
 	return wrong

@@ -35,31 +35,31 @@ func BenchmarkTakeover(b *testing.B) {
 		edge := newManager(b, "edge", false, moves, map[string]string{"page.yaml": pages, "pages.yaml": w.instances()})
 		east, west := newManager(b, "east", false, moves, nil), newManager(b, "west", false, moves, nil)
 		for _, m := range []*manager{hub, edge, east, west} {
-			m.start()
+			m.Start()
 		}
 		for _, m := range []*manager{edge, east, west} {
 			m.joins(hub)
 		}
-		owns := func(by string) bool { return by == edge.name }
-		stands := func(by string) bool { return by != edge.name }
+		owns := func(by string) bool { return by == edge.Name }
+		stands := func(by string) bool { return by != edge.Name }
 		began := time.Now()
-		edge.eventually(func() error { return w.watched(began, 2, owns) })
+		edge.Eventually(func() error { return w.watched(began, 2, owns) })
 		known := time.Now()
-		hub.eventually(func() error {
-			return hub.book(devices, "own", func(d *peer.Device) bool { return d.Watcher == edge.name && len(d.StandIns) > 0 })
+		hub.Eventually(func() error {
+			return hub.book(devices, "own", func(d *peer.Device) bool { return d.Watcher == edge.Name && len(d.StandIns) > 0 })
 		})
 		// What others need of a device is left with the hub some seconds after that.
-		edge.eventually(func() error { return w.watched(known, 30, owns) })
+		edge.Eventually(func() error { return w.watched(known, 30, owns) })
 
 		var gaps, backs, doubles, tooks []time.Duration
 		all := []*manager{hub, edge, east, west}
 		var double int
 		for n := range kills {
-			w.forget()
+			w.Forget()
 			work := workOf(hub, east, west)
 			killed := time.Now()
-			edge.kill()
-			hub.eventually(func() error { return w.watched(killed, 2, stands) })
+			edge.Kill()
+			hub.Eventually(func() error { return w.watched(killed, 2, stands) })
 			gone := w.changes(killed, owns)
 			to := map[string]int{}
 			var gap []time.Duration
@@ -67,8 +67,8 @@ func BenchmarkTakeover(b *testing.B) {
 				to[c.to]++
 				gap = append(gap, c.gap)
 			}
-			hub.eventually(func() error {
-				return hub.book(devices, "taken", func(d *peer.Device) bool { return d.Watcher != edge.name && d.Watcher != "" })
+			hub.Eventually(func() error {
+				return hub.book(devices, "taken", func(d *peer.Device) bool { return d.Watcher != edge.Name && d.Watcher != "" })
 			})
 			after := w.changes(killed, owns)
 			took := hub.took(devices, killed)
@@ -76,14 +76,14 @@ func BenchmarkTakeover(b *testing.B) {
 			slices.Sort(took)
 			b.Logf("kill %d: from the decision until a device was watched %v, at worst %v; worked for%s", n+1, ms(took[len(took)/2]), ms(took[len(took)-1]), work())
 
-			w.forget()
+			w.Forget()
 			again := time.Now()
-			edge.launch()
+			edge.Launch()
 			work = workOf(all...)
-			edge.ready()
-			edge.eventually(func() error { return w.watched(again, 3, owns) })
-			hub.eventually(func() error {
-				return hub.book(devices, "own", func(d *peer.Device) bool { return d.Watcher == edge.name })
+			edge.Ready()
+			edge.Eventually(func() error { return w.watched(again, 3, owns) })
+			hub.Eventually(func() error {
+				return hub.book(devices, "own", func(d *peer.Device) bool { return d.Watcher == edge.Name })
 			})
 			returned := w.changes(again, stands)
 			var back []time.Duration
@@ -133,7 +133,7 @@ func workOf(managers ...*manager) (since func() string) {
 	}
 	return func() (text string) {
 		for _, m := range managers {
-			text += fmt.Sprintf(" %s %v", m.name, ms(m.worked()-before[m]))
+			text += fmt.Sprintf(" %s %v", m.Name, ms(m.worked()-before[m]))
 		}
 		return text
 	}
@@ -146,7 +146,7 @@ func (m *manager) took(devices int, since time.Time) (list []time.Duration) {
 	var some peer.MovePage
 	for q := (url.Values{"limit": {"1000"}}); len(list) < devices; q.Set("after", some.Next) {
 		some = peer.MovePage{}
-		if err := m.ask("/api/v1/peers/moves?"+q.Encode(), &some); err != nil {
+		if err := m.Ask("/api/v1/peers/moves?"+q.Encode(), &some); err != nil {
 			m.Fatal(err)
 		}
 		for i := range some.Moves {
@@ -169,7 +169,7 @@ func (m *manager) book(devices int, state string, right func(*peer.Device) bool)
 	found := 0
 	for q := (url.Values{"limit": {"1000"}, "state": {state}}); ; {
 		var some peer.Devices
-		if err := m.ask("/api/v1/devices?"+q.Encode(), &some); err != nil {
+		if err := m.Ask("/api/v1/devices?"+q.Encode(), &some); err != nil {
 			return err
 		}
 		for i := range some.Devices {
@@ -183,7 +183,7 @@ func (m *manager) book(devices int, state string, right func(*peer.Device) bool)
 		q.Set("after", some.Next)
 	}
 	if found < devices {
-		return fmt.Errorf("%s knows of %d devices that are %s as they should be, not %d", m.name, found, state, devices)
+		return fmt.Errorf("%s knows of %d devices that are %s as they should be, not %d", m.Name, found, state, devices)
 	}
 	return nil
 }
