@@ -75,7 +75,6 @@ func (s *Store) run() {
 		select {
 		case w := <-s.queue:
 			s.commit(s.gather(w))
-			s.refuseWaiting()
 		case <-retry.C:
 			if !s.prepared.Load() {
 				ctx, cancel := s.limit()
@@ -87,7 +86,6 @@ func (s *Store) run() {
 				select {
 				case w := <-s.queue:
 					s.commit(s.gather(w))
-					s.refuseWaiting()
 				default:
 					s.dropConn()
 					return
@@ -165,6 +163,7 @@ func (s *Store) commitGroup(group []*work) {
 			errs[i] = s.transactAlone(w)
 		}
 	}
+	s.refuseWaiting() // Before the answers: who comes after one has not waited yet.
 	for i, w := range waiting {
 		if err != nil {
 			w.done <- err
