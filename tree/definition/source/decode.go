@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -264,10 +265,6 @@ func (d *decoder) structure(v *Value, out reflect.Value, what string, top bool) 
 		return
 	}
 	fields := structFields(out.Type())
-	var known []string
-	for _, f := range fields.list {
-		known = append(known, f.name)
-	}
 	var rest []Field
 	for i := range v.Fields {
 		f := &v.Fields[i]
@@ -286,6 +283,13 @@ func (d *decoder) structure(v *Value, out reflect.Value, what string, top bool) 
 		}
 		d.mapping(&Value{Kind: Map, Pos: v.Pos, Fields: rest}, fieldByIndex(out, fields.rest), what)
 		return
+	}
+	if len(rest) == 0 {
+		return
+	}
+	var known []string
+	for _, f := range fields.list {
+		known = append(known, f.name)
 	}
 	if top {
 		known = append(known, d.allow...)
@@ -343,10 +347,18 @@ func (s *structInfo) find(name string) ([]int, bool) {
 	return nil, false
 }
 
+// structInfos keeps what is known of each type: files of thousands of instances have the
+// same few over and over.
+var structInfos sync.Map // reflect.Type -> *structInfo, which is not changed any more
+
 func structFields(t reflect.Type) *structInfo {
+	if known, ok := structInfos.Load(t); ok {
+		return known.(*structInfo)
+	}
 	s := &structInfo{}
 	s.add(t, nil)
-	return s
+	known, _ := structInfos.LoadOrStore(t, s)
+	return known.(*structInfo)
 }
 
 // maxInline bounds structs that are inline in each other, should one hold itself.
