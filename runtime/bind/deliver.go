@@ -144,7 +144,7 @@ func (d *deliverer) early(t *target) bool {
 	if t.source.Every <= 0 || t.source.Mode != tree.Timer {
 		return false
 	}
-	if !t.next.IsZero() && d.at.Before(t.next) {
+	if t.next != nil && d.at.Before(*t.next) {
 		return true
 	}
 	// Runs have a little jitter: the one nearest to the time is meant.
@@ -152,7 +152,10 @@ func (d *deliverer) early(t *target) bool {
 	if len(t.slots) > 0 && t.slots[0] != nil {
 		slack = min(t.slots[0].from.interval()/2, t.source.Every/2)
 	}
-	t.next = d.at.Add(t.source.Every - slack)
+	if t.next == nil {
+		t.next = new(time.Time) // most nodes never need one
+	}
+	*t.next = d.at.Add(t.source.Every - slack)
 	return false
 }
 

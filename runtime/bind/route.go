@@ -15,7 +15,7 @@ type target struct {
 	kind    tree.Kind
 	source  *definition.Source
 	convert *definition.Convert // nil: readings go as they are
-	next    time.Time           // no reading is wanted before; zero: any is
+	next    *time.Time          // no reading is wanted before; nil: any is
 	had     bool                // it has had a reading
 	said    string              // the last line of a log that is fed by a text
 	slots   []*slot             // what it reads: one, or the references of its expression
