@@ -166,7 +166,7 @@ func (a *App) Managers() []document.Manager {
 		}
 		m.Instances = append(m.Instances, document.Instance{
 			Name: i.Name, Application: i.Application, Title: i.Title, Description: i.Description, Where: i.At,
-			Kinds: kinds, Parameters: i.Parameters, Errors: wrong[i.Name],
+			Kinds: kinds, Parameters: i.Parameters(), Errors: wrong[i.Name],
 		})
 	}
 	return []document.Manager{m}

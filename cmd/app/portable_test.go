@@ -82,7 +82,7 @@ func samples(t *testing.T, d *definition.Definition) *source.Value {
 		t.Fatal(errs)
 	}
 	v := source.Value{Kind: source.Map}
-	for name, value := range i.Parameters {
+	for name, value := range i.Parameters() {
 		if text, ok := value.(string); ok {
 			v.Set(name, source.Value{Text: text, Quoted: true})
 		}

@@ -237,7 +237,8 @@ func kinds(i *definition.Instance) (list []string) {
 func identity(i *definition.Instance, names []string) map[string]string {
 	out := map[string]string{}
 	for _, name := range names {
-		if text, ok := i.Parameters[name].(string); ok && text != "" {
+		value, _ := i.Parameter(name)
+		if text, ok := value.(string); ok && text != "" {
 			out[name] = text
 		} else if text := properties(i)[name]; text != "" {
 			out[name] = text

@@ -152,7 +152,7 @@ func (e *DiscoveryExpect) compare(i *Instance, errs *source.Errors) {
 		errs.Add(e.Pos, "instance %s is at %s, want %s", i.Name, i.At, e.At)
 	}
 	for _, name := range sortedKeys(e.With) {
-		got, ok := i.Parameters[name]
+		got, ok := i.Parameter(name)
 		switch text := fmt.Sprint(got); {
 		case !ok:
 			errs.Add(e.Pos, "definition %s has no parameter %q", i.Application, name)

@@ -161,7 +161,7 @@ func (r *loading) prepare(f *finder) source.Errors {
 	}
 	f.scope = r.facts().With("instance", variable.Value{Text: d.Name, Any: d.Name})
 	f.columns()
-	runner.Probes = []Probe{probe.Probe}
+	runner.Probes = []Probe{*probe.Probe}
 	runner.Probes[0].Fingerprint += "/" + d.Table
 	return r.checkFinder(f, probe)
 }

@@ -53,20 +53,43 @@ func (d *Definition) instance(name string, at tree.Path, with *source.Value, own
 	i := &Instance{
 		Name: name, Application: d.Application, Title: d.Title, Description: d.Description,
 		File: pos.File, Definition: d.File, Pos: pos, At: at,
-		Nodes: slices.Clip(slices.Clone(x.nodes)), Loops: x.loops, Monitors: monitors, Parameters: make(map[string]any, len(d.Parameters)),
+		Nodes: slices.Clip(slices.Clone(x.nodes)), Loops: x.loops, Monitors: monitors, parameters: make([]any, len(d.Parameters)),
 		definition: d, infos: x.probeList,
 	}
 	used := x.used()
 	for _, p := range x.probeList {
 		if used[p.Name] {
-			i.Probes = append(i.Probes, p.Probe)
+			i.Probes = append(i.Probes, *p.Probe)
 		}
 	}
-	for _, p := range d.Parameters {
+	for k := range i.Probes {
+		i.probe(i.Probes[k].Name).Probe = &i.Probes[k]
+	}
+	for k, p := range d.Parameters {
 		v, _ := scope.Get(p.Name)
-		i.Parameters[p.Name] = v.Plain()
+		i.parameters[k] = v.Plain()
 	}
 	return i, nil
+}
+
+// Parameters are those of the instance by their names, as given or by default; secrets are
+// references. The map is the caller's.
+func (i *Instance) Parameters() map[string]any {
+	all := make(map[string]any, len(i.parameters))
+	for k, v := range i.parameters {
+		all[i.definition.Parameters[k].Name] = v
+	}
+	return all
+}
+
+// Parameter is one of them.
+func (i *Instance) Parameter(name string) (value any, ok bool) {
+	for k, v := range i.parameters {
+		if i.definition.Parameters[k].Name == name {
+			return v, true
+		}
+	}
+	return nil, false
 }
 
 // check looks at everything that the definition writes, also at what the present

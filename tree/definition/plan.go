@@ -73,19 +73,19 @@ type Instance struct {
 	Application string // the definition's name: "nginx"
 	Title       string
 	Description string
-	File        string         // the file that asks for the instance
-	Definition  string         // the file that defines the application
-	Pos         source.Pos     // where the instance is asked for
-	Discovery   string         // the discovery that it comes of or runs; empty: none
-	Row         string         // the key of the row that it was made of
-	Why         string         // which row it was made of, and how its definition was chosen; empty: a file says so
-	At          tree.Path      // where it hangs
-	Nodes       []Node         // parents before children, in the order of the file; the first is At itself
-	Probes      []Probe        // in the order of the file
-	Loops       []*Loop        // nodes per row of a table that a probe discovers
-	Monitors    []Monitor      // in the order of the file
-	Parameters  map[string]any // as given or by default; secrets are references
+	File        string     // the file that asks for the instance
+	Definition  string     // the file that defines the application
+	Pos         source.Pos // where the instance is asked for
+	Discovery   string     // the discovery that it comes of or runs; empty: none
+	Row         string     // the key of the row that it was made of
+	Why         string     // which row it was made of, and how its definition was chosen; empty: a file says so
+	At          tree.Path  // where it hangs
+	Nodes       []Node     // parents before children, in the order of the file; the first is At itself
+	Probes      []Probe    // in the order of the file
+	Loops       []*Loop    // nodes per row of a table that a probe discovers
+	Monitors    []Monitor  // in the order of the file
 
+	parameters []any // as given or by default, in the order of those of the definition
 	definition *Definition
 	infos      []*probeInfo // in the order of the file
 }

@@ -19,7 +19,7 @@ import (
 
 // probeInfo is a probe as the nodes of its instance see it.
 type probeInfo struct {
-	Probe
+	*Probe     // that of Instance.Probes, when the instance uses it
 	attributes []beans.AttributeInfo
 	pushes     bool
 	unknown    bool // its options are in error, so nobody knows what it yields
@@ -58,7 +58,7 @@ func (x *expansion) makeProbes() {
 
 func (x *expansion) makeProbe(f *source.Field) *probeInfo {
 	what := "probe " + strconv.Quote(f.Key)
-	p := &probeInfo{unknown: true}
+	p := &probeInfo{Probe: &Probe{}, unknown: true}
 	p.Name, p.Pos = f.Key, f.Pos
 	if f.Value.Kind != source.Map {
 		x.errs.Add(f.Value.Pos, "%s is a map with a kind and its options, not %s", what, f.Value.Describe())

@@ -146,7 +146,7 @@ func Asked(r Request) (string, error) {
 // Parameters are those of an instance as they are in force, as a JSON object: secrets are
 // references, durations have their units.
 func Parameters(i *definition.Instance) (json.RawMessage, error) {
-	text, err := json.Marshal(said(i.Parameters))
+	text, err := json.Marshal(said(i.Parameters()))
 	if err != nil {
 		return nil, fmt.Errorf("%w: parameters of %s: %w", ErrPortable, i.Name, err)
 	}
