@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"grove/cmd/cli"
+	"grove/test/grovetest"
 )
 
 // badFile is a file that must change nothing, and what the tree says of it.
@@ -326,26 +327,23 @@ func TestKilledManagerComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	for life := range 3 {
-		s, address, err := startGrove(data, os.Environ(), "--data", data, "--no-own-host")
+		s, address, err := grovetest.Program{Dir: data}.Serve("--data", data, "--no-own-host")
 		if err != nil {
 			t.Fatalf("life %d: %v", life, err)
 		}
-		t.Cleanup(func() { _ = s.end(os.Kill) }) // when the test fails half-way
+		t.Cleanup(func() { _ = s.End(os.Kill) }) // when the test fails half-way
 		m := &manager{TB: t, url: address, drop: drop, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
-		if err := answers(address); err != nil {
-			t.Fatalf("life %d: %v", life, err)
-		}
 		m.loaded("shop")
 		m.push(reading{"path": "/shop/Connections/Active", "value": 600 + life})
 		m.is("/shop/Connections/Active", fmt.Sprint(600+life), "yellow")
 		if life < 2 {
-			if err := s.end(os.Kill); err == nil || !strings.Contains(err.Error(), "killed") {
+			if err := s.End(os.Kill); err == nil || !strings.Contains(err.Error(), "killed") {
 				t.Fatalf("life %d ended with %v", life, err)
 			}
 			continue
 		}
-		if err := s.end(syscall.SIGTERM); err != nil {
-			t.Errorf("life %d ended with %v: %s", life, err, s.stderr)
+		if err := s.End(syscall.SIGTERM); err != nil {
+			t.Errorf("life %d ended with %v: %s", life, err, s.Said)
 		}
 	}
 }
