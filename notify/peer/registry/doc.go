@@ -22,11 +22,12 @@
 // Silence of peer.Suspect makes a manager suspect. Only an integration manager judges, and
 // only those who are registered with it: it asks all whom it hears whether they hear the one
 // that is silent (registry.see), who ask it there and then (registry.there). If one hears it,
-// it is cut off. If its lease is over and none does, it is dead: that, with a token that is
-// higher than the one it had, is on disk before anybody is told. An integration manager that
-// was stopped or suspended itself has heard nobody meanwhile, and listens for a whole lease
-// before it judges again; so does one that has just started. One that hears nobody of three
-// or more that all fell silent at about the same time takes itself for cut off.
+// it is cut off. If its lease is over and none has heard it for nearly as long, it is dead:
+// that, with a token that is higher than the one it had, is on disk before anybody is told. An
+// integration manager that was stopped or suspended itself has heard nobody meanwhile, and
+// listens for a whole lease before it judges again; so does one that has just started. One that
+// hears nobody of three or more that all fell silent at about the same time takes itself for
+// cut off.
 //
 // A manager that does not hear its home asks neighbours to pass its heartbeat on
 // (registry.relay), so that it keeps its lease while there is any way of one step.

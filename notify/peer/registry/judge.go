@@ -14,6 +14,10 @@ import (
 const (
 	lookEvery = 500 * time.Millisecond
 	lookTime  = time.Second
+	// deafTime is how long nobody else may have heard one that is judged dead: as long as its
+	// lease, but for the last heartbeat, which they may have had when this manager did not.
+	// Less would not do: a witness misses two heartbeats, or three, where a network loses much.
+	deafTime = LeaseTime - Every
 	// maxWitnesses bounds how many are asked whether they hear one that is silent.
 	maxWitnesses = 16
 	// manyAlone is how many managers have to fall silent together for this one to take itself
@@ -151,7 +155,7 @@ func (r *Registry) judge(m *member, all []*member) {
 	proof := max(m.ear, m.relayed, m.from, r.from, heard)
 	answered := !slices.ContainsFunc(r.witnesses(m, all), func(w *member) bool {
 		s, ok := m.sights[w.ID]
-		return !ok || now-s.asked > peer.Suspect || s.heard != 0 && s.asked-s.heard < peer.Suspect
+		return !ok || now-s.asked > peer.Suspect || s.heard != 0 && s.asked-s.heard < deafTime
 	})
 	switch {
 	case r.alone:

@@ -135,6 +135,30 @@ func TestALostLinkIsNoDeath(t *testing.T) {
 	}
 }
 
+// TestAWitnessThatMissesSomeHeartbeats: the one manager that hears another says so again before
+// a lease is over, and nobody is judged dead meanwhile.
+func TestAWitnessThatMissesSomeHeartbeats(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.run("A", nil)
+		b := w.run("B", nil)
+		w.run("c", nil)
+		pass(10 * time.Second)
+		w.cut("B", "c", true) // whose home is A
+		pass(10 * time.Second)
+		for range 10 {
+			w.cut("A", "c", true)
+			pass(3 * time.Second)
+			w.cut("A", "c", false)
+			pass(3 * time.Second)
+		}
+		if b.was("c", Dead) {
+			t.Error("c was judged, and lived")
+		}
+		w.kill("c")
+		until(t, LeaseTime+2*time.Second, "verdict", func() bool { return w.standing("B", "c") == Dead })
+	})
+}
+
 // TestNobodyPassesItOn: one whose home does not hear it, and that nobody can help, loses its
 // lease before it is judged dead.
 func TestNobodyPassesItOn(t *testing.T) {
