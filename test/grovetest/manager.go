@@ -9,16 +9,14 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // Manager is a grove of its own, a process at a time, and a client of it. Its data directory,
 // its name and its address stay while processes come and go.
 type Manager struct {
 	Client
-	Program  Program
-	Data     string        // its directory
-	Patience time.Duration // how long it waits for what must come
+	Program Program
+	Data    string // its directory
 
 	args    []string
 	process *Process // nil: none runs
@@ -32,8 +30,7 @@ type Options struct {
 	Level     string            // of its log, unless the environment has another in GROVE_LOG; empty: warn
 	Transport *http.Transport   // to its page
 	// In calls what starts a process, perhaps in another network; nil: here.
-	In       func(start func() error) error
-	Patience time.Duration // empty: Patience
+	In func(start func() error) error
 	// Failed says more of one that runs while its test has failed; then it is killed.
 	Failed func(*Manager)
 }
@@ -48,8 +45,8 @@ func NewManager(t testing.TB, name string, o Options) *Manager {
 	if o.Listen == "" {
 		o.Listen = FreeAddress(t)
 	}
-	m := &Manager{Data: t.TempDir(), Patience: cmp.Or(o.Patience, Patience)}
-	m.Client = Client{TB: t, Name: name, Address: "http://" + o.Listen, HTTP: &http.Client{Transport: transport, Timeout: m.Patience}}
+	m := &Manager{Data: t.TempDir()}
+	m.Client = Client{TB: t, Name: name, Address: "http://" + o.Listen, HTTP: &http.Client{Transport: transport, Timeout: Patience}}
 	m.Program = Program{Dir: m.Data, said: new(Log), in: o.In}
 	m.args = append([]string{"serve", "--listen", o.Listen, "--data", m.Data, "--name", name, "--no-own-host",
 		"--log-level", cmp.Or(os.Getenv("GROVE_LOG"), o.Level, "warn")}, o.Args...)
@@ -155,7 +152,7 @@ func (m *Manager) Must(args ...string) string {
 // when that does not happen, or when the manager has ended.
 func (m *Manager) Eventually(check func() error) {
 	m.Helper()
-	if err := until(m.process, m.Patience, managerPace, check); err != nil {
+	if err := until(m.process, Patience, managerPace, check); err != nil {
 		m.Fatalf("%s: %v", m.Name, err)
 	}
 }

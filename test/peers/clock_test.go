@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"grove/test/grovetest"
 )
 
 // clocked is a grove whose wall clock a test sets. A program without C asks the kernel itself
@@ -138,7 +140,7 @@ func forATime(t *testing.T, odd twist) {
 	hamburg.Eventually(func() error { _, err := hamburg.Command("peer", "give", "one", "bremen", "--for", "1m"); return err })
 	w.watchedBy("one", bremen, given)
 	for d, err := hamburg.device("one"); err == nil && d.Watcher == bremen.Name; d, err = hamburg.device("one") {
-		if time.Since(given) > 2*patience {
+		if time.Since(given) > 2*grovetest.Patience {
 			t.Fatalf("it was given for a minute, and %v ago: %+v", time.Since(given), d)
 		}
 		w.watchedBy("one", bremen, time.Now())

@@ -150,7 +150,7 @@ func (c *carrier) start(i int) {
 		c.Fatal(err)
 	}
 	c.nodes[i] = p
-	ctx, cancel := context.WithTimeout(c.Context(), patience)
+	ctx, cancel := context.WithTimeout(c.Context(), grovetest.Patience)
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()

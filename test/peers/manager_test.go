@@ -12,10 +12,6 @@ import (
 	"grove/viewer/peer"
 )
 
-// patience is how long a test waits for something that must come. Nothing here takes a tenth
-// of it on a quiet machine.
-const patience = 60 * time.Second
-
 // manager is a grove of its own in a network namespace of its own.
 type manager struct {
 	*grovetest.Manager
@@ -34,7 +30,7 @@ func newManager(t testing.TB, n *network, name, peers string, definitions map[st
 		files[filepath.Join("definitions", file)] = text
 	}
 	m.Manager = grovetest.NewManager(t, name, grovetest.Options{
-		Files: files, Listen: listening, Level: "info", In: m.space.in, Patience: patience,
+		Files: files, Listen: listening, Level: "info", In: m.space.in,
 		Transport: &http.Transport{DialContext: m.space.dial, DisableKeepAlives: true},
 		Failed: func(m *grovetest.Manager) {
 			for _, about := range []string{"devices", "moves"} {

@@ -30,16 +30,22 @@ func (m *manager) readings(path string, from, to time.Time) (list []string, err 
 
 // change is one of the status of a node.
 type change struct {
-	From, To string
-	Time     time.Time
+	To   string
+	Time time.Time
 }
 
-// changes are those of a node, oldest first.
-func (m *manager) changes(path string) ([]change, error) {
+// changes are those of a node, oldest first: when it was found to be of another colour. While
+// the machine is slow it is white in between, since a reading is late.
+func (m *manager) changes(path string) (list []change, err error) {
 	var page struct{ Entries []change }
 	q := url.Values{"path": {path}, "only": {"true"}, "kind": {"status"}, "order": {"oldest"}}
-	err := m.Ask("/api/v1/journal?"+q.Encode(), &page)
-	return page.Entries, err
+	err = m.Ask("/api/v1/journal?"+q.Encode(), &page)
+	for _, e := range page.Entries {
+		if e.To != "white" && (len(list) == 0 || list[len(list)-1].To != e.To) {
+			list = append(list, e)
+		}
+	}
+	return list, err
 }
 
 // colours are the statuses that changes lead to.

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"grove/test/grovetest"
 )
 
 // proxy is Squid, in a namespace of its own.
@@ -67,7 +69,7 @@ func (p *proxy) start() {
 		p.Fatal(err)
 	}
 	p.process = c
-	ctx, cancel := context.WithTimeout(p.Context(), patience)
+	ctx, cancel := context.WithTimeout(p.Context(), grovetest.Patience)
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()

@@ -120,8 +120,8 @@ func TestWordsOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.Start()
-	berlin := &manager{Manager: &grovetest.Manager{Patience: patience, Client: grovetest.Client{
-		TB: t, Name: "berlin", Address: "http://" + a.Addr().String(), HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience},
+	berlin := &manager{Manager: &grovetest.Manager{Client: grovetest.Client{
+		TB: t, Name: "berlin", Address: "http://" + a.Addr().String(), HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: grovetest.Patience},
 	}}}
 	t.Cleanup(func() {
 		if err := a.Stop(context.Background()); err != nil {
