@@ -49,7 +49,7 @@ const floodLook = 20 * time.Millisecond
 func (f *flood) meter(b *testing.B) *floodMeter {
 	b.Helper()
 	pid := f.process.PID
-	m := &floodMeter{b: b, f: f, memory: grovetest.Memory(b, pid, "VmRSS"), worked: fleetCPU(b, pid), stop: make(chan struct{})}
+	m := &floodMeter{b: b, f: f, memory: grovetest.Memory(b, pid, "VmRSS"), worked: grovetest.Worked(b, pid), stop: make(chan struct{})}
 	m.looking.Go(func() {
 		pace := time.NewTicker(floodLook)
 		defer pace.Stop()
@@ -89,7 +89,7 @@ func (m *floodMeter) report() {
 		m.b.ReportMetric(m.took[int(share*float64(len(m.took)-1))].Seconds()*1000, name)
 	}
 	m.b.ReportMetric((grovetest.Memory(m.b, pid, "VmHWM")-m.memory)/1e6, "MB-more")
-	m.b.ReportMetric((fleetCPU(m.b, pid) - m.worked).Seconds(), "cpu-s")
+	m.b.ReportMetric((grovetest.Worked(m.b, pid) - m.worked).Seconds(), "cpu-s")
 }
 
 // blow pushes a value to nodes in batches over a time, each on time whether or not those
@@ -347,7 +347,7 @@ func applyWithBook(b *testing.B, with bool) {
 	}
 	changes = 0
 	done, since := 0, 0
-	worked := fleetCPU(b, 0)
+	worked := grovetest.Worked(b, 0)
 	b.ResetTimer()
 	for b.Loop() {
 		at := done & (len(readings) - 1)
@@ -359,6 +359,6 @@ func applyWithBook(b *testing.B, with bool) {
 		}
 	}
 	b.StopTimer()
-	b.ReportMetric(float64(done)/(fleetCPU(b, 0)-worked).Seconds()/1e6, "Mreadings/CPU-s")
+	b.ReportMetric(float64(done)/(grovetest.Worked(b, 0)-worked).Seconds()/1e6, "Mreadings/CPU-s")
 	b.ReportMetric(100*float64(changes)/float64(done), "%changed")
 }

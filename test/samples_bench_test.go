@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,16 +34,6 @@ func roundsOf(series int) int { return max(5, min(10, 1_000_000/series)) }
 
 // valueOf is the value of a series in a round, the same for both.
 func valueOf(series, round int) int { return (series*7 + round*13) % 500 }
-
-// processorTime is how many seconds this process worked.
-func processorTime(b *testing.B) float64 {
-	b.Helper()
-	var r syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano()).Seconds()
-}
 
 // groveKeeps has a live tree with a history take the values, each round until it is on
 // the disk. The memory is that of the tree and of the history.
@@ -97,11 +86,11 @@ func groveKeeps(b *testing.B, series int) (c cost) {
 		}
 	}
 	round(0)
-	kept, worked := past.Stats().Samples, processorTime(b)
+	kept, worked := past.Stats().Samples, grovetest.Worked(b, 0).Seconds()
 	for k := range roundsOf(series) {
 		round(k + 1)
 	}
-	c.cpu, c.samples = processorTime(b)-worked, float64(past.Stats().Samples-kept)
+	c.cpu, c.samples = grovetest.Worked(b, 0).Seconds()-worked, float64(past.Stats().Samples-kept)
 	c.memory = grovetest.Memory(b, os.Getpid(), "VmRSS") - before
 	if c.samples < float64(series*roundsOf(series)) {
 		b.Fatalf("grove took %v samples of %d: %v", c.samples, series*roundsOf(series), past.Stats().Dropped)

@@ -1,6 +1,6 @@
 //go:build linux
 
-package test
+package fleetbench
 
 import (
 	"context"
@@ -21,6 +21,7 @@ import (
 
 	httpprobe "grove/runtime/probe/http"
 	"grove/runtime/schedule"
+	"grove/test/grovetest"
 )
 
 const (
@@ -147,9 +148,9 @@ func checkEndpoints(b *testing.B, urls []string) (rate float64, late []time.Dura
 	mu.Lock()
 	counting = true
 	mu.Unlock()
-	before := processorTime(b)
+	before := grovetest.Worked(b, 0).Seconds()
 	<-time.After(2 * every)
-	spent := processorTime(b) - before
+	spent := grovetest.Worked(b, 0).Seconds() - before
 	mu.Lock()
 	counting = false
 	n := len(late)

@@ -1,4 +1,4 @@
-package test
+package fleetbench
 
 import (
 	"context"
@@ -30,25 +30,12 @@ var fleetColumns = map[string]string{
 
 const fleetValues = 1 + 8*fleetPorts
 
-// fleetCPU is the CPU time of a process; 0 is this one.
-func fleetCPU(b *testing.B, pid int) time.Duration {
-	b.Helper()
-	if pid == 0 {
-		var u syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-			b.Fatal(err)
-		}
-		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-	}
-	return grovetest.Worked(b, pid)
-}
-
 // BenchmarkSNMP polls 1,000 devices as fast as it can and counts the values of a
 // CPU-second: by the probes of kind snmp, by gosnmp's own client with GET of known
 // instances, 50 to a packet, and by Debian's prometheus-snmp-exporter, each for some
 // seconds. What the devices cost is not counted, and neither is what asks the exporter.
 //
-//	go test ./test -run '^$' -bench '^BenchmarkSNMP$' -benchtime 1x
+//	go test ./test/fleetbench -run '^$' -bench '^BenchmarkSNMP$' -benchtime 1x
 //
 // The probes should have twenty times what the exporter has.
 func BenchmarkSNMP(b *testing.B) {
@@ -92,9 +79,9 @@ func fleetRate(b *testing.B, pid, workers, devices int, poll func(device int) er
 	}
 	work(time.Now().Add(time.Minute), int64(devices))
 	polls.Store(0)
-	begin := fleetCPU(b, pid)
+	begin := grovetest.Worked(b, pid)
 	work(time.Now().Add(4*time.Second), 1<<62)
-	spent := fleetCPU(b, pid) - begin
+	spent := grovetest.Worked(b, pid) - begin
 	if err := failure.Load(); err != nil {
 		b.Fatal(*err)
 	}

@@ -1,4 +1,4 @@
-package test
+package fleetbench
 
 import (
 	"encoding/binary"
