@@ -89,7 +89,9 @@ func TestBecomingAnIntegrationManager(t *testing.T) {
 func TestNoIntegrationManagerAnyMore(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		a, b := w.run("A", nil), w.run("B", nil)
-		a.leases.last = 1000
+		if _, err := a.leases.Token(t.Context(), 1000); err != nil { // Its next ones are higher.
+			t.Fatal(err)
+		}
 		c := w.run("c", nil)
 		w.cut("B", "c", true)
 		pass(5 * time.Second)
