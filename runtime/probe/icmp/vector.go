@@ -91,9 +91,11 @@ func (v *vector) put(i, n int, to *sockaddr) {
 }
 
 // send sends the packets from up to but not including to, and returns how many the kernel
-// took. It says why it did not take the first.
+// took. It says why it did not take the first. Neither this call nor that of receive waits
+// for anything, and so both keep their processor: Go's scheduler would take it away from a
+// call that lasts as long as a batch does, and have it waited for afterwards.
 func (v *vector) send(fd, from, to int) (int, error) {
-	n, _, failed := syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&v.headers[from])), uintptr(to-from), unix.MSG_DONTWAIT, 0, 0)
+	n, _, failed := syscall.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&v.headers[from])), uintptr(to-from), unix.MSG_DONTWAIT, 0, 0)
 	if failed != 0 {
 		return 0, failed
 	}
@@ -108,7 +110,7 @@ func (v *vector) receive(fd int) (int, error) {
 		v.pieces[i].SetLen(len(v.bodies[i]))
 		h.SetControllen(len(v.control[i]))
 	}
-	n, _, failed := syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&v.headers[0])), uintptr(len(v.headers)), unix.MSG_DONTWAIT, 0, 0)
+	n, _, failed := syscall.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&v.headers[0])), uintptr(len(v.headers)), unix.MSG_DONTWAIT, 0, 0)
 	if failed != 0 {
 		return 0, failed
 	}
