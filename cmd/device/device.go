@@ -35,6 +35,9 @@ type Alerts interface {
 	Release(ctx context.Context, under tree.Path, why string) ([]alert.Alert, error)
 	// Adopt goes on with alerts that were open elsewhere, where people were told of them.
 	Adopt(ctx context.Context, alerts []alert.Alert) error
+	// TakeBack is Adopt for a device that somebody else has watched since: what was open here
+	// below a node when it was last watched here ends without telling anybody.
+	TakeBack(ctx context.Context, under tree.Path, why string, alerts []alert.Alert) error
 	// Live yields the alerts that are open.
 	Live(yield func(*alert.Alert) bool)
 }
@@ -182,7 +185,7 @@ func (d *Devices) Begin(ctx context.Context) {
 	for k, p := range late {
 		if i := d.running(k); i == nil {
 			d.o.Log.Error("a device that was taken from another manager cannot be watched", "device", k.Name, "from", d.o.NameOf(k.Owner), "err", d.whyNot(k))
-		} else if err := errors.Join(d.forgo(ctx, k, i.At, p), d.adopt(ctx, k, i.At, p), d.remember(ctx, i, p)); err != nil {
+		} else if err := errors.Join(d.adopt(ctx, k, i.At, p, k.Owner == d.o.Self), d.remember(ctx, i, p)); err != nil {
 			d.o.Log.Warn("not all of what is known of a device that was taken could be kept", "device", k.Name, "from", d.o.NameOf(k.Owner), "err", err)
 		}
 	}
@@ -329,11 +332,7 @@ func (d *Devices) Watch(ctx context.Context, k duty.Key, p *parcel.Parcel) error
 	if k.Owner == d.o.Self {
 		top = d.top(k, p)
 	}
-	var err error
-	if d.running(k) == nil {
-		err = d.forgo(ctx, k, top, p)
-	}
-	err = errors.Join(err, d.adopt(ctx, k, top, p))
+	err := d.adopt(ctx, k, top, p, k.Owner == d.o.Self && d.running(k) == nil)
 	if d.running(k) == nil || c.news {
 		d.carry(c)
 	}
@@ -351,15 +350,14 @@ func (d *Devices) Watch(ctx context.Context, k duty.Key, p *parcel.Parcel) error
 	return errors.Join(err, d.remember(ctx, i, p))
 }
 
-// forgo ends the alerts of an own device that were open when it was last watched here, without
-// telling anybody: who watched it since knows which are open, and told people of the others.
-// It matters when the device was not let go in good order, as after a kill.
-func (d *Devices) forgo(ctx context.Context, k duty.Key, top tree.Path, p *parcel.Parcel) error {
-	if k.Owner != d.o.Self || p == nil || top.IsRoot() {
+// takeBack goes on with alerts of an own device that another manager watches, or has watched:
+// those that are open here are over, since that one knows which are open, and told people of the
+// others. There are some when the device was not let go in good order, as after a kill.
+func (d *Devices) takeBack(ctx context.Context, k duty.Key, top tree.Path, alerts []alert.Alert) error {
+	if top.IsRoot() {
 		return nil
 	}
-	_, err := d.o.Alerts.Release(ctx, top, "another manager watched "+k.Name)
-	return err
+	return d.o.Alerts.TakeBack(ctx, top, "another manager watched "+k.Name, alerts)
 }
 
 // top is where an own device hangs here, or will.
@@ -412,7 +410,7 @@ func (d *Devices) Unwatch(ctx context.Context, k duty.Key) (*parcel.Parcel, erro
 		if k.Owner != d.o.Self {
 			return nil, d.drop(k)
 		}
-		return nil, nil
+		return nil, d.takeBack(ctx, k, d.top(k, nil), nil)
 	}
 	p, err := d.Pack(ctx, k)
 	if err != nil {

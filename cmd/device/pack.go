@@ -181,8 +181,9 @@ func (d *Devices) remember(ctx context.Context, i *definition.Instance, p *parce
 	return errors.Join(errs...)
 }
 
-// adopt goes on with the alerts of a device.
-func (d *Devices) adopt(ctx context.Context, k duty.Key, top tree.Path, p *parcel.Parcel) error {
+// adopt goes on with the alerts of a device, in place of those that were open here when it is an
+// own one that was away.
+func (d *Devices) adopt(ctx context.Context, k duty.Key, top tree.Path, p *parcel.Parcel, away bool) error {
 	if p == nil {
 		return nil
 	}
@@ -198,6 +199,9 @@ func (d *Devices) adopt(ctx context.Context, k duty.Key, top tree.Path, p *parce
 			a.Instance = d.Name(k)
 			adopted = append(adopted, a)
 		}
+	}
+	if away {
+		return errors.Join(append(errs, d.takeBack(ctx, k, top, adopted))...)
 	}
 	return errors.Join(append(errs, d.o.Alerts.Adopt(ctx, adopted))...)
 }

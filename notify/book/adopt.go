@@ -40,16 +40,46 @@ func (b *Book) Adopt(ctx context.Context, alerts []alert.Alert) error {
 	if len(alerts) == 0 {
 		return nil
 	}
+	return b.goOn(ctx, &coming{under: tree.Root, alerts: alerts})
+}
+
+// TakeBack is Adopt for a device of this manager that another one has watched since it was
+// watched here, which may not have been let go in good order, as after a kill: what is open here
+// at and below its node ends for good without telling anybody, since the other manager told
+// people what became of it, and goes on only if it is among what comes. Why is a sentence for
+// the history.
+func (b *Book) TakeBack(ctx context.Context, under tree.Path, why string, alerts []alert.Alert) error {
+	if under.IsRoot() {
+		return errors.New("alerts of the whole tree cannot be taken back: a device hangs below the root")
+	}
+	if len(why) > alert.MaxCommentBytes {
+		return fmt.Errorf("why alerts of %s end has %d bytes, more than the bound of %d", under, len(why), alert.MaxCommentBytes)
+	}
+	return b.goOn(ctx, &coming{under, why, alerts})
+}
+
+// coming is what another manager had.
+type coming struct {
+	under  tree.Path // what is open there ends, and why; the root: nothing does
+	why    string
+	alerts []alert.Alert
+}
+
+func (b *Book) goOn(ctx context.Context, c *coming) error {
 	if err := b.take(ctx); err != nil {
 		return err
 	}
 	defer b.leave()
-	if n := len(alerts) + len(b.early); n > MaxAtOnce {
+	n := len(c.alerts)
+	for _, before := range b.early {
+		n += 1 + len(before.alerts)
+	}
+	if n > MaxAtOnce {
 		return fmt.Errorf("%d alerts at once are more than the bound of %d", n, MaxAtOnce)
 	}
 	b.time = b.now()
 	if !b.wanted {
-		b.early = append(b.early, alerts...)
+		b.early = append(b.early, c)
 		return nil
 	}
 	if !b.ready(ctx) {
@@ -58,7 +88,7 @@ func (b *Book) Adopt(ctx context.Context, alerts []alert.Alert) error {
 	if err := b.writeFirst(ctx); err != nil {
 		return err
 	}
-	err := b.adopt(ctx, alerts)
+	err := b.adopt(ctx, c)
 	if unkept := b.conclude(ctx); unkept != nil {
 		return errors.Join(err, fmt.Errorf("alerts are adopted once they can be kept: %w", unkept))
 	}
@@ -72,13 +102,19 @@ func (b *Book) adoptEarly(ctx context.Context) {
 	}
 	early := b.early
 	b.early = nil
-	if err := b.adopt(ctx, early); err != nil {
-		b.o.Log.Error("alerts of another manager are not adopted", "err", err)
+	for _, c := range early {
+		if err := b.adopt(ctx, c); err != nil {
+			b.o.Log.Error("alerts of another manager are not adopted", "err", err)
+		}
 	}
 	b.settle()
 }
 
-func (b *Book) adopt(ctx context.Context, alerts []alert.Alert) error {
+func (b *Book) adopt(ctx context.Context, c *coming) error {
+	if !c.under.IsRoot() {
+		b.forgo(c.under, c.why)
+	}
+	alerts := c.alerts
 	var errs []error
 	var came []*entry
 	numbers := map[alert.ID]alert.ID{} // here, by those that they had

@@ -381,6 +381,76 @@ func TestAdoptedBeforeTheBegin(t *testing.T) {
 	})
 }
 
+// TestTakenBackAfterAKill: what was open when the manager was killed is over without a word,
+// since another one told what became of it; what that one had open goes on. The device may
+// come before the book has begun, and its nodes at once or later.
+func TestTakenBackAfterAKill(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		early bool // the device comes before the book begins
+		grown bool // its nodes are there when it comes
+	}{{"early", true, false}, {"early, with its nodes", true, true}, {"later", false, false}, {"later, with its nodes", false, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			two(t, func(a, b *world) {
+				for _, w := range []*world{a, b} {
+					w.state("/h/x", nil)
+					w.state("/h/y", nil)
+					w.state("/o", nil)
+				}
+				a.begin()
+				a.set("red", "/h/x", "/h/y", "/o")
+				b.set("red", "/h/y")
+				a.settled()
+				b.settled()
+				moved := b.release("/h")
+				a.end()
+				a.gone("/h")
+				takeBack := func() {
+					if err := a.book.TakeBack(a.t.Context(), tree.MustPath("/h"), "b watched it", moved); err != nil {
+						a.t.Fatal(err)
+					}
+				}
+				grow := func() {
+					a.state("/h/x", nil)
+					a.state("/h/y", nil)
+					a.set("green", "/h/x")
+					a.set("red", "/h/y")
+				}
+				if c.grown {
+					grow()
+				}
+				if c.early {
+					a.before = takeBack
+				}
+				a.since()
+				a.begin()
+				if !c.early {
+					takeBack()
+				}
+				if !c.grown {
+					grow()
+				}
+				a.wait(GoneAtStart + leaveWithin + time.Minute)
+				a.wants("live", a.live(), "/h/y open red", "/o open red")
+				for _, line := range strings.Split(a.since(), "\n") {
+					if strings.HasPrefix(line, "resolved ") || strings.HasPrefix(line, "opened ") || strings.HasPrefix(line, "reopened ") {
+						a.t.Errorf("told: %s", line)
+					}
+				}
+				a.set("red", "/h/x")
+				a.settled()
+				a.wants("what comes is news", a.live(), "/h/x open red", "/h/y open red", "/o open red")
+			})
+		})
+	}
+	bubble(t, func(w *world) {
+		w.begin()
+		if err := w.book.TakeBack(w.t.Context(), tree.Root, "", nil); err == nil {
+			w.t.Error("the alerts of the whole tree were taken back")
+		}
+	})
+}
+
 // TestWrongAlertsAreNotAdopted says what is wrong with which, and takes the others.
 func TestWrongAlertsAreNotAdopted(t *testing.T) {
 	bubble(t, func(w *world) {

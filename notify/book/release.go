@@ -104,6 +104,28 @@ func (b *Book) move(e *entry, why string) {
 	b.live--
 }
 
+// forgo ends the alerts at and below a node for good without telling anybody. Whatever its
+// nodes are found to be from now on is news.
+func (b *Book) forgo(under tree.Path, why string) {
+	if _, was := b.leaving[under]; was {
+		delete(b.leaving, under)
+		b.ask(&b.in.whole) // for what was not decided meanwhile
+	}
+	var over []*entry
+	for _, e := range b.entries {
+		if under.Contains(e.path) && (e.live() || e.closed && moved(e.a)) {
+			over = append(over, e)
+		}
+	}
+	slices.SortFunc(over, func(x, y *entry) int { return cmp.Compare(x.a.ID, y.a.ID) })
+	for _, e := range over {
+		if e.live() {
+			b.move(e, why)
+		}
+		b.unclose(e)
+	}
+}
+
 // stay has an alert go on that was to move, since its node is still there.
 func (b *Book) stay(e *entry) {
 	b.makeRoom()

@@ -34,7 +34,8 @@ type world struct {
 	// killed says that the database was closed before, so that nothing more is written.
 	killed bool
 
-	early []alert.Alert // that are adopted before each Begin
+	early  []alert.Alert // that are adopted before each Begin
+	before func()        // what else is done then; may be nil
 
 	away       atomic.Bool   // the database, for the book
 	awayAs     error         // what it says then
@@ -103,6 +104,9 @@ func (w *world) begin() {
 	}
 	if err := w.book.Adopt(context.Background(), w.early); err != nil {
 		w.t.Fatal(err)
+	}
+	if w.before != nil {
+		w.before()
 	}
 	if err := w.book.Begin(context.Background()); err != nil {
 		w.t.Fatal(err)

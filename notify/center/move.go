@@ -21,3 +21,9 @@ func (c *Center) Release(ctx context.Context, under tree.Path, why string) ([]al
 func (c *Center) Adopt(ctx context.Context, alerts []alert.Alert) error {
 	return c.Book.Adopt(ctx, alerts)
 }
+
+// TakeBack goes on with alerts of a device that another manager has watched, in place of those
+// that were open here, as book.Book.TakeBack says.
+func (c *Center) TakeBack(ctx context.Context, under tree.Path, why string, alerts []alert.Alert) error {
+	return c.Book.TakeBack(ctx, under, why, alerts)
+}

@@ -212,6 +212,10 @@ func duty(t *testing.T, odd twist) {
 		w.Fails("two", false)
 		w.says("two", hamburg, "firing by hamburg", "resolved by hamburg")
 		w.says("one", hamburg, one...)
+		// Its alert of before the kill is over: what comes now is news.
+		w.Fails("one", true)
+		w.says("one", hamburg, append(one, "firing by hamburg")...)
+		w.Fails("one", false)
 	})
 
 	step("kill while a device moves", func(t *testing.T) {
