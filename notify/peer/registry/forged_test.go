@@ -35,3 +35,31 @@ func TestForgedNumbers(t *testing.T) {
 		}
 	})
 }
+
+// TestTwoBeginTheSameTerm: two homes that did not know of each other have begun the same term
+// of a manager; the one that is its home begins another, so that never two decide by one.
+func TestTwoBeginTheSameTerm(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a, b := w.run("A", nil), w.run("B", nil)
+		c := w.run("c", nil)
+		pass(5 * time.Second)
+		before := a.term("c")
+		said := fmt.Sprintf(`{"number":1,"life":7,"home":"%s","term":{"number":%d,"of":"%s"}}`, id("A"), before, id("B"))
+		if _, err := a.answerHere(t.Context(), id("c"), []byte(said)); err != nil {
+			t.Fatal(err)
+		}
+		if s, _ := a.Get(id("c")); s.Mine {
+			t.Error("A decides by a term that another one has begun, too")
+		}
+		pass(5 * time.Second)
+		if got := a.term("c"); got != before+1 || b.term("c") != got {
+			t.Errorf("the term of c is %d at A and %d at B, and was %d", got, b.term("c"), before)
+		}
+		if h := c.Home(); h.Home != id("A") || !h.Held() {
+			t.Errorf("home of c: %+v", h)
+		}
+		if s, _ := a.Get(id("c")); !s.Mine {
+			t.Error("A does not act for c any more")
+		}
+	})
+}

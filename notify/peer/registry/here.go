@@ -318,7 +318,7 @@ func (r *Registry) answerHere(ctx context.Context, from peer.ID, body []byte) ([
 		m.life = 0 // It registers anew.
 	}
 	r.hear(m)
-	m.under(q.Term)
+	r.noteTerm(m, q.Term)
 	m.registeredWith(q.Homes)
 	r.heartbeat(m, &q)
 	if q.Version != 0 { // Else it is of a version that says in its answers alone what this one needs.

@@ -156,7 +156,7 @@ func (r *Registry) merge(source peer.ID, e entry) {
 	if !r.hears(m) {
 		r.learn(m, e.Manager, e.Number, e.Home, false)
 	}
-	if s := r.members[source]; s != nil && r.integrates(s) && m.under(e.Term) {
+	if s := r.members[source]; s != nil && r.integrates(s) && r.noteTerm(m, e.Term) {
 		if !r.hears(m) { // It is that home's until it says otherwise itself.
 			m.home, m.with = e.Term.Of, 0
 		}

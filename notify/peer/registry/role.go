@@ -187,7 +187,7 @@ func (r *Registry) answerAdopt(ctx context.Context, from peer.ID, body []byte) (
 			return nil, peer.Refuse(peer.Busy, "this manager knows %d others already", MaxManagers)
 		}
 		r.learn(m, one.Manager, one.Number, from, false)
-		m.under(one.Term)
+		r.noteTerm(m, one.Term)
 		known := m.token >= one.Token || m.registering
 		if !known {
 			m.registering = true

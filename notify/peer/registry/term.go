@@ -29,9 +29,15 @@ func (r *Registry) Term(id peer.ID) (number int64, before peer.ID) {
 	return 0, ""
 }
 
-// under notes the term of a home that a manager has, or had, and says whether that is news.
-func (m *member) under(t term) bool {
-	if t.Number <= m.term.Number || t.Number > MaxTerm || t.Of.Check() != nil {
+// noteTerm notes the term of a home that a manager has, or had, and says whether that is news.
+func (r *Registry) noteTerm(m *member, t term) bool {
+	if t.Number > MaxTerm || t.Of.Check() != nil || t.Number < m.term.Number {
+		return false
+	}
+	// Two homes that did not know of each other have begun the same one: neither decides by it,
+	// and the one that ought to decide begins the next.
+	tie := m.term.Of == r.self && t.Of != r.self
+	if t.Number == m.term.Number && !tie {
 		return false
 	}
 	m.term = t
@@ -79,7 +85,7 @@ func (r *Registry) rise(all []*member) {
 		}
 		for i, m := range next {
 			before := m.term.Of
-			if !m.under(begun[i].Term) {
+			if !r.noteTerm(m, begun[i].Term) {
 				continue
 			}
 			m.before = before
