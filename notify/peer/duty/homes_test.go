@@ -12,7 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"grove/notify/peer"
+	"grove/notify/peer/duty/book"
 	"grove/notify/peer/peertest"
 	"grove/notify/peer/registry"
 	"grove/tree"
@@ -291,6 +294,30 @@ func TestTwoHomes(t *testing.T) {
 				w.well()
 			})
 		})
+	}
+}
+
+// TestStray: who watched a device as this manager had decided is told when another one does
+// under a later epoch, and nobody else is.
+func TestStray(t *testing.T) {
+	k := Key{Owner: id("b"), Name: "ofb"}
+	row := func(watcher string, epoch int64) *book.Row {
+		return &book.Row{Key: k, Watcher: id(watcher), Epoch: epoch}
+	}
+	v := &view{leased: func(m peer.ID) bool { return m == id("a") }}
+	for name, c := range map[string]struct {
+		was, is *book.Row
+		want    *order
+	}{
+		"another one watches it":       {row("a", 4), row("b", 5), &order{Key: k, Epoch: 4, Next: 5, Heir: id("b"), From: id("a")}},
+		"nobody was known to":          {nil, row("b", 5), nil},
+		"it is the same":               {row("a", 4), row("a", 5), nil},
+		"it is no later":               {row("a", 5), row("b", 5), nil},
+		"this manager is not its home": {row("c", 4), row("b", 5), nil},
+	} {
+		if diff := cmp.Diff(c.want, v.stray(c.was, c.is)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
 

@@ -134,9 +134,12 @@ func (d *Duty) onLive(ctx context.Context, from peer.ID, message []byte) ([]byte
 	if !d.started && from != d.self {
 		return nil, peer.Refuse(peer.Busy, "this manager is about to start")
 	}
-	verdicts, c := d.judge(from, r, list)
+	verdicts, c, strays := d.judge(from, r, list)
 	if err := d.write(ctx, c); err != nil {
 		return nil, peer.Refuse(peer.Busy, "%v", err)
+	}
+	for _, o := range strays {
+		d.sendAway(ctx, o)
 	}
 	d.poke()
 	d.reported[from] = true
@@ -196,8 +199,9 @@ func (d *Duty) knowsAll(from peer.ID, list []said) bool {
 	return true
 }
 
-// judge compares what a manager says of itself with the book. The lock is held.
-func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, c *book.Change) {
+// judge compares what a manager says of itself with the book. Strays are orders to those who
+// watch what they are no more to. The lock is held.
+func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, c *book.Change, strays []*order) {
 	v := d.view()
 	c = &book.Change{}
 	r.of = from
@@ -234,6 +238,9 @@ func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, 
 			case was == nil:
 			case was.Watcher != row.Watcher:
 				c.Moves = append(c.Moves, d.move(was, was.Watcher, row.Watcher, row.Epoch, "done", nil, v.now))
+				if o := v.stray(was, row); o != nil {
+					strays = append(strays, o)
+				}
 			case was.State == book.Taking && row.State == book.Watched: // Its answer was lost, or comes later.
 				c.Moves = append(c.Moves, d.over(was, v.now)...)
 			}
@@ -260,7 +267,7 @@ func (d *Duty) judge(from peer.ID, r *report, list []said) (verdicts []verdict, 
 			c.Rows = append(c.Rows, v.again(row, 0))
 		}
 	}
-	return verdicts, c
+	return verdicts, c, strays
 }
 
 // again has the watcher of a row told to watch, under an epoch that is new to it.

@@ -423,7 +423,17 @@ func (d *Duty) onLeave(ctx context.Context, from peer.ID, message []byte) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	if err := d.commit(ctx, &piece{key: l.Key, add: func() (*book.Change, error) { return d.leftHere(from, l, p, blob) }}); err != nil {
+	var was *book.Row
+	err = d.commit(ctx, &piece{
+		key: l.Key,
+		add: func() (*book.Change, error) { was = d.rows[l.Key]; return d.leftHere(from, l, p, blob) },
+		then: func() {
+			if o := d.view().stray(was, d.rows[l.Key]); o != nil {
+				d.sendAway(ctx, o)
+			}
+		},
+	})
+	if err != nil {
 		var no *peer.Refusal
 		if errors.As(err, &no) {
 			return nil, err
@@ -451,7 +461,7 @@ func (d *Duty) leftHere(from peer.ID, l *left, p *parcel.Parcel, blob []byte) (*
 	if r := was.Clone(); !r.Left || r.Epoch != l.Epoch || r.Watcher != from || r.Application == "" {
 		r.Left = true
 		if !d.acts(l.Key.Owner) {
-			r.Watcher, r.Epoch, r.Next, r.State, r.From = from, l.Epoch, max(r.Next, l.Epoch), book.Watched, l.From
+			r.Watcher, r.Epoch, r.Next, r.State, r.Heir, r.From = from, l.Epoch, max(r.Next, l.Epoch), book.Watched, "", l.From
 		}
 		if l.Device != nil {
 			describe(r, l.Device)

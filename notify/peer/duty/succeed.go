@@ -57,6 +57,7 @@ func (d *Duty) askBook(ctx context.Context, owner peer.ID, h home) error {
 		row, stray := v.inherit(d.rows[rows[i].Key], &rows[i], owner)
 		if row != nil {
 			c.Rows = append(c.Rows, row)
+			stray = v.stray(d.rows[row.Key], row)
 		}
 		if stray != nil {
 			strays = append(strays, stray)
@@ -68,16 +69,31 @@ func (d *Duty) askBook(ctx context.Context, owner peer.ID, h home) error {
 	now.knew = true
 	d.acting[owner] = now
 	d.poke()
-	for i, o := range strays {
-		d.work.Go(func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
-			defer cancel()
-			if _, err := d.ask(ctx, o.From, kindRelease, o, nil, nil); err != nil {
-				d.log.Debug("a device is not let go by one that has it of the home before", "device", strays[i].Key.Name, "manager", o.From, "err", err)
-			}
-		})
+	for _, o := range strays {
+		d.sendAway(ctx, o)
 	}
 	return nil
+}
+
+// sendAway has who is no more to watch a device let it go, which it would not hear before its
+// next report.
+func (d *Duty) sendAway(ctx context.Context, o *order) {
+	d.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
+		defer cancel()
+		if _, err := d.ask(ctx, o.From, kindRelease, o, nil, nil); err != nil {
+			d.log.Debug("a device is not let go by one that is no more to watch it", "device", o.Key.Name, "manager", o.From, "err", err)
+		}
+	})
+}
+
+// stray is an order to who watched a device, as this manager had decided, when it has a later
+// row of another one; nil: there is nobody.
+func (v *view) stray(was, is *book.Row) *order {
+	if was == nil || was.Watcher == is.Watcher || was.Epoch >= is.Epoch || !v.leased(was.Watcher) {
+		return nil
+	}
+	return &order{Key: was.Key, Epoch: was.Epoch, Next: is.Epoch, Heir: is.Watcher, From: was.Watcher}
 }
 
 // inherit returns what becomes of a row when the home before has another one, which is its
