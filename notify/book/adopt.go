@@ -40,7 +40,7 @@ func (b *Book) Adopt(ctx context.Context, alerts []alert.Alert) error {
 	if len(alerts) == 0 {
 		return nil
 	}
-	return b.goOn(ctx, &coming{under: tree.Root, alerts: alerts})
+	return b.goOn(ctx, coming{alerts: alerts})
 }
 
 // TakeBack is Adopt for a device of this manager that another one has watched since it was
@@ -55,31 +55,33 @@ func (b *Book) TakeBack(ctx context.Context, under tree.Path, why string, alerts
 	if len(why) > alert.MaxCommentBytes {
 		return fmt.Errorf("why alerts of %s end has %d bytes, more than the bound of %d", under, len(why), alert.MaxCommentBytes)
 	}
-	return b.goOn(ctx, &coming{under, why, alerts})
+	return b.goOn(ctx, coming{map[tree.Path]string{under: why}, alerts})
 }
 
 // coming is what another manager had.
 type coming struct {
-	under  tree.Path // what is open there ends, and why; the root: nothing does
-	why    string
+	over   map[tree.Path]string // nodes of which what is open ends before, and why
 	alerts []alert.Alert
 }
 
-func (b *Book) goOn(ctx context.Context, c *coming) error {
+func (b *Book) goOn(ctx context.Context, c coming) error {
 	if err := b.take(ctx); err != nil {
 		return err
 	}
 	defer b.leave()
-	n := len(c.alerts)
-	for _, before := range b.early {
-		n += 1 + len(before.alerts)
-	}
-	if n > MaxAtOnce {
+	if n := len(c.alerts) + len(b.early.alerts); n > MaxAtOnce {
 		return fmt.Errorf("%d alerts at once are more than the bound of %d", n, MaxAtOnce)
 	}
 	b.time = b.now()
 	if !b.wanted {
-		b.early = append(b.early, c)
+		for under, why := range c.over {
+			if b.early.over == nil {
+				b.early.over = map[tree.Path]string{}
+			}
+			b.early.over[under] = why
+			b.early.alerts = slices.DeleteFunc(b.early.alerts, func(a alert.Alert) bool { return under.Contains(a.Path) })
+		}
+		b.early.alerts = append(b.early.alerts, c.alerts...)
 		return nil
 	}
 	if !b.ready(ctx) {
@@ -97,23 +99,19 @@ func (b *Book) goOn(ctx context.Context, c *coming) error {
 
 // adoptEarly adopts what came before Begin. The next round writes it.
 func (b *Book) adoptEarly(ctx context.Context) {
-	if len(b.early) == 0 {
+	early := b.early
+	b.early = coming{}
+	if len(early.over)+len(early.alerts) == 0 {
 		return
 	}
-	early := b.early
-	b.early = nil
-	for _, c := range early {
-		if err := b.adopt(ctx, c); err != nil {
-			b.o.Log.Error("alerts of another manager are not adopted", "err", err)
-		}
+	if err := b.adopt(ctx, early); err != nil {
+		b.o.Log.Error("alerts of another manager are not adopted", "err", err)
 	}
 	b.settle()
 }
 
-func (b *Book) adopt(ctx context.Context, c *coming) error {
-	if !c.under.IsRoot() {
-		b.forgo(c.under, c.why)
-	}
+func (b *Book) adopt(ctx context.Context, c coming) error {
+	b.forgo(c.over)
 	alerts := c.alerts
 	var errs []error
 	var came []*entry

@@ -26,7 +26,7 @@ type decider struct {
 	recent  []recently // resolved, oldest first
 	missing map[tree.Path]time.Time
 	leaving map[tree.Path]leaving // that others go on with
-	early   []*coming             // before Begin
+	early   coming                // before Begin
 	known   int64                 // store.Replaced when what was kept was read
 
 	register *subject.Register

@@ -451,6 +451,39 @@ func TestTakenBackAfterAKill(t *testing.T) {
 	})
 }
 
+// TestManyTakenBackBeforeTheBegin: more devices may come than alerts at once, and one may go
+// again.
+func TestManyTakenBackBeforeTheBegin(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.state("/h/x", nil)
+		w.begin()
+		w.set("red", "/h/x")
+		w.settled()
+		open, err := w.book.Release(w.t.Context(), tree.MustPath("/h"), "b watches it")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.end()
+		w.gone("/h")
+		w.before = func() {
+			for i := range MaxAtOnce + 1 {
+				if err := w.book.TakeBack(w.t.Context(), tree.MustPath(fmt.Sprintf("/d%d", i)), "b watched it", nil); err != nil {
+					w.t.Fatal(err)
+				}
+			}
+			if err := w.book.TakeBack(w.t.Context(), tree.MustPath("/h"), "b watched it", open); err != nil {
+				w.t.Fatal(err)
+			}
+			if err := w.book.TakeBack(w.t.Context(), tree.MustPath("/h"), "b watches it", nil); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		w.begin()
+		w.wait(time.Second)
+		w.wants("live", w.live())
+	})
+}
+
 // TestWrongAlertsAreNotAdopted says what is wrong with which, and takes the others.
 func TestWrongAlertsAreNotAdopted(t *testing.T) {
 	bubble(t, func(w *world) {

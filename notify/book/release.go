@@ -104,23 +104,35 @@ func (b *Book) move(e *entry, why string) {
 	b.live--
 }
 
-// forgo ends the alerts at and below a node for good without telling anybody. Whatever its
-// nodes are found to be from now on is news.
-func (b *Book) forgo(under tree.Path, why string) {
-	if _, was := b.leaving[under]; was {
-		delete(b.leaving, under)
-		b.ask(&b.in.whole) // for what was not decided meanwhile
+// forgo ends the alerts at and below nodes for good without telling anybody, and says why.
+// Whatever the nodes are found to be from now on is news.
+func (b *Book) forgo(over map[tree.Path]string) {
+	if len(over) == 0 {
+		return
 	}
-	var over []*entry
-	for _, e := range b.entries {
-		if under.Contains(e.path) && (e.live() || e.closed && moved(e.a)) {
-			over = append(over, e)
+	for under := range over {
+		if _, was := b.leaving[under]; was {
+			delete(b.leaving, under)
+			b.ask(&b.in.whole) // for what was not decided meanwhile
 		}
 	}
-	slices.SortFunc(over, func(x, y *entry) int { return cmp.Compare(x.a.ID, y.a.ID) })
-	for _, e := range over {
+	var ending []*entry
+	why := map[*entry]string{}
+	for _, e := range b.entries {
+		if !e.live() && (!e.closed || !moved(e.a)) {
+			continue
+		}
+		upwards(e.path, func(p tree.Path) {
+			text, is := over[p]
+			if _, known := why[e]; is && !known {
+				ending, why[e] = append(ending, e), text
+			}
+		})
+	}
+	slices.SortFunc(ending, func(x, y *entry) int { return cmp.Compare(x.a.ID, y.a.ID) })
+	for _, e := range ending {
 		if e.live() {
-			b.move(e, why)
+			b.move(e, why[e])
 		}
 		b.unclose(e)
 	}
